@@ -1,0 +1,341 @@
+/*
+ * minivl: Mini-InternVL-Chat on Vulkan compute. The public interface; this header is the manual.
+ *
+ * An engine is the weights of one checkpoint on one device: immutable once open, shared by any number of sessions and threads.
+ * A session is one conversation. It is used by one thread at a time, minivl_session_cancel() apart.
+ * A picture is an image or video frame as the vision transformer sees it; immutable, reference counted, bound to its engine.
+ *
+ * True of all: functions that can fail return FALSE or NULL and set @error in domain %MINIVL_ERROR, and leave out parameters and
+ * the object as they were. `*_free (NULL)`, `*_unref (NULL)` and `*_clear` of zeroed memory are legal. Strings are UTF-8.
+ * Times are nanoseconds. Strings and arrays handed in are borrowed until the call returns.
+ */
+#ifndef MINIVL_H
+#define MINIVL_H
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+#if defined(__GNUC__)
+#define MINIVL_API __attribute__ ((visibility ("default")))
+#else
+#define MINIVL_API
+#endif
+
+/**
+ * MinivlError:
+ * @MINIVL_ERROR_USAGE: an argument that no checkpoint and no device could satisfy
+ * @MINIVL_ERROR_FILE: a file that is missing, truncated or not what it should be; the message names file and tensor or key
+ * @MINIVL_ERROR_MODEL: a checkpoint that asks for something minivl does not know; the message names the key and the value
+ * @MINIVL_ERROR_DEVICE: no such device, a device that lacks a feature, or a device that was lost
+ * @MINIVL_ERROR_MEMORY: weights, cache or activations do not fit the device
+ * @MINIVL_ERROR_BUDGET: prompt and answer do not fit the context; nothing was computed
+ * @MINIVL_ERROR_IMAGES: the prompt's `<image>` marks and the pictures differ in number
+ * @MINIVL_ERROR_CANCELLED: loading or encoding was cancelled
+ */
+typedef enum
+{
+  MINIVL_ERROR_USAGE,
+  MINIVL_ERROR_FILE,
+  MINIVL_ERROR_MODEL,
+  MINIVL_ERROR_DEVICE,
+  MINIVL_ERROR_MEMORY,
+  MINIVL_ERROR_BUDGET,
+  MINIVL_ERROR_IMAGES,
+  MINIVL_ERROR_CANCELLED,
+} MinivlError;
+
+#define MINIVL_ERROR (minivl_error_quark ())
+MINIVL_API GQuark minivl_error_quark (void);
+
+typedef struct _MinivlEngine MinivlEngine;
+typedef struct _MinivlPicture MinivlPicture;
+typedef struct _MinivlSession MinivlSession;
+
+/* --- devices --------------------------------------------------------------------------------------------------------------- */
+
+/**
+ * MinivlDevice: one Vulkan device.
+ * @name: the driver's name for it
+ * @type: `discrete`, `integrated`, `virtual`, `cpu` or `other`
+ * @driver: driver name and version
+ * @uuid: 32 hexadecimal digits
+ * @memory: bytes that weights, cache and activations may take: the device's heap; on integrated and CPU devices what the system
+ *   has available within the process's limits
+ * @chosen: whether it is the one that opens when none is asked for
+ */
+typedef struct
+{
+  gchar *name;
+  const gchar *type;
+  gchar *driver;
+  gchar *uuid;
+  guint64 memory;
+  gboolean chosen;
+} MinivlDevice;
+
+/**
+ * minivl_devices_list:
+ * @devices: (out) (array length=n_devices) (transfer full): freed with minivl_devices_free()
+ *
+ * Lists the Vulkan devices in the driver's order; their places are the indices that `device` selects by. None is success.
+ */
+MINIVL_API gboolean minivl_devices_list (MinivlDevice **devices, guint *n_devices, GError **error);
+MINIVL_API void minivl_devices_free (MinivlDevice *devices, guint n_devices);
+
+/* --- engine ---------------------------------------------------------------------------------------------------------------- */
+
+/**
+ * MinivlPrecision:
+ * @MINIVL_PRECISION_AUTO: f16
+ * @MINIVL_PRECISION_F32: weights as float32, for tests and small models
+ * @MINIVL_PRECISION_F16: 16 bits as the file has them: BF16 stays bf16, F16 stays f16, F32 becomes f16
+ *
+ * How weights are stored on the device. Sums are always float32.
+ */
+typedef enum
+{
+  MINIVL_PRECISION_AUTO,
+  MINIVL_PRECISION_F32,
+  MINIVL_PRECISION_F16,
+} MinivlPrecision;
+
+/**
+ * MinivlProgressFunc:
+ * @fraction: 0..1 of the work
+ *
+ * Called from the opening thread while weights are loaded. Returning FALSE cancels: opening fails with %MINIVL_ERROR_CANCELLED.
+ */
+typedef gboolean (*MinivlProgressFunc) (double fraction, gpointer user_data);
+
+/**
+ * MinivlEngineOptions: zeroed memory is the default of every field.
+ * @model_path: checkpoint folder: config.json, safetensors, tokenizer files. Required
+ * @device: (nullable): index, UUID or part of a name; NULL takes a real GPU before a CPU device
+ * @context_size: most tokens of a conversation, 0 for 8192
+ * @on_progress: (nullable): see #MinivlProgressFunc
+ */
+typedef struct
+{
+  const gchar *model_path;
+  const gchar *device;
+  MinivlPrecision precision;
+  guint context_size;
+  MinivlProgressFunc on_progress;
+  gpointer user_data;
+} MinivlEngineOptions;
+
+/**
+ * MinivlEngineInfo: what is true of an engine as long as it lives. Strings belong to the engine.
+ * @model: the checkpoint folder's name
+ * @model_hash: SHA-256, in hexadecimal, over config.json, tokenizer files, safetensors headers and the files' sizes
+ * @precision: `f32` or `f16`
+ * @device: the device's name
+ * @device_bytes: device memory taken by weights, cache and activations
+ * @load_ns: time taken to open
+ * @tile_side: side of a tile in pixels
+ * @tile_tokens: tokens of a tile
+ * @context_size: most tokens of a conversation
+ */
+typedef struct
+{
+  const gchar *model;
+  const gchar *model_hash;
+  const gchar *precision;
+  const gchar *device;
+  guint64 device_bytes;
+  guint64 load_ns;
+  guint tile_side;
+  guint tile_tokens;
+  guint context_size;
+} MinivlEngineInfo;
+
+/**
+ * minivl_engine_open:
+ *
+ * Reads a checkpoint and puts its weights on a device. Takes from a fraction of a second to minutes.
+ *
+ * Returns: (transfer full): one reference; released with minivl_engine_unref()
+ */
+MINIVL_API MinivlEngine *minivl_engine_open (const MinivlEngineOptions *options, GError **error);
+MINIVL_API MinivlEngine *minivl_engine_ref (MinivlEngine *engine);
+/* The last reference frees the device. Sessions and pictures hold one each. */
+MINIVL_API void minivl_engine_unref (MinivlEngine *engine);
+MINIVL_API const MinivlEngineInfo *minivl_engine_get_info (MinivlEngine *engine);
+
+/* --- pictures -------------------------------------------------------------------------------------------------------------- */
+
+/**
+ * MinivlImage: pixels, 8-bit RGB, in the caller's memory.
+ * @stride: bytes from one row to the next, at least 3 * @width
+ */
+typedef struct
+{
+  const guint8 *data;
+  guint width, height;
+  gsize stride;
+} MinivlImage;
+
+/**
+ * minivl_picture_new:
+ * @image: borrowed until return
+ * @max_tiles: most tiles, 1..40; the grid follows the reference's rule, and a thumbnail is added to two tiles and more where
+ *   the checkpoint says so
+ * @cancel: (nullable): set to non-zero, atomically, by any thread to give up; fails with %MINIVL_ERROR_CANCELLED
+ *
+ * Resizes, cuts and encodes one image. Thread safe; calls are served in turn.
+ *
+ * Returns: (transfer full): one reference
+ */
+MINIVL_API MinivlPicture *minivl_picture_new (
+    MinivlEngine *engine, const MinivlImage *image, guint max_tiles, const gint *cancel, GError **error);
+MINIVL_API MinivlPicture *minivl_picture_ref (MinivlPicture *picture);
+MINIVL_API void minivl_picture_unref (MinivlPicture *picture);
+
+/**
+ * MinivlPictureInfo:
+ * @columns, @rows: the grid, without the thumbnail
+ * @tiles: tiles with the thumbnail; each takes tile_tokens of the context
+ */
+typedef struct
+{
+  guint columns, rows, tiles;
+  guint64 preprocess_ns, encode_ns;
+} MinivlPictureInfo;
+
+MINIVL_API void minivl_picture_get_info (MinivlPicture *picture, MinivlPictureInfo *info);
+
+/**
+ * minivl_sample_frames:
+ * @n_frames: frames of the video, at least 1
+ * @fps: frames a second
+ * @start, @stop: seconds; @stop below @start is all of the video
+ * @n_segments: equal parts
+ * @indices: (out caller-allocates) (array length=n_segments): the frame at the middle of each part
+ *
+ * The reference's rule: start = max (0, round (start * fps)), end = min (round (stop * fps), n_frames - 1), index k is
+ * trunc (start + part / 2 + round (part * k)), ties to even. Indices may lie past the video when @start does.
+ */
+MINIVL_API void minivl_sample_frames (guint64 n_frames, double fps, double start, double stop, guint n_segments, gint64 *indices);
+
+/* --- conversations --------------------------------------------------------------------------------------------------------- */
+
+/**
+ * minivl_session_new:
+ * Returns: (transfer full): a conversation with the checkpoint's own system message; it holds a reference on @engine
+ */
+MINIVL_API MinivlSession *minivl_session_new (MinivlEngine *engine, GError **error);
+MINIVL_API void minivl_session_free (MinivlSession *session);
+
+/* Forgets all rounds and pictures. What a next prompt has in common with the last one is still not computed again. */
+MINIVL_API void minivl_session_reset (MinivlSession *session);
+
+/* @system: (nullable): NULL is the checkpoint's own, "" leaves the system part out. Takes effect with the next question. */
+MINIVL_API void minivl_session_set_system (MinivlSession *session, const gchar *system);
+
+/**
+ * minivl_session_add_pictures:
+ * @pictures: (array length=n_pictures): references are taken
+ *
+ * The tiles of all @pictures together stand for the next `<image>` mark of the next question. A picture a mark is one call each.
+ */
+MINIVL_API void minivl_session_add_pictures (MinivlSession *session, MinivlPicture *const *pictures, guint n_pictures);
+
+/* Adds a round that was answered elsewhere. Its `<image>` marks take the pictures added before. */
+MINIVL_API void minivl_session_add_round (MinivlSession *session, const gchar *question, const gchar *answer);
+
+/**
+ * MinivlParams: limits and sampling of one answer. MINIVL_PARAMS_INIT is greedy, 512 tokens.
+ * @temperature: 0 takes the best token and ignores the rest
+ * @top_k: 0 is no limit. @top_p: 1 is no limit
+ * @repetition_penalty: 1 is none; as the reference, over prompt and answer
+ * @seed: same seed, same text
+ * @stop: (nullable) (array zero-terminated=1): the answer ends before the first of these; no part of one is ever shown
+ * @want_logits: fill @logits of the answer
+ * @deadline: monotonic time (g_get_monotonic_time() * 1000) at which the text so far is the answer; 0 is none
+ */
+typedef struct
+{
+  guint max_tokens;
+  double temperature;
+  guint top_k;
+  double top_p;
+  double repetition_penalty;
+  guint64 seed;
+  const gchar *const *stop;
+  gboolean want_logits;
+  guint64 deadline;
+} MinivlParams;
+
+#define MINIVL_PARAMS_INIT                                                                                                         \
+  {                                                                                                                                \
+    .max_tokens = 512, .top_k = 40, .top_p = 0.8, .repetition_penalty = 1.0                                                        \
+  }
+
+typedef enum
+{
+  MINIVL_FINISH_STOP,
+  MINIVL_FINISH_LENGTH,
+  MINIVL_FINISH_CANCELLED,
+  MINIVL_FINISH_DEADLINE,
+} MinivlFinish;
+
+/* Returns: `stop`, `length`, `cancelled` or `deadline` */
+MINIVL_API const gchar *minivl_finish_to_string (MinivlFinish finish);
+
+/**
+ * MinivlAnswer: one round's outcome. Cleared with minivl_answer_clear().
+ * @text: the answer, white space at both ends removed
+ * @input_ids: (array length=prompt_tokens): the whole conversation up to the answer
+ * @token_ids: (array length=output_tokens): the answer's, without the one it stopped at
+ * @cached_tokens: of the prompt, not computed again
+ * @logits: (nullable) (array length=n_logits): after the prompt's last token, if asked for
+ * @prefill_ns, @decode_ns, @total_ns: time of the prompt, of the answer and of the call
+ */
+typedef struct
+{
+  gchar *text;
+  MinivlFinish finish;
+  gint32 *input_ids;
+  guint prompt_tokens;
+  gint32 *token_ids;
+  guint output_tokens;
+  guint cached_tokens;
+  float *logits;
+  guint n_logits;
+  guint64 prefill_ns, decode_ns, total_ns;
+} MinivlAnswer;
+
+MINIVL_API void minivl_answer_clear (MinivlAnswer *answer);
+
+/* @text: whole UTF-8 characters, borrowed until return. Called from the asking thread. */
+typedef void (*MinivlTextFunc) (const gchar *text, gpointer user_data);
+
+/**
+ * minivl_session_ask:
+ * @prompt: `<image>` marks are matched in order with the pictures added since the last answer. Without marks, one in front for
+ *   each call of minivl_session_add_pictures(), a line each, as the reference does
+ * @params: (nullable): NULL is MINIVL_PARAMS_INIT
+ * @on_text: (scope call) (nullable): the text as it is made
+ * @answer: (out caller-allocates): filled on success
+ *
+ * Adds a round to the conversation. Computes only what the session's cache does not hold yet.
+ *
+ * Returns: FALSE with %MINIVL_ERROR_BUDGET when the round does not fit (nothing was computed), %MINIVL_ERROR_IMAGES when marks and
+ *   pictures differ, %MINIVL_ERROR_DEVICE when the device was lost. The conversation is then as before, the pictures still wait.
+ *   Being cancelled or reaching a limit is success: see @finish.
+ */
+MINIVL_API gboolean minivl_session_ask (MinivlSession *session, const gchar *prompt, const MinivlParams *params,
+    MinivlTextFunc on_text, gpointer user_data, MinivlAnswer *answer, GError **error);
+
+/* Ends the answer in hand at the next token, from any thread; without one, nothing happens. */
+MINIVL_API void minivl_session_cancel (MinivlSession *session);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (MinivlEngine, minivl_engine_unref)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (MinivlPicture, minivl_picture_unref)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (MinivlSession, minivl_session_free)
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (MinivlAnswer, minivl_answer_clear)
+
+G_END_DECLS
+
+#endif

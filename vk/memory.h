@@ -1,0 +1,114 @@
+/*
+ * Devices, arenas and tensors.
+ *
+ * An arena is memory that is planned, then allocated at once: add every tensor, ask arena_bytes(), then arena_commit(). Tensors are
+ * plain values that name a place in their arena; they stay valid until arena_free().
+ * A device and its arenas are used by one thread at a time (the engine's scheduler), device listing apart.
+ */
+#ifndef VK_MEMORY_H
+#define VK_MEMORY_H
+
+#include <glib.h>
+
+typedef struct _Device Device;
+typedef struct _Arena Arena;
+
+#define DEVICE_ERROR (device_error_quark ())
+GQuark device_error_quark (void);
+
+typedef enum
+{
+  DEVICE_ERROR_NOT_FOUND,   /* no Vulkan, or no device that the selector names */
+  DEVICE_ERROR_UNSUPPORTED, /* the device lacks a feature; the message names it */
+  DEVICE_ERROR_MEMORY,      /* host or device memory is spent */
+  DEVICE_ERROR_LOST,        /* the device is gone: free everything and open anew */
+  DEVICE_ERROR_CANCELLED,
+} DeviceError;
+
+typedef struct
+{
+  gchar *name, *driver, *uuid;
+  const gchar *type; /* discrete, integrated, virtual, cpu, other */
+  guint64 memory;    /* budget in bytes; on integrated and CPU devices MemAvailable within the cgroup's limit */
+  gboolean chosen;   /* opens when nothing is asked for */
+} DeviceInfo;
+
+gboolean device_list (DeviceInfo **infos, guint *n_infos, GError **error);
+void device_infos_free (DeviceInfo *infos, guint n_infos);
+
+/* What only tests and benchmarks set. Zeroed memory is the default. */
+typedef struct
+{
+  gboolean storage_form;  /* bulk reads by storage buffers instead of texel buffers */
+  guint64 submit_ns;      /* bound of one submit; 0: 50 ms on GPUs, none on CPU devices */
+  const gchar *cache_dir; /* of the pipeline cache; NULL: the user's cache folder /minivl */
+} DeviceOptions;
+
+/* selector: index, UUID, part of a name, or NULL for a real GPU before a CPU device. options may be NULL. */
+Device *device_open (const gchar *selector, const DeviceOptions *options, GError **error);
+void device_free (Device *dev);
+const DeviceInfo *device_info (const Device *dev);
+gboolean device_is_lost (const Device *dev);
+
+typedef enum
+{
+  TYPE_F32,
+  TYPE_F16,
+  TYPE_BF16,
+  TYPE_U32,
+} TensorType;
+
+guint type_size (TensorType type);
+
+/* How the elements of a tensor lie in memory.
+ * ROWS: row-major. Rows are `stride` elements apart, cols rounded up to 32; the columns between hold zeros, and every op keeps it
+ * so. WEIGHTS: interleaved by 8 rows. A row is cut into pieces of 16 bytes; piece c of row r lies at ((r / 8) * pieces + c) * 8 + r
+ * % 8. Rows are padded to a multiple of 32, columns to a multiple of 32; the padding holds zeros.
+ */
+typedef enum
+{
+  LAYOUT_ROWS,
+  LAYOUT_WEIGHTS,
+} TensorLayout;
+
+typedef struct
+{
+  Arena *arena;
+  guint index; /* place in the arena's list: its view and its buffer */
+  TensorType type;
+  TensorLayout layout;
+  guint rows, cols; /* of the tensor or, in a view, of the window on it */
+  guint stride;     /* elements from one row to the next (ROWS); padded cols (WEIGHTS) */
+  guint first;      /* first element of a view, a multiple of 4; 0 for a whole tensor. Views are of ROWS only */
+} Tensor;
+
+/* Columns first .. first + cols of t (a multiple of 4 each), all rows. */
+Tensor tensor_columns (const Tensor *t, guint first, guint cols);
+/* Rows first .. first + rows of t. */
+Tensor tensor_rows (const Tensor *t, guint first, guint rows);
+
+typedef enum
+{
+  ARENA_DEVICE, /* weights, cache, activations: fastest for the device */
+  ARENA_HOST,   /* what both sides touch at every step: coherent, always mapped */
+} ArenaKind;
+
+Arena *arena_new (Device *dev, ArenaKind kind, const gchar *name);
+void arena_free (Arena *arena);
+/* Plans one tensor. Fails only at arena_commit(). */
+Tensor arena_add (Arena *arena, TensorType type, TensorLayout layout, guint rows, guint cols);
+/* Bytes that arena_commit() will allocate: alignment and windows included. */
+guint64 arena_bytes (const Arena *arena);
+/* Allocates, zeroes, and makes the views. On failure nothing is kept, and the message tells bytes asked and bytes there are. */
+gboolean arena_commit (Arena *arena, GError **error);
+
+/* Host address of a tensor of an ARENA_HOST arena. */
+gpointer tensor_map (const Tensor *t);
+
+/* Copies to or from a tensor of any arena, through staging where the device needs it; waits. The memory holds the tensor's own
+ * layout. offset and size in bytes, multiples of 4, counted from the tensor's first byte (not from a view's). */
+gboolean tensor_write (const Tensor *t, guint64 offset, gconstpointer data, guint64 size, GError **error);
+gboolean tensor_read (const Tensor *t, guint64 offset, gpointer data, guint64 size, GError **error);
+guint64 tensor_bytes (const Tensor *t);
+
+#endif

@@ -1,0 +1,149 @@
+/*
+ * The operations of the model, recorded once and run often.
+ *
+ * A stream is a list of dispatches. Record it by calling op_*() in order (each sees the results of those before), close it with
+ * op_stream_end(), run it with op_stream_run() as often as wished: shapes are fixed, contents and lengths come from tensors.
+ * A failure while recording is kept and reported by op_stream_end(). Tensors must outlive the stream.
+ *
+ * Unless said otherwise tensors are F32 ROWS and may be views; sums are f32. m, n: any; k: any (padding holds zeros).
+ * Every op has a plain twin in tests/twins.c and an error bound in tests/test-ops.c.
+ */
+#ifndef VK_OPS_H
+#define VK_OPS_H
+
+#include "memory.h"
+
+typedef struct _OpStream OpStream;
+
+OpStream *op_stream_new (Device *dev, const gchar *name);
+void op_stream_free (OpStream *s);
+gboolean op_stream_end (OpStream *s, GError **error);
+/* Submits all of it in pieces bounded by measured time, and waits. cancel (nullable): asked between pieces; non-zero fails with
+ * DEVICE_ERROR_CANCELLED. */
+gboolean op_stream_run (OpStream *s, const gint *cancel, GError **error);
+
+typedef struct
+{
+  const gchar *op; /* the op's name, static */
+  guint64 ns;      /* device time of the last run */
+  guint64 flops;   /* as the op counts its own work */
+  guint64 bytes;
+} OpTiming;
+
+/* One entry an op in recorded order, of the last run. (transfer none) */
+const OpTiming *op_stream_timings (OpStream *s, guint *n_timings);
+/* Dispatches and submits of the last run. */
+guint op_stream_submits (const OpStream *s);
+
+/* --- arithmetic ------------------------------------------------------------------------------------------------------------ */
+
+typedef enum
+{
+  ACT_NONE,
+  ACT_GELU, /* by erf, as the reference */
+} Activation;
+
+typedef struct
+{
+  const Tensor *bias; /* [1][n] or NULL */
+  Activation act;
+  const Tensor *scale;    /* [1][n] or NULL: layer scale */
+  const Tensor *residual; /* [period][n] or NULL; may be y itself */
+  guint residual_period;  /* row i adds residual row i % period; 0: m */
+} MatmulParams;
+
+/* y[m][n] = residual + scale * act (x[m][k] . w[n][k]^T + bias)
+ * w: WEIGHTS, F32, F16 or BF16. y must not be x. Few rows take the matvec kernel, many the tiled one. */
+void op_matmul (OpStream *s, const Tensor *y, const Tensor *x, const Tensor *w, const MatmulParams *p);
+
+typedef enum
+{
+  NORM_LAYER,
+  NORM_RMS,
+} NormKind;
+
+/* y[m][n] = norm (x[m][n]) * weight[n] + bias[n], a row at a time. bias NULL for none. y may be x. */
+void op_norm (OpStream *s, const Tensor *y, const Tensor *x, NormKind kind, float eps, const Tensor *weight, const Tensor *bias);
+
+/* y[m][n] = silu (x[m][j]) * x[m][n + j]; x is [m][2n], gate before up */
+void op_glu (OpStream *s, const Tensor *y, const Tensor *x);
+
+/* y[i] = table row ids[i] for ids[i] >= 0, else extra row -1 - ids[i]. table: WEIGHTS of any type. extra: F32 ROWS or NULL.
+ * ids: U32 [1][m], two's complement, read at run time. */
+void op_gather (OpStream *s, const Tensor *y, const Tensor *table, const Tensor *extra, const Tensor *ids);
+
+/* y = rows of x at ids: y[i] = x[ids[i]]. U32 [1][m], read at run time. */
+void op_rows (OpStream *s, const Tensor *y, const Tensor *x, const Tensor *ids);
+
+/* y[i] = x[i], all elements of equally shaped views */
+void op_copy (OpStream *s, const Tensor *y, const Tensor *x);
+
+/* --- attention over a cache of blocks -------------------------------------------------------------------------------------- */
+
+#define KV_BLOCK 32 /* keys in a block: a multiple of 8 */
+
+/* One layer's keys and values, as two tensors of [blocks][heads * KV_BLOCK * head_dim] in ROWS, TYPE_F32 or TYPE_F16.
+ * In a block, a head after the other. A head's keys are interleaved by 8: piece c (16 bytes: 4 f32 or 8 f16) of key j lies at
+ * ((j / 8) * pieces + c) * 8 + j % 8. A head's values are row-major [key][head_dim].
+ * head_dim is a multiple of 8, at most 128; blocks are never zero-padded beyond that. */
+typedef struct
+{
+  Tensor k, v;
+  guint heads, head_dim;
+} KvLayer;
+
+/* Elements of one block of one of the two tensors. */
+guint kv_block_elements (guint heads, guint head_dim);
+
+/* Where rows of a step go and what they see; all read at run time, so that one recording serves every length.
+ * rows: U32 [m][4]: slot (block * KV_BLOCK + place; G_MAXUINT32: the row is padding, nothing is written), keys (number of leading
+ * keys of its sequence that the row sees; 0: padding, its output is zeros), sequence (row of table), unused. table: U32
+ * [sequences][blocks]: block numbers of each sequence in order. rope: F32 [m][head_dim]: cosines in the first half, sines in the
+ * second, times the attention factor; NULL: no rotation. */
+typedef struct
+{
+  const Tensor *rows, *table, *rope;
+} Step;
+
+/* q[m][heads_q * head_dim] = rotated queries of qkv[m][(heads_q + 2 * heads) * head_dim]; rotated keys and the values go to the
+ * cache. Rotation: x * cos + rotate_half (x) * sin, as the reference. */
+void op_rope_kv (OpStream *s, const Tensor *q, const KvLayer *kv, const Tensor *qkv, const Step *step);
+
+/* out[m][heads_q * head_dim] = softmax (scale * q . k^T over the row's first `keys` keys) . v
+ * heads_q a multiple of kv->heads: query head h reads head h / (heads_q / heads).
+ * op_attention: rows 8i .. 8i + 7 are of one sequence (padding rows apart). op_attention_decode: each row is a sequence of its own.
+ */
+void op_attention (OpStream *s, const Tensor *out, const Tensor *q, const KvLayer *kv, float scale, const Step *step);
+void op_attention_decode (OpStream *s, const Tensor *out, const Tensor *q, const KvLayer *kv, float scale, const Step *step);
+
+/* --- pictures -------------------------------------------------------------------------------------------------------------- */
+
+/* A separable filter made on the host (model/tiles.c): output i is clamp ((2^21 + sum_j taps[i][j] * in[start[i] + j]) >> 22, 0,
+ * 255). bounds: U32 [n][2]: start, count. taps: U32 [n][most], two's complement. */
+typedef struct
+{
+  const Tensor *bounds, *taps;
+} Filter;
+
+/* Bytes are kept 4 to a word, one pixel a word (R lowest, then G, B, 0), as U32 ROWS [height][width].
+ * op_unpack_rgb: src is U32 [1][words], rows of 3 * width bytes `stride` bytes apart (any stride), little endian.
+ * op_resize_columns: y[h][w'] from x[h][w]; op_resize_rows: y[h'][w] from x[h][w]. */
+void op_unpack_rgb (OpStream *s, const Tensor *y, const Tensor *src, guint stride);
+void op_resize_columns (OpStream *s, const Tensor *y, const Tensor *x, const Filter *f);
+void op_resize_rows (OpStream *s, const Tensor *y, const Tensor *x, const Filter *f);
+
+/* Tile t of a picture of columns x rows tiles, row by row; its patch p becomes row first_row + p of y, in the order (channel, row,
+ * column) of a convolution's weight: (byte / 255 - mean[c]) / std[c].
+ * y: [.][3 * patch^2]. x: U32 [rows * side][columns * side]. */
+typedef struct
+{
+  guint side, patch;
+  float mean[3], std[3];
+} PatchParams;
+void op_patches (OpStream *s, const Tensor *y, guint first_row, const Tensor *x, guint column, guint row, const PatchParams *p);
+
+/* Pixel shuffle of the reference. x: a picture's patch rows [side^2][d], y: [(side / r)^2][d * r^2].
+ * v2: y row (a, b) holds x rows (r a + i, r b + j), i outer, j inner. v1: the same with a and b exchanged in y. */
+void op_pixel_shuffle (OpStream *s, const Tensor *y, const Tensor *x, guint side, guint r, gboolean v1);
+
+#endif
