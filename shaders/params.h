@@ -7,14 +7,97 @@
 typedef uint32_t uint;
 #endif
 
+/* What is done to a sum before it is stored: bits of a specialisation constant. */
+#define EPILOGUE_BIAS 1u
+#define EPILOGUE_GELU 2u
+#define EPILOGUE_SCALE 4u
+#define EPILOGUE_RESIDUAL 8u
+
 struct MatmulPush
 {
-  uint m, n;
+  uint m, n;            /* of the whole op */
   uint k;               /* padded to 32 */
   uint x_first, x_stride, y_first, y_stride;    /* elements */
+  uint bias_first, scale_first;
   uint residual_first, residual_stride, residual_period;
-  uint row_first;       /* first row of this dispatch, of a long op cut in pieces */
-  uint n_first;         /* first weight row of the bound window */
+  uint row_first, column_first; /* of this dispatch, of an op cut in pieces */
+  uint window_first, window_rows;       /* rows of the weights that are bound: multiples of 8 */
+};
+
+/* Below: m rows of n columns; `first` and `stride` in elements. */
+
+struct NormPush
+{
+  uint m, n;
+  uint x_first, x_stride, y_first, y_stride;
+  uint weight_first, bias_first;
+  float eps;
+};
+
+struct GluPush
+{
+  uint m, n;
+  uint x_first, x_stride, y_first, y_stride;
+};
+
+struct GatherPush
+{
+  uint m, n;
+  uint y_first, y_stride, ids_first;
+  uint extra_first, extra_stride, extra_rows;
+  uint table_pieces, table_rows;        /* pieces of 16 bytes of a row; rows of the whole table */
+  uint window_first, window_rows;       /* rows of the table that are bound */
+};
+
+struct CopyPush
+{
+  uint m, n;
+  uint x_first, x_stride, x_rows, y_first, y_stride, ids_first;
+};
+
+struct RopeKvPush
+{
+  uint m, heads_q, heads;
+  uint q_first, q_stride, qkv_first, qkv_stride, rope_first, rope_stride, rows_first, rows_stride;
+  uint k_first, v_first;
+  uint window_first, window_blocks;     /* blocks of the cache that are bound */
+};
+
+struct AttentionPush
+{
+  uint m, heads, shared_by;     /* heads of the cache; query heads that read one */
+  uint y_first, y_stride, q_first, q_stride, k_first, v_first;
+  uint rows_first, rows_stride, table_first, table_stride, blocks;
+  uint row_first;       /* first row of this dispatch, of an op cut in pieces: a multiple of 8 */
+  float scale;          /* with the factor from exp to exp2 */
+};
+
+struct UnpackPush
+{
+  uint m, n;
+  uint src_first, src_stride;   /* bytes */
+  uint src_pieces;      /* of 16 bytes, bound */
+  uint y_first, y_stride;
+};
+
+struct ResizePush
+{
+  uint m, n;
+  uint x_first, x_stride, x_pieces, x_rows, y_first, y_stride;  /* x_pieces: of 16 bytes, bound */
+  uint bounds_first, bounds_stride, taps_first, taps_stride;
+};
+
+struct PatchesPush
+{
+  uint side, size;      /* of the tile, of a patch */
+  uint x_first, x_stride, y_first, y_stride;
+  float mean[3], std[3];
+};
+
+struct PixelShufflePush
+{
+  uint side, r, d;
+  uint x_first, x_stride, y_first, y_stride;
 };
 
 #endif

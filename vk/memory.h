@@ -41,12 +41,19 @@ typedef struct
 {
   gboolean storage_form;  /* bulk reads by storage buffers instead of texel buffers */
   guint64 submit_ns;      /* bound of one submit; 0: 50 ms on GPUs, none on CPU devices */
+  gboolean timed;         /* the device itself times every op, also where submits have no bound and nothing needs to know */
   const gchar *cache_dir; /* of the pipeline cache; NULL: the user's cache folder /minivl */
+  gboolean staged;        /* ARENA_DEVICE is reached through staging even where the host sees it */
+  guint64 window_bytes;   /* most bytes of a window of several tensors; 0: 1 GiB */
+  guint local;            /* local size of kernels that work in groups of 8 lanes; 0: the device's choice */
 } DeviceOptions;
 
-/* selector: index, UUID, part of a name, or NULL for a real GPU before a CPU device. options may be NULL. */
+/* selector: index, UUID with or without dashes, part of a name in any case, or NULL for a real GPU before a CPU device. options may
+ * be NULL. Arenas and streams are freed before their device. */
 Device *device_open (const gchar *selector, const DeviceOptions *options, GError **error);
 void device_free (Device *dev);
+/* Device memory that arenas and staging hold now. */
+guint64 device_bytes (const Device *dev);
 const DeviceInfo *device_info (const Device *dev);
 gboolean device_is_lost (const Device *dev);
 
@@ -99,16 +106,28 @@ void arena_free (Arena *arena);
 Tensor arena_add (Arena *arena, TensorType type, TensorLayout layout, guint rows, guint cols);
 /* Bytes that arena_commit() will allocate: alignment and windows included. */
 guint64 arena_bytes (const Arena *arena);
-/* Allocates, zeroes, and makes the views. On failure nothing is kept, and the message tells bytes asked and bytes there are. */
+/* Allocates and zeroes. On failure nothing is kept, and the message tells bytes asked and bytes there are. */
 gboolean arena_commit (Arena *arena, GError **error);
 
-/* Host address of a tensor of an ARENA_HOST arena. */
+/* Host address of a tensor of an ARENA_HOST arena; of a view, of its first element. */
 gpointer tensor_map (const Tensor *t);
 
 /* Copies to or from a tensor of any arena, through staging where the device needs it; waits. The memory holds the tensor's own
  * layout. offset and size in bytes, multiples of 4, counted from the tensor's first byte (not from a view's). */
 gboolean tensor_write (const Tensor *t, guint64 offset, gconstpointer data, guint64 size, GError **error);
 gboolean tensor_read (const Tensor *t, guint64 offset, gpointer data, guint64 size, GError **error);
+/* Bytes of the whole tensor, padding included, also when t is a view. */
 guint64 tensor_bytes (const Tensor *t);
+
+/* n numbers of F32, F16 or BF16, as f32: exact. */
+void convert_to_f32 (float *out, gconstpointer in, TensorType type, guint64 n);
+
+/* n_rows of a row-major matrix of F32, F16 or BF16, laid out as WEIGHTS of one of these types, rounded to nearest even where it is
+ * the narrower one. Fills n_rows, rounded up to 8, times cols, rounded up to 32; the padding is zeros. The rows of a tensor may so
+ * be packed in any pieces that begin at multiples of 8 rows, by any thread: row r begins at byte r * stride * type_size. */
+void weights_pack (gpointer out, TensorType type, gconstpointer rows, TensorType source, guint n_rows, guint cols);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Arena, arena_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Device, device_free)
 
 #endif

@@ -6,6 +6,7 @@
  * A failure while recording is kept and reported by op_stream_end(). Tensors must outlive the stream.
  *
  * Unless said otherwise tensors are F32 ROWS and may be views; sums are f32. m, n: any; k: any (padding holds zeros).
+ * Tensors that say what to do with each row (ids, Step.rows, Step.rope) may have more rows than there are: the first m are read.
  * Every op has a plain twin in tests/twins.c and an error bound in tests/test-ops.c.
  */
 #ifndef VK_OPS_H
@@ -25,7 +26,7 @@ gboolean op_stream_run (OpStream *s, const gint *cancel, GError **error);
 typedef struct
 {
   const gchar *op; /* the op's name, static */
-  guint64 ns;      /* device time of the last run */
+  guint64 ns;      /* of the last run: the device's time where submits are bounded or DeviceOptions.timed, else the host's, shared out */
   guint64 flops;   /* as the op counts its own work */
   guint64 bytes;
 } OpTiming;
@@ -145,5 +146,7 @@ void op_patches (OpStream *s, const Tensor *y, guint first_row, const Tensor *x,
 /* Pixel shuffle of the reference. x: a picture's patch rows [side^2][d], y: [(side / r)^2][d * r^2].
  * v2: y row (a, b) holds x rows (r a + i, r b + j), i outer, j inner. v1: the same with a and b exchanged in y. */
 void op_pixel_shuffle (OpStream *s, const Tensor *y, const Tensor *x, guint side, guint r, gboolean v1);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (OpStream, op_stream_free)
 
 #endif

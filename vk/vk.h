@@ -6,7 +6,10 @@
 
 #include <vulkan/vulkan.h>
 
+#include "shaders/shaders.h"
 #include "ops.h"
+
+/* --- for the ops ----------------------------------------------------------------------------------------------------------- */
 
 /* How a shader reads or writes a binding. */
 typedef enum
@@ -21,12 +24,13 @@ typedef struct
 {
   BindKind kind;
   const Tensor *tensor; /* bound whole; views pass their first element by push constant */
-  guint64 offset,
-      size; /* bytes of the tensor to bind, size 0: all of it. For tensors beyond the device's ranges: see bind_limit() */
+  guint64 offset, size; /* bytes of the tensor to bind, size 0: all behind offset. For tensors beyond the device's ranges
+                           (DeviceLimits); offset is a multiple of DeviceLimits.align */
 } Bind;
 
 #define DISPATCH_MAX_BINDS 8
 #define DISPATCH_MAX_SPEC 8
+#define DISPATCH_MAX_PUSH 128
 #define DISPATCH_MAX_TURNS 65535 /* lavapipe ends the loops of an invocation there, without a word */
 
 typedef struct
@@ -45,7 +49,8 @@ typedef struct
 
 /* The dispatches that follow, up to the next call, are of this op. name: static. */
 void op_stream_begin_op (OpStream *s, const gchar *name);
-/* Records one dispatch behind a barrier. Failures are kept in the stream. */
+/* Adds one dispatch; it sees what those before it wrote. Copies d; the tensors are resolved now. Failures are kept in the stream.
+ */
 void op_stream_dispatch (OpStream *s, const Dispatch *d);
 /* A failure of an op's own checks. */
 void op_stream_fail (OpStream *s, const gchar *format, ...) G_GNUC_PRINTF (2, 3);
@@ -59,11 +64,121 @@ typedef struct
   guint subgroup; /* lanes */
   gboolean storage_form;
   guint max_local;       /* invocations of a workgroup in x */
+  guint local;           /* for kernels that work in groups of 8 lanes: 8 on CPU devices, several groups on GPUs */
+  guint max_groups[3];   /* of a dispatch */
   guint64 bulk_range;    /* most bytes of one BIND_BULK binding */
   guint64 storage_range; /* most bytes of a storage buffer binding */
   guint64 align;         /* of a binding's offset: texel and storage */
+  guint64 submit_ns;     /* bound of a submit; an op longer than that cuts itself into dispatches. 0: none */
 } DeviceLimits;
 
 const DeviceLimits *device_limits (const Device *dev);
+
+/* --- shared by the runtime's files ------------------------------------------------------------------------------------------ */
+
+/* A type of memory, and how the host reaches it. */
+typedef struct
+{
+  guint32 type;
+  gboolean mapped;      /* the host writes it in place */
+  gboolean host_cached; /* the host reads it in place, too: reads of uncached memory are slower than a copy */
+  guint32 heap;
+} MemoryKind;
+
+struct _Device
+{
+  DeviceInfo info;
+  DeviceLimits limits;
+  guint64 window_bytes; /* most bytes of a window of several tensors */
+  guint64 tensor_bytes; /* most bytes of one tensor */
+  guint8 uuid[VK_UUID_SIZE], cache_uuid[VK_UUID_SIZE];
+  guint32 driver_version;
+
+  VkInstance instance;
+  VkPhysicalDevice physical;
+  VkDevice vk;
+  VkQueue queue;
+  guint32 family;
+  guint64 timestamp_mask; /* 0: the queue has none */
+  double timestamp_ns;
+  gboolean timed;         /* DeviceOptions */
+  gboolean memory_budget; /* VK_EXT_memory_budget */
+  gboolean unified;       /* the device's memory is the host's */
+
+  gboolean lost;
+  guint lost_after; /* submits until the loss that a test asked for; 0: none */
+
+  /* memory.c */
+  VkPhysicalDeviceMemoryProperties memory;
+  MemoryKind kinds[2]; /* by ArenaKind */
+  MemoryKind staging_kind;
+  guint64 allocation_align;
+  guint64 bytes; /* allocated now */
+  VkBuffer staging;
+  VkDeviceMemory staging_memory;
+  gpointer staging_map;
+  VkCommandPool transfer_pool;
+  VkCommandBuffer transfer;
+  VkFence transfer_fence;
+
+  /* pipeline.c */
+  VkPipelineCache cache;
+  gchar *cache_file;
+  gsize cache_loaded;    /* bytes that came from the file */
+  GHashTable *layouts;   /* kinds of the bindings -> PipelineLayout */
+  GHashTable *pipelines; /* PipelineKey -> VkPipeline */
+
+  /* command.c */
+  GHashTable *rates; /* shader -> Rate, what it took so far */
+};
+
+/* Calls Vulkan, logs a failure with the call's text, fills `error` and jumps to `error:`. Needs `dev` and `error` in scope. */
+#define VK(call)                                                                                                                   \
+  G_STMT_START                                                                                                                     \
+  {                                                                                                                                \
+    VkResult vk_result_ = (call);                                                                                                  \
+    if (vk_result_ < 0) {                                                                                                          \
+      device_fail (dev, #call, vk_result_, error);                                                                                 \
+      goto error;                                                                                                                  \
+    }                                                                                                                              \
+  }                                                                                                                                \
+  G_STMT_END
+
+/* What VK() calls. dev may be NULL before there is one. A lost device is remembered. */
+void device_fail (Device *dev, const gchar *call, VkResult result, GError **error);
+/* FALSE and DEVICE_ERROR_LOST when the device was lost before. */
+gboolean device_usable (const Device *dev, GError **error);
+/* vkQueueSubmit of whole command buffers. */
+VkResult device_submit (Device *dev, guint n, const VkCommandBuffer *buffers, VkFence fence);
+/* For tests: the submit after the next `after_submits` ones finds the device lost. */
+void device_inject_lost (Device *dev, guint after_submits);
+
+/* hostmem.c. Bytes the host has left for this process: MemAvailable within what its cgroup (v1 or v2) leaves. root: "/" but in
+ * tests. */
+guint64 host_memory_available (const gchar *root);
+
+/* memory.c: chooses the kinds of memory. */
+gboolean device_memory_init (Device *dev, gboolean staged, GError **error);
+void device_memory_clear (Device *dev);
+/* Bytes that can still be allocated of a kind. */
+guint64 device_memory_left (Device *dev, ArenaKind kind);
+/* The tensor's buffer, its place in it and its size, views apart. */
+VkBuffer tensor_buffer (const Tensor *t, guint64 *offset);
+/* An RGBA32UI view of part of a tensor; kept by the arena. */
+gboolean tensor_view (const Tensor *t, guint64 offset, guint64 size, VkBufferView *view, GError **error);
+
+/* pipeline.c */
+typedef struct
+{
+  VkDescriptorSetLayout set;
+  VkPipelineLayout pipeline;
+} PipelineLayout;
+
+gboolean device_pipelines_init (Device *dev, const gchar *cache_dir, GError **error);
+/* Writes the pipeline cache if it has grown. */
+void device_pipelines_clear (Device *dev);
+/* Both live as long as the device. texel: one bit a binding. */
+const PipelineLayout *pipeline_layout (Device *dev, guint n_binds, guint texel, GError **error);
+VkPipeline pipeline_get (Device *dev, const Dispatch *d, const PipelineLayout *layout, GError **error);
 
 #endif

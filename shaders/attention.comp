@@ -1,0 +1,107 @@
+#version 450
+// 8 rows of one sequence and one head a group of 8 lanes; a block of 32 keys a turn, softmax carried from turn to turn.
+// Queries: lane = row. Scores: lane = key. Values and output: lane = a piece of columns. What must cross lanes does by shuffles.
+#extension GL_GOOGLE_include_directive : require
+#include "common.glsl"
+#include "elements.glsl"
+
+layout (constant_id = 0) const uint DIM = 96;
+#include "kv.glsl"
+const uint PARTS = (PIECES + 7) / 8; // pieces of a value that are a lane's
+
+layout (binding = 0, std430) writeonly buffer Y { vec4 y[]; };
+BULK (1, q)
+BULK (2, k)
+BULK (3, v)
+layout (binding = 4, std430) readonly buffer Rows { uint rows[]; };
+layout (binding = 5, std430) readonly buffer Table { uint table[]; };
+layout (push_constant) uniform Push { AttentionPush p; };
+
+const float NEVER = -1e30;
+
+void main ()
+{
+    uint row_first = p.row_first + group_of_lanes () * 8, head = gl_WorkGroupID.y;
+    if (row_first >= p.m)
+        return;
+
+    uint own = min (row_first + lane (), p.m - 1), meta = p.rows_first + own * p.rows_stride;
+    uint keys = row_first + lane () < p.m ? min (rows[meta + 1], p.blocks * KV_BLOCK) : 0;
+    uint most = uint (lanes_max (float (keys))), sequence = uint (lanes_max (keys > 0 ? float (rows[meta + 2]) : 0.0));
+
+    vec4 query[DIM / 4];
+    [[unroll]] for (uint c = 0; c < DIM / 4; c++)
+        query[c] = F (FETCH (q, (p.q_first + own * p.q_stride + head * DIM) / 4 + c)) * p.scale;
+
+    float top[8], total[8]; // total: a lane's own keys; summed over lanes at the end
+    vec4 o[8][PARTS * QUARTERS];
+    [[unroll]] for (uint i = 0; i < 8; i++) {
+        top[i] = NEVER;
+        total[i] = 0;
+        [[unroll]] for (uint g = 0; g < PARTS * QUARTERS; g++)
+            o[i][g] = vec4 (0);
+    }
+
+    for (uint turn = 0; turn * KV_BLOCK < most; turn++) {
+        uint block = table[p.table_first + sequence * p.table_stride + turn];
+        uint from = (block * p.heads + head / p.shared_by) * KV_BLOCK * PIECES;
+        uint k_from = p.k_first / (4 * QUARTERS) + from + lane (), v_from = p.v_first / (4 * QUARTERS) + from;
+
+        float s[8][4];
+        [[unroll]] for (uint i = 0; i < 8; i++)
+            [[unroll]] for (uint b = 0; b < 4; b++)
+                s[i][b] = 0;
+        [[unroll]] for (uint c = 0; c < PIECES; c++) {
+            uvec4 bits[4];
+            [[unroll]] for (uint b = 0; b < 4; b++)
+                bits[b] = FETCH (k, k_from + (b * PIECES + c) * 8);
+            [[unroll]] for (uint h = 0; h < QUARTERS; h++) {
+                vec4 x = query[c * QUARTERS + h];
+                [[unroll]] for (uint i = 0; i < 8; i++) {
+                    vec4 xi = vec4 (LANE (x.x, i), LANE (x.y, i), LANE (x.z, i), LANE (x.w, i));
+                    [[unroll]] for (uint b = 0; b < 4; b++)
+                        s[i][b] += dot (xi, quarter (bits[b], h));
+                }
+            }
+        }
+
+        [[unroll]] for (uint i = 0; i < 8; i++) {
+            uint seen = LANE (keys, i);
+            [[unroll]] for (uint b = 0; b < 4; b++)
+                s[i][b] = turn * KV_BLOCK + b * 8 + lane () < seen ? s[i][b] : NEVER;
+            float t = max (top[i], lanes_max (max (max (s[i][0], s[i][1]), max (s[i][2], s[i][3])))), fade = exp2 (top[i] - t);
+            top[i] = t;
+            [[unroll]] for (uint b = 0; b < 4; b++)
+                s[i][b] = exp2 (s[i][b] - t);
+            total[i] = total[i] * fade + ((s[i][0] + s[i][1]) + (s[i][2] + s[i][3]));
+            [[unroll]] for (uint g = 0; g < PARTS * QUARTERS; g++)
+                o[i][g] *= fade;
+        }
+
+        // 8 keys of values at a time, so that an output is a register through all of them.
+        [[unroll]] for (uint b = 0; b < 4; b++)
+            [[unroll]] for (uint g = 0; g < PARTS; g++) {
+                uvec4 bits[8];
+                [[unroll]] for (uint j = 0; j < 8; j++)
+                    bits[j] = FETCH (v, v_from + (b * 8 + j) * PIECES + min (g * 8 + lane (), PIECES - 1));
+                [[unroll]] for (uint h = 0; h < QUARTERS; h++) {
+                    vec4 values[8];
+                    [[unroll]] for (uint j = 0; j < 8; j++)
+                        values[j] = quarter (bits[j], h);
+                    [[unroll]] for (uint i = 0; i < 8; i++)
+                        [[unroll]] for (uint j = 0; j < 8; j++)
+                            o[i][g * QUARTERS + h] += LANE (s[i][b], j) * values[j];
+                }
+            }
+    }
+
+    [[unroll]] for (uint i = 0; i < 8; i++) {
+        float r = 1.0 / lanes_sum (total[i]);
+        bool seen = LANE (keys, i) > 0;
+        uint to = (p.y_first + (row_first + i) * p.y_stride + head * DIM) / 4;
+        [[unroll]] for (uint g = 0; g < PARTS; g++)
+            [[unroll]] for (uint h = 0; h < QUARTERS; h++)
+                if (row_first + i < p.m && g * 8 + lane () < PIECES)
+                    y[to + (g * 8 + lane ()) * QUARTERS + h] = seen ? o[i][g * QUARTERS + h] * r : vec4 (0);
+    }
+}

@@ -1,0 +1,103 @@
+#version 450
+// One row and one head a workgroup: its groups of 8 lanes take turns at the blocks of 32 keys and are joined at the end.
+// Scores: lane = key. Values and output: lane = a piece of columns.
+#extension GL_GOOGLE_include_directive : require
+#include "common.glsl"
+#include "elements.glsl"
+#include "rows.glsl"
+
+layout (constant_id = 0) const uint DIM = 96;
+#include "kv.glsl"
+const uint PARTS = (PIECES + 7) / 8; // pieces of a value that are a lane's
+const uint QUARTS = PARTS * QUARTERS;
+
+layout (binding = 0, std430) writeonly buffer Y { vec4 y[]; };
+BULK (1, q)
+BULK (2, k)
+BULK (3, v)
+layout (binding = 4, std430) readonly buffer Rows { uint rows[]; };
+layout (binding = 5, std430) readonly buffer Table { uint table[]; };
+layout (push_constant) uniform Push { AttentionPush p; };
+
+const float NEVER = -1e30;
+
+const uint SHARED = ONE_GROUP ? 1 : 64; // lanes that share their sums
+shared float tops[SHARED / 8 + 1], totals[SHARED / 8 + 1];
+shared vec4 outs[QUARTS * SHARED];
+
+void main ()
+{
+    if (row () >= p.m)
+        return;
+
+    uint head = gl_WorkGroupID.x, group = gl_LocalInvocationID.x >> 3, groups = gl_WorkGroupSize.x / 8;
+    uint meta = p.rows_first + row () * p.rows_stride;
+    uint keys = min (rows[meta + 1], p.blocks * KV_BLOCK), sequence = rows[meta + 2];
+
+    vec4 query[DIM / 4];
+    [[unroll]] for (uint c = 0; c < DIM / 4; c++)
+        query[c] = F (FETCH (q, (p.q_first + row () * p.q_stride + head * DIM) / 4 + c)) * p.scale;
+
+    float top = NEVER, total = 0;
+    vec4 o[QUARTS];
+    [[unroll]] for (uint g = 0; g < QUARTS; g++)
+        o[g] = vec4 (0);
+
+    // 8 keys a turn: less code to compile than a block a turn, and as fast.
+    for (uint turn = group; turn * 8 < keys; turn += groups) {
+        uint block = table[p.table_first + sequence * p.table_stride + turn / 4];
+        uint from = (block * p.heads + head / p.shared_by) * KV_BLOCK * PIECES + turn % 4 * 8 * PIECES;
+        uint k_from = p.k_first / (4 * QUARTERS) + from + lane (), v_from = p.v_first / (4 * QUARTERS) + from;
+
+        float s = 0;
+        [[unroll]] for (uint c = 0; c < PIECES; c++) {
+            uvec4 bits = FETCH (k, k_from + c * 8);
+            [[unroll]] for (uint h = 0; h < QUARTERS; h++)
+                s += dot (query[c * QUARTERS + h], quarter (bits, h));
+        }
+
+        s = turn * 8 + lane () < keys ? s : NEVER;
+        float t = max (top, lanes_max (s)), fade = exp2 (top - t);
+        top = t;
+        s = exp2 (s - t);
+        total = total * fade + s;
+        [[unroll]] for (uint g = 0; g < PARTS; g++) {
+            uint at = v_from + min (g * 8 + lane (), PIECES - 1);
+            [[unroll]] for (uint h = 0; h < QUARTERS; h++)
+                o[g * QUARTERS + h] *= fade;
+            [[unroll]] for (uint j = 0; j < 8; j++) {
+                uvec4 bits = FETCH (v, at + j * PIECES);
+                [[unroll]] for (uint h = 0; h < QUARTERS; h++)
+                    o[g * QUARTERS + h] += LANE (s, j) * quarter (bits, h);
+            }
+        }
+    }
+    total = lanes_sum (total);
+
+    if (!ONE_GROUP) {
+        tops[group] = top;
+        totals[group] = total;
+        [[unroll]] for (uint g = 0; g < QUARTS; g++)
+            outs[g * SHARED + gl_LocalInvocationID.x] = o[g];
+        barrier ();
+        if (group > 0)
+            return;
+        for (uint i = 0; i < groups; i++)
+            top = max (top, tops[i]);
+        total = 0;
+        [[unroll]] for (uint g = 0; g < QUARTS; g++)
+            o[g] = vec4 (0);
+        for (uint i = 0; i < groups; i++) {
+            float fade = exp2 (tops[i] - top);
+            total += totals[i] * fade;
+            [[unroll]] for (uint g = 0; g < QUARTS; g++)
+                o[g] += outs[g * SHARED + i * 8 + lane ()] * fade;
+        }
+    }
+
+    uint to = (p.y_first + row () * p.y_stride + head * DIM) / 4;
+    [[unroll]] for (uint g = 0; g < PARTS; g++)
+        [[unroll]] for (uint h = 0; h < QUARTERS; h++)
+            if (g * 8 + lane () < PIECES)
+                y[to + (g * 8 + lane ()) * QUARTERS + h] = keys > 0 ? o[g * QUARTERS + h] / total : vec4 (0);
+}

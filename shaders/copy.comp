@@ -1,0 +1,24 @@
+#version 450
+// Rows of words, as they are; in order, or by ids (a row that x has not is zeros).
+#extension GL_GOOGLE_include_directive : require
+#include "common.glsl"
+#include "rows.glsl"
+
+layout (constant_id = 0) const bool BY_IDS = false;
+
+layout (binding = 0, std430) writeonly buffer Y { uvec4 y[]; };
+BULK (1, x)
+layout (binding = 2, std430) readonly buffer Ids { uint ids[]; };
+layout (push_constant) uniform Push { CopyPush p; };
+
+void main ()
+{
+    if (row () >= p.m || piece () >= (p.n + 3) / 4)
+        return;
+
+    uint from = BY_IDS ? ids[p.ids_first + row ()] : row ();
+    uvec4 v = uvec4 (0);
+    if (from < p.x_rows)
+        v = FETCH (x, (p.x_first + from * p.x_stride) / 4 + piece ());
+    y[(p.y_first + row () * p.y_stride) / 4 + piece ()] = v;
+}

@@ -1,0 +1,89 @@
+// What the kernels of op_matmul share: bindings, 8 weights at a time of any type, and what becomes of the sums.
+
+#include "common.glsl"
+#include "elements.glsl"
+
+layout (constant_id = 0) const uint EPILOGUE = 0u;
+
+BULK (0, weights)
+BULK (1, x)
+layout (binding = 2, std430) buffer Y { vec4 y[]; };
+BULK (3, bias)
+BULK (4, scale)
+BULK (5, residual)
+layout (push_constant) uniform Push { MatmulPush p; };
+
+// Pieces of 16 bytes that hold the 8 weights of a row which kernels take at a time. Of x it is two.
+#define PIECES (2 / QUARTERS)
+
+// The 8 weights of a column whose k-th eights begin at `at`, a lane each its own.
+void fetch_weights (uint at, uint k8, out float w[8])
+{
+    [[unroll]] for (uint h = 0u; h < PIECES; h++) {
+        uvec4 piece = FETCH (weights, at + (k8 * PIECES + h) * 8u);
+        [[unroll]] for (uint i = 0u; i < QUARTERS; i++) {
+            vec4 four = quarter (piece, i);
+            [[unroll]] for (uint j = 0u; j < 4u; j++)
+                w[(h * QUARTERS + i) * 4u + j] = four[j];
+        }
+    }
+}
+
+// A lane owns 4 neighbouring columns of each 32, so that it stores, and reads bias and residual, 16 bytes at a time. Its weight
+// rows share their cache lines with those of its neighbours.
+uint first_column (uint tile) { return p.column_first + tile * 32u + lane () * 4u; }
+
+// The first piece of the weights of a column. Behind the last tile of 32 columns, where the lanes of an edge compute what is not
+// stored, the last tile is read.
+uint weights_at (uint column)
+{
+    uint row = column - p.window_first;
+    row = row < p.window_rows ? row : p.window_rows - 32u + row % 32u;
+    return row / 8u * (p.k / 8u) * uint (PIECES * 8) + row % 8u;
+}
+
+uint x_at (uint row) { return (p.x_first + min (row, p.m - 1u) * p.x_stride) / 4u; }
+
+// To one unit in the last place (N. Juffa's fit).
+vec4 erf (vec4 v)
+{
+    vec4 t = abs (v), s = v * v;
+    vec4 far = -1.72853470e-5 * t + 3.83197126e-4;
+    far = far * s + (-3.88396438e-3 * t + 2.42546219e-2);
+    far = far * t - 1.06777877e-1;
+    far = far * t - 6.34846687e-1;
+    far = far * t - 1.28717512e-1;
+    far = far * t - t;
+    vec4 near = s * -5.96761703e-4 + 4.99119423e-3;
+    near = near * s - 2.67681349e-2;
+    near = near * s + 1.12819925e-1;
+    near = near * s - 3.76125336e-1;
+    near = near * s + 1.28379166e-1;
+    return mix (near * v + v, sign (v) * (1.0 - exp (far)), greaterThan (t, vec4 (0.927734375)));
+}
+
+// 4 sums of a row, from a column that is a multiple of 4 on.
+void store (uint row, uint column, vec4 v)
+{
+    if (row >= p.m || column >= p.n)
+        return;
+    if ((EPILOGUE & EPILOGUE_BIAS) != 0u)
+        v += F (FETCH (bias, (p.bias_first + column) / 4u));
+    if ((EPILOGUE & EPILOGUE_GELU) != 0u)
+        v = 0.5 * v * (1.0 + erf (v * 0.70710678));
+    if ((EPILOGUE & EPILOGUE_SCALE) != 0u)
+        v *= F (FETCH (scale, (p.scale_first + column) / 4u));
+    if ((EPILOGUE & EPILOGUE_RESIDUAL) != 0u)
+        v += F (FETCH (residual, (p.residual_first + row % p.residual_period * p.residual_stride + column) / 4u));
+
+    uint at = (p.y_first + row * p.y_stride + column) / 4u;
+    if (column + 3u < p.n) {
+        y[at] = v;
+    } else {
+        y[at].x = v.x;
+        if (column + 1u < p.n)
+            y[at].y = v.y;
+        if (column + 2u < p.n)
+            y[at].z = v.z;
+    }
+}

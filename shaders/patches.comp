@@ -1,0 +1,22 @@
+#version 450
+// One pixel of a tile an invocation: normalised, to its place in its patch's row, (channel, row, column) as a convolution's weight.
+#extension GL_GOOGLE_include_directive : require
+#include "common.glsl"
+#include "rows.glsl"
+
+layout (binding = 0, std430) writeonly buffer Y { float y[]; };
+layout (binding = 1, std430) readonly buffer X { uint x[]; };
+layout (push_constant) uniform Push { PatchesPush p; };
+
+void main ()
+{
+    uint u = gl_GlobalInvocationID.x, v = row ();
+    if (v >= p.side || u >= p.side)
+        return;
+
+    uint pixel = x[p.x_first + v * p.x_stride + u];
+    uint patch_row = v / p.size * (p.side / p.size) + u / p.size;
+    uint to = p.y_first + patch_row * p.y_stride + v % p.size * p.size + u % p.size;
+    [[unroll]] for (uint c = 0; c < 3; c++)
+        y[to + c * p.size * p.size] = (float (pixel >> 8 * c & 255u) / 255.0 - p.mean[c]) / p.std[c];
+}

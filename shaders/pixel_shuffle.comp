@@ -1,0 +1,23 @@
+#version 450
+// The r x r neighbours of a square of rows become the columns of one row.
+#extension GL_GOOGLE_include_directive : require
+#include "common.glsl"
+#include "rows.glsl"
+
+layout (constant_id = 0) const bool V1 = false; // rows and columns of the result exchanged
+
+layout (binding = 0, std430) writeonly buffer Y { vec4 y[]; };
+BULK (1, x)
+layout (push_constant) uniform Push { PixelShufflePush p; };
+
+void main ()
+{
+    uint pieces = p.d / 4, out_side = p.side / p.r;
+    if (row () >= out_side * out_side || piece () >= pieces * p.r * p.r)
+        return;
+
+    uint a = row () / out_side, b = row () % out_side, part = piece () / pieces;
+    uvec2 at = (V1 ? uvec2 (b, a) : uvec2 (a, b)) * p.r + uvec2 (part / p.r, part % p.r);
+    y[(p.y_first + row () * p.y_stride) / 4 + piece ()] =
+        F (FETCH (x, (p.x_first + (at.x * p.side + at.y) * p.x_stride) / 4 + piece () % pieces));
+}

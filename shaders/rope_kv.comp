@@ -1,0 +1,89 @@
+#version 450
+// Rotates queries and keys, and puts keys and values into the cache: 8 columns of one head an invocation, the rows' heads in the
+// order query, key, value. The cache is bound a window of blocks at a time; the first window also writes the queries.
+#extension GL_GOOGLE_include_directive : require
+#include "common.glsl"
+#include "elements.glsl"
+#include "rows.glsl"
+
+layout (constant_id = 0) const uint DIM = 96;
+layout (constant_id = 1) const bool ROTATE = true;
+#include "kv.glsl"
+
+layout (binding = 0, std430) writeonly buffer Q { vec4 q[]; };
+layout (binding = 1, std430) writeonly buffer K { uvec4 k[]; };
+layout (binding = 2, std430) writeonly buffer V { uvec4 v[]; };
+BULK (3, qkv)
+BULK (4, rope)
+layout (binding = 5, std430) readonly buffer Rows { uint rows[]; };
+layout (push_constant) uniform Push { RopeKvPush p; };
+
+// 4 columns of a head, rotated: columns c and c + DIM / 2 are a pair.
+vec4 rotated (uint head, uint part)
+{
+    const uint half_parts = DIM / 8;
+    uint turn = (p.rope_first + row () * p.rope_stride) / 4 + part % half_parts;
+    vec4 x = F (FETCH (qkv, head + part));
+    if (!ROTATE)
+        return x;
+    vec4 other = F (FETCH (qkv, head + (part < half_parts ? part + half_parts : part - half_parts)));
+    vec4 c = F (FETCH (rope, turn)), s = F (FETCH (rope, turn + half_parts));
+    return part < half_parts ? x * c - other * s : x * c + other * s;
+}
+
+// Never infinite: a key that no row sees has weight 0, and 0 times infinity would spoil whoever gets the block next.
+uvec4 packed (vec4 a, vec4 b)
+{
+    a = clamp (a, -65504.0, 65504.0);
+    b = clamp (b, -65504.0, 65504.0);
+    return uvec4 (packHalf2x16 (a.xy), packHalf2x16 (a.zw), packHalf2x16 (b.xy), packHalf2x16 (b.zw));
+}
+
+void main ()
+{
+    const uint units = DIM / 8;
+    uint head = piece () / units, unit = piece () % units;
+    if (row () >= p.m || head >= p.heads_q + 2 * p.heads)
+        return;
+
+    uint from = (p.qkv_first + row () * p.qkv_stride + head * DIM) / 4;
+    if (head < p.heads_q) {
+        if (p.window_first > 0)
+            return;
+        uint to = (p.q_first + row () * p.q_stride + head * DIM) / 4 + 2 * unit;
+        q[to] = rotated (from, 2 * unit);
+        q[to + 1] = rotated (from, 2 * unit + 1);
+        return;
+    }
+
+    uint slot = rows[p.rows_first + row () * p.rows_stride], block = slot / KV_BLOCK - p.window_first, place = slot % KV_BLOCK;
+    if (slot == 0xffffffffu || block >= p.window_blocks)
+        return;
+
+    bool key = head < p.heads_q + p.heads;
+    uint to = (block * p.heads + (head - p.heads_q) % p.heads) * KV_BLOCK * PIECES, piece_first = unit * (2 / QUARTERS);
+    vec4 a, b;
+    if (key) {
+        a = rotated (from, 2 * unit);
+        b = rotated (from, 2 * unit + 1);
+        to += p.k_first / (4 * QUARTERS) + ((place / 8) * PIECES + piece_first) * 8 + place % 8;
+    } else {
+        a = F (FETCH (qkv, from + 2 * unit));
+        b = F (FETCH (qkv, from + 2 * unit + 1));
+        to += p.v_first / (4 * QUARTERS) + place * PIECES + piece_first;
+    }
+#ifdef ELEMENT_F16
+    if (key)
+        k[to] = packed (a, b);
+    else
+        v[to] = packed (a, b);
+#else
+    if (key) {
+        k[to] = floatBitsToUint (a);
+        k[to + 8] = floatBitsToUint (b);
+    } else {
+        v[to] = floatBitsToUint (a);
+        v[to + 1] = floatBitsToUint (b);
+    }
+#endif
+}

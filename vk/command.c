@@ -1,0 +1,554 @@
+/*
+ * Streams: dispatches are collected, recorded once, and run often, in submits bounded by the time each dispatch took before.
+ */
+#include "vk.h"
+
+#include <string.h>
+
+/* Of a shader that never ran on the device: nanoseconds for a unit of work (an operation or a byte). Slow on purpose: the first
+ * submits are then rather too short than too long. */
+#define FIRST_RATE 0.1
+#define IN_FLIGHT 2
+
+/* One dispatch. Resolved when added, recorded when the stream ends and the number of everything is known. */
+typedef struct
+{
+  guint op;
+  const gchar *shader; /* key of the device's rates */
+  const PipelineLayout *layout;
+  VkPipeline pipeline;
+  guint n_binds, texel;
+  VkDescriptorBufferInfo buffers[DISPATCH_MAX_BINDS];
+  VkBufferView views[DISPATCH_MAX_BINDS]; /* of the bindings in texel */
+  guint8 push[DISPATCH_MAX_PUSH];
+  guint push_size;
+  guint groups[3];
+  guint64 work; /* operations and bytes: what time is taken to be proportional to */
+  guint64 ns;   /* of the last run; 0 before */
+} Piece;
+
+/* What a shader took on a device so far, in all. */
+typedef struct
+{
+  double ns, work;
+} Rate;
+
+/* A submit that may still run. */
+typedef struct
+{
+  guint first, last; /* pieces first .. last - 1 */
+  gint64 start;      /* host's clock */
+  gboolean running;
+} Flight;
+
+struct _OpStream
+{
+  Device *dev;
+  gchar *name;
+  GError *failure; /* the first one while recording */
+  gboolean ended;
+  GArray *pieces;  /* Piece */
+  GArray *timings; /* OpTiming */
+  guint submits;
+
+  VkCommandPool commands;
+  VkCommandBuffer *buffers; /* one a piece, one that hands the results to the host, and one that begins each of the flights */
+  VkDescriptorPool descriptors;
+  VkQueryPool queries; /* the end of each piece, then the beginning of each flight; none where the host's clock has to do */
+  VkFence fences[IN_FLIGHT];
+  Flight flights[IN_FLIGHT];
+};
+
+OpStream *
+op_stream_new (Device *dev, const gchar *name)
+{
+  OpStream *s = g_new0 (OpStream, 1);
+
+  s->dev = dev;
+  s->name = g_strdup (name);
+  s->pieces = g_array_new (FALSE, TRUE, sizeof (Piece));
+  s->timings = g_array_new (FALSE, TRUE, sizeof (OpTiming));
+  return s;
+}
+
+void
+op_stream_free (OpStream *s)
+{
+  if (!s)
+    return;
+  for (guint i = 0; i < IN_FLIGHT; i++)
+    vkDestroyFence (s->dev->vk, s->fences[i], NULL);
+  vkDestroyQueryPool (s->dev->vk, s->queries, NULL);
+  vkDestroyDescriptorPool (s->dev->vk, s->descriptors, NULL);
+  vkDestroyCommandPool (s->dev->vk, s->commands, NULL);
+  g_array_unref (s->pieces);
+  g_array_unref (s->timings);
+  g_clear_error (&s->failure);
+  g_free (s->buffers);
+  g_free (s->name);
+  g_free (s);
+}
+
+Device *
+op_stream_device (OpStream *s)
+{
+  return s->dev;
+}
+
+/* --- adding ----------------------------------------------------------------------------------------------------------------- */
+
+static const gchar *
+current_op (const OpStream *s)
+{
+  return s->timings->len ? g_array_index (s->timings, OpTiming, s->timings->len - 1).op : "no op";
+}
+
+void
+op_stream_fail (OpStream *s, const gchar *format, ...)
+{
+  va_list args;
+
+  if (s->failure)
+    return;
+  va_start (args, format);
+  g_autofree gchar *reason = g_strdup_vprintf (format, args);
+  va_end (args);
+  g_set_error (&s->failure, DEVICE_ERROR, DEVICE_ERROR_UNSUPPORTED, "%s: %s: %s", s->name, current_op (s), reason);
+}
+
+void
+op_stream_begin_op (OpStream *s, const gchar *name)
+{
+  const OpTiming timing = { .op = name };
+
+  g_assert (!s->ended);
+  g_array_append_val (s->timings, timing);
+}
+
+static gboolean
+dispatch_check (OpStream *s, const Dispatch *d)
+{
+  const DeviceLimits *limits = &s->dev->limits;
+
+  if (s->failure)
+    return FALSE;
+  if (s->timings->len == 0)
+    op_stream_fail (s, "a dispatch of %s belongs to no op", d->shader);
+  else if (d->turns > DISPATCH_MAX_TURNS)
+    op_stream_fail (s, "%s takes %" G_GUINT64_FORMAT " loop turns in an invocation, at most %u are run", d->shader, d->turns,
+        DISPATCH_MAX_TURNS);
+  else if (d->local == 0 || d->local > limits->max_local)
+    op_stream_fail (s, "%s has workgroups of %u, the device takes 1 to %u", d->shader, d->local, limits->max_local);
+  else if (d->push_size > DISPATCH_MAX_PUSH || d->push_size % 4 != 0 || d->n_spec > DISPATCH_MAX_SPEC)
+    op_stream_fail (s, "%s has %u bytes of push constants and %u constants", d->shader, d->push_size, d->n_spec);
+  for (guint i = 0; i < 3; i++) {
+    if (d->groups[i] == 0 || d->groups[i] > limits->max_groups[i])
+      op_stream_fail (
+          s, "%s has %u workgroups in dimension %u, the device takes 1 to %u", d->shader, d->groups[i], i, limits->max_groups[i]);
+  }
+  return s->failure == NULL;
+}
+
+static gboolean
+bind_resolve (OpStream *s, const Dispatch *d, guint i, Piece *piece)
+{
+  const DeviceLimits *limits = &s->dev->limits;
+  const Bind *bind = &d->bind[i];
+  const gboolean bulk = bind->kind == BIND_BULK;
+  const guint64 whole = tensor_bytes (bind->tensor), most = bulk ? limits->bulk_range : limits->storage_range;
+  const guint64 size = bind->size ? bind->size : whole - MIN (whole, bind->offset);
+  VkDescriptorBufferInfo *buffer = &piece->buffers[i];
+
+  if (size == 0 || bind->offset > whole || size > whole - bind->offset || bind->offset % limits->align != 0 || size % 4 != 0
+      || (bulk && size % 16 != 0)) {
+    op_stream_fail (s, "%s, binding %u: bytes %" G_GUINT64_FORMAT " + %" G_GUINT64_FORMAT " of a tensor of %" G_GUINT64_FORMAT,
+        d->shader, i, bind->offset, size, whole);
+    return FALSE;
+  }
+  if (size > most) {
+    op_stream_fail (
+        s, "%s, binding %u: %" G_GUINT64_FORMAT " bytes, the device binds at most %" G_GUINT64_FORMAT, d->shader, i, size, most);
+    return FALSE;
+  }
+  if (bulk && !limits->storage_form) {
+    piece->texel |= 1u << i;
+    return tensor_view (bind->tensor, bind->offset, size, &piece->views[i], &s->failure);
+  }
+  buffer->buffer = tensor_buffer (bind->tensor, &buffer->offset);
+  buffer->offset += bind->offset;
+  buffer->range = size;
+  return TRUE;
+}
+
+void
+op_stream_dispatch (OpStream *s, const Dispatch *d)
+{
+  Piece piece = { .op = s->timings->len - 1, .shader = d->shader, .push_size = d->push_size };
+  OpTiming *timing;
+
+  g_assert (!s->ended);
+  if (!dispatch_check (s, d))
+    return;
+  for (; piece.n_binds < DISPATCH_MAX_BINDS && d->bind[piece.n_binds].tensor; piece.n_binds++) {
+    if (!bind_resolve (s, d, piece.n_binds, &piece))
+      return;
+  }
+  piece.layout = pipeline_layout (s->dev, piece.n_binds, piece.texel, &s->failure);
+  if (!piece.layout)
+    return;
+  piece.pipeline = pipeline_get (s->dev, d, piece.layout, &s->failure);
+  if (!piece.pipeline)
+    return;
+  if (d->push_size)
+    memcpy (piece.push, d->push, d->push_size);
+  memcpy (piece.groups, d->groups, sizeof piece.groups);
+  piece.work = d->flops + d->bytes + (guint64)d->groups[0] * d->groups[1] * d->groups[2] * d->local;
+  g_array_append_val (s->pieces, piece);
+  timing = &g_array_index (s->timings, OpTiming, piece.op);
+  timing->flops += d->flops;
+  timing->bytes += d->bytes;
+}
+
+/* --- recording -------------------------------------------------------------------------------------------------------------- */
+
+static gboolean
+stream_pools (OpStream *s, GError **error)
+{
+  Device *dev = s->dev;
+  const guint n = s->pieces->len;
+  guint texels = 0, buffers = 0, n_sizes = 0;
+  VkDescriptorPoolSize sizes[2];
+  VkDescriptorPoolCreateInfo descriptors = { VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO, .maxSets = n, .pPoolSizes = sizes };
+  const VkQueryPoolCreateInfo queries = { VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO, .queryType = VK_QUERY_TYPE_TIMESTAMP,
+    .queryCount = n + IN_FLIGHT };
+  const VkCommandPoolCreateInfo commands = { VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO, .queueFamilyIndex = dev->family };
+  VkCommandBufferAllocateInfo allocate = { VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO, .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
+    .commandBufferCount = n + 1 + IN_FLIGHT };
+  const VkFenceCreateInfo fence = { VK_STRUCTURE_TYPE_FENCE_CREATE_INFO };
+
+  for (guint i = 0; i < n; i++) {
+    const Piece *piece = &g_array_index (s->pieces, Piece, i);
+    for (guint k = 0; k < piece->n_binds; k++)
+      *(piece->texel & (1u << k) ? &texels : &buffers) += 1;
+  }
+  if (texels)
+    sizes[n_sizes++] = (VkDescriptorPoolSize){ VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER, texels };
+  if (buffers)
+    sizes[n_sizes++] = (VkDescriptorPoolSize){ VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, buffers };
+  descriptors.poolSizeCount = n_sizes;
+  VK (vkCreateDescriptorPool (dev->vk, &descriptors, NULL, &s->descriptors));
+  if (dev->timestamp_mask && (dev->timed || dev->limits.submit_ns > 0))
+    VK (vkCreateQueryPool (dev->vk, &queries, NULL, &s->queries));
+  VK (vkCreateCommandPool (dev->vk, &commands, NULL, &s->commands));
+  s->buffers = g_new0 (VkCommandBuffer, n + 1 + IN_FLIGHT);
+  allocate.commandPool = s->commands;
+  VK (vkAllocateCommandBuffers (dev->vk, &allocate, s->buffers));
+  for (guint i = 0; i < IN_FLIGHT; i++)
+    VK (vkCreateFence (dev->vk, &fence, NULL, &s->fences[i]));
+  return TRUE;
+
+error:
+  return FALSE;
+}
+
+static gboolean
+piece_descriptors (OpStream *s, const Piece *piece, VkDescriptorSet *set, GError **error)
+{
+  Device *dev = s->dev;
+  VkWriteDescriptorSet writes[DISPATCH_MAX_BINDS];
+  const VkDescriptorSetAllocateInfo allocate = { VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO, .descriptorPool = s->descriptors,
+    .descriptorSetCount = 1, .pSetLayouts = &piece->layout->set };
+
+  VK (vkAllocateDescriptorSets (dev->vk, &allocate, set));
+  for (guint i = 0; i < piece->n_binds; i++) {
+    const gboolean texel = (piece->texel & (1u << i)) != 0;
+
+    writes[i] = (VkWriteDescriptorSet){ VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET, .dstSet = *set, .dstBinding = i,
+      .descriptorCount = 1, .descriptorType = texel ? VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER : VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+      .pBufferInfo = &piece->buffers[i], .pTexelBufferView = &piece->views[i] };
+  }
+  vkUpdateDescriptorSets (dev->vk, piece->n_binds, writes, 0, NULL);
+  return TRUE;
+
+error:
+  return FALSE;
+}
+
+static void
+record_barrier (VkCommandBuffer buffer, VkPipelineStageFlags stages, VkAccessFlags accesses)
+{
+  const VkMemoryBarrier barrier = { VK_STRUCTURE_TYPE_MEMORY_BARRIER, .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT,
+    .dstAccessMask = accesses };
+
+  vkCmdPipelineBarrier (buffer, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, stages, 0, 1, &barrier, 0, NULL, 0, NULL);
+}
+
+/* The time when all that came before is done. On lavapipe a mark takes as long as a small dispatch: one a piece must do. */
+static void
+record_mark (OpStream *s, VkCommandBuffer buffer, guint query)
+{
+  if (s->queries) {
+    vkCmdResetQueryPool (buffer, s->queries, query, 1);
+    vkCmdWriteTimestamp (buffer, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, s->queries, query);
+  }
+}
+
+static gboolean
+piece_record (OpStream *s, guint i, GError **error)
+{
+  Device *dev = s->dev;
+  const Piece *piece = &g_array_index (s->pieces, Piece, i);
+  const VkCommandBufferBeginInfo begin = { VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO };
+  VkCommandBuffer buffer = s->buffers[i];
+  VkDescriptorSet set;
+
+  if (!piece_descriptors (s, piece, &set, error))
+    return FALSE;
+  VK (vkBeginCommandBuffer (buffer, &begin));
+  vkCmdBindPipeline (buffer, VK_PIPELINE_BIND_POINT_COMPUTE, piece->pipeline);
+  vkCmdBindDescriptorSets (buffer, VK_PIPELINE_BIND_POINT_COMPUTE, piece->layout->pipeline, 0, 1, &set, 0, NULL);
+  if (piece->push_size)
+    vkCmdPushConstants (buffer, piece->layout->pipeline, VK_SHADER_STAGE_COMPUTE_BIT, 0, piece->push_size, piece->push);
+  vkCmdDispatch (buffer, piece->groups[0], piece->groups[1], piece->groups[2]);
+  record_mark (s, buffer, i);
+  record_barrier (buffer, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
+  VK (vkEndCommandBuffer (buffer));
+  return TRUE;
+
+error:
+  return FALSE;
+}
+
+/* What surrounds the pieces. Results are seen by the host and by copies, once a run and not behind every dispatch: a GPU flushes
+ * its caches for it. */
+static gboolean
+ends_record (OpStream *s, GError **error)
+{
+  Device *dev = s->dev;
+  const guint n = s->pieces->len;
+  const VkCommandBufferBeginInfo begin = { VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO };
+
+  VK (vkBeginCommandBuffer (s->buffers[n], &begin));
+  record_barrier (s->buffers[n], VK_PIPELINE_STAGE_HOST_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
+      VK_ACCESS_HOST_READ_BIT | VK_ACCESS_HOST_WRITE_BIT | VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT);
+  VK (vkEndCommandBuffer (s->buffers[n]));
+  for (guint k = 0; k < IN_FLIGHT; k++) {
+    VK (vkBeginCommandBuffer (s->buffers[n + 1 + k], &begin));
+    record_mark (s, s->buffers[n + 1 + k], n + k);
+    VK (vkEndCommandBuffer (s->buffers[n + 1 + k]));
+  }
+  return TRUE;
+
+error:
+  return FALSE;
+}
+
+gboolean
+op_stream_end (OpStream *s, GError **error)
+{
+  g_assert (!s->ended);
+  if (s->failure) {
+    g_propagate_error (error, g_error_copy (s->failure));
+    return FALSE;
+  }
+  if (!device_usable (s->dev, error))
+    return FALSE;
+  if (s->pieces->len > 0) {
+    if (!stream_pools (s, error))
+      return FALSE;
+    for (guint i = 0; i < s->pieces->len; i++) {
+      if (!piece_record (s, i, error))
+        return FALSE;
+    }
+    if (!ends_record (s, error))
+      return FALSE;
+  }
+  s->ended = TRUE;
+  return TRUE;
+}
+
+/* --- running ---------------------------------------------------------------------------------------------------------------- */
+
+static double
+piece_expected_ns (const OpStream *s, const Piece *piece)
+{
+  const Rate *rate = g_hash_table_lookup (s->dev->rates, piece->shader);
+
+  return piece->ns ? piece->ns : piece->work * (rate ? rate->ns / rate->work : FIRST_RATE);
+}
+
+/* The pieces of the next submit: as many as fit the bound, at least one. */
+static guint
+submit_last (const OpStream *s, guint first)
+{
+  const guint64 bound = s->dev->limits.submit_ns;
+  double ns = 0;
+  guint last = first;
+
+  if (bound == 0)
+    return s->pieces->len;
+  while (last < s->pieces->len) {
+    ns += piece_expected_ns (s, &g_array_index (s->pieces, Piece, last));
+    if (last > first && ns > bound)
+      break;
+    last++;
+  }
+  return last;
+}
+
+/* Without timestamps the host's time of the submit is shared out as expected. */
+static void
+flight_share_time (OpStream *s, const Flight *flight, gint64 now)
+{
+  double expected = 0;
+
+  for (guint i = flight->first; i < flight->last; i++)
+    expected += piece_expected_ns (s, &g_array_index (s->pieces, Piece, i));
+  for (guint i = flight->first; i < flight->last; i++) {
+    Piece *piece = &g_array_index (s->pieces, Piece, i);
+    piece->ns = MAX (1, (now - flight->start) * 1000 * piece_expected_ns (s, piece) / expected);
+  }
+}
+
+static gboolean
+flight_times (OpStream *s, guint k, GError **error)
+{
+  Device *dev = s->dev;
+  const Flight *flight = &s->flights[k];
+  const guint n = flight->last - flight->first;
+  const VkQueryResultFlags flags = VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT;
+  g_autofree guint64 *marks = g_new (guint64, 1 + n);
+
+  VK (vkGetQueryPoolResults (dev->vk, s->queries, s->pieces->len + k, 1, sizeof *marks, marks, sizeof *marks, flags));
+  VK (vkGetQueryPoolResults (dev->vk, s->queries, flight->first, n, n * sizeof *marks, marks + 1, sizeof *marks, flags));
+  for (guint i = 0; i < n; i++) {
+    const guint64 ticks = (marks[i + 1] - marks[i]) & dev->timestamp_mask;
+    g_array_index (s->pieces, Piece, flight->first + i).ns = MAX (1, ticks * dev->timestamp_ns);
+  }
+  return TRUE;
+
+error:
+  return FALSE;
+}
+
+static gboolean
+flight_wait (OpStream *s, guint k, GError **error)
+{
+  Device *dev = s->dev;
+  Flight *flight = &s->flights[k];
+  gint64 now;
+
+  if (!flight->running)
+    return TRUE;
+  VK (vkWaitForFences (dev->vk, 1, &s->fences[k], VK_TRUE, G_MAXUINT64));
+  now = g_get_monotonic_time ();
+  flight->running = FALSE;
+  VK (vkResetFences (dev->vk, 1, &s->fences[k]));
+  if (s->queries)
+    return flight_times (s, k, error);
+  flight_share_time (s, flight, now);
+  for (guint i = 0; i < IN_FLIGHT; i++)
+    s->flights[i].start = MAX (s->flights[i].start, now); /* the next one did not begin before */
+  return TRUE;
+
+error:
+  return FALSE;
+}
+
+static gboolean
+flight_start (OpStream *s, guint k, guint first, guint last, GError **error)
+{
+  Device *dev = s->dev;
+  const guint n = s->pieces->len;
+  g_autofree VkCommandBuffer *buffers = g_new (VkCommandBuffer, last - first + 2);
+  guint n_buffers = 0;
+
+  buffers[n_buffers++] = s->buffers[n + 1 + k];
+  for (guint i = first; i < last; i++)
+    buffers[n_buffers++] = s->buffers[i];
+  if (last == n)
+    buffers[n_buffers++] = s->buffers[n];
+  VK (device_submit (dev, n_buffers, buffers, s->fences[k]));
+  s->flights[k] = (Flight){ first, last, g_get_monotonic_time (), TRUE };
+  return TRUE;
+
+error:
+  return FALSE;
+}
+
+/* Adds up the ops' times, and remembers for the device what its shaders took for their work. */
+static void
+stream_learn (OpStream *s)
+{
+  for (guint i = 0; i < s->timings->len; i++)
+    g_array_index (s->timings, OpTiming, i).ns = 0;
+  for (guint i = 0; i < s->pieces->len; i++) {
+    const Piece *piece = &g_array_index (s->pieces, Piece, i);
+    Rate *rate = g_hash_table_lookup (s->dev->rates, piece->shader);
+
+    g_array_index (s->timings, OpTiming, piece->op).ns += piece->ns;
+    if (!rate) {
+      rate = g_new0 (Rate, 1);
+      g_hash_table_insert (s->dev->rates, (gpointer)piece->shader, rate);
+    }
+    rate->ns += piece->ns;
+    rate->work += piece->work;
+  }
+}
+
+/* After a failure nothing may stay in flight: what it uses may be freed next. */
+static void
+stream_abandon (OpStream *s)
+{
+  vkDeviceWaitIdle (s->dev->vk);
+  for (guint k = 0; k < IN_FLIGHT; k++) {
+    if (s->flights[k].running)
+      vkResetFences (s->dev->vk, 1, &s->fences[k]);
+    s->flights[k].running = FALSE;
+  }
+}
+
+gboolean
+op_stream_run (OpStream *s, const gint *cancel, GError **error)
+{
+  guint k = 0;
+
+  g_assert (s->ended);
+  if (!device_usable (s->dev, error))
+    return FALSE;
+  s->submits = 0;
+  for (guint first = 0, last; first < s->pieces->len; first = last) {
+    if (cancel && g_atomic_int_get (cancel)) {
+      g_set_error (error, DEVICE_ERROR, DEVICE_ERROR_CANCELLED, "%s: cancelled", s->name);
+      goto error;
+    }
+    last = submit_last (s, first);
+    if (!flight_wait (s, k, error) || !flight_start (s, k, first, last, error))
+      goto error;
+    s->submits++;
+    k = (k + 1) % IN_FLIGHT;
+  }
+  for (guint i = 0; i < IN_FLIGHT; i++) {
+    if (!flight_wait (s, (k + i) % IN_FLIGHT, error))
+      goto error;
+  }
+  stream_learn (s);
+  return TRUE;
+
+error:
+  stream_abandon (s);
+  return FALSE;
+}
+
+const OpTiming *
+op_stream_timings (OpStream *s, guint *n_timings)
+{
+  *n_timings = s->timings->len;
+  return (const OpTiming *)s->timings->data;
+}
+
+guint
+op_stream_submits (const OpStream *s)
+{
+  return s->submits;
+}

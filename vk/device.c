@@ -1,0 +1,596 @@
+/*
+ * Devices: list, choose, open, free; what is required of one, what one can, and when one is lost.
+ */
+#include "vk.h"
+
+#include <string.h>
+
+/* At fewer texels than this the weights of a model would need too many views, and storage buffers serve instead. */
+#define MIN_TEXELS (1u << 24)
+/* Signed 32-bit byte offsets are the norm inside drivers. */
+#define MAX_BULK_BYTES (G_GUINT64_CONSTANT (1) << 31)
+#define WINDOW_BYTES (G_GUINT64_CONSTANT (1) << 30)
+#define GPU_SUBMIT_NS (50 * G_GUINT64_CONSTANT (1000000))
+#define MIN_SUBGROUP 8
+
+G_DEFINE_QUARK (minivl - device - error - quark, device_error)
+
+static const gchar *
+result_text (VkResult result)
+{
+  switch (result) {
+    case VK_ERROR_OUT_OF_HOST_MEMORY:
+      return "out of host memory";
+    case VK_ERROR_OUT_OF_DEVICE_MEMORY:
+      return "out of device memory";
+    case VK_ERROR_OUT_OF_POOL_MEMORY:
+    case VK_ERROR_FRAGMENTED_POOL:
+      return "out of pool memory";
+    case VK_ERROR_TOO_MANY_OBJECTS:
+      return "too many objects";
+    case VK_ERROR_MEMORY_MAP_FAILED:
+      return "memory cannot be mapped";
+    case VK_ERROR_DEVICE_LOST:
+      return "the device was lost";
+    case VK_ERROR_INCOMPATIBLE_DRIVER:
+      return "no usable driver";
+    case VK_ERROR_INITIALIZATION_FAILED:
+      return "initialization failed";
+    default:
+      return "failed";
+  }
+}
+
+static DeviceError
+result_code (VkResult result)
+{
+  switch (result) {
+    case VK_ERROR_OUT_OF_HOST_MEMORY:
+    case VK_ERROR_OUT_OF_DEVICE_MEMORY:
+    case VK_ERROR_OUT_OF_POOL_MEMORY:
+    case VK_ERROR_FRAGMENTED_POOL:
+    case VK_ERROR_TOO_MANY_OBJECTS:
+    case VK_ERROR_MEMORY_MAP_FAILED:
+      return DEVICE_ERROR_MEMORY;
+    case VK_ERROR_DEVICE_LOST:
+      return DEVICE_ERROR_LOST;
+    case VK_ERROR_INCOMPATIBLE_DRIVER:
+      return DEVICE_ERROR_NOT_FOUND;
+    default:
+      return DEVICE_ERROR_UNSUPPORTED;
+  }
+}
+
+void
+device_fail (Device *dev, const gchar *call, VkResult result, GError **error)
+{
+  g_autofree gchar *function = g_strndup (call, strcspn (call, " ("));
+
+  g_debug ("%s: %s (%d)", call, result_text (result), result);
+  if (dev && result == VK_ERROR_DEVICE_LOST)
+    dev->lost = TRUE;
+  g_set_error (error, DEVICE_ERROR, result_code (result), "%s: %s: %s (VkResult %d)", dev ? dev->info.name : "Vulkan", function,
+      result_text (result), result);
+}
+
+gboolean
+device_usable (const Device *dev, GError **error)
+{
+  if (dev->lost)
+    g_set_error (error, DEVICE_ERROR, DEVICE_ERROR_LOST, "%s: the device was lost; open it anew", dev->info.name);
+  return !dev->lost;
+}
+
+/* --- what a device is ------------------------------------------------------------------------------------------------------- */
+
+typedef struct
+{
+  VkPhysicalDevice physical;
+  DeviceInfo info;
+  DeviceLimits limits;
+  VkPhysicalDeviceType type;
+  guint8 uuid[VK_UUID_SIZE], cache_uuid[VK_UUID_SIZE];
+  guint32 driver_version;
+  guint64 max_allocation;
+  guint32 family;
+  guint32 timestamp_bits;
+  double timestamp_ns;
+  gboolean memory_budget;
+  GError *refusal; /* why it cannot be opened */
+} Candidate;
+
+static void
+info_clear (DeviceInfo *info)
+{
+  g_free (info->name);
+  g_free (info->driver);
+  g_free (info->uuid);
+}
+
+static void
+candidate_clear (Candidate *c)
+{
+  info_clear (&c->info);
+  g_clear_error (&c->refusal);
+}
+
+static const gchar *
+type_text (VkPhysicalDeviceType type)
+{
+  switch (type) {
+    case VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU:
+      return "discrete";
+    case VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU:
+      return "integrated";
+    case VK_PHYSICAL_DEVICE_TYPE_VIRTUAL_GPU:
+      return "virtual";
+    case VK_PHYSICAL_DEVICE_TYPE_CPU:
+      return "cpu";
+    default:
+      return "other";
+  }
+}
+
+static guint
+type_rank (VkPhysicalDeviceType type)
+{
+  static const VkPhysicalDeviceType order[] = { VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU, VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU,
+    VK_PHYSICAL_DEVICE_TYPE_VIRTUAL_GPU, VK_PHYSICAL_DEVICE_TYPE_OTHER };
+  guint rank = 0;
+
+  while (rank < G_N_ELEMENTS (order) && order[rank] != type)
+    rank++;
+  return rank;
+}
+
+static gchar *
+uuid_text (const guint8 *uuid)
+{
+  GString *text = g_string_new (NULL);
+
+  for (guint i = 0; i < VK_UUID_SIZE; i++)
+    g_string_append_printf (text, i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x", uuid[i]);
+  return g_string_free (text, FALSE);
+}
+
+/* A queue of its own for compute keeps a GPU's desktop alive; any other that computes will do. */
+static gboolean
+find_queue (Candidate *c)
+{
+  guint32 n = 0, found = G_MAXUINT32;
+  gboolean dedicated = FALSE;
+
+  vkGetPhysicalDeviceQueueFamilyProperties (c->physical, &n, NULL);
+  g_autofree VkQueueFamilyProperties *families = g_new0 (VkQueueFamilyProperties, MAX (n, 1));
+  vkGetPhysicalDeviceQueueFamilyProperties (c->physical, &n, families);
+  for (guint32 i = 0; i < n && !dedicated; i++) {
+    if (!(families[i].queueFlags & VK_QUEUE_COMPUTE_BIT) || families[i].queueCount == 0)
+      continue;
+    dedicated = !(families[i].queueFlags & VK_QUEUE_GRAPHICS_BIT);
+    if (found == G_MAXUINT32 || dedicated)
+      found = i;
+  }
+  if (found == G_MAXUINT32)
+    return FALSE;
+  c->family = found;
+  c->timestamp_bits = families[found].timestampValidBits;
+  return TRUE;
+}
+
+static gboolean
+has_extension (VkPhysicalDevice physical, const gchar *name)
+{
+  guint32 n = 0;
+  gboolean found = FALSE;
+
+  if (vkEnumerateDeviceExtensionProperties (physical, NULL, &n, NULL) < 0)
+    return FALSE;
+  g_autofree VkExtensionProperties *list = g_new0 (VkExtensionProperties, MAX (n, 1));
+  if (vkEnumerateDeviceExtensionProperties (physical, NULL, &n, list) < 0)
+    return FALSE;
+  for (guint32 i = 0; i < n && !found; i++)
+    found = g_str_equal (list[i].extensionName, name);
+  return found;
+}
+
+static guint64
+candidate_memory (const Candidate *c)
+{
+  VkPhysicalDeviceMemoryProperties memory;
+  guint64 local = 0;
+
+  if (c->type == VK_PHYSICAL_DEVICE_TYPE_CPU || c->type == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU)
+    return host_memory_available ("/");
+  vkGetPhysicalDeviceMemoryProperties (c->physical, &memory);
+  for (guint i = 0; i < memory.memoryHeapCount; i++) {
+    if (memory.memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT)
+      local = MAX (local, memory.memoryHeaps[i].size);
+  }
+  return local;
+}
+
+static void refuse (Candidate *c, const gchar *format, ...) G_GNUC_PRINTF (2, 3);
+
+/* Keeps the first reason. */
+static void
+refuse (Candidate *c, const gchar *format, ...)
+{
+  va_list args;
+
+  if (c->refusal)
+    return;
+  va_start (args, format);
+  g_autofree gchar *reason = g_strdup_vprintf (format, args);
+  va_end (args);
+  g_set_error (
+      &c->refusal, DEVICE_ERROR, DEVICE_ERROR_UNSUPPORTED, "%s (%s) cannot be used: %s", c->info.name, c->info.driver, reason);
+}
+
+static void
+candidate_require (Candidate *c, const VkPhysicalDeviceProperties *p, const VkPhysicalDeviceSubgroupProperties *subgroup)
+{
+  const VkSubgroupFeatureFlags needed = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
+
+  if (!find_queue (c))
+    refuse (c, "it has no compute queue");
+  if (subgroup->subgroupSize < MIN_SUBGROUP)
+    refuse (c, "its subgroups have %u lanes, %u are needed", subgroup->subgroupSize, MIN_SUBGROUP);
+  if (!(subgroup->supportedStages & VK_SHADER_STAGE_COMPUTE_BIT))
+    refuse (c, "it has no subgroup operations in compute shaders");
+  if ((subgroup->supportedOperations & needed) != needed)
+    refuse (c, "it lacks the subgroup operations 'basic' and 'shuffle'");
+  if (p->limits.maxPushConstantsSize < DISPATCH_MAX_PUSH)
+    refuse (c, "its push constants hold %u bytes, %u are needed", p->limits.maxPushConstantsSize, DISPATCH_MAX_PUSH);
+}
+
+static void
+candidate_init (Candidate *c, VkPhysicalDevice physical, const DeviceOptions *options)
+{
+  VkPhysicalDeviceMaintenance3Properties maintenance = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES };
+  VkPhysicalDeviceSubgroupProperties subgroup = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES, &maintenance };
+  VkPhysicalDeviceIDProperties id = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ID_PROPERTIES, &subgroup };
+  VkPhysicalDeviceDriverProperties driver = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES, &id };
+  VkPhysicalDeviceProperties2 all = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, &driver };
+  const VkPhysicalDeviceProperties *p = &all.properties;
+  DeviceLimits *limits = &c->limits;
+
+  c->physical = physical;
+  vkGetPhysicalDeviceProperties (physical, &all.properties);
+  c->type = p->deviceType;
+  c->info.type = type_text (c->type);
+  c->info.name = g_strdup (p->deviceName);
+  c->info.memory = candidate_memory (c);
+  if (p->apiVersion < VK_API_VERSION_1_2) {
+    c->info.driver = g_strdup ("unknown");
+    c->info.uuid = uuid_text (c->uuid);
+    refuse (c, "its driver has Vulkan %u.%u, 1.2 is needed", VK_API_VERSION_MAJOR (p->apiVersion),
+        VK_API_VERSION_MINOR (p->apiVersion));
+    return;
+  }
+
+  vkGetPhysicalDeviceProperties2 (physical, &all);
+  c->info.driver = g_strdup_printf ("%s %s", driver.driverName, driver.driverInfo);
+  c->info.uuid = uuid_text (id.deviceUUID);
+  memcpy (c->uuid, id.deviceUUID, VK_UUID_SIZE);
+  memcpy (c->cache_uuid, p->pipelineCacheUUID, VK_UUID_SIZE);
+  c->driver_version = p->driverVersion;
+  c->timestamp_ns = p->limits.timestampPeriod;
+  c->max_allocation = maintenance.maxMemoryAllocationSize;
+  c->memory_budget = has_extension (physical, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
+  candidate_require (c, p, &subgroup);
+
+  limits->cpu = c->type == VK_PHYSICAL_DEVICE_TYPE_CPU;
+  limits->subgroup = subgroup.subgroupSize;
+  limits->storage_form = options->storage_form || p->limits.maxTexelBufferElements < MIN_TEXELS;
+  limits->max_local = MIN (p->limits.maxComputeWorkGroupInvocations, p->limits.maxComputeWorkGroupSize[0]);
+  limits->local = options->local ? options->local : limits->cpu ? 8 : 64;
+  memcpy (limits->max_groups, p->limits.maxComputeWorkGroupCount, sizeof limits->max_groups);
+  limits->storage_range = p->limits.maxStorageBufferRange & ~G_GUINT64_CONSTANT (15);
+  limits->bulk_range =
+      limits->storage_form ? limits->storage_range : MIN ((guint64)p->limits.maxTexelBufferElements * 16, MAX_BULK_BYTES);
+  limits->align = MAX (16, MAX (p->limits.minStorageBufferOffsetAlignment, p->limits.minTexelBufferOffsetAlignment));
+  limits->submit_ns = options->submit_ns ? options->submit_ns : limits->cpu ? 0 : GPU_SUBMIT_NS;
+}
+
+static gboolean
+instance_new (VkInstance *instance, GError **error)
+{
+  Device *dev = NULL;
+  const VkApplicationInfo app = { VK_STRUCTURE_TYPE_APPLICATION_INFO, .pApplicationName = "minivl",
+    .apiVersion = VK_API_VERSION_1_2 };
+  const VkInstanceCreateInfo create = { VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO, .pApplicationInfo = &app };
+  guint32 version = 0;
+
+  VK (vkEnumerateInstanceVersion (&version));
+  if (version < VK_API_VERSION_1_2) {
+    g_set_error (error, DEVICE_ERROR, DEVICE_ERROR_UNSUPPORTED, "the Vulkan loader is older than 1.2: update libvulkan1");
+    return FALSE;
+  }
+  VK (vkCreateInstance (&create, NULL, instance));
+  return TRUE;
+
+error:
+  g_prefix_error (error, "no Vulkan driver answers (mesa-vulkan-drivers has one for every machine): ");
+  return FALSE;
+}
+
+/* In the loader's order; the one that opens when nothing is asked for is marked. */
+static GArray *
+candidates_new (VkInstance instance, const DeviceOptions *options, GError **error)
+{
+  static const DeviceOptions defaults;
+  g_autoptr (GArray) candidates = g_array_new (FALSE, TRUE, sizeof (Candidate));
+  g_autofree VkPhysicalDevice *list = NULL;
+  Device *dev = NULL;
+  Candidate *best = NULL;
+  guint32 n = 0;
+
+  VK (vkEnumeratePhysicalDevices (instance, &n, NULL));
+  list = g_new0 (VkPhysicalDevice, MAX (n, 1));
+  VK (vkEnumeratePhysicalDevices (instance, &n, list));
+  if (n == 0) {
+    g_set_error (error, DEVICE_ERROR, DEVICE_ERROR_NOT_FOUND,
+        "no Vulkan device; the package mesa-vulkan-drivers brings one for every machine");
+    return NULL;
+  }
+  g_array_set_clear_func (candidates, (GDestroyNotify)candidate_clear);
+  g_array_set_size (candidates, n);
+  for (guint32 i = 0; i < n; i++) {
+    Candidate *c = &g_array_index (candidates, Candidate, i);
+
+    candidate_init (c, list[i], options ? options : &defaults);
+    if (!c->refusal && (!best || type_rank (c->type) < type_rank (best->type)))
+      best = c;
+  }
+  if (best)
+    best->info.chosen = TRUE;
+  return g_steal_pointer (&candidates);
+
+error:
+  return NULL;
+}
+
+gboolean
+device_list (DeviceInfo **infos, guint *n_infos, GError **error)
+{
+  VkInstance instance = VK_NULL_HANDLE;
+  g_autoptr (GArray) candidates = NULL;
+
+  if (!instance_new (&instance, error))
+    return FALSE;
+  candidates = candidates_new (instance, NULL, error);
+  vkDestroyInstance (instance, NULL);
+  if (!candidates)
+    return FALSE;
+  *n_infos = candidates->len;
+  *infos = g_new0 (DeviceInfo, candidates->len);
+  for (guint i = 0; i < candidates->len; i++) {
+    Candidate *c = &g_array_index (candidates, Candidate, i);
+
+    (*infos)[i] = c->info;
+    c->info = (DeviceInfo){ 0 };
+  }
+  return TRUE;
+}
+
+void
+device_infos_free (DeviceInfo *infos, guint n_infos)
+{
+  for (guint i = 0; i < n_infos; i++)
+    info_clear (&infos[i]);
+  g_free (infos);
+}
+
+/* --- choosing --------------------------------------------------------------------------------------------------------------- */
+
+/* Lower case hexadecimal digits of a whole UUID, or NULL when text is something else. */
+static gchar *
+uuid_digits (const gchar *text)
+{
+  g_autoptr (GString) digits = g_string_new (NULL);
+
+  for (; *text; text++) {
+    if (g_ascii_isxdigit (*text))
+      g_string_append_c (digits, g_ascii_tolower (*text));
+    else if (*text != '-')
+      return NULL;
+  }
+  return digits->len == 2 * VK_UUID_SIZE ? g_strdup (digits->str) : NULL;
+}
+
+static gboolean
+selector_names (const gchar *selector, const Candidate *c)
+{
+  g_autofree gchar *asked = uuid_digits (selector);
+  g_autofree gchar *name = g_ascii_strdown (c->info.name, -1);
+  g_autofree gchar *part = g_ascii_strdown (selector, -1);
+
+  if (asked) {
+    g_autofree gchar *own = uuid_digits (c->info.uuid);
+    return g_strcmp0 (asked, own) == 0;
+  }
+  return part[0] != '\0' && strstr (name, part) != NULL;
+}
+
+static void
+selector_fail (const gchar *selector, GArray *candidates, guint matches, GError **error)
+{
+  GString *text = g_string_new (NULL);
+
+  if (matches)
+    g_string_printf (text, "%u devices match '%s'", matches, selector);
+  else
+    g_string_printf (text, "no device matches '%s'", selector);
+  g_string_append (text, "; ask for an index, a UUID or part of a name of:");
+  for (guint i = 0; i < candidates->len; i++) {
+    const DeviceInfo *info = &g_array_index (candidates, Candidate, i).info;
+    g_string_append_printf (text, "\n  %u: %s (%s, %s)", i, info->name, info->type, info->uuid);
+  }
+  g_set_error_literal (error, DEVICE_ERROR, DEVICE_ERROR_NOT_FOUND, text->str);
+  g_string_free (text, TRUE);
+}
+
+static Candidate *
+candidate_choose (GArray *candidates, const gchar *selector, GError **error)
+{
+  Candidate *chosen = NULL;
+  guint matches = 0;
+  guint64 index;
+
+  if (!selector) {
+    for (guint i = 0; i < candidates->len && !chosen; i++) {
+      if (g_array_index (candidates, Candidate, i).info.chosen)
+        chosen = &g_array_index (candidates, Candidate, i);
+    }
+    if (!chosen)
+      chosen = &g_array_index (candidates, Candidate, 0); /* its refusal is what there is to say */
+  } else if (g_ascii_string_to_unsigned (selector, 10, 0, candidates->len - 1, &index, NULL)) {
+    chosen = &g_array_index (candidates, Candidate, index);
+  } else {
+    for (guint i = 0; i < candidates->len; i++) {
+      if (selector_names (selector, &g_array_index (candidates, Candidate, i))) {
+        chosen = &g_array_index (candidates, Candidate, i);
+        matches++;
+      }
+    }
+    if (matches != 1) {
+      selector_fail (selector, candidates, matches, error);
+      return NULL;
+    }
+  }
+  if (chosen->refusal) {
+    g_propagate_error (error, g_error_copy (chosen->refusal));
+    return NULL;
+  }
+  return chosen;
+}
+
+/* --- opening ---------------------------------------------------------------------------------------------------------------- */
+
+static void
+device_take (Device *dev, Candidate *c, const DeviceOptions *options)
+{
+  dev->info = c->info;
+  c->info = (DeviceInfo){ 0 };
+  dev->limits = c->limits;
+  dev->physical = c->physical;
+  dev->family = c->family;
+  dev->driver_version = c->driver_version;
+  memcpy (dev->uuid, c->uuid, VK_UUID_SIZE);
+  memcpy (dev->cache_uuid, c->cache_uuid, VK_UUID_SIZE);
+  dev->timestamp_ns = c->timestamp_ns;
+  dev->timestamp_mask = c->timestamp_bits >= 64 ? G_MAXUINT64 : (G_GUINT64_CONSTANT (1) << c->timestamp_bits) - 1;
+  dev->timed = options && options->timed;
+  dev->memory_budget = c->memory_budget;
+  dev->unified = c->type == VK_PHYSICAL_DEVICE_TYPE_CPU || c->type == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU;
+  dev->tensor_bytes = c->max_allocation;
+  dev->window_bytes = MIN (options && options->window_bytes ? options->window_bytes : WINDOW_BYTES, c->max_allocation);
+  dev->rates = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, g_free);
+}
+
+static gboolean
+device_create (Device *dev, GError **error)
+{
+  const float priority = 0.5f;
+  const gchar *extension = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
+  const VkDeviceQueueCreateInfo queue = { VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO, .queueFamilyIndex = dev->family,
+    .queueCount = 1, .pQueuePriorities = &priority };
+  /* The shaders need no feature that must be asked for: 32-bit words, and subgroup operations, which are properties. */
+  const VkDeviceCreateInfo create = { VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, .queueCreateInfoCount = 1, .pQueueCreateInfos = &queue,
+    .enabledExtensionCount = dev->memory_budget ? 1 : 0, .ppEnabledExtensionNames = &extension };
+
+  VK (vkCreateDevice (dev->physical, &create, NULL, &dev->vk));
+  vkGetDeviceQueue (dev->vk, dev->family, 0, &dev->queue);
+  return TRUE;
+
+error:
+  return FALSE;
+}
+
+Device *
+device_open (const gchar *selector, const DeviceOptions *options, GError **error)
+{
+  Device *dev = g_new0 (Device, 1);
+  g_autoptr (GArray) candidates = NULL;
+  Candidate *chosen;
+
+  if (!instance_new (&dev->instance, error))
+    goto error;
+  candidates = candidates_new (dev->instance, options, error);
+  if (!candidates)
+    goto error;
+  chosen = candidate_choose (candidates, selector, error);
+  if (!chosen)
+    goto error;
+  device_take (dev, chosen, options);
+  if (!device_create (dev, error))
+    goto error;
+  if (!device_memory_init (dev, options && options->staged, error))
+    goto error;
+  if (!device_pipelines_init (dev, options ? options->cache_dir : NULL, error))
+    goto error;
+  return dev;
+
+error:
+  device_free (dev);
+  return NULL;
+}
+
+void
+device_free (Device *dev)
+{
+  if (!dev)
+    return;
+  if (dev->vk) {
+    device_pipelines_clear (dev);
+    device_memory_clear (dev);
+    vkDestroyDevice (dev->vk, NULL);
+  }
+  if (dev->instance)
+    vkDestroyInstance (dev->instance, NULL);
+  g_clear_pointer (&dev->rates, g_hash_table_unref);
+  info_clear (&dev->info);
+  g_free (dev);
+}
+
+const DeviceInfo *
+device_info (const Device *dev)
+{
+  return &dev->info;
+}
+
+const DeviceLimits *
+device_limits (const Device *dev)
+{
+  return &dev->limits;
+}
+
+guint64
+device_bytes (const Device *dev)
+{
+  return dev->bytes;
+}
+
+/* --- submitting and being lost ---------------------------------------------------------------------------------------------- */
+
+gboolean
+device_is_lost (const Device *dev)
+{
+  return dev->lost;
+}
+
+void
+device_inject_lost (Device *dev, guint after_submits)
+{
+  dev->lost_after = after_submits + 1;
+}
+
+VkResult
+device_submit (Device *dev, guint n, const VkCommandBuffer *buffers, VkFence fence)
+{
+  const VkSubmitInfo submit = { VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = n, .pCommandBuffers = buffers };
+
+  if (dev->lost_after > 0 && --dev->lost_after == 0)
+    return VK_ERROR_DEVICE_LOST;
+  return vkQueueSubmit (dev->queue, 1, &submit, fence);
+}

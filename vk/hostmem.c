@@ -1,0 +1,95 @@
+/*
+ * How much memory the host has left for this process. CPU and integrated devices live in it, whatever heap their driver reports.
+ */
+#include "vk.h"
+
+#include <string.h>
+
+static gboolean
+read_number (const gchar *folder, const gchar *name, guint64 *value)
+{
+  g_autofree gchar *path = g_build_filename (folder, name, NULL);
+  g_autofree gchar *text = NULL;
+
+  if (!g_file_get_contents (path, &text, NULL, NULL) || !g_ascii_isdigit (text[0]))
+    return FALSE; /* "max" is no limit */
+  *value = g_ascii_strtoull (text, NULL, 10);
+  return TRUE;
+}
+
+/* The number behind a key at the start of a line; 0 when there is none. */
+static guint64
+read_key (const gchar *folder, const gchar *name, const gchar *key)
+{
+  g_autofree gchar *path = g_build_filename (folder, name, NULL);
+  g_autofree gchar *text = NULL;
+  g_auto (GStrv) lines = NULL;
+
+  if (!g_file_get_contents (path, &text, NULL, NULL))
+    return 0;
+  lines = g_strsplit (text, "\n", -1);
+  for (guint i = 0; lines[i]; i++) {
+    if (g_str_has_prefix (lines[i], key))
+      return g_ascii_strtoull (lines[i] + strlen (key), NULL, 10);
+  }
+  return 0;
+}
+
+typedef struct
+{
+  const gchar *mount, *limit, *usage, *cached;
+} CgroupFiles;
+
+static const CgroupFiles cgroup_v1 = { "sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes",
+  "total_inactive_file " };
+static const CgroupFiles cgroup_v2 = { "sys/fs/cgroup", "memory.max", "memory.current", "inactive_file " };
+
+/* What the group at path and every group above it leave. In a container the path may be the host's and not exist here: then only
+ * the mount itself counts. */
+static guint64
+cgroup_left (const gchar *root, const CgroupFiles *files, const gchar *path)
+{
+  g_autofree gchar *inner = g_strdup (path);
+  guint64 left = G_MAXUINT64;
+
+  while (TRUE) {
+    g_autofree gchar *folder = g_build_filename (root, files->mount, inner, NULL);
+    guint64 limit, usage;
+
+    if (read_number (folder, files->limit, &limit) && read_number (folder, files->usage, &usage)) {
+      /* Old pages of files count as used but are given up under pressure. */
+      guint64 cached = read_key (folder, "memory.stat", files->cached);
+      usage -= MIN (usage, cached);
+      left = MIN (left, limit - MIN (limit, usage));
+    }
+    gchar *slash = strrchr (inner, '/');
+    if (!slash)
+      return left;
+    *slash = '\0';
+  }
+}
+
+guint64
+host_memory_available (const gchar *root)
+{
+  g_autofree gchar *proc = g_build_filename (root, "proc", NULL);
+  g_autofree gchar *groups = g_build_filename (proc, "self", "cgroup", NULL);
+  g_autofree gchar *text = NULL;
+  g_auto (GStrv) lines = NULL;
+  guint64 available = read_key (proc, "meminfo", "MemAvailable:") * 1024;
+
+  if (!g_file_get_contents (groups, &text, NULL, NULL))
+    return available;
+  lines = g_strsplit (text, "\n", -1);
+  for (guint i = 0; lines[i]; i++) {
+    g_auto (GStrv) fields = g_strsplit (lines[i], ":", 3); /* number : controllers : path */
+    if (g_strv_length (fields) != 3)
+      continue;
+    g_auto (GStrv) controllers = g_strsplit (fields[1], ",", -1);
+    if (fields[1][0] == '\0')
+      available = MIN (available, cgroup_left (root, &cgroup_v2, fields[2]));
+    else if (g_strv_contains ((const gchar *const *)controllers, "memory"))
+      available = MIN (available, cgroup_left (root, &cgroup_v1, fields[2]));
+  }
+  return available;
+}

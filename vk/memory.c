@@ -1,0 +1,570 @@
+/*
+ * Arenas: tensors planned one behind the other in windows, each window one allocation and one buffer; and how the host reaches
+ * them, in place or through staging.
+ */
+#include "vk.h"
+
+#include <string.h>
+
+#define TENSOR_ALIGN 256
+#define STAGING_BYTES (G_GUINT64_CONSTANT (16) << 20)
+#define BUFFER_USAGE                                                                                                               \
+  (VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT                \
+      | VK_BUFFER_USAGE_TRANSFER_DST_BIT)
+
+typedef struct
+{
+  guint64 offset, size;
+  VkBufferView view;
+} View;
+
+typedef struct
+{
+  guint window;
+  guint64 offset, bytes;
+  GArray *views; /* View, made when first asked for; NULL before */
+} Item;
+
+typedef struct
+{
+  guint64 bytes; /* planned; a multiple of the allocations' alignment once committed */
+  VkBuffer buffer;
+  VkDeviceMemory memory;
+  gpointer map;
+} Window;
+
+struct _Arena
+{
+  Device *dev;
+  ArenaKind kind;
+  gchar *name;
+  GArray *items;   /* Item */
+  GArray *windows; /* Window */
+  guint64 largest; /* bytes of the largest tensor */
+  gboolean committed;
+};
+
+static guint64
+align_up (guint64 value, guint64 alignment)
+{
+  return (value + alignment - 1) / alignment * alignment;
+}
+
+static Item *
+tensor_item (const Tensor *t)
+{
+  return &g_array_index (t->arena->items, Item, t->index);
+}
+
+static Window *
+tensor_window (const Tensor *t)
+{
+  return &g_array_index (t->arena->windows, Window, tensor_item (t)->window);
+}
+
+/* --- tensors ---------------------------------------------------------------------------------------------------------------- */
+
+guint
+type_size (TensorType type)
+{
+  return type == TYPE_F32 || type == TYPE_U32 ? 4 : 2;
+}
+
+guint64
+tensor_bytes (const Tensor *t)
+{
+  return tensor_item (t)->bytes;
+}
+
+Tensor
+tensor_columns (const Tensor *t, guint first, guint cols)
+{
+  Tensor view = *t;
+
+  g_assert (t->layout == LAYOUT_ROWS && first % 4 == 0 && cols % 4 == 0 && first + cols <= t->stride);
+  view.first += first;
+  view.cols = cols;
+  return view;
+}
+
+Tensor
+tensor_rows (const Tensor *t, guint first, guint rows)
+{
+  Tensor view = *t;
+
+  g_assert (t->layout == LAYOUT_ROWS && first + rows <= t->rows);
+  view.first += first * t->stride;
+  view.rows = rows;
+  return view;
+}
+
+/* --- which memory ----------------------------------------------------------------------------------------------------------- */
+
+#define HOST_FLAGS (VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT)
+
+/* Asked for by no feature here, or not for buffers that are used again. */
+#define UNWANTED_FLAGS                                                                                                             \
+  (VK_MEMORY_PROPERTY_PROTECTED_BIT | VK_MEMORY_PROPERTY_LAZILY_ALLOCATED_BIT | VK_MEMORY_PROPERTY_DEVICE_COHERENT_BIT_AMD         \
+      | VK_MEMORY_PROPERTY_DEVICE_UNCACHED_BIT_AMD)
+
+/* The first type that has `needed` and, if there is one, also `wanted`; of one heap unless heap is G_MAXUINT32. */
+static gboolean
+find_kind (
+    const Device *dev, guint32 types, VkMemoryPropertyFlags needed, VkMemoryPropertyFlags wanted, guint32 heap, MemoryKind *kind)
+{
+  const VkMemoryPropertyFlags tries[] = { needed | wanted, needed };
+
+  for (guint k = 0; k < G_N_ELEMENTS (tries); k++) {
+    for (guint32 i = 0; i < dev->memory.memoryTypeCount; i++) {
+      const VkMemoryType *type = &dev->memory.memoryTypes[i];
+
+      if (!(types & (1u << i)) || (type->propertyFlags & UNWANTED_FLAGS) || (type->propertyFlags & tries[k]) != tries[k]
+          || (heap != G_MAXUINT32 && type->heapIndex != heap))
+        continue;
+      kind->type = i;
+      kind->heap = type->heapIndex;
+      kind->mapped = (type->propertyFlags & HOST_FLAGS) == HOST_FLAGS;
+      kind->host_cached = kind->mapped && (type->propertyFlags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT);
+      return TRUE;
+    }
+  }
+  return FALSE;
+}
+
+static gboolean
+buffer_new (Device *dev, guint64 bytes, VkBuffer *buffer, GError **error)
+{
+  const VkBufferCreateInfo create = { VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO, .size = bytes, .usage = BUFFER_USAGE };
+
+  VK (vkCreateBuffer (dev->vk, &create, NULL, buffer));
+  return TRUE;
+
+error:
+  return FALSE;
+}
+
+gboolean
+device_memory_init (Device *dev, gboolean staged, GError **error)
+{
+  VkBuffer probe = VK_NULL_HANDLE;
+  VkMemoryRequirements needs;
+  MemoryKind seen;
+
+  vkGetPhysicalDeviceMemoryProperties (dev->physical, &dev->memory);
+  /* Types and alignment are the same for all buffers of one usage, so that one tells of all to come. */
+  if (!buffer_new (dev, TENSOR_ALIGN, &probe, error))
+    return FALSE;
+  vkGetBufferMemoryRequirements (dev->vk, probe, &needs);
+  vkDestroyBuffer (dev->vk, probe, NULL);
+  dev->allocation_align = MAX (needs.alignment, TENSOR_ALIGN);
+
+  if (!find_kind (dev, needs.memoryTypeBits, 0, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, G_MAXUINT32, &dev->kinds[ARENA_DEVICE])
+      || !find_kind (
+          dev, needs.memoryTypeBits, HOST_FLAGS, VK_MEMORY_PROPERTY_HOST_CACHED_BIT, G_MAXUINT32, &dev->kinds[ARENA_HOST])) {
+    g_set_error (error, DEVICE_ERROR, DEVICE_ERROR_UNSUPPORTED, "%s has no memory for storage buffers that the host can see",
+        dev->info.name);
+    return FALSE;
+  }
+  dev->staging_kind = dev->kinds[ARENA_HOST];
+  /* Where the host sees the same heap it needs no staging to write. A small window on a large heap is a heap of its own. */
+  if (find_kind (dev, needs.memoryTypeBits, HOST_FLAGS | VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, VK_MEMORY_PROPERTY_HOST_CACHED_BIT,
+          dev->kinds[ARENA_DEVICE].heap, &seen))
+    dev->kinds[ARENA_DEVICE] = seen;
+  if (staged)
+    dev->kinds[ARENA_DEVICE].mapped = dev->kinds[ARENA_DEVICE].host_cached = FALSE;
+  return TRUE;
+}
+
+guint64
+device_memory_left (Device *dev, ArenaKind kind)
+{
+  const MemoryKind *k = &dev->kinds[kind];
+  VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT };
+  VkPhysicalDeviceMemoryProperties2 all = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2, &budget };
+  const VkMemoryHeap *heap = &dev->memory.memoryHeaps[k->heap];
+
+  if (dev->unified || !(heap->flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT))
+    return host_memory_available ("/");
+  if (!dev->memory_budget)
+    return heap->size - MIN (heap->size, dev->bytes);
+  vkGetPhysicalDeviceMemoryProperties2 (dev->physical, &all);
+  return budget.heapBudget[k->heap] - MIN (budget.heapBudget[k->heap], budget.heapUsage[k->heap]);
+}
+
+static gboolean
+memory_new (
+    Device *dev, VkBuffer buffer, const MemoryKind *kind, guint64 bytes, VkDeviceMemory *memory, gpointer *map, GError **error)
+{
+  const VkMemoryAllocateInfo allocate = { VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO, .allocationSize = bytes,
+    .memoryTypeIndex = kind->type };
+
+  VK (vkAllocateMemory (dev->vk, &allocate, NULL, memory));
+  dev->bytes += bytes;
+  VK (vkBindBufferMemory (dev->vk, buffer, *memory, 0));
+  if (kind->mapped)
+    VK (vkMapMemory (dev->vk, *memory, 0, VK_WHOLE_SIZE, 0, map));
+  return TRUE;
+
+error:
+  return FALSE;
+}
+
+static void
+memory_free (Device *dev, VkBuffer *buffer, VkDeviceMemory *memory, guint64 bytes)
+{
+  vkDestroyBuffer (dev->vk, *buffer, NULL);
+  if (*memory) {
+    vkFreeMemory (dev->vk, *memory, NULL);
+    dev->bytes -= bytes;
+  }
+  *buffer = VK_NULL_HANDLE;
+  *memory = VK_NULL_HANDLE;
+}
+
+/* --- planning --------------------------------------------------------------------------------------------------------------- */
+
+Arena *
+arena_new (Device *dev, ArenaKind kind, const gchar *name)
+{
+  Arena *arena = g_new0 (Arena, 1);
+
+  arena->dev = dev;
+  arena->kind = kind;
+  arena->name = g_strdup (name);
+  arena->items = g_array_new (FALSE, TRUE, sizeof (Item));
+  arena->windows = g_array_new (FALSE, TRUE, sizeof (Window));
+  return arena;
+}
+
+/* The first window with room at its end. */
+static guint
+arena_place (Arena *arena, guint64 bytes, guint64 *offset)
+{
+  const Device *dev = arena->dev;
+  const guint64 alignment = MAX (TENSOR_ALIGN, dev->limits.align);
+  guint i;
+
+  for (i = 0; i < arena->windows->len; i++) {
+    *offset = align_up (g_array_index (arena->windows, Window, i).bytes, alignment);
+    if (*offset + bytes <= dev->window_bytes)
+      break;
+  }
+  if (i == arena->windows->len) {
+    g_array_set_size (arena->windows, i + 1);
+    *offset = 0;
+  }
+  g_array_index (arena->windows, Window, i).bytes = *offset + bytes;
+  return i;
+}
+
+Tensor
+arena_add (Arena *arena, TensorType type, TensorLayout layout, guint rows, guint cols)
+{
+  const guint64 stride = align_up (cols, 32);
+  const guint64 stored_rows = layout == LAYOUT_WEIGHTS ? align_up (rows, 32) : rows;
+  Tensor t = { arena, arena->items->len, type, layout, rows, cols, stride, 0 };
+  Item item = { .bytes = stored_rows * stride * type_size (type) };
+
+  g_assert (!arena->committed && rows > 0 && cols > 0);
+  item.window = arena_place (arena, item.bytes, &item.offset);
+  arena->largest = MAX (arena->largest, item.bytes);
+  g_array_append_val (arena->items, item);
+  return t;
+}
+
+guint64
+arena_bytes (const Arena *arena)
+{
+  guint64 bytes = 0;
+
+  for (guint i = 0; i < arena->windows->len; i++)
+    bytes += align_up (g_array_index (arena->windows, Window, i).bytes, arena->dev->allocation_align);
+  return bytes;
+}
+
+/* --- staging ---------------------------------------------------------------------------------------------------------------- */
+
+/* Made when first needed: many devices never need it. */
+static gboolean
+transfer_init (Device *dev, GError **error)
+{
+  const VkCommandPoolCreateInfo pool = { VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+    .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT | VK_COMMAND_POOL_CREATE_TRANSIENT_BIT,
+    .queueFamilyIndex = dev->family };
+  VkCommandBufferAllocateInfo allocate = { VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO, .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
+    .commandBufferCount = 1 };
+  const VkFenceCreateInfo fence = { VK_STRUCTURE_TYPE_FENCE_CREATE_INFO };
+
+  if (dev->transfer_fence)
+    return TRUE;
+  VK (vkCreateCommandPool (dev->vk, &pool, NULL, &dev->transfer_pool));
+  allocate.commandPool = dev->transfer_pool;
+  VK (vkAllocateCommandBuffers (dev->vk, &allocate, &dev->transfer));
+  if (!buffer_new (dev, STAGING_BYTES, &dev->staging, error))
+    goto error;
+  if (!memory_new (dev, dev->staging, &dev->staging_kind, STAGING_BYTES, &dev->staging_memory, &dev->staging_map, error))
+    goto error;
+  VK (vkCreateFence (dev->vk, &fence, NULL, &dev->transfer_fence));
+  return TRUE;
+
+error:
+  device_memory_clear (dev);
+  return FALSE;
+}
+
+void
+device_memory_clear (Device *dev)
+{
+  memory_free (dev, &dev->staging, &dev->staging_memory, STAGING_BYTES);
+  vkDestroyCommandPool (dev->vk, dev->transfer_pool, NULL);
+  vkDestroyFence (dev->vk, dev->transfer_fence, NULL);
+  dev->transfer_pool = VK_NULL_HANDLE;
+  dev->transfer_fence = VK_NULL_HANDLE;
+}
+
+static gboolean
+transfer_begin (Device *dev, GError **error)
+{
+  const VkCommandBufferBeginInfo begin = { VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
+    .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT };
+
+  VK (vkBeginCommandBuffer (dev->transfer, &begin));
+  return TRUE;
+
+error:
+  return FALSE;
+}
+
+/* What was written is seen by all that comes next; then waits. */
+static gboolean
+transfer_end (Device *dev, GError **error)
+{
+  const VkMemoryBarrier barrier = { VK_STRUCTURE_TYPE_MEMORY_BARRIER, .srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT,
+    .dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_READ_BIT
+                     | VK_ACCESS_TRANSFER_WRITE_BIT | VK_ACCESS_HOST_READ_BIT };
+
+  vkCmdPipelineBarrier (dev->transfer, VK_PIPELINE_STAGE_TRANSFER_BIT,
+      VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT | VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &barrier, 0, NULL,
+      0, NULL);
+  VK (vkEndCommandBuffer (dev->transfer));
+  VK (device_submit (dev, 1, &dev->transfer, dev->transfer_fence));
+  VK (vkWaitForFences (dev->vk, 1, &dev->transfer_fence, VK_TRUE, G_MAXUINT64));
+  VK (vkResetFences (dev->vk, 1, &dev->transfer_fence));
+  return TRUE;
+
+error:
+  return FALSE;
+}
+
+static gboolean
+staged_copy (Device *dev, VkBuffer from, guint64 from_offset, VkBuffer to, guint64 to_offset, guint64 size, GError **error)
+{
+  const VkBufferCopy region = { from_offset, to_offset, size };
+
+  if (!transfer_begin (dev, error))
+    return FALSE;
+  vkCmdCopyBuffer (dev->transfer, from, to, 1, &region);
+  return transfer_end (dev, error);
+}
+
+static gboolean
+transfer_check (const Tensor *t, guint64 offset, guint64 size, GError **error)
+{
+  g_assert (t->arena->committed);
+  g_assert (offset % 4 == 0 && size % 4 == 0 && offset <= tensor_bytes (t) && size <= tensor_bytes (t) - offset);
+  return device_usable (t->arena->dev, error);
+}
+
+gboolean
+tensor_write (const Tensor *t, guint64 offset, gconstpointer data, guint64 size, GError **error)
+{
+  Device *dev = t->arena->dev;
+  const Window *window = tensor_window (t);
+  const guint64 place = tensor_item (t)->offset + offset;
+
+  if (!transfer_check (t, offset, size, error))
+    return FALSE;
+  if (window->map) {
+    memcpy ((guint8 *)window->map + place, data, size);
+    return TRUE;
+  }
+  if (!transfer_init (dev, error))
+    return FALSE;
+  for (guint64 done = 0, part; done < size; done += part) {
+    part = MIN (size - done, STAGING_BYTES);
+    memcpy (dev->staging_map, (const guint8 *)data + done, part);
+    if (!staged_copy (dev, dev->staging, 0, window->buffer, place + done, part, error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+gboolean
+tensor_read (const Tensor *t, guint64 offset, gpointer data, guint64 size, GError **error)
+{
+  Device *dev = t->arena->dev;
+  const Window *window = tensor_window (t);
+  const guint64 place = tensor_item (t)->offset + offset;
+
+  if (!transfer_check (t, offset, size, error))
+    return FALSE;
+  if (window->map && (dev->kinds[t->arena->kind].host_cached || t->arena->kind == ARENA_HOST)) {
+    memcpy (data, (const guint8 *)window->map + place, size);
+    return TRUE;
+  }
+  if (!transfer_init (dev, error))
+    return FALSE;
+  for (guint64 done = 0, part; done < size; done += part) {
+    part = MIN (size - done, STAGING_BYTES);
+    if (!staged_copy (dev, window->buffer, place + done, dev->staging, 0, part, error))
+      return FALSE;
+    memcpy ((guint8 *)data + done, dev->staging_map, part);
+  }
+  return TRUE;
+}
+
+/* --- committing ------------------------------------------------------------------------------------------------------------- */
+
+static gboolean
+window_zero (Device *dev, const Window *window, GError **error)
+{
+  if (window->map) {
+    memset (window->map, 0, window->bytes);
+    return TRUE;
+  }
+  if (!transfer_init (dev, error) || !transfer_begin (dev, error))
+    return FALSE;
+  vkCmdFillBuffer (dev->transfer, window->buffer, 0, VK_WHOLE_SIZE, 0);
+  return transfer_end (dev, error);
+}
+
+static gboolean
+window_commit (Arena *arena, Window *window, GError **error)
+{
+  Device *dev = arena->dev;
+
+  window->bytes = align_up (window->bytes, dev->allocation_align);
+  if (!buffer_new (dev, window->bytes, &window->buffer, error))
+    return FALSE;
+  if (!memory_new (dev, window->buffer, &dev->kinds[arena->kind], window->bytes, &window->memory, &window->map, error))
+    return FALSE;
+  return window_zero (dev, window, error);
+}
+
+static void
+arena_release (Arena *arena)
+{
+  for (guint i = 0; i < arena->items->len; i++) {
+    GArray *views = g_array_index (arena->items, Item, i).views;
+
+    for (guint k = 0; views && k < views->len; k++)
+      vkDestroyBufferView (arena->dev->vk, g_array_index (views, View, k).view, NULL);
+    g_clear_pointer (&g_array_index (arena->items, Item, i).views, g_array_unref);
+  }
+  for (guint i = 0; i < arena->windows->len; i++) {
+    Window *window = &g_array_index (arena->windows, Window, i);
+
+    memory_free (arena->dev, &window->buffer, &window->memory, window->bytes);
+    window->map = NULL;
+  }
+  arena->committed = FALSE;
+}
+
+static gboolean
+arena_fits (const Arena *arena, GError **error)
+{
+  const guint64 asked = arena_bytes (arena), there = device_memory_left (arena->dev, arena->kind);
+  g_autofree gchar *asked_text = g_format_size_full (asked, G_FORMAT_SIZE_LONG_FORMAT | G_FORMAT_SIZE_IEC_UNITS);
+  g_autofree gchar *there_text = g_format_size_full (there, G_FORMAT_SIZE_LONG_FORMAT | G_FORMAT_SIZE_IEC_UNITS);
+
+  if (arena->largest > arena->dev->tensor_bytes) {
+    g_set_error (error, DEVICE_ERROR, DEVICE_ERROR_MEMORY,
+        "%s: a tensor of %s has %" G_GUINT64_FORMAT " bytes, %s allocates at most %" G_GUINT64_FORMAT " at once",
+        arena->dev->info.name, arena->name, arena->largest, arena->dev->info.name, arena->dev->tensor_bytes);
+    return FALSE;
+  }
+  if (asked > there) {
+    g_set_error (error, DEVICE_ERROR, DEVICE_ERROR_MEMORY, "%s: %s takes %s, there are %s", arena->dev->info.name, arena->name,
+        asked_text, there_text);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+gboolean
+arena_commit (Arena *arena, GError **error)
+{
+  g_assert (!arena->committed);
+  if (!device_usable (arena->dev, error) || !arena_fits (arena, error))
+    return FALSE;
+  for (guint i = 0; i < arena->windows->len; i++) {
+    if (!window_commit (arena, &g_array_index (arena->windows, Window, i), error)) {
+      g_prefix_error (error, "%s, %" G_GUINT64_FORMAT " bytes of %" G_GUINT64_FORMAT ": ", arena->name, arena_bytes (arena),
+          device_memory_left (arena->dev, arena->kind));
+      arena_release (arena);
+      return FALSE;
+    }
+  }
+  arena->committed = TRUE;
+  return TRUE;
+}
+
+void
+arena_free (Arena *arena)
+{
+  if (!arena)
+    return;
+  arena_release (arena);
+  g_array_unref (arena->items);
+  g_array_unref (arena->windows);
+  g_free (arena->name);
+  g_free (arena);
+}
+
+gpointer
+tensor_map (const Tensor *t)
+{
+  const Window *window = tensor_window (t);
+
+  g_assert (t->arena->committed && t->arena->kind == ARENA_HOST);
+  return (guint8 *)window->map + tensor_item (t)->offset + (guint64)t->first * type_size (t->type);
+}
+
+/* --- what a binding needs --------------------------------------------------------------------------------------------------- */
+
+VkBuffer
+tensor_buffer (const Tensor *t, guint64 *offset)
+{
+  g_assert (t->arena->committed);
+  *offset = tensor_item (t)->offset;
+  return tensor_window (t)->buffer;
+}
+
+gboolean
+tensor_view (const Tensor *t, guint64 offset, guint64 size, VkBufferView *view, GError **error)
+{
+  Device *dev = t->arena->dev;
+  Item *item = tensor_item (t);
+  VkBufferViewCreateInfo create = { VK_STRUCTURE_TYPE_BUFFER_VIEW_CREATE_INFO, .format = VK_FORMAT_R32G32B32A32_UINT,
+    .range = size };
+  View new_view = { offset, size, VK_NULL_HANDLE };
+
+  if (!item->views)
+    item->views = g_array_new (FALSE, FALSE, sizeof (View));
+  for (guint i = 0; i < item->views->len; i++) {
+    const View *v = &g_array_index (item->views, View, i);
+    if (v->offset == offset && v->size == size) {
+      *view = v->view;
+      return TRUE;
+    }
+  }
+  create.buffer = tensor_buffer (t, &create.offset);
+  create.offset += offset;
+  VK (vkCreateBufferView (dev->vk, &create, NULL, &new_view.view));
+  g_array_append_val (item->views, new_view);
+  *view = new_view.view;
+  return TRUE;
+
+error:
+  return FALSE;
+}

@@ -1,0 +1,55 @@
+/*
+ * Geometry that the ops share. Private to vk/ops*.c.
+ */
+#ifndef VK_OPS_PRIVATE_H
+#define VK_OPS_PRIVATE_H
+
+#include "vk.h"
+#include "shaders/params.h"
+
+/* Invocations in x of kernels whose invocations know nothing of each other. */
+#define LOCAL_PLAIN 64
+
+/* Rows in y and z, as row() in rows.glsl takes them: any number fits. */
+static inline void
+dispatch_rows (Dispatch *d, guint groups_x, guint rows)
+{
+  d->groups[0] = groups_x;
+  d->groups[1] = MIN (rows, 1u << 15);
+  d->groups[2] = (rows + (1u << 15) - 1) >> 15;
+}
+
+/* An invocation for each of `pieces` in a row, workgroups of LOCAL_PLAIN. */
+static inline void
+dispatch_pieces (Dispatch *d, guint pieces, guint rows)
+{
+  d->local = LOCAL_PLAIN;
+  dispatch_rows (d, (pieces + LOCAL_PLAIN - 1) / LOCAL_PLAIN, rows);
+}
+
+static inline const DeviceLimits *
+stream_limits (OpStream *s)
+{
+  return device_limits (op_stream_device (s));
+}
+
+/* Local size of kernels that share a workgroup's sums; their shared memory is made for it. */
+static inline guint
+stream_local (OpStream *s)
+{
+  return MIN (stream_limits (s)->local, 64);
+}
+
+/* How many units (rows, blocks) of `bytes` fit into a binding of at most `range` bytes, so that every window of as many begins
+ * where a binding may. 0: not even the smallest. */
+static inline guint64
+window_units (OpStream *s, guint64 range, guint64 bytes)
+{
+  guint64 align = stream_limits (s)->align, step = 1;
+
+  while (step * bytes % align)
+    step *= 2;
+  return range / bytes / step * step;
+}
+
+#endif

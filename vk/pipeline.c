@@ -1,0 +1,265 @@
+/*
+ * Pipelines: made once for each shader, local size and constants, and the driver's cache of them kept on disk.
+ */
+#include "vk.h"
+
+#include <glib/gstdio.h>
+#include <string.h>
+
+#define CACHE_MAGIC "minivlpc"
+#define CACHE_DIGEST_BYTES 32
+#define CACHE_MAX_BYTES (256u << 20)
+
+/* In front of the driver's data; a file that differs in any of it is another's, or damaged. */
+typedef struct
+{
+  gchar magic[8];
+  guint8 uuid[VK_UUID_SIZE], cache_uuid[VK_UUID_SIZE];
+  guint32 driver_version;
+  guint32 size;
+  guint8 digest[CACHE_DIGEST_BYTES];
+} CacheHeader;
+
+typedef struct
+{
+  const Shader *shader;
+  VkPipelineLayout layout;
+  guint32 local, n_spec;
+  guint32 spec[DISPATCH_MAX_SPEC];
+} PipelineKey;
+
+/* --- the cache on disk ------------------------------------------------------------------------------------------------------ */
+
+static void
+cache_header (const Device *dev, gconstpointer data, gsize size, CacheHeader *header)
+{
+  g_autoptr (GChecksum) checksum = g_checksum_new (G_CHECKSUM_SHA256);
+  gsize digest_bytes = CACHE_DIGEST_BYTES;
+
+  memset (header, 0, sizeof *header);
+  memcpy (header->magic, CACHE_MAGIC, sizeof header->magic);
+  memcpy (header->uuid, dev->uuid, VK_UUID_SIZE);
+  memcpy (header->cache_uuid, dev->cache_uuid, VK_UUID_SIZE);
+  header->driver_version = dev->driver_version;
+  header->size = size;
+  g_checksum_update (checksum, data, size);
+  g_checksum_get_digest (checksum, header->digest, &digest_bytes);
+}
+
+/* The driver's data in the file, or NULL. */
+static gconstpointer
+cache_data (const Device *dev, const gchar *contents, gsize length, gsize *size)
+{
+  CacheHeader wanted;
+
+  if (length <= sizeof wanted || length > CACHE_MAX_BYTES)
+    return NULL;
+  *size = length - sizeof wanted;
+  cache_header (dev, contents + sizeof wanted, *size, &wanted);
+  return memcmp (contents, &wanted, sizeof wanted) == 0 ? contents + sizeof wanted : NULL;
+}
+
+static gchar *
+cache_path (const Device *dev, const gchar *cache_dir)
+{
+  g_autofree gchar *name = g_strdup_printf ("pipelines-%s-%08x.bin", dev->info.uuid, dev->driver_version);
+  g_autofree gchar *users = cache_dir ? NULL : g_build_filename (g_get_user_cache_dir (), "minivl", NULL);
+
+  return g_build_filename (cache_dir ? cache_dir : users, name, NULL);
+}
+
+/* A cache that cannot be written costs time at the next start, no more. */
+static void
+cache_save (Device *dev)
+{
+  g_autofree guint8 *file = NULL;
+  g_autofree gchar *folder = g_path_get_dirname (dev->cache_file);
+  g_autoptr (GError) error = NULL;
+  CacheHeader header;
+  gsize size = 0;
+
+  if (vkGetPipelineCacheData (dev->vk, dev->cache, &size, NULL) < 0 || size <= dev->cache_loaded
+      || size > CACHE_MAX_BYTES - sizeof header)
+    return;
+  file = g_malloc (sizeof header + size);
+  if (vkGetPipelineCacheData (dev->vk, dev->cache, &size, file + sizeof header) != VK_SUCCESS)
+    return;
+  cache_header (dev, file + sizeof header, size, &header);
+  memcpy (file, &header, sizeof header);
+  if (g_mkdir_with_parents (folder, 0700) != 0
+      || !g_file_set_contents (dev->cache_file, (const gchar *)file, sizeof header + size, &error))
+    g_debug ("%s is not written: %s", dev->cache_file, error ? error->message : g_strerror (errno));
+}
+
+/* --- layouts ---------------------------------------------------------------------------------------------------------------- */
+
+const PipelineLayout *
+pipeline_layout (Device *dev, guint n_binds, guint texel, GError **error)
+{
+  const gpointer key = GUINT_TO_POINTER (n_binds << DISPATCH_MAX_BINDS | texel);
+  const VkPushConstantRange push = { VK_SHADER_STAGE_COMPUTE_BIT, 0, DISPATCH_MAX_PUSH };
+  VkDescriptorSetLayoutBinding bindings[DISPATCH_MAX_BINDS];
+  VkDescriptorSetLayoutCreateInfo set = { VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO, .bindingCount = n_binds,
+    .pBindings = bindings };
+  VkPipelineLayoutCreateInfo create = { VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO, .setLayoutCount = 1,
+    .pushConstantRangeCount = 1, .pPushConstantRanges = &push };
+  PipelineLayout *layout = g_hash_table_lookup (dev->layouts, key);
+
+  if (layout)
+    return layout;
+  layout = g_new0 (PipelineLayout, 1);
+  for (guint i = 0; i < n_binds; i++) {
+    bindings[i] = (VkDescriptorSetLayoutBinding){ .binding = i,
+      .descriptorType = texel & (1u << i) ? VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER : VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+      .descriptorCount = 1,
+      .stageFlags = VK_SHADER_STAGE_COMPUTE_BIT };
+  }
+  VK (vkCreateDescriptorSetLayout (dev->vk, &set, NULL, &layout->set));
+  create.pSetLayouts = &layout->set;
+  VK (vkCreatePipelineLayout (dev->vk, &create, NULL, &layout->pipeline));
+  g_hash_table_insert (dev->layouts, key, layout);
+  return layout;
+
+error:
+  vkDestroyDescriptorSetLayout (dev->vk, layout->set, NULL);
+  g_free (layout);
+  return NULL;
+}
+
+/* --- pipelines -------------------------------------------------------------------------------------------------------------- */
+
+static guint
+key_hash (gconstpointer key)
+{
+  const guint8 *bytes = key;
+  guint hash = 5381;
+
+  for (guint i = 0; i < sizeof (PipelineKey); i++)
+    hash = hash * 33 + bytes[i];
+  return hash;
+}
+
+static gboolean
+key_equal (gconstpointer a, gconstpointer b)
+{
+  return memcmp (a, b, sizeof (PipelineKey)) == 0;
+}
+
+static const Shader *
+shader_for (const Device *dev, const Dispatch *d, GError **error)
+{
+  g_autofree gchar *storage = g_strconcat (d->shader, "_storage", NULL);
+  const Shader *shader = dev->limits.storage_form ? shader_find (storage) : NULL;
+
+  if (!shader)
+    shader = shader_find (d->shader); /* one that reads nothing in bulk has but one form */
+  if (!shader)
+    g_set_error (error, DEVICE_ERROR, DEVICE_ERROR_UNSUPPORTED, "there is no shader '%s'", d->shader);
+  return shader;
+}
+
+static VkPipeline
+pipeline_new (Device *dev, const PipelineKey *key, GError **error)
+{
+  enum
+  {
+    N_FIXED = 2
+  };
+  guint32 values[N_FIXED + DISPATCH_MAX_SPEC] = { key->local, key->local == 8 };
+  VkSpecializationMapEntry map[N_FIXED + DISPATCH_MAX_SPEC] = { { 253, 0, 4 }, { 252, 4, 4 } };
+  const VkShaderModuleCreateInfo info = { VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, .codeSize = key->shader->size,
+    .pCode = key->shader->words };
+  VkSpecializationInfo special = { N_FIXED + key->n_spec, map, sizeof values, values };
+  VkComputePipelineCreateInfo create = { VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO, .layout = key->layout,
+    .stage = { VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO, .stage = VK_SHADER_STAGE_COMPUTE_BIT, .pName = "main",
+        .pSpecializationInfo = &special } };
+  VkPipeline pipeline = VK_NULL_HANDLE;
+
+  for (guint i = 0; i < key->n_spec; i++) {
+    values[N_FIXED + i] = key->spec[i];
+    map[N_FIXED + i] = (VkSpecializationMapEntry){ i, (N_FIXED + i) * 4, 4 };
+  }
+  VK (vkCreateShaderModule (dev->vk, &info, NULL, &create.stage.module));
+  VK (vkCreateComputePipelines (dev->vk, dev->cache, 1, &create, NULL, &pipeline));
+
+error:
+  vkDestroyShaderModule (dev->vk, create.stage.module, NULL);
+  return pipeline;
+}
+
+VkPipeline
+pipeline_get (Device *dev, const Dispatch *d, const PipelineLayout *layout, GError **error)
+{
+  PipelineKey key;
+  VkPipeline pipeline;
+
+  memset (&key, 0, sizeof key); /* the gaps are hashed, too */
+  key.shader = shader_for (dev, d, error);
+  if (!key.shader)
+    return VK_NULL_HANDLE;
+  key.layout = layout->pipeline;
+  key.local = d->local;
+  key.n_spec = d->n_spec;
+  memcpy (key.spec, d->spec, d->n_spec * sizeof d->spec[0]);
+  pipeline = g_hash_table_lookup (dev->pipelines, &key);
+  if (!pipeline) {
+    pipeline = pipeline_new (dev, &key, error);
+    if (pipeline)
+      g_hash_table_insert (dev->pipelines, g_memdup2 (&key, sizeof key), pipeline);
+  }
+  return pipeline;
+}
+
+gboolean
+device_pipelines_init (Device *dev, const gchar *cache_dir, GError **error)
+{
+  VkPipelineCacheCreateInfo create = { VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO };
+  g_autofree gchar *contents = NULL;
+  gsize length = 0, size = 0;
+
+  dev->pipelines = g_hash_table_new_full (key_hash, key_equal, g_free, NULL);
+  dev->layouts = g_hash_table_new_full (NULL, NULL, NULL, g_free);
+  dev->cache_file = cache_path (dev, cache_dir);
+  if (g_file_get_contents (dev->cache_file, &contents, &length, NULL)) {
+    create.pInitialData = cache_data (dev, contents, length, &size);
+    create.initialDataSize = create.pInitialData ? size : 0;
+    if (!create.pInitialData)
+      g_debug ("%s is damaged or of another driver: ignored", dev->cache_file);
+  }
+  if (create.pInitialData && vkCreatePipelineCache (dev->vk, &create, NULL, &dev->cache) >= 0) {
+    dev->cache_loaded = size;
+    return TRUE;
+  }
+  create.pInitialData = NULL;
+  create.initialDataSize = 0;
+  VK (vkCreatePipelineCache (dev->vk, &create, NULL, &dev->cache));
+  return TRUE;
+
+error:
+  return FALSE;
+}
+
+void
+device_pipelines_clear (Device *dev)
+{
+  GHashTableIter iter;
+  gpointer value;
+
+  if (!dev->pipelines)
+    return;
+  if (dev->cache) {
+    cache_save (dev);
+    vkDestroyPipelineCache (dev->vk, dev->cache, NULL);
+  }
+  g_hash_table_iter_init (&iter, dev->pipelines);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    vkDestroyPipeline (dev->vk, value, NULL);
+  g_hash_table_iter_init (&iter, dev->layouts);
+  while (g_hash_table_iter_next (&iter, NULL, &value)) {
+    vkDestroyPipelineLayout (dev->vk, ((PipelineLayout *)value)->pipeline, NULL);
+    vkDestroyDescriptorSetLayout (dev->vk, ((PipelineLayout *)value)->set, NULL);
+  }
+  g_hash_table_unref (dev->pipelines);
+  g_hash_table_unref (dev->layouts);
+  g_free (dev->cache_file);
+}
