@@ -30,7 +30,7 @@ typedef struct
   RopeKind rope;
   double *short_factor, *long_factor; /* head_dim / 2 each, NULL for ROPE_PLAIN */
   gboolean tied;                      /* lm_head is embed_tokens */
-  gint32 bos, eos;
+  gint32 bos, eos;                    /* -1 for null; the first of a list: an answer also ends at the chat template's own token */
 } LanguageConfig;
 
 typedef struct
@@ -52,7 +52,10 @@ guint language_head_dim (const LanguageConfig *c);
 guint model_tile_tokens (const ModelConfig *c);  /* (tile_side / patch)^2 / shuffle^2 */
 guint model_select_layer (const ModelConfig *c); /* 0 .. vision.layers: number of blocks to run */
 
-/* name: what errors call the text (a path). context: tokens of a conversation, for sliding_window. Unknown keys are warned of. */
+/* name: what errors call the text (a path). context: tokens of a conversation, for sliding_window; 0 does not ask.
+ * Missing keys have the defaults of the reference's classes; sizes have none and are errors. Unknown keys are warned of, in one
+ * g_warning(). FALSE with MINIVL_ERROR_FILE for what is missing, of a wrong type or out of bounds, with MINIVL_ERROR_MODEL for a
+ * value that asks for what this model does not do; the message names the key. config is then as it was. */
 gboolean model_config_parse (
     ModelConfig *config, const gchar *json, gssize length, const gchar *name, guint context, GError **error);
 gboolean model_config_load (ModelConfig *config, const gchar *path, guint context, GError **error);

@@ -1,4 +1,4 @@
 /* The public error domain. */
 #include "minivl.h"
 
-G_DEFINE_QUARK (minivl-error-quark, minivl_error)
+G_DEFINE_QUARK (minivl_error, minivl_error)

@@ -15,6 +15,8 @@ typedef enum
 } Dtype;
 
 guint dtype_size (Dtype dtype);
+/* As safetensors writes it: `F32`, `F16`, `BF16` */
+const gchar *dtype_name (Dtype dtype);
 
 #define TENSOR_MAX_DIMS 4
 
@@ -28,12 +30,15 @@ typedef struct
   gconstpointer data; /* little endian, C order, aligned to the dtype */
 } TensorInfo;
 
+guint64 tensor_elements (const TensorInfo *t);
+guint64 tensor_info_bytes (const TensorInfo *t);
+
 typedef struct _TensorSet TensorSet;
 
 /* All tensors of a checkpoint folder: model.safetensors.index.json and its shards, else model.safetensors.
  * Nothing is read but the headers, and those are checked: types, shapes against sizes, overlaps, gaps, bounds, duplicates. */
 TensorSet *tensor_set_open (const gchar *folder, GError **error);
-/* An empty set to be filled with tensor_set_add(). */
+/* An empty set to be filled with tensor_set_add(). Its tensors' file is "(memory)". */
 TensorSet *tensor_set_new (void);
 /* data: taken, freed with g_free(). name and shape are copied. */
 void tensor_set_add (TensorSet *set, const gchar *name, Dtype dtype, guint n_dims, const guint64 *shape, gpointer data);
@@ -41,13 +46,25 @@ void tensor_set_free (TensorSet *set);
 
 /* NULL when there is none. */
 const TensorInfo *tensor_set_lookup (const TensorSet *set, const gchar *name);
+/* NULL with MINIVL_ERROR_FILE, naming file and tensor, when there is none or its shape is another. */
+const TensorInfo *tensor_set_expect (const TensorSet *set, const gchar *name, guint n_dims, const guint64 *shape, GError **error);
+/* names: all that the model has. FALSE with MINIVL_ERROR_FILE, naming file and tensor, when the set has one besides. */
+gboolean tensor_set_expect_only (const TensorSet *set, const gchar *const *names, guint n_names, GError **error);
 /* (array length=n) (transfer container): in file order */
 const TensorInfo **tensor_set_list (const TensorSet *set, guint *n);
-/* Feeds the headers' bytes and the files' sizes to a checksum, for model_hash. */
+/* Feeds the headers' bytes and the files' sizes to a checksum, for model_hash. A set in memory counts as the file that
+ * tensor_set_write() makes of it. */
 void tensor_set_checksum (const TensorSet *set, GChecksum *checksum);
 
-/* Writes the tensors as one safetensors file. */
+/* Writes the tensors as one safetensors file, in the order of tensor_set_list(). */
 gboolean tensor_set_write (const TensorSet *set, const gchar *path, GError **error);
+
+/* Gives the bytes [offset, offset + length) of a tensor. */
+typedef void (*TensorFillFunc) (const TensorInfo *tensor, guint64 offset, gsize length, gpointer buffer, gpointer user_data);
+/* Writes one safetensors file in pieces of a few MiB. The tensors' own data is not looked at. The file appears under its name when
+ * it is complete; on failure, with MINIVL_ERROR_FILE, what was there before stays. */
+gboolean tensors_write (
+    const gchar *path, const TensorInfo *const *tensors, guint n, TensorFillFunc fill, gpointer user_data, GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (TensorSet, tensor_set_free)
 

@@ -9,32 +9,46 @@
 
 typedef struct _Tokenizer Tokenizer;
 
-/* folder: tokenizer.model, added_tokens.json, tokenizer_config.json (added_tokens_decoder says which tokens strip white space) */
+/* folder: tokenizer.model, tokenizer_config.json (added_tokens_decoder says which tokens strip white space), added_tokens.json
+ * (checked against it; stands in for it when it is missing).
+ * NULL with MINIVL_ERROR_FILE, naming file and key or token; MINIVL_ERROR_MODEL for a tokenizer of another kind. */
 Tokenizer *tokenizer_load (const gchar *folder, GError **error);
 void tokenizer_free (Tokenizer *t);
 
-/* text -> ids, BOS in front as tokenizer_config.json says. Special tokens in the text become tokens. (transfer full): g_free() */
+/* text -> ids, BOS in front as tokenizer_config.json says. Special tokens in the text become tokens. length -1: up to the NUL.
+ * Bytes that are no UTF-8 count as U+FFFD. (transfer full): g_free() */
 gint32 *tokenizer_encode (const Tokenizer *t, const gchar *text, gssize length, guint *n_ids);
-/* ids -> text. Skips special tokens unless raw. Bytes that are no UTF-8 become U+FFFD as the reference does. (transfer full) */
+/* ids -> text. Skips special tokens unless raw, and ids that are none. Bytes that are no UTF-8 become U+FFFD as the reference does.
+ * The text may hold NULs. (transfer full) */
+GString *tokenizer_decode_string (const Tokenizer *t, const gint32 *ids, guint n_ids, gboolean raw);
+/* The same as a C string: a NUL in the text is U+FFFD too. (transfer full) */
 gchar *tokenizer_decode (const Tokenizer *t, const gint32 *ids, guint n_ids, gboolean raw);
 /* -1 when there is none */
 gint32 tokenizer_id (const Tokenizer *t, const gchar *token);
+/* What the token is called: `▁` for a space, `<0x0A>` for a byte. NULL when there is none. (transfer none) */
+const gchar *tokenizer_token (const Tokenizer *t, gint32 id);
+/* Whether tokenizer_decode() skips it unless raw. */
+gboolean tokenizer_is_special (const Tokenizer *t, gint32 id);
+/* Pieces and added tokens: every id is below. */
 guint tokenizer_size (const Tokenizer *t);
+/* -1 when tokenizer_config.json says null */
 gint32 tokenizer_bos (const Tokenizer *t);
 gint32 tokenizer_eos (const Tokenizer *t);
 /* Feeds the files' bytes to a checksum, for model_hash. */
 void tokenizer_checksum (const Tokenizer *t, GChecksum *checksum);
 
 /* Text as it is made: whole UTF-8 characters, nothing twice, and nothing that a stop string might still swallow.
- * The concatenation of all pieces is what tokenizer_decode() gives for the ids, cut before the first stop string. */
+ * The concatenation of all pieces is what tokenizer_decode() gives for the ids, cut before the stop string that is complete first.
+ * A run of byte tokens is text when it has ended, for one more byte may turn all of it into U+FFFD. */
 typedef struct _TextStream TextStream;
+/* t is borrowed. stop: (nullable) (array zero-terminated=1): those that are empty or no UTF-8 stop nothing */
 TextStream *text_stream_new (const Tokenizer *t, const gchar *const *stop);
 void text_stream_free (TextStream *s);
 /* (nullable) (transfer full): new text. *stopped: a stop string is complete; further ids are ignored. */
 gchar *text_stream_push (TextStream *s, gint32 id, gboolean *stopped);
-/* (nullable) (transfer full): what was still held back */
+/* (nullable) (transfer full): what was still held back. No id may follow. */
 gchar *text_stream_end (TextStream *s);
-/* (transfer none): all of it so far, held back text included unless stopped */
+/* (transfer none): all of it so far, text held back for a stop string included unless it stopped; complete after the end */
 const gchar *text_stream_text (TextStream *s);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Tokenizer, tokenizer_free)

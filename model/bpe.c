@@ -1,0 +1,317 @@
+/* Byte pair encoding by rank, with a heap. */
+#include "bpe.h"
+#include "sentencepiece_shim.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct
+{
+  gint32 left, right, made;
+  guint rank;
+  float score; /* of `made`; once ranks are given it has no further use */
+} Merge;
+
+struct _Bpe
+{
+  GPtrArray *pieces; /* gchar * by id */
+  GHashTable *ids;   /* piece -> id */
+  GArray *merges;    /* Merge, by left, right */
+  gint32 bytes[256]; /* pieces `<0x00>`..., -1 where there is none */
+  gint32 unknown;
+};
+
+/* A stretch of text: a piece so far, in a list from which merging takes. */
+typedef struct
+{
+  gint32 id;
+  gint previous, next; /* -1 at the ends */
+  gboolean gone;
+} Symbol;
+
+typedef struct
+{
+  guint rank;
+  gint position; /* of the left symbol */
+  gint32 made;
+} Candidate;
+
+static gint
+compare_scores (gconstpointer a, gconstpointer b)
+{
+  const Merge *x = a, *y = b;
+
+  if (x->score != y->score)
+    return x->score > y->score ? -1 : 1;
+  if (x->made != y->made)
+    return x->made < y->made ? -1 : 1;
+  if (x->left != y->left)
+    return x->left < y->left ? -1 : 1;
+  return (x->right > y->right) - (x->right < y->right);
+}
+
+static gint
+compare_pairs (gconstpointer a, gconstpointer b)
+{
+  const Merge *x = a, *y = b;
+
+  if (x->left != y->left)
+    return x->left < y->left ? -1 : 1;
+  return (x->right > y->right) - (x->right < y->right);
+}
+
+static const Merge *
+find_merge (const Bpe *b, gint32 left, gint32 right)
+{
+  Merge key = { .left = left, .right = right };
+
+  return bsearch (&key, b->merges->data, b->merges->len, sizeof (Merge), compare_pairs);
+}
+
+static gboolean
+read_pieces (Bpe *b, const SpModel *model, GArray *scores, const gchar *name, GError **error)
+{
+  gint n = sp_model_size (model);
+
+  for (gint id = 0; id < n; id++) {
+    gsize length;
+    const gchar *piece = sp_model_piece (model, id, &length);
+    float score = sp_model_score (model, id);
+
+    if (length == 0 || !g_utf8_validate_len (piece, length, NULL)) {
+      g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_FILE, "%s: piece %d is not a text", name, id);
+      return FALSE;
+    }
+    if (!isfinite (score)) {
+      g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_FILE, "%s: piece %d (%s) has no finite score", name, id, piece);
+      return FALSE;
+    }
+    g_ptr_array_add (b->pieces, g_strdup (piece));
+    g_array_append_val (scores, score);
+    if (!g_hash_table_insert (b->ids, g_ptr_array_index (b->pieces, id), GINT_TO_POINTER (id))) {
+      g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_FILE, "%s: piece %d (%s) is there twice", name, id, piece);
+      return FALSE;
+    }
+  }
+  return TRUE;
+}
+
+static void
+make_merges (Bpe *b, const GArray *scores)
+{
+  g_autoptr (GString) left = g_string_new (NULL);
+
+  for (guint id = 0; id < b->pieces->len; id++) {
+    const gchar *piece = bpe_piece (b, id);
+
+    for (const gchar *right = g_utf8_next_char (piece); *right; right = g_utf8_next_char (right)) {
+      gint32 r = bpe_id (b, right), l;
+
+      if (r < 0)
+        continue;
+      g_string_truncate (left, 0);
+      g_string_append_len (left, piece, right - piece);
+      l = bpe_id (b, left->str);
+      if (l >= 0) {
+        Merge merge = { l, r, id, 0, g_array_index (scores, float, id) };
+        g_array_append_val (b->merges, merge);
+      }
+    }
+  }
+  g_array_sort (b->merges, compare_scores);
+  for (guint i = 0; i < b->merges->len; i++)
+    g_array_index (b->merges, Merge, i).rank = i;
+  g_array_sort (b->merges, compare_pairs);
+}
+
+Bpe *
+bpe_new (const gchar *bytes, gsize n_bytes, const gchar *name, GError **error)
+{
+  g_autoptr (Bpe) b = g_new0 (Bpe, 1);
+  g_autoptr (GArray) scores = g_array_new (FALSE, FALSE, sizeof (float));
+  gchar *message = NULL;
+  SpModel *model = sp_model_load (bytes, n_bytes, &message);
+  gboolean ok;
+
+  b->pieces = g_ptr_array_new_with_free_func (g_free);
+  b->ids = g_hash_table_new (g_str_hash, g_str_equal);
+  b->merges = g_array_new (FALSE, FALSE, sizeof (Merge));
+  if (!model) {
+    g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_FILE, "%s: not a SentencePiece model: %s", name, message ? message : "");
+    free (message);
+    return NULL;
+  }
+  ok = read_pieces (b, model, scores, name, error);
+  if (ok && !sp_model_is_bpe (model)) {
+    g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_MODEL, "%s: model_type: only BPE is known", name);
+    ok = FALSE;
+  }
+  sp_model_free (model);
+  if (!ok)
+    return NULL;
+
+  for (guint i = 0; i < 256; i++) {
+    gchar piece[8];
+
+    g_snprintf (piece, sizeof piece, "<0x%02X>", i);
+    b->bytes[i] = bpe_id (b, piece);
+  }
+  b->unknown = bpe_id (b, "<unk>");
+  make_merges (b, scores);
+  return g_steal_pointer (&b);
+}
+
+void
+bpe_free (Bpe *b)
+{
+  if (!b)
+    return;
+  g_hash_table_unref (b->ids);
+  g_ptr_array_unref (b->pieces);
+  g_array_unref (b->merges);
+  g_free (b);
+}
+
+guint
+bpe_size (const Bpe *b)
+{
+  return b->pieces->len;
+}
+
+const gchar *
+bpe_piece (const Bpe *b, guint id)
+{
+  return g_ptr_array_index (b->pieces, id);
+}
+
+gint32
+bpe_id (const Bpe *b, const gchar *piece)
+{
+  gpointer id;
+
+  return g_hash_table_lookup_extended (b->ids, piece, NULL, &id) ? GPOINTER_TO_INT (id) : -1;
+}
+
+static void
+append_symbol (GArray *symbols, gint32 id)
+{
+  Symbol symbol = { id, (gint)symbols->len - 1, symbols->len + 1, FALSE };
+
+  g_array_append_val (symbols, symbol);
+}
+
+/* One symbol a character, a byte piece a byte where the character has none. Neighbours that have neither are one <unk>. */
+static void
+append_characters (const Bpe *b, const gchar *text, gsize length, GArray *symbols)
+{
+  gboolean after_unknown = FALSE;
+
+  for (const gchar *p = text, *end = text + length; p < end;) {
+    gchar character[8] = { 0 };
+    guint n = *p ? g_utf8_next_char (p) - p : 1;
+    gboolean have_bytes = TRUE;
+    gint32 id;
+
+    memcpy (character, p, n);
+    id = bpe_id (b, character);
+    for (guint i = 0; i < n; i++)
+      have_bytes = have_bytes && b->bytes[(guint8)p[i]] >= 0;
+    if (id >= 0)
+      append_symbol (symbols, id);
+    else if (have_bytes)
+      for (guint i = 0; i < n; i++)
+        append_symbol (symbols, b->bytes[(guint8)p[i]]);
+    else if (!after_unknown && b->unknown >= 0)
+      append_symbol (symbols, b->unknown);
+    after_unknown = id < 0 && !have_bytes;
+    p += n;
+  }
+  if (symbols->len > 0)
+    g_array_index (symbols, Symbol, symbols->len - 1).next = -1;
+}
+
+static gboolean
+comes_before (const Candidate *a, const Candidate *b)
+{
+  return a->rank != b->rank ? a->rank < b->rank : a->position < b->position;
+}
+
+static void
+heap_push (GArray *heap, Candidate candidate)
+{
+  guint at = heap->len;
+  Candidate *c;
+
+  g_array_append_val (heap, candidate);
+  c = (Candidate *)heap->data;
+  for (; at > 0 && comes_before (&candidate, &c[(at - 1) / 2]); at = (at - 1) / 2)
+    c[at] = c[(at - 1) / 2];
+  c[at] = candidate;
+}
+
+static Candidate
+heap_pop (GArray *heap)
+{
+  Candidate *c = (Candidate *)heap->data, top = c[0], last = c[heap->len - 1];
+  guint n = heap->len - 1, at = 0;
+
+  for (guint child; (child = 2 * at + 1) < n; at = child) {
+    if (child + 1 < n && comes_before (&c[child + 1], &c[child]))
+      child++;
+    if (!comes_before (&c[child], &last))
+      break;
+    c[at] = c[child];
+  }
+  c[at] = last;
+  g_array_set_size (heap, n);
+  return top;
+}
+
+static void
+push_pair (const Bpe *b, const Symbol *symbols, gint left, gint right, GArray *heap)
+{
+  const Merge *merge = left >= 0 && right >= 0 ? find_merge (b, symbols[left].id, symbols[right].id) : NULL;
+
+  if (merge)
+    heap_push (heap, (Candidate){ merge->rank, left, merge->made });
+}
+
+void
+bpe_encode (const Bpe *b, const gchar *text, gsize length, GArray *ids)
+{
+  g_autoptr (GArray) array = g_array_new (FALSE, FALSE, sizeof (Symbol));
+  g_autoptr (GArray) heap = g_array_new (FALSE, FALSE, sizeof (Candidate));
+  Symbol *symbols;
+  guint n;
+
+  append_characters (b, text, length, array);
+  symbols = (Symbol *)array->data;
+  n = array->len;
+  for (guint i = 0; i + 1 < n; i++)
+    push_pair (b, symbols, i, i + 1, heap);
+
+  while (heap->len > 0) {
+    Candidate c = heap_pop (heap);
+    Symbol *left = &symbols[c.position], *right;
+    const Merge *merge;
+
+    if (left->gone || left->next < 0)
+      continue;
+    right = &symbols[left->next];
+    /* An older candidate counts if it still makes the same piece, by whatever split: so does the reference's check. */
+    merge = find_merge (b, left->id, right->id);
+    if (!merge || merge->made != c.made)
+      continue;
+    left->id = c.made;
+    left->next = right->next;
+    right->gone = TRUE;
+    if (left->next >= 0)
+      symbols[left->next].previous = c.position;
+    push_pair (b, symbols, left->previous, c.position, heap);
+    push_pair (b, symbols, c.position, left->next, heap);
+  }
+  for (guint i = 0; i < n; i++)
+    if (!symbols[i].gone)
+      g_array_append_val (ids, symbols[i].id);
+}

@@ -1,0 +1,28 @@
+/* Which frames of a video stand for it: the reference's get_index. */
+#include "minivl.h"
+
+#include <math.h>
+
+/* Seconds that the reference takes for no bound */
+#define NO_BOUND 100000.0
+/* Frames up to which doubles count; what lies beyond is no video. */
+#define FAR 0x1p53
+
+/* rint() rounds ties to even, as Python and numpy do. What is no number is the limit. */
+static double
+frame_at (double seconds, double fps, double least, double most)
+{
+  return fmax (least, fmin (rint (seconds * fps), most));
+}
+
+void
+minivl_sample_frames (guint64 n_frames, double fps, double start, double stop, guint n_segments, gint64 *indices)
+{
+  gboolean bounded = stop >= start;
+  double first = frame_at (bounded ? start : -NO_BOUND, fps, 0, FAR);
+  double last = frame_at (bounded ? stop : NO_BOUND, fps, -FAR, fmin ((double)n_frames - 1, FAR));
+  double part = (last - first) / n_segments;
+
+  for (guint k = 0; k < n_segments; k++)
+    indices[k] = (gint64)(first + part / 2 + rint (part * k));
+}
