@@ -104,7 +104,8 @@ typedef enum
  * MinivlProgressFunc:
  * @fraction: 0..1 of the work
  *
- * Called from the opening thread while weights are loaded. Returning FALSE cancels: opening fails with %MINIVL_ERROR_CANCELLED.
+ * Called from a thread of the engine while weights are loaded and the opener waits. Returning FALSE cancels: opening fails with
+ * %MINIVL_ERROR_CANCELLED.
  */
 typedef gboolean (*MinivlProgressFunc) (double fraction, gpointer user_data);
 

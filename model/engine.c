@@ -1,0 +1,314 @@
+#include "engine.h"
+
+#include <string.h>
+
+#define DEFAULT_CONTEXT 8192
+
+/* --- devices --------------------------------------------------------------------------------------------------------------- */
+
+gboolean
+minivl_devices_list (MinivlDevice **devices, guint *n_devices, GError **error)
+{
+  g_autoptr (GError) failure = NULL;
+  DeviceInfo *infos;
+  guint n;
+
+  if (!device_list (&infos, &n, &failure)) {
+    g_set_error_literal (error, MINIVL_ERROR, MINIVL_ERROR_DEVICE, failure->message);
+    return FALSE;
+  }
+  *devices = g_new0 (MinivlDevice, n);
+  *n_devices = n;
+  for (guint i = 0; i < n; i++)
+    (*devices)[i] = (MinivlDevice){
+      .name = g_strdup (infos[i].name),
+      .type = infos[i].type,
+      .driver = g_strdup (infos[i].driver),
+      .uuid = g_strdup (infos[i].uuid),
+      .memory = infos[i].memory,
+      .chosen = infos[i].chosen,
+    };
+  device_infos_free (infos, n);
+  return TRUE;
+}
+
+void
+minivl_devices_free (MinivlDevice *devices, guint n_devices)
+{
+  for (guint i = 0; i < n_devices; i++) {
+    g_free (devices[i].name);
+    g_free (devices[i].driver);
+    g_free (devices[i].uuid);
+  }
+  g_free (devices);
+}
+
+/* --- engine ---------------------------------------------------------------------------------------------------------------- */
+
+typedef struct
+{
+  MinivlEngine *engine;
+  const EngineParts *parts;
+  const MinivlEngineOptions *options;
+  MinivlPrecision precision;
+} Build;
+
+static gboolean
+build (gpointer data, GError **error)
+{
+  Build *b = data;
+  MinivlEngine *e = b->engine;
+  TensorType kv_type = b->precision == MINIVL_PRECISION_F32 ? TYPE_F32 : TYPE_F16;
+
+  e->dev = device_open (b->options->device, NULL, error);
+  if (!e->dev)
+    return FALSE;
+  e->device_name = g_strdup (device_info (e->dev)->name);
+  e->weights =
+      weights_load (e->dev, &e->config, b->parts->tensors, b->precision, b->options->on_progress, b->options->user_data, error);
+  if (!e->weights)
+    return FALSE;
+  e->vision = vision_new (e->dev, &e->config, e->weights, error);
+  if (!e->vision)
+    return FALSE;
+  e->kv = kv_pool_new (e->dev, &e->config.language, e->info.context_size, kv_type, error);
+  if (!e->kv)
+    return FALSE;
+  e->language = language_new (e->dev, &e->config, e->weights, e->kv, error);
+  if (!e->language)
+    return FALSE;
+  e->info.device_bytes =
+      arena_bytes (e->weights->arena) + vision_bytes (e->vision) + kv_pool_bytes (e->kv) + language_bytes (e->language);
+  return TRUE;
+}
+
+static gboolean
+tear_down (gpointer data, GError **error)
+{
+  MinivlEngine *e = data;
+
+  language_free (e->language);
+  kv_pool_free (e->kv);
+  vision_free (e->vision);
+  weights_free (e->weights);
+  device_free (e->dev);
+  return TRUE;
+}
+
+MinivlEngine *
+engine_new (EngineParts *parts, const MinivlEngineOptions *options, GError **error)
+{
+  MinivlEngine *e = g_new0 (MinivlEngine, 1);
+  Build b = { e, parts, options, options->precision };
+  gint64 start = g_get_monotonic_time ();
+  gboolean ok = TRUE;
+
+  e->ref_count = 1;
+  e->model = g_strdup (parts->name);
+  e->config = *parts->config;
+  memset (parts->config, 0, sizeof *parts->config);
+  e->tokenizer = g_steal_pointer (&parts->tokenizer);
+  e->image_token = e->tokenizer ? tokenizer_id (e->tokenizer, "<IMG_CONTEXT>") : parts->image_token;
+  e->end_token = e->tokenizer ? tokenizer_id (e->tokenizer, "<|end|>") : parts->end_token;
+  e->scheduler = scheduler_new ();
+  if (b.precision == MINIVL_PRECISION_AUTO)
+    b.precision = MINIVL_PRECISION_F16;
+  e->info.context_size = options->context_size ? options->context_size : DEFAULT_CONTEXT;
+
+  if (e->tokenizer) {
+    e->template = chat_template_find (e->config.template, error);
+    ok = e->template != NULL;
+  }
+  if (ok && e->info.context_size > e->config.language.max_position) {
+    g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_USAGE, "a context of %u tokens is more than the %u that %s was made for",
+        e->info.context_size, e->config.language.max_position, e->model);
+    ok = FALSE;
+  }
+  if (ok && e->tokenizer && (e->image_token < 0 || e->end_token < 0)) {
+    g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_FILE, "%s: the tokenizer has no %s token", e->model,
+        e->image_token < 0 ? "<IMG_CONTEXT>" : "<|end|>");
+    ok = FALSE;
+  }
+  if (ok && e->tokenizer && tokenizer_size (e->tokenizer) > e->config.language.vocab) {
+    g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_FILE,
+        "%s: the tokenizer's %u tokens are more than config.json's vocab_size of %u", e->model, tokenizer_size (e->tokenizer),
+        e->config.language.vocab);
+    ok = FALSE;
+  }
+  if (!ok || !scheduler_run (e->scheduler, build, &b, error)) {
+    minivl_engine_unref (e);
+    return NULL;
+  }
+
+  e->info.model = e->model;
+  e->info.precision = b.precision == MINIVL_PRECISION_F32 ? "f32" : "f16";
+  e->info.device = e->device_name;
+  e->info.tile_side = e->config.tile_side;
+  e->info.tile_tokens = model_tile_tokens (&e->config);
+  e->info.load_ns = (g_get_monotonic_time () - start) * 1000;
+  return e;
+}
+
+static gchar *
+hash_model (const gchar *config_path, const Tokenizer *tokenizer, const TensorSet *set, GError **error)
+{
+  g_autoptr (GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
+  g_autofree gchar *text = NULL;
+  gsize length;
+
+  if (!g_file_get_contents (config_path, &text, &length, error))
+    return NULL;
+  g_checksum_update (sum, (const guchar *)text, length);
+  tokenizer_checksum (tokenizer, sum);
+  tensor_set_checksum (set, sum);
+  return g_strdup (g_checksum_get_string (sum));
+}
+
+MinivlEngine *
+minivl_engine_open (const MinivlEngineOptions *options, GError **error)
+{
+  guint context = options->context_size ? options->context_size : DEFAULT_CONTEXT;
+  gint64 start = g_get_monotonic_time ();
+  g_autofree gchar *config_path = NULL, *name = NULL, *folder = NULL, *hash = NULL;
+  g_autoptr (TensorSet) set = NULL;
+  g_autoptr (Tokenizer) tokenizer = NULL;
+  ModelConfig config = { 0 };
+  EngineParts parts = { 0 };
+  MinivlEngine *engine;
+
+  if (!options->model_path) {
+    g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_USAGE, "no checkpoint folder is given");
+    return NULL;
+  }
+  if (!g_file_test (options->model_path, G_FILE_TEST_IS_DIR)) {
+    g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_FILE,
+        "%s is no folder: a checkpoint folder holds config.json, safetensors and tokenizer files", options->model_path);
+    return NULL;
+  }
+  folder = g_canonicalize_filename (options->model_path, NULL);
+  name = g_path_get_basename (folder);
+  config_path = g_build_filename (folder, "config.json", NULL);
+
+  tokenizer = tokenizer_load (folder, error);
+  if (!tokenizer)
+    return NULL;
+  set = tensor_set_open (folder, error);
+  if (!set)
+    return NULL;
+  hash = hash_model (config_path, tokenizer, set, error);
+  if (!hash || !model_config_load (&config, config_path, context, error))
+    return NULL;
+
+  parts.name = name;
+  parts.config = &config;
+  parts.tensors = set;
+  parts.tokenizer = g_steal_pointer (&tokenizer);
+  engine = engine_new (&parts, options, error);
+  if (engine) {
+    engine->info.model_hash = engine->model_hash = g_steal_pointer (&hash);
+    engine->info.load_ns = (g_get_monotonic_time () - start) * 1000;
+  }
+  return engine;
+}
+
+MinivlEngine *
+minivl_engine_ref (MinivlEngine *engine)
+{
+  g_atomic_int_inc (&engine->ref_count);
+  return engine;
+}
+
+void
+minivl_engine_unref (MinivlEngine *engine)
+{
+  if (!engine || !g_atomic_int_dec_and_test (&engine->ref_count))
+    return;
+  scheduler_run (engine->scheduler, tear_down, engine, NULL);
+  scheduler_free (engine->scheduler);
+  tokenizer_free (engine->tokenizer);
+  model_config_clear (&engine->config);
+  g_free (engine->model);
+  g_free (engine->model_hash);
+  g_free (engine->device_name);
+  g_free (engine);
+}
+
+const MinivlEngineInfo *
+minivl_engine_get_info (MinivlEngine *engine)
+{
+  return &engine->info;
+}
+
+/* --- pictures -------------------------------------------------------------------------------------------------------------- */
+
+typedef struct
+{
+  MinivlEngine *engine;
+  const MinivlImage *image;
+  guint max_tiles;
+  const gint *cancel;
+  VisionResult *result;
+} Encode;
+
+static gboolean
+encode (gpointer data, GError **error)
+{
+  Encode *e = data;
+
+  return vision_encode (e->engine->vision, e->image, e->max_tiles, e->cancel, e->result, error);
+}
+
+MinivlPicture *
+minivl_picture_new (MinivlEngine *engine, const MinivlImage *image, guint max_tiles, const gint *cancel, GError **error)
+{
+  VisionResult result = { 0 };
+  Encode e = { engine, image, max_tiles, cancel, &result };
+  MinivlPicture *picture;
+
+  if (!image->data || !image->width || !image->height || image->stride / 3 < image->width) {
+    g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_USAGE,
+        "a picture of %ux%u pixels, rows %" G_GSIZE_FORMAT " bytes apart, is none", image->width, image->height, image->stride);
+    return NULL;
+  }
+  if (max_tiles < 1 || max_tiles > 40) {
+    g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_USAGE, "%u tiles a picture: 1 to 40 are possible", max_tiles);
+    return NULL;
+  }
+  if (!scheduler_run (engine->scheduler, encode, &e, error))
+    return NULL;
+
+  picture = g_new0 (MinivlPicture, 1);
+  picture->ref_count = 1;
+  picture->engine = minivl_engine_ref (engine);
+  picture->result = result;
+  return picture;
+}
+
+MinivlPicture *
+minivl_picture_ref (MinivlPicture *picture)
+{
+  g_atomic_int_inc (&picture->ref_count);
+  return picture;
+}
+
+void
+minivl_picture_unref (MinivlPicture *picture)
+{
+  if (!picture || !g_atomic_int_dec_and_test (&picture->ref_count))
+    return;
+  minivl_engine_unref (picture->engine);
+  g_free (picture->result.features);
+  g_free (picture);
+}
+
+void
+minivl_picture_get_info (MinivlPicture *picture, MinivlPictureInfo *info)
+{
+  *info = (MinivlPictureInfo){
+    .columns = picture->result.columns,
+    .rows = picture->result.rows,
+    .tiles = picture->result.tiles,
+    .preprocess_ns = picture->result.preprocess_ns,
+    .encode_ns = picture->result.encode_ns,
+  };
+}

@@ -1,0 +1,56 @@
+/* What the files of the public interface share. */
+#ifndef MODEL_ENGINE_H
+#define MODEL_ENGINE_H
+
+#include "chat.h"
+#include "language.h"
+#include "scheduler.h"
+#include "tokenizer.h"
+#include "vision.h"
+
+struct _MinivlEngine
+{
+  gint ref_count;
+  MinivlEngineInfo info;
+  gchar *model, *model_hash, *device_name;
+
+  ModelConfig config;
+  Tokenizer *tokenizer; /* NULL only in tests that ask by ids */
+  const ChatTemplate *template;
+  gint32 image_token; /* <IMG_CONTEXT> */
+  gint32 end_token;   /* <|end|> */
+
+  Scheduler *scheduler;
+  /* Touched on the scheduler's thread only. */
+  Device *dev;
+  Weights *weights;
+  Vision *vision;
+  KvPool *kv;
+  Language *language;
+};
+
+struct _MinivlPicture
+{
+  gint ref_count;
+  MinivlEngine *engine;
+  VisionResult result;
+};
+
+/* What an engine is made of; minivl_engine_open() reads it from a folder, tests make it in memory. */
+typedef struct
+{
+  const gchar *name;
+  ModelConfig *config;           /* contents taken, also on failure */
+  TensorSet *tensors;            /* borrowed; may be freed after */
+  Tokenizer *tokenizer;          /* taken, also on failure; nullable */
+  gint32 image_token, end_token; /* for want of a tokenizer */
+} EngineParts;
+
+/* options: model_path is not read. */
+MinivlEngine *engine_new (EngineParts *parts, const MinivlEngineOptions *options, GError **error);
+
+/* As minivl_session_ask(), by token ids of the whole conversation. pictures: whose rows the image tokens take, in order. */
+gboolean session_ask_ids (MinivlSession *session, const gint32 *ids, guint n_ids, MinivlPicture *const *pictures, guint n_pictures,
+    const MinivlParams *params, MinivlTextFunc on_text, gpointer user_data, MinivlAnswer *answer, GError **error);
+
+#endif

@@ -1,0 +1,354 @@
+#include "weights.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Bytes packed at a time. */
+#define CHUNK (8u << 20)
+
+/* What the configuration asks for by name, and where it goes. */
+typedef struct
+{
+  gchar *name;
+  guint n_dims;
+  guint64 shape[TENSOR_MAX_DIMS];
+  Tensor *tensor;  /* NULL: only checked, read by hand */
+  gboolean matrix; /* stored as WEIGHTS, all dimensions but the first together; else as an F32 vector */
+} Slot;
+
+static void
+slot_clear (gpointer data)
+{
+  g_free (((Slot *)data)->name);
+}
+
+guint
+vision_rows (const ModelConfig *config)
+{
+  guint side = config->tile_side / config->vision.patch_size;
+
+  return (side * side + 1 + 7) / 8 * 8;
+}
+
+/* --- the list -------------------------------------------------------------------------------------------------------------- */
+
+static void
+add (GArray *slots, Tensor *tensor, gboolean matrix, gchar *name, guint n_dims, guint64 a, guint64 b, guint64 c, guint64 d)
+{
+  Slot slot = { .name = name, .n_dims = n_dims, .shape = { a, b, c, d }, .tensor = tensor, .matrix = matrix };
+
+  g_array_append_val (slots, slot);
+}
+
+static void
+add_vector (GArray *slots, Tensor *tensor, const gchar *prefix, const gchar *name, guint64 n)
+{
+  add (slots, tensor, FALSE, g_strconcat (prefix, name, NULL), 1, n, 0, 0, 0);
+}
+
+static void
+add_matrix (GArray *slots, Tensor *tensor, const gchar *prefix, const gchar *name, guint64 out, guint64 in)
+{
+  add (slots, tensor, TRUE, g_strconcat (prefix, name, NULL), 2, out, in, 0, 0);
+}
+
+#define CLASS "vision_model.embeddings.class_embedding"
+#define POSITION "vision_model.embeddings.position_embedding"
+#define PATCH_BIAS "vision_model.embeddings.patch_embedding.bias"
+
+/* unused: blocks after the selected layer are checked and left in the file. */
+static void
+list_vision (GArray *slots, Weights *w, const ModelConfig *config, VisionLayer *unused)
+{
+  const VisionConfig *c = &config->vision;
+  guint64 d = c->hidden, side = c->image_size / c->patch_size;
+
+  add (slots, NULL, FALSE, g_strdup (CLASS), 3, 1, 1, d, 0);
+  add (slots, NULL, FALSE, g_strdup (POSITION), 3, 1, side * side + 1, d, 0);
+  add (slots, &w->patch, TRUE, g_strdup ("vision_model.embeddings.patch_embedding.weight"), 4, d, 3, c->patch_size, c->patch_size);
+  add_vector (slots, &w->patch_bias, PATCH_BIAS, "", d);
+
+  for (guint i = 0; i < c->layers; i++) {
+    g_autofree gchar *p = g_strdup_printf ("vision_model.encoder.layers.%u.", i);
+    gboolean used = i < w->n_vision;
+    VisionLayer *l = used ? &w->vision[i] : unused;
+    guint first = slots->len;
+
+    add_vector (slots, &l->ls1, p, "ls1", d);
+    add_vector (slots, &l->ls2, p, "ls2", d);
+    add_matrix (slots, &l->qkv, p, "attn.qkv.weight", 3 * d, d);
+    if (c->qkv_bias)
+      add_vector (slots, &l->qkv_bias, p, "attn.qkv.bias", 3 * d);
+    if (c->qk_normalization) {
+      add_vector (slots, &l->q_norm, p, "attn.q_norm.weight", d);
+      add_vector (slots, &l->k_norm, p, "attn.k_norm.weight", d);
+    }
+    add_matrix (slots, &l->proj, p, "attn.proj.weight", d, d);
+    add_vector (slots, &l->proj_bias, p, "attn.proj.bias", d);
+    add_matrix (slots, &l->fc1, p, "mlp.fc1.weight", c->intermediate, d);
+    add_vector (slots, &l->fc1_bias, p, "mlp.fc1.bias", c->intermediate);
+    add_matrix (slots, &l->fc2, p, "mlp.fc2.weight", d, c->intermediate);
+    add_vector (slots, &l->fc2_bias, p, "mlp.fc2.bias", d);
+    add_vector (slots, &l->norm1, p, "norm1.weight", d);
+    add_vector (slots, &l->norm2, p, "norm2.weight", d);
+    if (!c->rms_norm) {
+      add_vector (slots, &l->norm1_bias, p, "norm1.bias", d);
+      add_vector (slots, &l->norm2_bias, p, "norm2.bias", d);
+    }
+    for (guint j = first; !used && j < slots->len; j++)
+      g_array_index (slots, Slot, j).tensor = NULL;
+  }
+}
+
+static void
+list_language (GArray *slots, Weights *w, const ModelConfig *config)
+{
+  const LanguageConfig *c = &config->language;
+  guint64 h = c->hidden, kv = (guint64)c->kv_heads * language_head_dim (c), shuffled = (guint64)config->vision.hidden;
+
+  add_matrix (slots, &w->embed, "language_model.model.embed_tokens.weight", "", c->vocab, h);
+  for (guint i = 0; i < c->layers; i++) {
+    g_autofree gchar *p = g_strdup_printf ("language_model.model.layers.%u.", i);
+    LanguageLayer *l = &w->language[i];
+
+    add_matrix (slots, &l->o, p, "self_attn.o_proj.weight", h, h);
+    add_matrix (slots, &l->qkv, p, "self_attn.qkv_proj.weight", h + 2 * kv, h);
+    add_matrix (slots, &l->gate_up, p, "mlp.gate_up_proj.weight", 2 * (guint64)c->intermediate, h);
+    add_matrix (slots, &l->down, p, "mlp.down_proj.weight", h, c->intermediate);
+    add_vector (slots, &l->input_norm, p, "input_layernorm.weight", h);
+    add_vector (slots, &l->post_norm, p, "post_attention_layernorm.weight", h);
+  }
+  add_vector (slots, &w->norm, "language_model.model.norm.weight", "", h);
+  if (!c->tied)
+    add_matrix (slots, &w->head, "language_model.lm_head.weight", "", c->vocab, h);
+
+  shuffled *= config->shuffle * config->shuffle;
+  add_vector (slots, &w->mlp_norm, "mlp1.0.weight", "", shuffled);
+  add_vector (slots, &w->mlp_norm_bias, "mlp1.0.bias", "", shuffled);
+  add_matrix (slots, &w->mlp1, "mlp1.1.weight", "", h, shuffled);
+  add_vector (slots, &w->mlp1_bias, "mlp1.1.bias", "", h);
+  add_matrix (slots, &w->mlp2, "mlp1.3.weight", "", h, h);
+  add_vector (slots, &w->mlp2_bias, "mlp1.3.bias", "", h);
+}
+
+static gboolean
+check_names (GArray *slots, const TensorSet *set, GError **error)
+{
+  g_autofree const gchar **names = g_new (const gchar *, slots->len);
+
+  for (guint i = 0; i < slots->len; i++) {
+    const Slot *slot = &g_array_index (slots, Slot, i);
+
+    names[i] = slot->name;
+    if (!tensor_set_expect (set, slot->name, slot->n_dims, slot->shape, error))
+      return FALSE;
+  }
+  return tensor_set_expect_only (set, names, slots->len, error);
+}
+
+/* --- copying --------------------------------------------------------------------------------------------------------------- */
+
+static TensorType
+type_of (Dtype dtype)
+{
+  return dtype == DTYPE_F32 ? TYPE_F32 : dtype == DTYPE_F16 ? TYPE_F16 : TYPE_BF16;
+}
+
+static TensorType
+stored_type (Dtype dtype, MinivlPrecision precision)
+{
+  if (precision == MINIVL_PRECISION_F32)
+    return TYPE_F32;
+  return dtype == DTYPE_BF16 ? TYPE_BF16 : TYPE_F16;
+}
+
+static guint64
+slot_rows (const Slot *slot)
+{
+  return slot->matrix ? slot->shape[0] : 1;
+}
+
+static guint64
+slot_cols (const Slot *slot)
+{
+  guint64 n = 1;
+
+  for (guint i = slot->matrix ? 1 : 0; i < slot->n_dims; i++)
+    n *= slot->shape[i];
+  return n;
+}
+
+static float *
+read_vector (const TensorInfo *info, guint64 n)
+{
+  float *values = g_new (float, n);
+
+  convert_to_f32 (values, info->data, type_of (info->dtype), n);
+  return values;
+}
+
+static gboolean
+copy_vector (const Slot *slot, const TensorInfo *info, GError **error)
+{
+  guint64 n = slot_cols (slot);
+  g_autofree float *values = read_vector (info, n);
+
+  return tensor_write (slot->tensor, 0, values, n * sizeof *values, error);
+}
+
+static gboolean
+copy_matrix (const Slot *slot, const TensorInfo *info, gpointer chunk, GError **error)
+{
+  const Tensor *t = slot->tensor;
+  guint64 row_bytes = (guint64)t->stride * type_size (t->type), source_row = t->cols * (guint64)dtype_size (info->dtype);
+  guint step = CHUNK / row_bytes / 8 * 8;
+
+  for (guint r = 0; r < t->rows; r += step) {
+    guint n = MIN (step, t->rows - r), padded = (n + 7) / 8 * 8;
+
+    weights_pack (chunk, t->type, (const guint8 *)info->data + r * source_row, type_of (info->dtype), n, t->cols);
+    if (!tensor_write (t, r * row_bytes, chunk, padded * row_bytes, error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+/* torch's bicubic interpolation (a = -0.75, align_corners false), of which the reference makes position embeddings for a tile side
+ * that they were not trained for. */
+static double
+cubic (double x)
+{
+  const double a = -0.75;
+
+  x = fabs (x);
+  if (x <= 1.0)
+    return ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0;
+  return x < 2.0 ? ((a * x - 5.0 * a) * x + 8.0 * a) * x - 4.0 * a : 0.0;
+}
+
+static void
+interpolate (const float *from, guint n, float *to, guint m, guint d)
+{
+  for (guint y = 0; y < m; y++)
+    for (guint x = 0; x < m; x++) {
+      double fy = (y + 0.5) * n / m - 0.5, fx = (x + 0.5) * n / m - 0.5;
+      gint iy = floor (fy), ix = floor (fx);
+      float *out = to + ((gsize)y * m + x) * d;
+
+      memset (out, 0, d * sizeof *out);
+      for (gint j = -1; j <= 2; j++)
+        for (gint i = -1; i <= 2; i++) {
+          gint sy = CLAMP (iy + j, 0, (gint)n - 1), sx = CLAMP (ix + i, 0, (gint)n - 1);
+          double weight = cubic (fy - (iy + j)) * cubic (fx - (ix + i));
+          const float *in = from + ((gsize)sy * n + sx) * d;
+
+          for (guint k = 0; k < d; k++)
+            out[k] += weight * in[k];
+        }
+    }
+}
+
+/* A tile's class token and patches go through one matmul, in which the class token's row is zero. So the row added to it is the
+ * class embedding and its position, less the bias that the matmul adds to every row. */
+static gboolean
+copy_positions (Weights *w, const ModelConfig *config, const TensorSet *set, GError **error)
+{
+  guint d = config->vision.hidden, n = config->vision.image_size / config->vision.patch_size,
+        m = config->tile_side / config->vision.patch_size;
+  g_autofree float *class = read_vector (tensor_set_lookup (set, CLASS), d);
+  g_autofree float *position = read_vector (tensor_set_lookup (set, POSITION), ((gsize)n * n + 1) * d);
+  g_autofree float *bias = read_vector (tensor_set_lookup (set, PATCH_BIAS), d);
+  g_autofree float *patches = g_new (float, (gsize)m *m *d);
+  guint64 row_bytes = w->position.stride * sizeof (float);
+
+  for (guint k = 0; k < d; k++)
+    class[k] = class[k] + position[k] - bias[k];
+  if (m == n)
+    memcpy (patches, position + d, (gsize)m * m * d * sizeof *patches);
+  else
+    interpolate (position + d, n, patches, m, d);
+
+  if (!tensor_write (&w->position, 0, class, d * sizeof *class, error))
+    return FALSE;
+  for (guint i = 0; i < m * m; i++)
+    if (!tensor_write (&w->position, (i + 1) * row_bytes, patches + (gsize)i * d, d * sizeof *patches, error))
+      return FALSE;
+  return TRUE;
+}
+
+static gboolean
+copy_all (GArray *slots, const TensorSet *set, MinivlProgressFunc on_progress, gpointer user_data, GError **error)
+{
+  g_autofree gpointer chunk = g_malloc (CHUNK);
+  guint64 total = 0, done = 0;
+
+  for (guint i = 0; i < slots->len; i++)
+    if (g_array_index (slots, Slot, i).tensor)
+      total += tensor_bytes (g_array_index (slots, Slot, i).tensor);
+
+  for (guint i = 0; i < slots->len; i++) {
+    const Slot *slot = &g_array_index (slots, Slot, i);
+    const TensorInfo *info = tensor_set_lookup (set, slot->name);
+
+    if (!slot->tensor)
+      continue;
+    if (!(slot->matrix ? copy_matrix (slot, info, chunk, error) : copy_vector (slot, info, error)))
+      return FALSE;
+    done += tensor_bytes (slot->tensor);
+    if (on_progress && !on_progress ((double)done / total, user_data)) {
+      g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_CANCELLED, "loading was cancelled");
+      return FALSE;
+    }
+  }
+  return TRUE;
+}
+
+/* --- loading --------------------------------------------------------------------------------------------------------------- */
+
+Weights *
+weights_load (Device *dev, const ModelConfig *config, const TensorSet *set, MinivlPrecision precision,
+    MinivlProgressFunc on_progress, gpointer user_data, GError **error)
+{
+  g_autoptr (Weights) w = g_new0 (Weights, 1);
+  g_autoptr (GArray) slots = g_array_new (FALSE, FALSE, sizeof (Slot));
+  VisionLayer unused = { 0 };
+
+  g_array_set_clear_func (slots, slot_clear);
+  w->n_vision = model_select_layer (config);
+  w->n_language = config->language.layers;
+  w->vision = g_new0 (VisionLayer, config->vision.layers);
+  w->language = g_new0 (LanguageLayer, w->n_language);
+  list_vision (slots, w, config, &unused);
+  list_language (slots, w, config);
+  if (!check_names (slots, set, error))
+    return NULL;
+
+  w->arena = arena_new (dev, ARENA_DEVICE, "weights");
+  for (guint i = 0; i < slots->len; i++) {
+    Slot *slot = &g_array_index (slots, Slot, i);
+    Dtype dtype = tensor_set_lookup (set, slot->name)->dtype;
+
+    if (slot->tensor)
+      *slot->tensor = arena_add (w->arena, slot->matrix ? stored_type (dtype, precision) : TYPE_F32,
+          slot->matrix ? LAYOUT_WEIGHTS : LAYOUT_ROWS, slot_rows (slot), slot_cols (slot));
+  }
+  w->position = arena_add (w->arena, TYPE_F32, LAYOUT_ROWS, vision_rows (config), config->vision.hidden);
+  if (config->language.tied)
+    w->head = w->embed;
+
+  if (!arena_commit (w->arena, error) || !copy_positions (w, config, set, error)
+      || !copy_all (slots, set, on_progress, user_data, error))
+    return NULL;
+  return g_steal_pointer (&w);
+}
+
+void
+weights_free (Weights *w)
+{
+  if (!w)
+    return;
+  arena_free (w->arena);
+  g_free (w->vision);
+  g_free (w->language);
+  g_free (w);
+}

@@ -1,0 +1,52 @@
+/*
+ * The weights of a checkpoint on a device: every tensor of the file checked against the configuration, stored in the layout the
+ * operations read. Immutable once loaded.
+ */
+#ifndef MODEL_WEIGHTS_H
+#define MODEL_WEIGHTS_H
+
+#include "config.h"
+#include "safetensors.h"
+#include "vk/ops.h"
+
+/* Vectors are F32 [1][n]; matrices WEIGHTS [out][in]. A tensor the configuration does without has no rows. */
+typedef struct
+{
+  Tensor norm1, norm1_bias, norm2, norm2_bias;
+  Tensor qkv, qkv_bias, q_norm, k_norm;
+  Tensor proj, proj_bias, fc1, fc1_bias, fc2, fc2_bias;
+  Tensor ls1, ls2;
+} VisionLayer;
+
+typedef struct
+{
+  Tensor input_norm, qkv, o, post_norm, gate_up, down;
+} LanguageLayer;
+
+typedef struct
+{
+  Arena *arena;
+
+  Tensor patch, patch_bias;
+  Tensor position;     /* F32 [vision_rows()][hidden], what is added to the embedded patches of a tile: see weights.c */
+  VisionLayer *vision; /* [model_select_layer()]: blocks beyond are not kept */
+  guint n_vision;
+  Tensor mlp_norm, mlp_norm_bias, mlp1, mlp1_bias, mlp2, mlp2_bias;
+
+  Tensor embed, head; /* the same tensor when tied */
+  LanguageLayer *language;
+  guint n_language;
+  Tensor norm;
+} Weights;
+
+/* Rows a tile takes in the vision transformer: class token and patches, padded to a multiple of 8. */
+guint vision_rows (const ModelConfig *config);
+
+/* on_progress as in minivl.h; may be NULL. */
+Weights *weights_load (Device *dev, const ModelConfig *config, const TensorSet *set, MinivlPrecision precision,
+    MinivlProgressFunc on_progress, gpointer user_data, GError **error);
+void weights_free (Weights *w);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Weights, weights_free)
+
+#endif
