@@ -1,0 +1,304 @@
+/*
+ * The speed of the ops and stages at true sizes, beside what the machine can do: INTERFACES.md, "bench".
+ */
+#include "bench.h"
+
+#include <json-glib/json-glib.h>
+#include <stdlib.h>
+#include <time.h>
+
+typedef struct
+{
+  const gchar *name; /* of its rows */
+  void (*run) (Bench *b);
+} BenchStage;
+
+static const BenchStage stages[] = {
+  { "matmul", bench_matmul },
+  { "matvec", bench_matvec },
+};
+
+static const gchar *const precisions[] = { "auto", "f32", "f16" };
+
+void
+bench_assert (GError *error)
+{
+  if (!error)
+    return;
+  g_printerr ("bench: %s\n", error->message);
+  exit (1);
+}
+
+gboolean
+bench_wants (const Bench *b, TensorType type)
+{
+  return g_str_equal (b->precision, "auto") || g_str_equal (b->precision, "f32") == (type == TYPE_F32);
+}
+
+/* --- time -------------------------------------------------------------------------------------------------------------------- */
+
+static guint64
+cpu_now (void)
+{
+  struct timespec t;
+
+  clock_gettime (CLOCK_PROCESS_CPUTIME_ID, &t);
+  return t.tv_sec * G_GUINT64_CONSTANT (1000000000) + t.tv_nsec;
+}
+
+void
+bench_timer_start (BenchTimer *t, double seconds)
+{
+  t->ns = g_array_new (FALSE, FALSE, sizeof (guint64));
+  t->end = g_get_monotonic_time () + seconds * G_USEC_PER_SEC;
+  t->cpu_least = G_MAXUINT64;
+  t->cpu_start = cpu_now ();
+}
+
+gboolean
+bench_goes_on (BenchTimer *t)
+{
+  t->cpu_start = cpu_now ();
+  return t->ns->len < 5 || g_get_monotonic_time () < t->end;
+}
+
+void
+bench_ran (BenchTimer *t, guint64 ns)
+{
+  t->cpu_least = MIN (t->cpu_least, cpu_now () - t->cpu_start);
+  g_array_append_val (t->ns, ns);
+}
+
+static gint
+compare_ns (gconstpointer a, gconstpointer b)
+{
+  guint64 x = *(const guint64 *)a, y = *(const guint64 *)b;
+
+  return (x > y) - (x < y);
+}
+
+void
+bench_timer_stop (BenchTimer *t, BenchRow *row)
+{
+  g_array_sort (t->ns, compare_ns);
+  row->ns = g_array_index (t->ns, guint64, t->ns->len / 2);
+  row->cpu_ns = t->cpu_least;
+  g_array_unref (t->ns);
+}
+
+guint64
+bench_run_stream (OpStream *s)
+{
+  GError *error = NULL;
+  const OpTiming *timings;
+  guint64 ns = 0;
+  guint n;
+
+  op_stream_run (s, NULL, &error);
+  bench_assert (error);
+  timings = op_stream_timings (s, &n);
+  for (guint i = 0; i < n; i++)
+    ns += timings[i].ns;
+  return ns;
+}
+
+/* --- the table --------------------------------------------------------------------------------------------------------------- */
+
+/* A CPU device is held against this machine, a GPU against its own copying; its arithmetic peak is not known. 0: no limit. */
+static double
+limit_of (const Bench *b, BenchLimit limit)
+{
+  gboolean cpu = device_limits (b->dev)->cpu;
+
+  if (limit == LIMIT_MULADD)
+    return cpu ? b->machine.muladd_gflops : 0;
+  if (limit == LIMIT_READ)
+    return cpu ? b->machine.read_gbps : b->copy_gbps;
+  return 0;
+}
+
+static double
+share_of (const Bench *b, const BenchRow *row)
+{
+  double limit = limit_of (b, row->limit), amount = row->limit == LIMIT_MULADD ? row->flops : row->bytes;
+
+  return limit > 0 ? amount / row->ns / limit : 0;
+}
+
+/* The cell of a figure that may not apply. */
+static void
+print_cell (double value, const gchar *format)
+{
+  g_autofree gchar *text = value > 0 ? g_strdup_printf (format, value) : g_strdup ("-");
+
+  g_print (" %9s", text);
+}
+
+static void
+print_header (void)
+{
+  g_print ("%-16s %-20s %-9s %9s %9s %9s %9s %9s %9s %9s\n", "name", "shape", "precision", "ms", "GFLOP/s", "GB/s", "Gweight/s",
+      "share", "/CPU-s", "twin GF/s");
+}
+
+void
+bench_add (Bench *b, BenchRow row)
+{
+  double amount = row.limit == LIMIT_READ ? row.bytes : row.flops;
+
+  g_print ("%-16s %-20s %-9s", row.name, row.shape, row.precision);
+  print_cell (row.ns * 1e-6, "%.3f");
+  print_cell (row.flops / row.ns, "%.1f");
+  print_cell (row.bytes / row.ns, "%.1f");
+  print_cell (row.weights / row.ns, "%.2f");
+  print_cell (share_of (b, &row), "%.3f");
+  print_cell (row.cpu_ns ? amount / row.cpu_ns : 0, "%.1f");
+  print_cell (row.twin_gflops, "%.2f");
+  g_print ("\n");
+  g_array_append_val (b->rows, row);
+}
+
+static void
+add_figure (JsonBuilder *json, const gchar *name, double value)
+{
+  json_builder_set_member_name (json, name);
+  if (value > 0)
+    json_builder_add_double_value (json, value);
+  else
+    json_builder_add_null_value (json);
+}
+
+static void
+add_text (JsonBuilder *json, const gchar *name, const gchar *value)
+{
+  json_builder_set_member_name (json, name);
+  json_builder_add_string_value (json, value);
+}
+
+static gboolean
+write_json (const Bench *b, const gchar *path, GError **error)
+{
+  const DeviceInfo *info = device_info (b->dev);
+  g_autoptr (JsonBuilder) json = json_builder_new ();
+  g_autoptr (JsonGenerator) generator = json_generator_new ();
+
+  json_builder_begin_object (json);
+  json_builder_set_member_name (json, "machine");
+  json_builder_begin_object (json);
+  json_builder_set_member_name (json, "cores");
+  json_builder_add_int_value (json, b->machine.cores);
+  add_figure (json, "read_gbps", b->machine.read_gbps);
+  add_figure (json, "muladd_gflops", b->machine.muladd_gflops);
+  add_text (json, "device", info->name);
+  add_text (json, "device_type", info->type);
+  add_text (json, "driver", info->driver);
+  add_figure (json, "copy_gbps", b->copy_gbps);
+  json_builder_end_object (json);
+  json_builder_set_member_name (json, "rows");
+  json_builder_begin_array (json);
+  for (guint i = 0; i < b->rows->len; i++) {
+    const BenchRow *row = &g_array_index (b->rows, BenchRow, i);
+
+    json_builder_begin_object (json);
+    add_text (json, "name", row->name);
+    add_text (json, "shape", row->shape);
+    add_text (json, "precision", row->precision);
+    json_builder_set_member_name (json, "ns");
+    json_builder_add_int_value (json, row->ns);
+    json_builder_set_member_name (json, "cpu_ns");
+    json_builder_add_int_value (json, row->cpu_ns);
+    add_figure (json, "gflops", row->flops / row->ns);
+    add_figure (json, "gbps", row->bytes / row->ns);
+    add_figure (json, "gweights", row->weights / row->ns);
+    add_figure (json, "share", share_of (b, row));
+    add_figure (json, "twin_gflops", row->twin_gflops);
+    json_builder_end_object (json);
+  }
+  json_builder_end_array (json);
+  json_builder_end_object (json);
+
+  g_autoptr (JsonNode) root = json_builder_get_root (json);
+  json_generator_set_pretty (generator, TRUE);
+  json_generator_set_root (generator, root);
+  return json_generator_to_file (generator, path, error);
+}
+
+/* --- the program ------------------------------------------------------------------------------------------------------------- */
+
+static gboolean
+is_stage (const gchar *name)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (stages); i++)
+    if (g_str_equal (name, stages[i].name))
+      return TRUE;
+  return FALSE;
+}
+
+static gboolean
+is_precision (const gchar *name)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (precisions); i++)
+    if (g_str_equal (name, precisions[i]))
+      return TRUE;
+  return FALSE;
+}
+
+int
+main (int argc, char **argv)
+{
+  g_autofree gchar *device = NULL, *precision = g_strdup ("auto"), *only = NULL, *json = NULL;
+  const GOptionEntry entries[] = {
+    { "device", 0, 0, G_OPTION_ARG_STRING, &device, "Index, UUID, or part of a name (a real GPU before a CPU device)", "D" },
+    { "precision", 0, 0, G_OPTION_ARG_STRING, &precision, "auto, f32 or f16 (16 bits as the file has them)", "P" },
+    { "only", 0, 0, G_OPTION_ARG_STRING, &only, "Only the rows of this name", "NAME" },
+    { "json", 0, 0, G_OPTION_ARG_FILENAME, &json, "Write the figures to a file, too", "FILE" },
+    { NULL },
+  };
+  g_autoptr (GOptionContext) context = g_option_context_new (NULL);
+  g_autoptr (GError) error = NULL;
+  Bench b = { 0 };
+
+  g_option_context_set_summary (context, "Times the ops and stages of minivl at true sizes, and the machine itself.");
+  g_option_context_add_main_entries (context, entries, NULL);
+  if (!g_option_context_parse (context, &argc, &argv, &error)) {
+    g_printerr ("bench: %s\n", error->message);
+    return 2;
+  }
+  if (argc > 1) {
+    g_printerr ("bench: it takes options only, not '%s'\n", argv[1]);
+    return 2;
+  }
+  if (!is_precision (precision)) {
+    g_printerr ("bench: there is no precision '%s': auto, f32, f16\n", precision);
+    return 2;
+  }
+  if (only && !is_stage (only)) {
+    g_printerr ("bench: there are no rows '%s':", only);
+    for (guint i = 0; i < G_N_ELEMENTS (stages); i++)
+      g_printerr (" %s", stages[i].name);
+    g_printerr ("\n");
+    return 2;
+  }
+
+  b.precision = precision;
+  b.rows = g_array_new (FALSE, FALSE, sizeof (BenchRow));
+  b.dev = device_open (device, NULL, &error);
+  bench_assert (error);
+  machine_measure (&b.machine);
+  b.copy_gbps = bench_copy (b.dev);
+  g_print ("%u cores read %.1f GB/s and do %.1f GFLOP/s of mul+add in plain C\n%s (%s) copies %.1f GB/s\n\n", b.machine.cores,
+      b.machine.read_gbps, b.machine.muladd_gflops, device_info (b.dev)->name, device_info (b.dev)->type, b.copy_gbps);
+  print_header ();
+  for (guint i = 0; i < G_N_ELEMENTS (stages); i++)
+    if (!only || g_str_equal (only, stages[i].name))
+      stages[i].run (&b);
+  if (json)
+    write_json (&b, json, &error);
+
+  for (guint i = 0; i < b.rows->len; i++)
+    g_free (g_array_index (b.rows, BenchRow, i).shape);
+  g_array_unref (b.rows);
+  device_free (b.dev);
+  bench_assert (error);
+  return 0;
+}

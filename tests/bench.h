@@ -1,0 +1,70 @@
+/*
+ * What the speed table is made of. A function of the table in bench.c measures one or more shapes and adds a row for each.
+ */
+#ifndef TESTS_BENCH_H
+#define TESTS_BENCH_H
+
+#include "machine.h"
+#include "vk/vk.h"
+
+/* Of what a row's share is. */
+typedef enum
+{
+  LIMIT_NONE,
+  LIMIT_MULADD,
+  LIMIT_READ,
+} BenchLimit;
+
+typedef struct
+{
+  const gchar *name, *precision; /* static */
+  gchar *shape;                  /* taken */
+  guint64 ns;                    /* median of the runs */
+  guint64 cpu_ns; /* least that the process used on all cores together in a run: tells more than ns on a busy machine */
+  double flops, bytes, weights; /* of one run; 0: does not apply */
+  double twin_gflops;           /* of the plain C twin on one core; 0: none was run */
+  BenchLimit limit;
+} BenchRow;
+
+typedef struct
+{
+  const gchar *precision; /* as asked for: "auto", "f32" or "f16" */
+  Machine machine;
+  Device *dev;
+  double copy_gbps; /* of the device: bytes read and written */
+  GArray *rows;     /* BenchRow */
+} Bench;
+
+/* Prints the row and keeps it. */
+void bench_add (Bench *b, BenchRow row);
+/* Whether rows of weights of this type were asked for: f16 is 16 bits as the file has them. */
+gboolean bench_wants (const Bench *b, TensorType type);
+
+/* Runs and their times: while (bench_goes_on (&t)) { ...; bench_ran (&t, ns); } */
+typedef struct
+{
+  GArray *ns;
+  gint64 end;
+  guint64 cpu_start, cpu_least;
+} BenchTimer;
+
+/* For about `seconds`, and 5 runs at least. */
+void bench_timer_start (BenchTimer *t, double seconds);
+gboolean bench_goes_on (BenchTimer *t);
+void bench_ran (BenchTimer *t, guint64 ns);
+/* Fills ns and cpu_ns of a row. */
+void bench_timer_stop (BenchTimer *t, BenchRow *row);
+
+/* Ends and runs a stream; its device time. Ends the program on failure. */
+guint64 bench_run_stream (OpStream *s);
+/* Ends the program with the error if there is one. */
+void bench_assert (GError *error);
+
+/* --- the table's functions ----------------------------------------------------------------------------------------------- */
+
+void bench_matmul (Bench *b);
+void bench_matvec (Bench *b);
+/* Bytes a second that the device copies. */
+double bench_copy (Device *dev);
+
+#endif

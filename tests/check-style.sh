@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# The house rules that a machine can check: format, and a folder graph that points one way. Prints what breaks them; exit 1 if any do.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+broken=0
+
+complain() {
+  echo "$1"
+  broken=1
+}
+
+# Files of the tree, tracked or not, but never what a build made.
+files() {
+  find "$@" -type f -not -path '*/build*/*' | sort
+}
+
+# --- format ---
+
+if ! command -v clang-format >/dev/null; then
+  complain "clang-format is not installed"
+else
+  while IFS= read -r file; do
+    clang-format "$file" | cmp -s - "$file" || complain "$file: clang-format -i would change it"
+  done < <(files gst vk model examples tests shaders | grep -E '\.(c|h|cc)$')
+fi
+
+# --- includes: FOLDER and what it may name of other folders ---
+
+check_includes() {
+  local folder=$1 allowed=$2 file line name
+
+  [ -d "$folder" ] || return 0
+  for file in $(files "$folder" | grep -E '\.(c|h|cc|comp|glsl)$'); do
+    grep -nE '^ *# *include +"' "$file" | while IFS= read -r line; do
+      name=$(sed -E 's/.*include +"([^"]*)".*/\1/' <<<"$line")
+      [ -f "$(dirname "$file")/$name" ] && [[ $name != *..* ]] && continue
+      [[ $name =~ ^($allowed)$ ]] && continue
+      echo "$file:${line%%:*}: $folder/ may not include \"$name\""
+    done
+  done
+}
+
+includes=$(
+  check_includes shaders 'none'
+  check_includes vk 'vk/.*|shaders/.*'
+  check_includes model 'model/.*|vk/ops\.h|vk/memory\.h'
+  check_includes gst 'gst/.*|model/minivl\.h'
+  check_includes examples 'examples/.*|model/minivl\.h'
+  grep -nE '# *include +<vulkan' -r model gst examples --include='*.[ch]' | sed 's/$/: only vk\/ knows Vulkan/'
+)
+[ -z "$includes" ] || complain "$includes"
+
+# --- no environment switches in the library and the element ---
+
+switches=$(grep -nE '\b(g_getenv|getenv|secure_getenv|g_get_environ) *\(' -r vk model gst --include='*.[ch]' --include='*.cc' \
+  | sed 's/$/: no environment variable changes what the library does/')
+[ -z "$switches" ] || complain "$switches"
+
+exit $broken

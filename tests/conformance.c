@@ -1,0 +1,460 @@
+/*
+ * Holds minivl against golden outputs of the reference code.
+ *
+ * usage: conformance FOLDER [TOKENIZER_DIR] [--precision f32|f16] [--device D]
+ *
+ * FOLDER: config.json, cases.json, golden.safetensors and what else there is of grids.json, segments.json, preprocess.json,
+ * tokenization.json, images/ and frames/. The weights are made in memory from config.json and the seed in cases.json.
+ * Without TOKENIZER_DIR conversations are asked by their token ids. Exit 0: all passed; 1: some failed; 2: bad input.
+ */
+#include <json-glib/json-glib.h>
+#include <string.h>
+
+#include "conformance_host.h"
+#include "golden.h"
+#include "images.h"
+#include "model/engine.h"
+#include "synth.h"
+
+typedef struct
+{
+  const gchar *folder;
+  guint passed, failed;
+  double logits_bound, margin; /* greedy ids are compared while the recorded margin is above */
+  gboolean f32;
+  MinivlEngine *engine;
+  Golden *golden;
+  GHashTable *pictures; /* "name:max" or frame file -> MinivlPicture */
+} Conformance;
+
+static void
+report (const gchar *name, double figure, double bound, gboolean pass, gpointer user_data)
+{
+  Conformance *c = user_data;
+
+  g_print ("%s %s %.3g %.3g\n", pass ? "PASS" : "FAIL", name, figure, bound);
+  if (pass)
+    c->passed++;
+  else
+    c->failed++;
+}
+
+static void
+report_failure (Conformance *c, const gchar *name, const GError *error)
+{
+  g_printerr ("%s: %s\n", name, error->message);
+  report (name, 1, 0, FALSE, c);
+}
+
+static JsonNode *
+load_json (const gchar *folder, const gchar *name, GError **error)
+{
+  g_autoptr (JsonParser) parser = json_parser_new ();
+  g_autofree gchar *path = g_build_filename (folder, name, NULL);
+
+  return json_parser_load_from_file (parser, path, error) ? json_parser_steal_root (parser) : NULL;
+}
+
+/* --- pictures -------------------------------------------------------------------------------------------------------------- */
+
+static guint8 *
+load_image (Conformance *c, const gchar *subfolder, const gchar *file, MinivlImage *image, GError **error)
+{
+  g_autofree gchar *path = g_build_filename (c->folder, subfolder, file, NULL);
+  guint8 *bytes = test_image_load (path, &image->width, &image->height, error);
+
+  image->data = bytes;
+  image->stride = 3 * (gsize)image->width;
+  return bytes;
+}
+
+/* (transfer none) */
+static MinivlPicture *
+get_picture (Conformance *c, const gchar *subfolder, const gchar *file, guint max_tiles, GError **error)
+{
+  g_autofree gchar *key = g_strdup_printf ("%s/%s:%u", subfolder, file, max_tiles);
+  MinivlPicture *picture = g_hash_table_lookup (c->pictures, key);
+  g_autofree guint8 *bytes = NULL;
+  MinivlImage image;
+
+  if (picture)
+    return picture;
+  bytes = load_image (c, subfolder, file, &image, error);
+  if (!bytes)
+    return NULL;
+  picture = minivl_picture_new (c->engine, &image, max_tiles, NULL, error);
+  if (picture)
+    g_hash_table_insert (c->pictures, g_steal_pointer (&key), picture);
+  return picture;
+}
+
+typedef struct
+{
+  MinivlEngine *engine;
+  const MinivlImage *image;
+  guint max_tiles;
+  guint8 *tiles;
+  guint n_tiles;
+  StageFunc on_stage;
+  const gint32 *ids;
+  guint n_ids;
+  gpointer user_data;
+} Look;
+
+static gboolean
+look_tiles (gpointer data, GError **error)
+{
+  Look *l = data;
+
+  l->tiles = vision_tiles (l->engine->vision, l->image, l->max_tiles, &l->n_tiles, error);
+  return l->tiles != NULL;
+}
+
+static gboolean
+look_vision (gpointer data, GError **error)
+{
+  Look *l = data;
+
+  return vision_stages (l->engine->vision, l->image, l->max_tiles, l->on_stage, l->user_data, error);
+}
+
+static gboolean
+look_language (gpointer data, GError **error)
+{
+  Look *l = data;
+  g_autoptr (KvSequence) seq = kv_sequence_new (l->engine->kv);
+
+  return language_stages (l->engine->language, seq, l->ids, l->n_ids, l->on_stage, l->user_data, error);
+}
+
+static void
+check_preprocess (Conformance *c)
+{
+  g_autoptr (JsonNode) root = load_json (c->folder, "preprocess.json", NULL);
+  JsonArray *rows = root ? json_node_get_array (root) : NULL;
+  gsize tile_bytes = (gsize)c->engine->info.tile_side * c->engine->info.tile_side * 3;
+
+  for (guint i = 0; rows && i < json_array_get_length (rows); i++) {
+    JsonObject *row = json_array_get_object_element (rows, i);
+    guint max = json_object_get_int_member (row, "max_num"), right = 0;
+    JsonArray *hashes = json_object_get_array_member (row, "sha256");
+    g_autofree gchar *file = g_strconcat (json_object_get_string_member (row, "image"), ".png", NULL);
+    g_autofree gchar *name = g_strdup_printf ("preprocess.%s.%u", json_object_get_string_member (row, "image"), max);
+    g_autoptr (GError) error = NULL;
+    MinivlImage image;
+    g_autofree guint8 *bytes = load_image (c, "images", file, &image, &error);
+    Look look = { .engine = c->engine, .image = &image, .max_tiles = max };
+
+    if (!bytes || !scheduler_run (c->engine->scheduler, look_tiles, &look, &error)) {
+      report_failure (c, name, error);
+      continue;
+    }
+    for (guint t = 0; t < look.n_tiles && t < json_array_get_length (hashes); t++) {
+      g_autofree gchar *sum = g_compute_checksum_for_data (G_CHECKSUM_SHA256, look.tiles + t * tile_bytes, tile_bytes);
+
+      right += strcmp (sum, json_array_get_string_element (hashes, t)) == 0;
+    }
+    report (name, json_array_get_length (hashes) - (double)right, 0,
+        right == look.n_tiles && right == json_array_get_length (hashes), c);
+    g_free (look.tiles);
+  }
+}
+
+/* --- stages ---------------------------------------------------------------------------------------------------------------- */
+
+static void
+check_stage (const gchar *stage, const float *data, guint rows, guint cols, gpointer user_data)
+{
+  Conformance *c = user_data;
+  g_autofree gchar *name = g_strconcat ("stages.", stage, NULL);
+  gsize n;
+  const float *golden = golden_floats (c->golden, name, &n);
+  double nmse;
+
+  if (!golden)
+    return;
+  nmse = n == (gsize)rows * cols ? golden_nmse (data, golden, n) : G_MAXDOUBLE;
+  report (name, nmse, c->logits_bound, nmse <= c->logits_bound, c);
+}
+
+/* The picture of the stages is the one of the case `image`, cut into at most 6 tiles; its thumbnail is looked at. */
+static void
+check_stages (Conformance *c, const gchar *image_name)
+{
+  g_autofree gchar *file = g_strconcat (image_name, ".png", NULL);
+  g_autoptr (GError) error = NULL;
+  Look look = { .engine = c->engine, .max_tiles = 6, .on_stage = check_stage, .user_data = c };
+  gsize n;
+
+  look.ids = golden_ints (c->golden, "stages.language.ids", &n);
+  if (look.ids) {
+    look.n_ids = n;
+    if (!scheduler_run (c->engine->scheduler, look_language, &look, &error)) {
+      report_failure (c, "stages.language", error);
+      g_clear_error (&error);
+    }
+  }
+  if (golden_floats (c->golden, "stages.vision.0", &n)) {
+    MinivlImage image;
+    g_autofree guint8 *bytes = load_image (c, "images", file, &image, &error);
+
+    look.image = &image;
+    if (!bytes || !scheduler_run (c->engine->scheduler, look_vision, &look, &error))
+      report_failure (c, "stages.vision", error);
+  }
+}
+
+/* --- conversations --------------------------------------------------------------------------------------------------------- */
+
+/* FALSE with no error: the folder lacks the frames, or they lie past the stream. */
+static gboolean
+add_media (Conformance *c, JsonObject *row, GPtrArray *pictures, GError **error)
+{
+  JsonArray *media;
+
+  if (json_object_get_null_member (row, "media"))
+    return TRUE;
+  media = json_object_get_array_member (row, "media");
+  for (guint i = 0; i < json_array_get_length (media); i++) {
+    JsonObject *m = json_array_get_object_element (media, i);
+    guint max = json_object_get_int_member (m, "max_num");
+    MinivlPicture *picture;
+
+    if (json_object_has_member (m, "image")) {
+      g_autofree gchar *file = g_strconcat (json_object_get_string_member (m, "image"), ".png", NULL);
+
+      picture = get_picture (c, "images", file, max, error);
+      if (!picture)
+        return FALSE;
+      g_ptr_array_add (pictures, picture);
+    } else {
+      const gchar *video = json_object_get_string_member (m, "video");
+      JsonArray *indices = json_object_get_array_member (m, "indices");
+
+      for (guint k = 0; k < json_array_get_length (indices); k++) {
+        g_autofree gchar *file = g_strdup_printf (
+            "%.*s-%03" G_GINT64_FORMAT ".png", (gint)strcspn (video, "."), video, json_array_get_int_element (indices, k));
+        g_autofree gchar *path = g_build_filename (c->folder, "frames", file, NULL);
+
+        if (!g_file_test (path, G_FILE_TEST_EXISTS))
+          return FALSE;
+        picture = get_picture (c, "frames", file, max, error);
+        if (!picture)
+          return FALSE;
+        g_ptr_array_add (pictures, picture);
+      }
+    }
+  }
+  return TRUE;
+}
+
+static gint32 *
+expand_ids (JsonObject *row, guint *n_ids)
+{
+  JsonArray *runs = json_object_get_array_member (row, "input_ids_runs");
+  g_autoptr (GArray) ids = g_array_new (FALSE, FALSE, sizeof (gint32));
+
+  for (guint i = 0; i < json_array_get_length (runs); i++) {
+    JsonArray *run = json_array_get_array_element (runs, i);
+    gint32 id = json_array_get_int_element (run, 0);
+
+    for (gint64 k = json_array_get_int_element (run, 1); k > 0; k--)
+      g_array_append_val (ids, id);
+  }
+  *n_ids = ids->len;
+  return (gint32 *)(gpointer)g_array_free (g_steal_pointer (&ids), FALSE);
+}
+
+/* Pictures a mark: as many of the next as it takes to have the tiles that the case counts for the mark. */
+static void
+add_marks (MinivlSession *session, JsonObject *row, GPtrArray *pictures)
+{
+  JsonArray *marks = json_object_get_array_member (row, "num_patches_list");
+  guint next = 0;
+
+  for (guint i = 0; i < json_array_get_length (marks); i++) {
+    gint64 want = json_array_get_int_element (marks, i), have = 0;
+    guint first = next;
+
+    while (next < pictures->len && have < want) {
+      MinivlPicture *picture = g_ptr_array_index (pictures, next++);
+
+      have += picture->result.tiles;
+    }
+    minivl_session_add_pictures (session, (MinivlPicture *const *)&pictures->pdata[first], next - first);
+  }
+}
+
+static gboolean
+ask (Conformance *c, JsonObject *row, GPtrArray *pictures, const gint32 *ids, guint n_ids, MinivlAnswer *answer, GError **error)
+{
+  MinivlParams params = MINIVL_PARAMS_INIT;
+  g_autoptr (MinivlSession) session = minivl_session_new (c->engine, error);
+  JsonArray *history = json_object_get_array_member (row, "history");
+
+  if (!session)
+    return FALSE;
+  params.max_tokens = json_array_get_length (json_object_get_array_member (row, "greedy_ids"));
+  params.want_logits = TRUE;
+  if (!c->engine->tokenizer)
+    return session_ask_ids (
+        session, ids, n_ids, (MinivlPicture *const *)pictures->pdata, pictures->len, &params, NULL, NULL, answer, error);
+
+  minivl_session_set_system (session, json_object_get_string_member (row, "system"));
+  add_marks (session, row, pictures);
+  for (guint i = 0; i < json_array_get_length (history); i++) {
+    JsonArray *round = json_array_get_array_element (history, i);
+
+    minivl_session_add_round (session, json_array_get_string_element (round, 0), json_array_get_string_element (round, 1));
+  }
+  return minivl_session_ask (session, json_object_get_string_member (row, "question"), &params, NULL, NULL, answer, error);
+}
+
+static void
+check_greedy (Conformance *c, const gchar *case_name, JsonObject *row, const MinivlAnswer *answer)
+{
+  JsonArray *ids = json_object_get_array_member (row, "greedy_ids"),
+            *margins = json_object_get_array_member (row, "greedy_margins");
+  g_autofree gchar *name = g_strconcat (case_name, ".greedy", NULL);
+  guint n = json_array_get_length (ids), right = 0;
+
+  while (right < n && json_array_get_double_element (margins, right) > c->margin) {
+    if (right >= answer->output_tokens || answer->token_ids[right] != json_array_get_int_element (ids, right)) {
+      report (name, right, n, FALSE, c);
+      return;
+    }
+    right++;
+  }
+  report (name, right, n, TRUE, c);
+}
+
+static void
+check_case (Conformance *c, JsonObject *row)
+{
+  const gchar *case_name = json_object_get_string_member (row, "name");
+  g_autofree gchar *name = g_strconcat (case_name, ".logits", NULL);
+  g_autofree gchar *ids_name = g_strconcat (case_name, ".input_ids", NULL);
+  g_autofree gint32 *ids = NULL;
+  g_autoptr (GPtrArray) pictures = g_ptr_array_new ();
+  g_auto (MinivlAnswer) answer = { 0 };
+  g_autoptr (GError) error = NULL;
+  guint n_ids;
+  gsize n;
+  const float *golden = golden_floats (c->golden, name, &n);
+  double nmse;
+
+  if (!add_media (c, row, pictures, &error)) {
+    if (error)
+      report_failure (c, name, error);
+    return;
+  }
+  ids = expand_ids (row, &n_ids);
+  if (!ask (c, row, pictures, ids, n_ids, &answer, &error)) {
+    report_failure (c, name, error);
+    return;
+  }
+  if (c->engine->tokenizer)
+    report (ids_name, answer.prompt_tokens, n_ids,
+        answer.prompt_tokens == n_ids && memcmp (ids, answer.input_ids, n_ids * sizeof *ids) == 0, c);
+  if (golden) {
+    nmse = n == answer.n_logits ? golden_nmse (answer.logits, golden, n) : G_MAXDOUBLE;
+    report (name, nmse, c->logits_bound, nmse <= c->logits_bound, c);
+  }
+  check_greedy (c, case_name, row, &answer);
+}
+
+/* --- program --------------------------------------------------------------------------------------------------------------- */
+
+static gboolean
+open_engine (Conformance *c, JsonObject *cases, const gchar *tokenizer_dir, MinivlEngineOptions *options, GError **error)
+{
+  g_autofree gchar *path = g_build_filename (c->folder, "config.json", NULL);
+  g_autoptr (TensorSet) set = NULL;
+  ModelConfig config = { 0 };
+  EngineParts parts = { .name = c->folder, .config = &config, .image_token = -1, .end_token = -1 };
+
+  if (!model_config_load (&config, path, 1, error))
+    return FALSE;
+  options->context_size = MIN (8192, config.language.max_position);
+  set = synth_tensors (&config, json_object_get_int_member (cases, "seed"), DTYPE_BF16);
+  parts.tensors = set;
+  if (tokenizer_dir) {
+    parts.tokenizer = tokenizer_load (tokenizer_dir, error);
+    if (!parts.tokenizer) {
+      model_config_clear (&config);
+      return FALSE;
+    }
+  } else {
+    /* Phi-3's ids with InternVL's added tokens, unless the folder has a smaller vocabulary. */
+    parts.image_token = json_object_get_int_member_with_default (cases, "image_token", 32013);
+    parts.end_token = json_object_get_int_member_with_default (cases, "end_token", 32007);
+  }
+  c->engine = engine_new (&parts, options, error);
+  return c->engine != NULL;
+}
+
+int
+main (int argc, char **argv)
+{
+  g_autofree gchar *precision = NULL, *device = NULL, *golden_path = NULL;
+  GOptionEntry entries[] = {
+    { "precision", 0, 0, G_OPTION_ARG_STRING, &precision, "f32 (default) or f16", "P" },
+    { "device", 0, 0, G_OPTION_ARG_STRING, &device, "index, UUID or part of a name", "D" },
+    { NULL },
+  };
+  g_autoptr (GOptionContext) context = g_option_context_new ("FOLDER [TOKENIZER_DIR]");
+  g_autoptr (GError) error = NULL;
+  g_autoptr (JsonNode) root = NULL;
+  Conformance c = { 0 };
+  MinivlEngineOptions options = { 0 };
+  JsonObject *cases;
+  JsonArray *rows;
+  const gchar *image_name = NULL;
+
+  g_option_context_add_main_entries (context, entries, NULL);
+  if (!g_option_context_parse (context, &argc, &argv, &error) || argc < 2 || argc > 3) {
+    g_printerr ("%s\n", error ? error->message : "usage: conformance FOLDER [TOKENIZER_DIR]");
+    return 2;
+  }
+  c.f32 = !precision || strcmp (precision, "f32") == 0;
+  if (!c.f32 && strcmp (precision, "f16") != 0) {
+    g_printerr ("--precision %s: f32 and f16 are known\n", precision);
+    return 2;
+  }
+  c.folder = argv[1];
+  c.logits_bound = c.f32 ? 1e-8 : 1e-5;
+  c.margin = c.f32 ? 0.005 : 0.05;
+  options.device = device;
+  options.precision = c.f32 ? MINIVL_PRECISION_F32 : MINIVL_PRECISION_F16;
+
+  golden_path = g_build_filename (c.folder, "golden.safetensors", NULL);
+  root = load_json (c.folder, "cases.json", &error);
+  c.golden = root ? golden_open (golden_path, &error) : NULL;
+  if (!c.golden || !open_engine (&c, json_node_get_object (root), argc > 2 ? argv[2] : NULL, &options, &error)) {
+    g_printerr ("%s\n", error->message);
+    return 2;
+  }
+  c.pictures = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)minivl_picture_unref);
+
+  conformance_host (c.folder, c.engine->tokenizer, &c.engine->config, report, &c);
+  check_preprocess (&c);
+  cases = json_node_get_object (root);
+  rows = json_object_get_array_member (cases, "cases");
+  for (guint i = 0; !image_name && i < json_array_get_length (rows); i++) {
+    JsonObject *row = json_array_get_object_element (rows, i);
+
+    if (strcmp (json_object_get_string_member (row, "name"), "image") == 0)
+      image_name =
+          json_object_get_string_member (json_array_get_object_element (json_object_get_array_member (row, "media"), 0), "image");
+  }
+  if (image_name)
+    check_stages (&c, image_name);
+  for (guint i = 0; i < json_array_get_length (rows); i++)
+    check_case (&c, json_array_get_object_element (rows, i));
+
+  g_hash_table_unref (c.pictures);
+  minivl_engine_unref (c.engine);
+  golden_free (c.golden);
+  g_print ("%u passed, %u failed\n", c.passed, c.failed);
+  return c.failed ? 1 : 0;
+}

@@ -1,0 +1,321 @@
+#include "fake.h"
+
+#include "rig.h"
+
+#include <string.h>
+
+#define PATIENCE (20 * G_TIME_SPAN_SECOND)
+
+typedef struct
+{
+  gint refs;
+  guint frame;
+} FakePicture;
+
+typedef struct
+{
+  gboolean held;
+  guint tickets, calls, cancelled;
+  GError *failure;
+} StepState;
+
+static GMutex lock;
+static GCond changed;
+static StepState steps[FAKE_STEPS];
+static GPtrArray *questions;
+static GArray *encoded;
+static gchar *fixed_text;
+static guint8 last_rgb[3];
+static guint last_width, last_height;
+static guint open_backends, live_pictures;
+
+static void
+question_free (gpointer data)
+{
+  FakeQuestion *q = data;
+
+  g_free (q->text);
+  g_free (q->system);
+  g_free (q);
+}
+
+void
+fake_reset (void)
+{
+  g_mutex_lock (&lock);
+  for (guint i = 0; i < FAKE_STEPS; i++)
+    g_clear_error (&steps[i].failure);
+  memset (steps, 0, sizeof steps);
+  g_clear_pointer (&questions, g_ptr_array_unref);
+  g_clear_pointer (&encoded, g_array_unref);
+  g_clear_pointer (&fixed_text, g_free);
+  questions = g_ptr_array_new_with_free_func (question_free);
+  encoded = g_array_new (FALSE, FALSE, sizeof (guint));
+  g_mutex_unlock (&lock);
+}
+
+void
+fake_hold (FakeStep step)
+{
+  g_mutex_lock (&lock);
+  steps[step].held = TRUE;
+  g_mutex_unlock (&lock);
+}
+
+void
+fake_release (FakeStep step, guint calls)
+{
+  g_mutex_lock (&lock);
+  steps[step].tickets += calls;
+  g_cond_broadcast (&changed);
+  g_mutex_unlock (&lock);
+}
+
+void
+fake_release_all (FakeStep step)
+{
+  g_mutex_lock (&lock);
+  steps[step].held = FALSE;
+  g_cond_broadcast (&changed);
+  g_mutex_unlock (&lock);
+}
+
+void
+fake_await (FakeStep step, guint calls)
+{
+  gint64 end = g_get_monotonic_time () + PATIENCE;
+
+  g_mutex_lock (&lock);
+  while (steps[step].calls < calls)
+    if (!g_cond_wait_until (&changed, &lock, end))
+      g_error ("step %d was called %u times, %u were awaited", step, steps[step].calls, calls);
+  g_mutex_unlock (&lock);
+}
+
+guint
+fake_count (FakeStep step)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lock);
+
+  return steps[step].calls;
+}
+
+guint
+fake_count_cancelled (FakeStep step)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lock);
+
+  return steps[step].cancelled;
+}
+
+void
+fake_fail_next (FakeStep step, gint code, const gchar *message)
+{
+  g_mutex_lock (&lock);
+  steps[step].failure = g_error_new_literal (MINIVL_ERROR, code, message);
+  g_mutex_unlock (&lock);
+}
+
+void
+fake_set_text (const gchar *text)
+{
+  g_mutex_lock (&lock);
+  g_free (fixed_text);
+  fixed_text = g_strdup (text);
+  g_mutex_unlock (&lock);
+}
+
+const FakeQuestion *
+fake_question (guint n)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lock);
+
+  g_assert_cmpuint (n, <, questions->len);
+  return g_ptr_array_index (questions, n);
+}
+
+guint
+fake_encoded_frame (guint n)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lock);
+
+  g_assert_cmpuint (n, <, encoded->len);
+  return g_array_index (encoded, guint, n);
+}
+
+void
+fake_last_image (guint8 rgb[3], guint *width, guint *height)
+{
+  g_mutex_lock (&lock);
+  memcpy (rgb, last_rgb, 3);
+  *width = last_width;
+  *height = last_height;
+  g_mutex_unlock (&lock);
+}
+
+guint
+fake_open_backends (void)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lock);
+
+  return open_backends;
+}
+
+guint
+fake_live_pictures (void)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lock);
+
+  return live_pictures;
+}
+
+static gboolean
+is_cancelled (const gint *cancel, const MinivlEngineOptions *options)
+{
+  return cancel != NULL ? g_atomic_int_get (cancel) : !options->on_progress (0.5, options->user_data);
+}
+
+/* Holds the lock. Counts the call and waits until it may go on. Returns whether it was cancelled. */
+static gboolean
+enter (FakeStep step, const gint *cancel, const MinivlEngineOptions *options)
+{
+  StepState *s = &steps[step];
+
+  s->calls++;
+  g_cond_broadcast (&changed);
+  while (s->held && s->tickets == 0) {
+    gboolean cancelled;
+
+    g_mutex_unlock (&lock);
+    cancelled = is_cancelled (cancel, options);
+    g_mutex_lock (&lock);
+    if (cancelled) {
+      s->cancelled++;
+      return TRUE;
+    }
+    /* Opening is cancelled through the progress alone, so that has to be asked now and then. */
+    g_cond_wait_until (&changed, &lock, g_get_monotonic_time () + 5 * G_TIME_SPAN_MILLISECOND);
+  }
+  if (s->held)
+    s->tickets--;
+  return FALSE;
+}
+
+static gboolean
+fails (FakeStep step, GError **error)
+{
+  if (steps[step].failure == NULL)
+    return FALSE;
+  g_propagate_error (error, g_steal_pointer (&steps[step].failure));
+  return TRUE;
+}
+
+static gpointer
+fake_open (const MinivlEngineOptions *options, GError **error)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lock);
+
+  if (enter (FAKE_OPEN, NULL, options)) {
+    g_set_error_literal (error, MINIVL_ERROR, MINIVL_ERROR_CANCELLED, "cancelled");
+    return NULL;
+  }
+  if (fails (FAKE_OPEN, error))
+    return NULL;
+  open_backends++;
+  return &lock;
+}
+
+static void
+fake_get_info (gpointer self, BackendInfo *info)
+{
+  *info = (BackendInfo){ "fake-model", "cafe", "f32", "fake device" };
+}
+
+static gpointer
+fake_encode (gpointer self, const MinivlImage *image, guint max_tiles, const gint *cancel, BackendPictureInfo *info, GError **error)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lock);
+  FakePicture *picture;
+
+  memcpy (last_rgb, image->data, 3);
+  last_width = image->width;
+  last_height = image->height;
+  if (enter (FAKE_ENCODE, cancel, NULL)) {
+    g_set_error_literal (error, MINIVL_ERROR, MINIVL_ERROR_CANCELLED, "cancelled");
+    return NULL;
+  }
+  if (fails (FAKE_ENCODE, error))
+    return NULL;
+  picture = g_new0 (FakePicture, 1);
+  picture->frame = rig_frame_of (image->data);
+  g_array_append_val (encoded, picture->frame);
+  *info = (BackendPictureInfo){ .columns = max_tiles, .rows = 1, .preprocess_ns = 1000, .encode_ns = 2000 };
+  live_pictures++;
+  return picture;
+}
+
+static gboolean
+fake_ask (gpointer self, const BackendQuestion *question, const gint *cancel, BackendAnswer *answer, GError **error)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lock);
+  FakeQuestion *q = g_new0 (FakeQuestion, 1);
+  gboolean cancelled;
+
+  q->text = g_strdup (question->text);
+  q->system = g_strdup (question->system);
+  q->params = question->params;
+  q->n_pictures = question->n_pictures;
+  g_assert_cmpuint (q->n_pictures, <=, G_N_ELEMENTS (q->frames));
+  for (guint i = 0; i < q->n_pictures; i++)
+    q->frames[i] = ((FakePicture *)question->pictures[i])->frame;
+  g_ptr_array_add (questions, q);
+
+  cancelled = enter (FAKE_ASK, cancel, NULL);
+  if (fails (FAKE_ASK, error))
+    return FALSE;
+  *answer = (BackendAnswer){
+    .text = fixed_text != NULL ? g_strdup (fixed_text) : g_strdup_printf ("answer %u", steps[FAKE_ASK].calls),
+    .finish_reason = cancelled ? "cancelled" : "stop",
+    .prompt_tokens = 100,
+    .output_tokens = 7,
+    .cached_tokens = 5,
+    .prefill_ns = 3000,
+    .decode_ns = 4000,
+  };
+  return TRUE;
+}
+
+static void
+fake_cancel (gpointer self)
+{
+  g_mutex_lock (&lock);
+  g_cond_broadcast (&changed);
+  g_mutex_unlock (&lock);
+}
+
+static void
+fake_picture_unref (gpointer picture)
+{
+  g_mutex_lock (&lock);
+  live_pictures--;
+  g_mutex_unlock (&lock);
+  g_free (picture);
+}
+
+static void
+fake_close (gpointer self)
+{
+  g_mutex_lock (&lock);
+  open_backends--;
+  g_mutex_unlock (&lock);
+}
+
+const Backend backend_fake = {
+  .open = fake_open,
+  .get_info = fake_get_info,
+  .encode = fake_encode,
+  .ask = fake_ask,
+  .cancel = fake_cancel,
+  .picture_unref = fake_picture_unref,
+  .close = fake_close,
+};

@@ -1,0 +1,56 @@
+/* A back end that answers what it is told to, when it is told to. One for all elements of the process. */
+#ifndef TESTS_FAKE_H
+#define TESTS_FAKE_H
+
+#include "backend.h"
+
+typedef enum
+{
+  FAKE_OPEN,
+  FAKE_ENCODE,
+  FAKE_ASK,
+  FAKE_STEPS,
+} FakeStep;
+
+/* A picture or a question as the back end saw it. */
+typedef struct
+{
+  gchar *text, *system;
+  MinivlParams params;
+  guint n_pictures;
+  guint frames[256]; /* numbers written into the pixels, see rig_frame() */
+} FakeQuestion;
+
+extern const Backend backend_fake;
+
+/* Forgets all calls; nothing is held, nothing fails. No element uses the back end. */
+void fake_reset (void);
+
+/* Calls of a step wait, each for one fake_release(), until they are cancelled. */
+void fake_hold (FakeStep step);
+void fake_release (FakeStep step, guint calls);
+/* Ends fake_hold(). */
+void fake_release_all (FakeStep step);
+/* Waits until so many calls of a step have begun since fake_reset(). */
+void fake_await (FakeStep step, guint calls);
+guint fake_count (FakeStep step);
+/* Of the calls that have begun, those that were cancelled. */
+guint fake_count_cancelled (FakeStep step);
+
+/* The next call of a step fails. */
+void fake_fail_next (FakeStep step, gint code, const gchar *message);
+/* What the answers to come say; default "answer 1", "answer 2"... */
+void fake_set_text (const gchar *text);
+
+/* The n-th question, from 0. It has been asked. */
+const FakeQuestion *fake_question (guint n);
+/* The frame whose encoding was n-th, from 0. */
+guint fake_encoded_frame (guint n);
+/* Pixels of the last image: the first one's R, G, B; and its size. */
+void fake_last_image (guint8 rgb[3], guint *width, guint *height);
+
+/* What is not freed yet */
+guint fake_open_backends (void);
+guint fake_live_pictures (void);
+
+#endif

@@ -1,0 +1,56 @@
+/* One element in a harness, its messages, its text, and video whose frames carry their number. */
+#ifndef TESTS_RIG_H
+#define TESTS_RIG_H
+
+#include "fake.h"
+
+#include <gst/check/gstharness.h>
+#include <gst/gst.h>
+
+typedef struct
+{
+  GstElement *element;
+  GstHarness *video;
+  GstHarness *text; /* NULL unless rig_add_text() */
+  GstBus *bus;
+  guint fps_n, fps_d, width, height;
+  GThread *pusher;
+  GstFlowReturn flow; /* of the pusher */
+  guint from, to;
+} Rig;
+
+/* Not live, 10 frames a second of RGB unless the caller sets other caps. properties: as in gst_parse_launch(), may be NULL;
+ * segment-duration is 1 s and num-segments 2 unless they say otherwise. */
+Rig *rig_new (const gchar *properties);
+/* Asserts that nothing of the back end is left. */
+void rig_free (Rig *rig);
+/* As rig_new(), from a live source. */
+Rig *rig_new_live (const gchar *properties);
+/* caps: what the sink of the text takes; NULL is anything. Before the first buffer. */
+void rig_add_text (Rig *rig, const gchar *caps);
+
+void rig_set_caps (Rig *rig, const gchar *format, guint width, guint height, guint fps_n, guint fps_d);
+/* Frame number at its time of the rate; every pixel carries the number. RGB only. */
+GstBuffer *rig_frame (Rig *rig, guint number);
+guint rig_frame_of (const guint8 *rgb);
+/* Pushes frames from <= number < to and asserts that they pass. */
+void rig_push (Rig *rig, guint from, guint to);
+/* The same in a thread of its own; EOS behind it when to is reached. */
+void rig_push_in_thread (Rig *rig, guint from, guint to);
+GstFlowReturn rig_join (Rig *rig);
+void rig_eos (Rig *rig);
+
+/* The next message of the types; fails when none comes. */
+GstMessage *rig_await_message (Rig *rig, GstMessageType types);
+/* The next result; takes what lies before it off the bus. */
+GstStructure *rig_await_result (Rig *rig);
+/* Asserts a result's id, bounds in ms and reason. */
+void rig_assert_result (Rig *rig, guint64 id, guint start_ms, guint stop_ms, const gchar *finish_reason);
+/* No further result is on the bus. */
+void rig_assert_no_result (Rig *rig);
+/* Asserts the frames of the n-th question: numbers, ended by G_MAXUINT. */
+void rig_assert_frames (guint question, ...);
+
+guint64 rig_uint64 (const GstStructure *s, const gchar *field);
+
+#endif

@@ -1,0 +1,535 @@
+/* Which frames of which segment: the rules of segmenter.h, on numbers alone. */
+#include "segmenter.h"
+
+#include <json-glib/json-glib.h>
+#include <math.h>
+
+#define MS G_GUINT64_CONSTANT (1000000)
+#define SECOND (1000 * MS)
+
+typedef struct
+{
+  guint64 number, start, stop;
+  GArray *frames; /* guint64, what was put into it, one a place */
+  GArray *times;  /* guint64, their stream times */
+  guint64 spare;
+  gboolean closed;
+} Seen;
+
+typedef struct
+{
+  Segmenter segmenter;
+  guint64 length;
+  GPtrArray *seen;
+} Run;
+
+static void
+seen_free (gpointer data)
+{
+  Seen *seen = data;
+
+  g_array_unref (seen->frames);
+  g_array_unref (seen->times);
+  g_free (seen);
+}
+
+static guint64
+get_length (gpointer data)
+{
+  return ((Run *)data)->length;
+}
+
+static Run *
+run_new (SegmenterConfig config, double fps, guint64 length)
+{
+  Run *run = g_new0 (Run, 1);
+
+  run->length = length;
+  run->seen = g_ptr_array_new_with_free_func (seen_free);
+  segmenter_init (&run->segmenter, &config, get_length, run);
+  segmenter_set_rate (&run->segmenter, fps);
+  return run;
+}
+
+static void
+run_free (Run *run)
+{
+  segmenter_clear (&run->segmenter);
+  g_ptr_array_unref (run->seen);
+  g_free (run);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Run, run_free)
+
+static void
+take (Run *run, const SegmenterAction *actions, guint n_actions, guint64 frame, guint64 time)
+{
+  for (guint i = 0; i < n_actions; i++) {
+    const SegmenterAction *a = &actions[i];
+    Seen *seen;
+
+    if (a->step == SEGMENTER_OPEN) {
+      g_assert_cmpuint (a->number, ==, run->seen->len);
+      seen = g_new0 (Seen, 1);
+      seen->number = a->number;
+      seen->frames = g_array_new (FALSE, FALSE, sizeof (guint64));
+      seen->times = g_array_new (FALSE, FALSE, sizeof (guint64));
+      seen->spare = G_MAXUINT64;
+      g_ptr_array_add (run->seen, seen);
+      continue;
+    }
+    g_assert_cmpuint (a->number, <, run->seen->len);
+    seen = g_ptr_array_index (run->seen, a->number);
+    g_assert_false (seen->closed);
+    if (a->step == SEGMENTER_CLOSE) {
+      seen->closed = TRUE;
+      seen->start = a->start;
+      seen->stop = a->stop;
+    } else if (a->times == 0) {
+      g_assert_cmpuint (seen->frames->len, ==, 0);
+      seen->spare = frame;
+    }
+    for (guint k = 0; a->step == SEGMENTER_SAMPLE && k < a->times; k++) {
+      g_array_append_val (seen->frames, frame);
+      g_array_append_val (seen->times, time);
+    }
+  }
+}
+
+static void
+push (Run *run, guint64 frame, guint64 time, guint64 duration)
+{
+  guint n;
+  const SegmenterAction *actions = segmenter_push (&run->segmenter, time, duration, &n);
+
+  take (run, actions, n, frame, time);
+}
+
+static void
+finish (Run *run)
+{
+  guint n;
+  const SegmenterAction *actions = segmenter_finish (&run->segmenter, &n);
+
+  take (run, actions, n, G_MAXUINT64, 0);
+}
+
+/* As a demuxer does: times rounded to ns. */
+static guint64
+frame_time (guint64 frame, double fps)
+{
+  return (guint64)llround (frame * 1e9 / fps);
+}
+
+static void
+push_frames (Run *run, guint64 from, guint64 to, double fps)
+{
+  for (guint64 i = from; i < to; i++)
+    push (run, i, frame_time (i, fps), frame_time (i + 1, fps) - frame_time (i, fps));
+}
+
+static const Seen *
+get (Run *run, guint n)
+{
+  g_assert_cmpuint (n, <, run->seen->len);
+  return g_ptr_array_index (run->seen, n);
+}
+
+static void
+assert_bounds (Run *run, guint n, guint64 start_ms, guint64 stop_ms)
+{
+  const Seen *seen = get (run, n);
+
+  g_assert_true (seen->closed);
+  g_assert_cmpuint (seen->start, ==, start_ms * MS);
+  g_assert_cmpuint (seen->stop, ==, stop_ms * MS);
+}
+
+/* frames: ended by -1 */
+static void
+assert_frames (Run *run, guint n, ...)
+{
+  const Seen *seen = get (run, n);
+  va_list args;
+  gint frame;
+  guint k = 0;
+
+  va_start (args, n);
+  while ((frame = va_arg (args, gint)) >= 0) {
+    g_assert_cmpuint (k, <, seen->frames->len);
+    g_assert_cmpuint (g_array_index (seen->frames, guint64, k++), ==, frame);
+  }
+  va_end (args);
+  g_assert_cmpuint (k, ==, seen->frames->len);
+}
+
+/* --- constant rate ----------------------------------------------------------------------------------------------------------- */
+
+static gboolean
+row_exists (JsonArray *indices, gint64 frames)
+{
+  gint64 last = 0;
+
+  for (guint i = 0; i < json_array_get_length (indices); i++) {
+    gint64 index = json_array_get_int_element (indices, i);
+
+    if (index >= frames || index < last)
+      return FALSE;
+    last = index;
+  }
+  return TRUE;
+}
+
+static void
+check_row (JsonObject *row)
+{
+  JsonArray *indices = json_object_get_array_member (row, "indices");
+  gint64 frames = json_object_get_int_member (row, "frames");
+  double fps = json_object_get_double_member (row, "fps");
+  SegmenterConfig config = { .stop = SEGMENTER_NONE, .frames = json_object_get_int_member (row, "segments") };
+  g_autoptr (Run) run = NULL;
+  const Seen *seen;
+
+  if (!json_object_get_null_member (row, "bound")) {
+    JsonArray *bound = json_object_get_array_member (row, "bound");
+
+    config.start = (guint64)llround (json_array_get_double_element (bound, 0) * 1e9);
+    config.stop = (guint64)llround (json_array_get_double_element (bound, 1) * 1e9);
+  }
+  run = run_new (config, fps, frame_time (frames, fps));
+  push_frames (run, 0, frames, fps);
+  finish (run);
+
+  g_assert_cmpuint (run->seen->len, ==, 1);
+  seen = get (run, 0);
+  g_assert_cmpuint (seen->frames->len, ==, json_array_get_length (indices));
+  for (guint i = 0; i < seen->frames->len; i++)
+    g_assert_cmpint (g_array_index (seen->frames, guint64, i), ==, json_array_get_int_element (indices, i));
+}
+
+/* Every row of the reference whose frames exist, fed frame by frame. */
+static void
+test_rows_of_the_reference (void)
+{
+  g_autoptr (JsonParser) parser = json_parser_new ();
+  JsonArray *rows;
+  guint checked = 0;
+
+  g_assert_true (json_parser_load_from_file (parser, TEST_DATA "/small/segments.json", NULL));
+  rows = json_node_get_array (json_parser_get_root (parser));
+  for (guint i = 0; i < json_array_get_length (rows); i++) {
+    JsonObject *row = json_array_get_object_element (rows, i);
+
+    if (!row_exists (json_object_get_array_member (row, "indices"), json_object_get_int_member (row, "frames")))
+      continue;
+    check_row (row);
+    checked++;
+  }
+  g_assert_cmpuint (checked, ==, 140);
+}
+
+static void
+test_last_segment_ends_with_the_stream (void)
+{
+  /* 795 frames at 10 a second: the street scene */
+  g_autoptr (Run) run = run_new ((SegmenterConfig){ .duration = 10 * SECOND, .stop = SEGMENTER_NONE, .frames = 8 }, 10, 79500 * MS);
+
+  push_frames (run, 0, 795, 10);
+  finish (run);
+  g_assert_cmpuint (run->seen->len, ==, 8);
+  for (guint k = 0; k < 7; k++)
+    assert_bounds (run, k, 10000 * k, 10000 * (k + 1));
+  assert_frames (run, 0, 6, 18, 31, 44, 56, 68, 81, 94, -1);
+  /* bound=(70, 80) of 795 frames: start 700, end min (800, 794) */
+  assert_bounds (run, 7, 70000, 79500);
+  assert_frames (run, 7, 705, 717, 729, 740, 752, 764, 775, 787, -1);
+}
+
+static void
+test_unknown_length_reports_the_frames_it_has (void)
+{
+  g_autoptr (Run) run =
+      run_new ((SegmenterConfig){ .duration = 10 * SECOND, .stop = SEGMENTER_NONE, .frames = 8 }, 10, SEGMENTER_NONE);
+
+  push_frames (run, 0, 145, 10);
+  finish (run);
+  assert_frames (run, 1, 106, 118, 131, 144, -1);
+  assert_bounds (run, 1, 10000, 14500);
+}
+
+static void
+test_stop_time_ends_the_last_segment (void)
+{
+  SegmenterConfig config = { .duration = 10 * SECOND, .start = 1500 * MS, .stop = 14250 * MS, .frames = 2 };
+  g_autoptr (Run) run = run_new (config, 25, SEGMENTER_NONE);
+
+  push_frames (run, 0, 500, 25);
+  finish (run);
+  g_assert_cmpuint (run->seen->len, ==, 2);
+  assert_bounds (run, 0, 1500, 11500);
+  /* round (37.5) is 38, round (287.5) is 288, round (356.25) 356: parts of 125 and 34 frames */
+  assert_frames (run, 0, 100, 225, -1);
+  assert_bounds (run, 1, 11500, 14250);
+  assert_frames (run, 1, 305, 339, -1);
+}
+
+static void
+test_a_frame_takes_several_places (void)
+{
+  /* Three frames for eight places, as bound=(0, 0.3) at 10 frames a second: indices 0.1875 + round (0.375 k) */
+  g_autoptr (Run) run = run_new ((SegmenterConfig){ .duration = 300 * MS, .stop = 300 * MS, .frames = 8 }, 10, SEGMENTER_NONE);
+
+  push_frames (run, 0, 10, 10);
+  g_assert_cmpuint (run->seen->len, ==, 1);
+  /* the last place is frame 3, which lies past the segment: the reference takes it, too */
+  assert_frames (run, 0, 0, 0, 1, 1, 2, 2, 2, 3, -1);
+}
+
+static void
+test_a_missing_frame_is_replaced_by_the_next (void)
+{
+  g_autoptr (Run) run = run_new ((SegmenterConfig){ .duration = SECOND, .stop = SEGMENTER_NONE, .frames = 2 }, 10, SEGMENTER_NONE);
+
+  for (guint i = 0; i < 20; i++)
+    if (i != 2 && (i < 17 || i > 19))
+      push (run, i, i * 100 * MS, 100 * MS);
+  finish (run);
+  assert_frames (run, 0, 3, 7, -1);
+  assert_frames (run, 1, 12, -1);
+}
+
+static void
+test_jitter_does_not_move_an_index (void)
+{
+  g_autoptr (Run) run = run_new ((SegmenterConfig){ .duration = SECOND, .stop = SEGMENTER_NONE, .frames = 2 }, 10, 2 * SECOND);
+
+  for (guint i = 0; i < 20; i++)
+    push (run, i, i * 100 * MS + (i % 2 ? 30 : 0) * MS, 100 * MS);
+  finish (run);
+  assert_frames (run, 0, 2, 7, -1);
+  /* round (20) - 1 is the last index: [10, 19], parts of 4.5 */
+  assert_frames (run, 1, 12, 16, -1);
+}
+
+/* --- variable rate ----------------------------------------------------------------------------------------------------------- */
+
+static void
+test_variable_rate_takes_the_frame_that_is_shown (void)
+{
+  g_autoptr (Run) run = run_new ((SegmenterConfig){ .duration = SECOND, .stop = SEGMENTER_NONE, .frames = 2 }, 0, SEGMENTER_NONE);
+
+  /* middles at 250 and 750 ms */
+  push (run, 0, 0, 200 * MS);
+  push (run, 1, 200 * MS, 400 * MS);
+  push (run, 2, 600 * MS, 150 * MS);
+  push (run, 3, 750 * MS, 250 * MS);
+  push (run, 4, 1000 * MS, 250 * MS);
+  finish (run);
+  assert_frames (run, 0, 1, 3, -1);
+}
+
+static void
+test_variable_rate_without_durations_takes_the_next (void)
+{
+  g_autoptr (Run) run = run_new ((SegmenterConfig){ .duration = SECOND, .stop = SEGMENTER_NONE, .frames = 2 }, 0, SEGMENTER_NONE);
+
+  push (run, 0, 0, SEGMENTER_NONE);
+  push (run, 1, 200 * MS, SEGMENTER_NONE);
+  push (run, 2, 260 * MS, SEGMENTER_NONE);
+  push (run, 3, 750 * MS, SEGMENTER_NONE);
+  push (run, 4, 1000 * MS, SEGMENTER_NONE);
+  assert_frames (run, 0, 2, 3, -1);
+}
+
+static void
+test_variable_rate_ends_with_the_stream (void)
+{
+  g_autoptr (Run) run = run_new ((SegmenterConfig){ .duration = 2 * SECOND, .stop = SEGMENTER_NONE, .frames = 2 }, 0, SECOND);
+
+  /* of [0, 1 s): 250 and 750 ms */
+  for (guint i = 0; i < 10; i++)
+    push (run, i, i * 100 * MS, 100 * MS);
+  finish (run);
+  assert_frames (run, 0, 2, 7, -1);
+  assert_bounds (run, 0, 0, 1000);
+}
+
+/* --- segments ---------------------------------------------------------------------------------------------------------------- */
+
+static void
+test_overlapping_segments_share_frames (void)
+{
+  SegmenterConfig config = { .duration = 2 * SECOND, .overlap = SECOND, .stop = SEGMENTER_NONE, .frames = 2 };
+  g_autoptr (Run) run = run_new (config, 10, 4 * SECOND);
+
+  push_frames (run, 0, 40, 10);
+  finish (run);
+  g_assert_cmpuint (run->seen->len, ==, 4);
+  for (guint k = 0; k < 3; k++)
+    assert_bounds (run, k, 1000 * k, 1000 * k + 2000);
+  assert_bounds (run, 3, 3000, 4000);
+  assert_frames (run, 0, 5, 15, -1);
+  assert_frames (run, 1, 15, 25, -1);
+}
+
+static void
+test_frames_outside_the_bound_are_left_out (void)
+{
+  SegmenterConfig config = { .duration = SECOND, .start = 2 * SECOND, .stop = 3 * SECOND, .frames = 1 };
+  g_autoptr (Run) run = run_new (config, 10, 10 * SECOND);
+
+  push_frames (run, 0, 100, 10);
+  finish (run);
+  g_assert_cmpuint (run->seen->len, ==, 1);
+  assert_bounds (run, 0, 2000, 3000);
+  assert_frames (run, 0, 25, -1);
+}
+
+static void
+test_a_backward_frame_starts_anew (void)
+{
+  g_autoptr (Run) run = run_new ((SegmenterConfig){ .duration = SECOND, .stop = SEGMENTER_NONE, .frames = 1 }, 10, SEGMENTER_NONE);
+
+  push_frames (run, 10, 17, 10);
+  push_frames (run, 3, 14, 10);
+  assert_bounds (run, 0, 1000, 1700);
+  assert_bounds (run, 1, 300, 1300);
+}
+
+static void
+test_a_jump_starts_anew (void)
+{
+  g_autoptr (Run) run =
+      run_new ((SegmenterConfig){ .duration = 10 * SECOND, .stop = SEGMENTER_NONE, .frames = 1 }, 10, SEGMENTER_NONE);
+
+  push_frames (run, 0, 10, 10);
+  push_frames (run, 19, 21, 10); /* one second is no jump */
+  push_frames (run, 45, 50, 10);
+  finish (run);
+  g_assert_cmpuint (run->seen->len, ==, 2);
+  assert_bounds (run, 0, 0, 2100);
+  assert_bounds (run, 1, 4500, 5000);
+}
+
+static void
+test_slow_video_does_not_jump (void)
+{
+  g_autoptr (Run) run =
+      run_new ((SegmenterConfig){ .duration = 20 * SECOND, .stop = SEGMENTER_NONE, .frames = 2 }, 0.2, SEGMENTER_NONE);
+
+  push_frames (run, 0, 4, 0.2);
+  push_frames (run, 5, 8, 0.2); /* a frame is missing: ten seconds, two frames */
+  g_assert_cmpuint (run->seen->len, ==, 2);
+  g_assert_false (get (run, 1)->closed);
+  assert_bounds (run, 0, 0, 20000);
+}
+
+static void
+test_a_short_segment_has_its_first_frame (void)
+{
+  g_autoptr (Run) run =
+      run_new ((SegmenterConfig){ .duration = 10 * SECOND, .stop = SEGMENTER_NONE, .frames = 2 }, 10, SEGMENTER_NONE);
+
+  push_frames (run, 0, 103, 10);
+  finish (run);
+  g_assert_cmpuint (run->seen->len, ==, 2);
+  assert_bounds (run, 1, 10000, 10300);
+  g_assert_cmpuint (get (run, 1)->frames->len, ==, 0);
+  g_assert_cmpuint (get (run, 1)->spare, ==, 100);
+}
+
+static void
+test_the_first_frame_may_come_late (void)
+{
+  g_autoptr (Run) near = run_new ((SegmenterConfig){ .duration = SECOND, .stop = SEGMENTER_NONE, .frames = 1 }, 10, SEGMENTER_NONE);
+  g_autoptr (Run) far = run_new ((SegmenterConfig){ .duration = SECOND, .stop = SEGMENTER_NONE, .frames = 1 }, 10, SEGMENTER_NONE);
+
+  push_frames (near, 1, 11, 10);
+  assert_bounds (near, 0, 0, 1000);
+  push_frames (far, 345, 356, 10);
+  assert_bounds (far, 0, 34500, 35500);
+}
+
+static void
+test_a_length_that_is_outrun_is_ignored (void)
+{
+  g_autoptr (Run) run = run_new ((SegmenterConfig){ .duration = SECOND, .stop = SEGMENTER_NONE, .frames = 2 }, 10, 1500 * MS);
+
+  push_frames (run, 0, 31, 10);
+  g_assert_cmpuint (run->seen->len, ==, 4);
+  assert_frames (run, 1, 11, 13, -1); /* [10, 14] */
+  assert_bounds (run, 1, 1000, 2000);
+  assert_frames (run, 2, 22, 27, -1);
+}
+
+static void
+test_reset_allows_the_start_again (void)
+{
+  g_autoptr (Run) run = run_new ((SegmenterConfig){ .duration = SECOND, .stop = SEGMENTER_NONE, .frames = 1 }, 10, SEGMENTER_NONE);
+  guint n;
+  const SegmenterAction *actions;
+
+  push_frames (run, 0, 5, 10);
+  actions = segmenter_reset (&run->segmenter, &n);
+  take (run, actions, n, 0, 0);
+  assert_bounds (run, 0, 0, 500);
+  push_frames (run, 1, 11, 10);
+  assert_bounds (run, 1, 0, 1000);
+}
+
+static void
+test_no_end_is_said_beforehand (void)
+{
+  SegmenterConfig whole = { .stop = SEGMENTER_NONE, .frames = 1 }, bound = { .stop = SECOND, .frames = 1 };
+  g_autoptr (Run) endless = run_new (whole, 10, SEGMENTER_NONE);
+  g_autoptr (Run) file = run_new (whole, 10, SECOND);
+  g_autoptr (Run) bounded = run_new (bound, 10, SEGMENTER_NONE);
+
+  g_assert_false (segmenter_is_bounded (&endless->segmenter));
+  g_assert_true (segmenter_is_bounded (&file->segmenter));
+  g_assert_true (segmenter_is_bounded (&bounded->segmenter));
+}
+
+static void
+test_segments_shorter_than_frames_are_passed_over (void)
+{
+  g_autoptr (Run) run = run_new ((SegmenterConfig){ .duration = 30 * MS, .stop = SEGMENTER_NONE, .frames = 1 }, 0, SEGMENTER_NONE);
+  g_autoptr (Run) tiny = run_new ((SegmenterConfig){ .duration = 1, .stop = SEGMENTER_NONE, .frames = 1 }, 10, SEGMENTER_NONE);
+
+  push_frames (run, 0, 5, 10);
+  finish (run);
+  g_assert_cmpuint (run->seen->len, ==, 5);
+  assert_bounds (run, 1, 90, 120);
+  push_frames (tiny, 0, 50, 10);
+  g_assert_cmpuint (tiny->seen->len, >=, 50);
+  g_assert_cmpuint (tiny->seen->len, <=, 100);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/segmenter/rows_of_the_reference", test_rows_of_the_reference);
+  g_test_add_func ("/segmenter/last_segment_ends_with_the_stream", test_last_segment_ends_with_the_stream);
+  g_test_add_func ("/segmenter/unknown_length_reports_the_frames_it_has", test_unknown_length_reports_the_frames_it_has);
+  g_test_add_func ("/segmenter/stop_time_ends_the_last_segment", test_stop_time_ends_the_last_segment);
+  g_test_add_func ("/segmenter/a_frame_takes_several_places", test_a_frame_takes_several_places);
+  g_test_add_func ("/segmenter/a_missing_frame_is_replaced_by_the_next", test_a_missing_frame_is_replaced_by_the_next);
+  g_test_add_func ("/segmenter/jitter_does_not_move_an_index", test_jitter_does_not_move_an_index);
+  g_test_add_func ("/segmenter/variable_rate_takes_the_frame_that_is_shown", test_variable_rate_takes_the_frame_that_is_shown);
+  g_test_add_func (
+      "/segmenter/variable_rate_without_durations_takes_the_next", test_variable_rate_without_durations_takes_the_next);
+  g_test_add_func ("/segmenter/variable_rate_ends_with_the_stream", test_variable_rate_ends_with_the_stream);
+  g_test_add_func ("/segmenter/overlapping_segments_share_frames", test_overlapping_segments_share_frames);
+  g_test_add_func ("/segmenter/frames_outside_the_bound_are_left_out", test_frames_outside_the_bound_are_left_out);
+  g_test_add_func ("/segmenter/a_backward_frame_starts_anew", test_a_backward_frame_starts_anew);
+  g_test_add_func ("/segmenter/a_jump_starts_anew", test_a_jump_starts_anew);
+  g_test_add_func ("/segmenter/slow_video_does_not_jump", test_slow_video_does_not_jump);
+  g_test_add_func ("/segmenter/a_short_segment_has_its_first_frame", test_a_short_segment_has_its_first_frame);
+  g_test_add_func ("/segmenter/the_first_frame_may_come_late", test_the_first_frame_may_come_late);
+  g_test_add_func ("/segmenter/a_length_that_is_outrun_is_ignored", test_a_length_that_is_outrun_is_ignored);
+  g_test_add_func ("/segmenter/reset_allows_the_start_again", test_reset_allows_the_start_again);
+  g_test_add_func ("/segmenter/no_end_is_said_beforehand", test_no_end_is_said_beforehand);
+  g_test_add_func ("/segmenter/segments_shorter_than_frames_are_passed_over", test_segments_shorter_than_frames_are_passed_over);
+  return g_test_run ();
+}

@@ -1,0 +1,138 @@
+/* Prompts: the oracle's, and what it does not say. */
+#include "model/chat.h"
+#include "rows.h"
+
+#include <string.h>
+
+#define SYSTEM "<|system|>\nYou are an AI assistant whose name is Phi-3.<|end|>"
+
+static void
+test_prompts_of_the_oracle (void)
+{
+  ModelConfig config = { 0 };
+  Rows rows = { 0 };
+
+  rows_load_config (&config);
+  conformance_prompts (TEST_DATA "/small", &config, NULL, rows_report, &rows);
+  g_assert_cmpuint (rows.failed, ==, 0);
+  g_assert_cmpuint (rows.n, ==, 12);
+  model_config_clear (&config);
+}
+
+static gchar *
+prompt (const gchar *system, const ChatRound *rounds, guint n_rounds)
+{
+  g_autoptr (GError) error = NULL;
+  const ChatTemplate *t = chat_template_find ("phi3-chat", &error);
+  gchar *text;
+
+  g_assert_no_error (error);
+  text = chat_prompt (t, system, rounds, n_rounds, NULL, 0, &error);
+  g_assert_no_error (error);
+  return text;
+}
+
+static void
+test_system_message (void)
+{
+  static const ChatRound round = { "Who?", NULL };
+  g_autofree gchar *own = prompt (NULL, &round, 1), *given = prompt ("Be brief.", &round, 1), *none = prompt ("", &round, 1);
+
+  g_assert_cmpstr (own, ==, SYSTEM "<|user|>\nWho?<|end|><|assistant|>\n");
+  g_assert_cmpstr (given, ==, "<|system|>\nBe brief.<|end|><|user|>\nWho?<|end|><|assistant|>\n");
+  g_assert_cmpstr (none, ==, "<|user|>\nWho?<|end|><|assistant|>\n");
+}
+
+static void
+test_empty_text_has_no_end (void)
+{
+  static const ChatRound rounds[] = { { "Who?", "" }, { "", NULL } };
+  g_autofree gchar *text = prompt ("", rounds, 2);
+
+  g_assert_cmpstr (text, ==, "<|user|>\nWho?<|end|><|assistant|>\n<|user|>\n<|assistant|>\n");
+}
+
+static void
+test_marks_in_answers_are_text (void)
+{
+  static const ChatRound rounds[] = { { "Who?", "an <image>" }, { "Why?", NULL } };
+  g_autofree gchar *text = prompt ("the <image>", rounds, 2);
+
+  g_assert_nonnull (strstr (text, "an <image><|end|>"));
+  g_assert_nonnull (strstr (text, "the <image><|end|>"));
+}
+
+static void
+test_marks_take_tokens_in_order (void)
+{
+  static const ChatRound rounds[] = { { "<image>a<image>", "b" }, { "c <image>", NULL } };
+  static const guint tokens[] = { 2, 0, 1 };
+  const ChatTemplate *t = chat_template_find ("phi3-chat", NULL);
+  g_autofree gchar *text = chat_prompt (t, "", rounds, 2, tokens, 3, NULL);
+
+  g_assert_cmpstr (text, ==,
+      "<|user|>\n<img><IMG_CONTEXT><IMG_CONTEXT></img>a<img></img><|end|><|assistant|>\nb<|end|>"
+      "<|user|>\nc <img><IMG_CONTEXT></img><|end|><|assistant|>\n");
+}
+
+static void
+assert_refused (const gchar *system, const ChatRound *round, guint n_tokens, const gchar *expected)
+{
+  static const guint tokens[] = { 1, 1, 1 };
+  g_autoptr (GError) error = NULL;
+  g_autofree gchar *text = chat_prompt (chat_template_find ("phi3-chat", NULL), system, round, 1, tokens, n_tokens, &error);
+
+  g_assert_null (text);
+  g_assert_error (error, MINIVL_ERROR, MINIVL_ERROR_IMAGES);
+  if (!strstr (error->message, expected))
+    g_error ("\"%s\" does not say \"%s\"", error->message, expected);
+}
+
+static void
+test_marks_and_pictures_must_agree (void)
+{
+  assert_refused (NULL, &(ChatRound){ "<image>", NULL }, 2, "1 <image> marks in the questions, but 2 pictures");
+  assert_refused (NULL, &(ChatRound){ "<image> and <image>", NULL }, 1, "2 <image> marks");
+  assert_refused (NULL, &(ChatRound){ "none", NULL }, 1, "0 <image> marks");
+}
+
+static void
+test_picture_tokens_in_text_are_refused (void)
+{
+  assert_refused (NULL, &(ChatRound){ "a <IMG_CONTEXT>", NULL }, 0, "the question holds <IMG_CONTEXT>");
+  assert_refused (NULL, &(ChatRound){ "a", "<IMG_CONTEXT>" }, 0, "the answer holds <IMG_CONTEXT>");
+  assert_refused ("<IMG_CONTEXT>", &(ChatRound){ "a", NULL }, 0, "the system message holds <IMG_CONTEXT>");
+}
+
+static void
+test_unknown_template_is_named (void)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_assert_null (chat_template_find ("Hermes-9", &error));
+  g_assert_error (error, MINIVL_ERROR, MINIVL_ERROR_MODEL);
+  g_assert_cmpstr (error->message, ==, "template: Hermes-9 is not known; known: phi3-chat");
+}
+
+static void
+test_count_marks (void)
+{
+  g_assert_cmpuint (chat_count_marks (""), ==, 0);
+  g_assert_cmpuint (chat_count_marks ("<image><image> <image"), ==, 2);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/chat/prompts_of_the_oracle", test_prompts_of_the_oracle);
+  g_test_add_func ("/chat/system_message", test_system_message);
+  g_test_add_func ("/chat/empty_text_has_no_end", test_empty_text_has_no_end);
+  g_test_add_func ("/chat/marks_in_answers_are_text", test_marks_in_answers_are_text);
+  g_test_add_func ("/chat/marks_take_tokens_in_order", test_marks_take_tokens_in_order);
+  g_test_add_func ("/chat/marks_and_pictures_must_agree", test_marks_and_pictures_must_agree);
+  g_test_add_func ("/chat/picture_tokens_in_text_are_refused", test_picture_tokens_in_text_are_refused);
+  g_test_add_func ("/chat/unknown_template_is_named", test_unknown_template_is_named);
+  g_test_add_func ("/chat/count_marks", test_count_marks);
+  return g_test_run ();
+}

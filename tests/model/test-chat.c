@@ -1,0 +1,476 @@
+/* minivl-chat from end to end, on a small random checkpoint that the project's own tools make. */
+#include "../program.h"
+
+#include <glib/gstdio.h>
+#include <json-glib/json-glib.h>
+#include <string.h>
+
+#define WIDE "wide.ppm" /* 3 : 1 */
+#define SMALL "small.ppm"
+
+static gchar *folder, *model;
+
+static gchar *
+path_of (const gchar *name)
+{
+  return g_build_filename (folder, name, NULL);
+}
+
+/* minivl-chat with a checkpoint and further arguments; `@` in these is the folder. */
+static gchar **
+chat_argv (const gchar *checkpoint, const gchar *const *args)
+{
+  g_autoptr (GStrvBuilder) b = g_strv_builder_new ();
+
+  g_strv_builder_add_many (b, MINIVL_CHAT, "--model", checkpoint, "--precision", "f32", NULL);
+  for (; *args; args++) {
+    g_auto (GStrv) parts = g_strsplit (*args, "@", -1);
+    g_autofree gchar *arg = g_strjoinv (folder, parts);
+
+    g_strv_builder_add (b, arg);
+  }
+  return g_strv_builder_end (b);
+}
+
+#define ARGS(...) ((const gchar *const[]){ __VA_ARGS__, NULL })
+
+static void
+run (gint code, const gchar *checkpoint, const gchar *const *args, ProgramResult *r)
+{
+  g_auto (GStrv) argv = chat_argv (checkpoint, args);
+
+  program_run ((const gchar *const *)argv, r);
+  if (r->code != code)
+    g_test_message ("%s", r->err);
+  g_assert_cmpint (r->code, ==, code);
+}
+
+/* Runs with --json; the rounds' objects. */
+static JsonArray *
+run_json (const gchar *const *args)
+{
+  g_auto (ProgramResult) r = { 0 };
+  g_autoptr (GStrvBuilder) b = g_strv_builder_new ();
+  g_auto (GStrv) all = NULL, lines = NULL;
+  JsonArray *rounds = json_array_new ();
+
+  g_strv_builder_add (b, "--json");
+  g_strv_builder_addv (b, (const char **)args);
+  all = g_strv_builder_end (b);
+  run (0, model, (const gchar *const *)all, &r);
+  lines = g_strsplit (r.out, "\n", -1);
+  for (gchar **line = lines; *line && **line; line++) {
+    g_autoptr (GError) error = NULL;
+    JsonNode *node = json_from_string (*line, &error);
+
+    g_assert_no_error (error);
+    json_array_add_element (rounds, node);
+  }
+  return rounds;
+}
+
+static const gchar *
+text_of (JsonArray *rounds, guint i)
+{
+  return json_object_get_string_member (json_array_get_object_element (rounds, i), "text");
+}
+
+static gint64
+int_of (JsonArray *rounds, guint i, const gchar *name)
+{
+  return json_object_get_int_member (json_array_get_object_element (rounds, i), name);
+}
+
+/* As JSON text, to compare and to read. */
+static gchar *
+member_of (JsonArray *rounds, guint i, const gchar *name)
+{
+  return json_to_string (json_object_get_member (json_array_get_object_element (rounds, i), name), FALSE);
+}
+
+static void
+assert_same (JsonArray *a, JsonArray *b, const gchar *name)
+{
+  g_autofree gchar *of_a = member_of (a, 0, name), *of_b = member_of (b, 0, name);
+
+  g_assert_cmpstr (of_a, ==, of_b);
+}
+
+/* --- answers --------------------------------------------------------------------------------------------------------------- */
+
+static void
+test_text_is_the_json_text (void)
+{
+  g_autoptr (JsonArray) rounds = run_json (ARGS ("--max-tokens", "12", "Hello, who are you?", "Tell me a story."));
+  g_autofree gchar *both = NULL;
+  g_auto (ProgramResult) r = { 0 };
+
+  run (0, model, ARGS ("--max-tokens", "12", "Hello, who are you?", "Tell me a story."), &r);
+  g_assert_cmpuint (json_array_get_length (rounds), ==, 2);
+  both = g_strdup_printf ("%s\n%s\n", text_of (rounds, 0), text_of (rounds, 1));
+  g_assert_cmpstr (r.out, ==, both);
+  g_assert_true (g_utf8_validate (r.out, -1, NULL));
+}
+
+static void
+test_json_has_every_key (void)
+{
+  static const gchar *const keys[] = { "text", "finish_reason", "prompt_tokens", "output_tokens", "cached_tokens", "input_ids",
+    "token_ids", "tiles", "frames", "seed", "precision", "device", "model", "model_hash", "timings", "tokens_per_second",
+    "device_bytes", "peak_rss_bytes" };
+  static const gchar *const timings[] = { "load", "preprocess", "encode", "prefill", "decode", "total" };
+  g_autoptr (JsonArray) rounds = run_json (ARGS ("--image", "@/" SMALL, "--max-tokens", "5", "--seed", "7", "Hello"));
+  JsonObject *o = json_array_get_object_element (rounds, 0);
+  JsonObject *times = json_object_get_object_member (o, "timings"), *rates = json_object_get_object_member (o, "tokens_per_second");
+  gint64 sum = 0;
+
+  for (guint i = 0; i < G_N_ELEMENTS (keys); i++)
+    g_assert_true (json_object_has_member (o, keys[i]));
+  g_assert_cmpuint (json_object_get_size (o), ==, G_N_ELEMENTS (keys));
+  for (guint i = 0; i < G_N_ELEMENTS (timings); i++)
+    g_assert_cmpint (json_object_get_int_member (times, timings[i]), >, 0);
+  for (guint i = 0; i + 1 < G_N_ELEMENTS (timings); i++)
+    sum += json_object_get_int_member (times, timings[i]);
+  g_assert_cmpint (json_object_get_int_member (times, "total"), >=, sum);
+  g_assert_cmpfloat (json_object_get_double_member (rates, "prefill"), >, 0);
+  g_assert_cmpfloat (json_object_get_double_member (rates, "decode"), >, 0);
+  g_assert_cmpstr (json_object_get_string_member (o, "precision"), ==, "f32");
+  g_assert_cmpstr (json_object_get_string_member (o, "model"), ==, "model");
+  g_assert_cmpuint (strlen (json_object_get_string_member (o, "model_hash")), ==, 64);
+  g_assert_cmpint (int_of (rounds, 0, "seed"), ==, 7);
+  g_assert_cmpint (int_of (rounds, 0, "device_bytes"), >, 0);
+  g_assert_cmpint (int_of (rounds, 0, "peak_rss_bytes"), >, 1 << 20);
+  g_assert_cmpuint (json_array_get_length (json_object_get_array_member (o, "input_ids")), ==, int_of (rounds, 0, "prompt_tokens"));
+  g_assert_cmpuint (json_array_get_length (json_object_get_array_member (o, "token_ids")), ==, int_of (rounds, 0, "output_tokens"));
+}
+
+static void
+test_max_tokens_is_the_length (void)
+{
+  g_autoptr (JsonArray) rounds = run_json (ARGS ("--max-tokens", "3", "Hello"));
+
+  g_assert_cmpint (int_of (rounds, 0, "output_tokens"), ==, 3);
+  g_assert_cmpstr (json_object_get_string_member (json_array_get_object_element (rounds, 0), "finish_reason"), ==, "length");
+}
+
+static void
+test_further_round_reuses_the_first (void)
+{
+  g_autoptr (JsonArray) rounds = run_json (ARGS ("--image", "@/" WIDE, "--max-tokens", "4", "What is it?", "And now?"));
+  g_autofree gchar *tiles = member_of (rounds, 1, "tiles");
+
+  g_assert_cmpint (int_of (rounds, 0, "cached_tokens"), ==, 0);
+  g_assert_cmpint (int_of (rounds, 1, "prompt_tokens"), >, int_of (rounds, 0, "prompt_tokens"));
+  /* All of the first prompt, but for what the answer's text may have changed at its end. */
+  g_assert_cmpint (int_of (rounds, 1, "cached_tokens"), >=, int_of (rounds, 0, "prompt_tokens") - 1);
+  g_assert_cmpstr (tiles, ==, "[[3,1]]");
+}
+
+static void
+test_empty_system_leaves_the_part_out (void)
+{
+  g_autoptr (JsonArray) own = run_json (ARGS ("--max-tokens", "1", "Hello"));
+  g_autoptr (JsonArray) none = run_json (ARGS ("--max-tokens", "1", "--system", "", "Hello"));
+  g_autoptr (JsonArray) other = run_json (ARGS ("--max-tokens", "1", "--system", "\xe4\xbd\xa0\xe5\xa5\xbd", "Hello"));
+
+  g_assert_cmpint (int_of (none, 0, "prompt_tokens"), <, int_of (own, 0, "prompt_tokens"));
+  g_assert_cmpint (int_of (none, 0, "prompt_tokens"), <, int_of (other, 0, "prompt_tokens"));
+}
+
+static void
+test_same_seed_same_text (void)
+{
+  const gchar *const *with_3 =
+      ARGS ("--max-tokens", "12", "--temperature", "1.5", "--top-p", "1", "--top-k", "0", "--seed", "3", "Hi");
+  g_autoptr (JsonArray) a = run_json (with_3);
+  g_autoptr (JsonArray) b = run_json (with_3);
+  g_autoptr (JsonArray) c =
+      run_json (ARGS ("--max-tokens", "12", "--temperature", "1.5", "--top-p", "1", "--top-k", "0", "--seed", "4", "Hi"));
+  g_autofree gchar *ids_3 = member_of (a, 0, "token_ids"), *ids_4 = member_of (c, 0, "token_ids");
+
+  assert_same (a, b, "token_ids");
+  g_assert_cmpstr (ids_3, !=, ids_4);
+}
+
+static void
+test_stop_text_is_not_shown (void)
+{
+  g_autoptr (JsonArray) whole = run_json (ARGS ("--max-tokens", "12", "Hello"));
+  g_autofree gchar *tail = g_utf8_substring (text_of (whole, 0), 4, 8);
+  g_autoptr (JsonArray) cut = run_json (ARGS ("--max-tokens", "12", "--stop", tail, "Hello"));
+  const gchar *at = strstr (text_of (whole, 0), tail);
+  g_autofree gchar *before = g_strstrip (g_strndup (text_of (whole, 0), at - text_of (whole, 0)));
+
+  g_assert_cmpstr (text_of (cut, 0), ==, before);
+  g_assert_cmpstr (json_object_get_string_member (json_array_get_object_element (cut, 0), "finish_reason"), ==, "stop");
+}
+
+/* --- pictures -------------------------------------------------------------------------------------------------------------- */
+
+static void
+test_marks_go_in_front (void)
+{
+  const struct
+  {
+    const gchar *const *implied, *const *written;
+  } pairs[] = {
+    { ARGS ("--image", "@/" SMALL, "--max-tokens", "2", "What?"),
+        ARGS ("--image", "@/" SMALL, "--max-tokens", "2", "<image>\nWhat?") },
+    { ARGS ("--image", "@/" SMALL, "--image", "@/" WIDE ":3", "--max-tokens", "2", "What?"),
+        ARGS ("--image", "@/" SMALL, "--image", "@/" WIDE ":3", "--max-tokens", "2", "Image-1: <image>\nImage-2: <image>\nWhat?") },
+    { ARGS ("--joined", "--image", "@/" SMALL, "--image", "@/" WIDE, "--max-tokens", "2", "What?"),
+        ARGS ("--joined", "--image", "@/" SMALL, "--image", "@/" WIDE, "--max-tokens", "2", "<image>\nWhat?") },
+    { ARGS ("--video", "@/" SMALL ":2", "--max-tokens", "2", "What?"),
+        ARGS ("--video", "@/" SMALL ":2", "--max-tokens", "2", "Frame1: <image>\nFrame2: <image>\nWhat?") },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (pairs); i++) {
+    g_autoptr (JsonArray) implied = run_json (pairs[i].implied);
+    g_autoptr (JsonArray) written = run_json (pairs[i].written);
+
+    assert_same (implied, written, "input_ids");
+    assert_same (implied, written, "token_ids");
+    assert_same (implied, written, "tiles");
+  }
+}
+
+static void
+test_tiles_follow_the_limit (void)
+{
+  g_autoptr (JsonArray) one = run_json (ARGS ("--image", "@/" WIDE ":1", "--max-tokens", "1", "What?"));
+  g_autoptr (JsonArray) six = run_json (ARGS ("--image", "@/" WIDE, "--max-tokens", "1", "What?"));
+  g_autofree gchar *of_one = member_of (one, 0, "tiles"), *of_six = member_of (six, 0, "tiles");
+
+  g_assert_cmpstr (of_one, ==, "[[1,1]]");
+  g_assert_cmpstr (of_six, ==, "[[3,1]]");
+  /* Three tiles and the thumbnail instead of one; a tile of the test model has 16 tokens. */
+  g_assert_cmpint (int_of (six, 0, "prompt_tokens") - int_of (one, 0, "prompt_tokens"), ==, 3 * 16);
+}
+
+static void
+test_frames_are_indices (void)
+{
+  g_autoptr (JsonArray) rounds = run_json (ARGS ("--video", "@/" SMALL ":2", "--max-tokens", "1", "What?"));
+  g_autofree gchar *frames = member_of (rounds, 0, "frames"), *tiles = member_of (rounds, 0, "tiles");
+
+  g_assert_cmpstr (frames, ==, "[0,0]");
+  g_assert_cmpstr (tiles, ==, "[[1,1],[1,1]]");
+}
+
+static void
+test_mark_in_a_later_round (void)
+{
+  g_autoptr (JsonArray) rounds = run_json (ARGS ("--image", "@/" SMALL, "--max-tokens", "2", "Hello", "<image>\nWhat is this?"));
+  g_autofree gchar *before = member_of (rounds, 0, "tiles"), *after = member_of (rounds, 1, "tiles");
+
+  g_assert_cmpstr (before, ==, "[]");
+  g_assert_cmpstr (after, ==, "[[1,1]]");
+}
+
+/* --- files ----------------------------------------------------------------------------------------------------------------- */
+
+static void
+test_logits_are_a_safetensors_file (void)
+{
+  g_autoptr (JsonArray) rounds = run_json (ARGS ("--logits", "@/x.safetensors", "--max-tokens", "1", "Hello", "And?"));
+  g_autofree gchar *path = path_of ("x.safetensors"), *bytes = NULL, *header = NULL, *wanted = NULL;
+  gsize n, best = 0, count;
+  guint64 size;
+  const float *values;
+
+  g_assert_true (g_file_get_contents (path, &bytes, &n, NULL));
+  memcpy (&size, bytes, 8);
+  size = GUINT64_FROM_LE (size);
+  g_assert_cmpuint (size % 8, ==, 0);
+  header = g_strchomp (g_strndup (bytes + 8, size));
+  count = (n - 8 - size) / 4;
+  wanted =
+      g_strdup_printf ("{\"logits\":{\"dtype\":\"F32\",\"shape\":[%" G_GSIZE_FORMAT "],\"data_offsets\":[0,%" G_GSIZE_FORMAT "]}}",
+          count, count * 4);
+  g_assert_cmpstr (header, ==, wanted);
+  g_assert_cmpuint (count, >, 100);
+  values = (const float *)(bytes + 8 + size);
+  for (gsize i = 0; i < count; i++)
+    if (values[i] > values[best])
+      best = i;
+  g_assert_cmpint (best, ==,
+      json_array_get_int_element (json_object_get_array_member (json_array_get_object_element (rounds, 0), "token_ids"), 0));
+}
+
+/* --- refusals -------------------------------------------------------------------------------------------------------------- */
+
+typedef struct
+{
+  const gchar *name;
+  gint code;
+  const gchar *checkpoint; /* NULL: the good one */
+  const gchar *args[8];
+  const gchar *says;
+} Refusal;
+
+static const Refusal refusals[] = {
+  { "no-such-folder", 2, "none", { "Hello" }, "none" },
+  { "template-not-known", 1, "strange", { "Hello" }, "no-such-template" },
+  { "no-such-device", 1, NULL, { "--device", "no-such-device", "Hello" }, "no-such-device" },
+  { "prompt-beyond-the-context", 2, NULL, { "--context-size", "24", "--max-tokens", "8", "Hello, who are you and what do you do?" },
+      "24" },
+  { "pictures-beyond-the-context", 2, NULL, { "--context-size", "64", "--max-tokens", "8", "--image", "@/" WIDE, "Hello" },
+      "--context-size" },
+};
+
+static void
+test_refused (gconstpointer data)
+{
+  const Refusal *c = data;
+  g_autofree gchar *checkpoint = c->checkpoint ? path_of (c->checkpoint) : g_strdup (model);
+  g_auto (ProgramResult) r = { 0 };
+
+  run (c->code, checkpoint, c->args, &r);
+  g_assert_cmpstr (r.out, ==, "");
+  g_assert_nonnull (strstr (r.err, c->says));
+}
+
+static void
+test_list_devices (void)
+{
+  const gchar *argv[] = { MINIVL_CHAT, "--list-devices", NULL };
+  g_auto (ProgramResult) r = { 0 };
+
+  program_run (argv, &r);
+  g_assert_cmpint (r.code, ==, 0);
+  g_assert_true (g_regex_match_simple (
+      "^\\* \\d+: .+ \\| (discrete|integrated|virtual|cpu|other) \\| [0-9.]+ GiB \\| .+ \\| [0-9a-f-]{32,36}$", r.out,
+      G_REGEX_MULTILINE, 0));
+}
+
+/* --- Ctrl-C ---------------------------------------------------------------------------------------------------------------- */
+
+static void
+test_interrupt_ends_the_answer (void)
+{
+  g_auto (GStrv) argv = chat_argv (model, ARGS ("--max-tokens", "6000", "Hello", "And?"));
+  g_auto (ProgramResult) r = { 0 };
+
+  program_interrupt ((const gchar *const *)argv, TRUE, "", &r);
+  g_assert_cmpint (r.code, ==, 130);
+  /* What there was of the first answer, and no second one. */
+  g_assert_cmpuint (strlen (r.out), >, 1);
+  g_assert_true (g_str_has_suffix (r.out, "\n"));
+  g_assert_cmpuint (strlen (r.out), <, 6000);
+}
+
+static void
+test_interrupted_json_is_cancelled (void)
+{
+  g_auto (GStrv) argv = chat_argv (model, ARGS ("--json", "--max-tokens", "6000", "--image", "@/" WIDE, "Hello"));
+  g_auto (ProgramResult) r = { 0 };
+
+  program_interrupt ((const gchar *const *)argv, FALSE, "encoding picture 1 of 1\n", &r);
+  g_assert_cmpint (r.code, ==, 130);
+  /* The picture may have been done already; then the answer was not. */
+  if (r.out[0] != '\0')
+    g_assert_nonnull (strstr (r.out, "\"finish_reason\":\"cancelled\""));
+}
+
+static void
+test_interrupt_ends_loading (void)
+{
+  g_auto (GStrv) argv = chat_argv (model, ARGS ("Hello"));
+  g_auto (ProgramResult) r = { 0 };
+
+  program_interrupt ((const gchar *const *)argv, FALSE, "loading ", &r);
+  g_assert_cmpint (r.code, ==, 130);
+  g_assert_cmpstr (r.out, ==, "");
+}
+
+/* --- set-up ---------------------------------------------------------------------------------------------------------------- */
+
+static void
+must_run (const gchar *const *argv)
+{
+  g_auto (ProgramResult) r = { 0 };
+
+  program_run (argv, &r);
+  if (r.code != 0)
+    g_printerr ("%s: exit %d\n%s", argv[0], r.code, r.err);
+  g_assert_cmpint (r.code, ==, 0);
+}
+
+static void
+make_checkpoint (void)
+{
+  g_autofree gchar *prefix = g_strdup_printf ("--model_prefix=%s/tokenizer", folder), *tokenizer = path_of ("tokenizer.model");
+
+  must_run (ARGS (SPM_TRAIN, "--input=" TEST_DATA "/tokenizer-text.txt", prefix, "--vocab_size=1000", "--model_type=bpe",
+      "--byte_fallback=true", "--minloglevel=2"));
+  must_run (ARGS (MAKE_CHECKPOINT, TEST_DATA "/demo-config.json", model, "--tokenizer", tokenizer));
+}
+
+/* A folder of the same files with another template's name in config.json. */
+static void
+make_strange (void)
+{
+  g_autofree gchar *strange = path_of ("strange"), *from = g_build_filename (model, "config.json", NULL);
+  g_autofree gchar *to = g_build_filename (strange, "config.json", NULL), *text = NULL;
+  g_autoptr (GString) changed = NULL;
+
+  must_run (ARGS ("/bin/cp", "-r", model, strange));
+  g_assert_true (g_file_get_contents (from, &text, NULL, NULL));
+  changed = g_string_new (text);
+  g_assert_cmpuint (g_string_replace (changed, "phi3-chat", "no-such-template", 0), ==, 1);
+  g_assert_true (g_file_set_contents (to, changed->str, -1, NULL));
+}
+
+static void
+make_picture (const gchar *name, guint width, guint height)
+{
+  g_autofree gchar *path = path_of (name);
+  g_autoptr (GString) text = g_string_new (NULL);
+
+  g_string_printf (text, "P6 %u %u 255\n", width, height);
+  for (guint i = 0; i < width * height * 3; i++)
+    g_string_append_c (text, (gchar)(i * 7 + i / width));
+  g_assert_true (g_file_set_contents (path, text->str, text->len, NULL));
+}
+
+int
+main (int argc, char **argv)
+{
+  int code;
+
+  g_test_init (&argc, &argv, NULL);
+  folder = g_dir_make_tmp ("minivl-chat-XXXXXX", NULL);
+  g_assert_nonnull (folder);
+  model = path_of ("model");
+  make_checkpoint ();
+  make_strange ();
+  make_picture (WIDE, 150, 50);
+  make_picture (SMALL, 40, 40);
+
+  g_test_add_func ("/chat/text-is-the-json-text", test_text_is_the_json_text);
+  g_test_add_func ("/chat/json-has-every-key", test_json_has_every_key);
+  g_test_add_func ("/chat/max-tokens-is-the-length", test_max_tokens_is_the_length);
+  g_test_add_func ("/chat/further-round-reuses-the-first", test_further_round_reuses_the_first);
+  g_test_add_func ("/chat/empty-system-leaves-the-part-out", test_empty_system_leaves_the_part_out);
+  g_test_add_func ("/chat/same-seed-same-text", test_same_seed_same_text);
+  g_test_add_func ("/chat/stop-text-is-not-shown", test_stop_text_is_not_shown);
+  g_test_add_func ("/chat/marks-go-in-front", test_marks_go_in_front);
+  g_test_add_func ("/chat/tiles-follow-the-limit", test_tiles_follow_the_limit);
+  g_test_add_func ("/chat/frames-are-indices", test_frames_are_indices);
+  g_test_add_func ("/chat/mark-in-a-later-round", test_mark_in_a_later_round);
+  g_test_add_func ("/chat/logits-are-a-safetensors-file", test_logits_are_a_safetensors_file);
+  for (guint i = 0; i < G_N_ELEMENTS (refusals); i++) {
+    g_autofree gchar *name = g_strconcat ("/chat/refused/", refusals[i].name, NULL);
+
+    g_test_add_data_func (name, &refusals[i], test_refused);
+  }
+  g_test_add_func ("/chat/list-devices", test_list_devices);
+  g_test_add_func ("/chat/interrupt-ends-the-answer", test_interrupt_ends_the_answer);
+  g_test_add_func ("/chat/interrupted-json-is-cancelled", test_interrupted_json_is_cancelled);
+  g_test_add_func ("/chat/interrupt-ends-loading", test_interrupt_ends_loading);
+  code = g_test_run ();
+  must_run (ARGS ("/bin/rm", "-rf", folder));
+  g_free (model);
+  g_free (folder);
+  return code;
+}

@@ -1,0 +1,192 @@
+#include "tensors.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "harness.h"
+
+static Device *devices[N_FORMS];
+
+Device *
+form_device (guint form)
+{
+  const DeviceOptions options = { .storage_form = form >= 2, .local = form % 2 ? 64 : 8 };
+
+  if (!devices[form])
+    devices[form] = harness_device (&options);
+  return devices[form];
+}
+
+void
+forms_close (void)
+{
+  for (guint i = 0; i < N_FORMS; i++)
+    g_clear_pointer (&devices[i], device_free);
+}
+
+typedef struct
+{
+  void (*test) (Device *dev);
+  guint form;
+} FormTest;
+
+static void
+form_test (gconstpointer data)
+{
+  const FormTest *t = data;
+
+  t->test (form_device (t->form));
+}
+
+void
+add_in_every_form (const gchar *path, void (*test) (Device *dev))
+{
+  static const gchar *const names[N_FORMS] = { "texel/8", "texel/64", "storage/8", "storage/64" };
+
+  for (guint i = 0; i < N_FORMS; i++) {
+    g_autofree gchar *full = g_strdup_printf ("%s/%s", path, names[i]);
+    FormTest *t = g_new (FormTest, 1);
+
+    *t = (FormTest){ test, i };
+    g_test_add_data_func_full (full, t, form_test, g_free);
+  }
+}
+
+void
+rows_write (const Tensor *t, gconstpointer dense)
+{
+  g_autoptr (GError) error = NULL;
+
+  for (guint i = 0; i < t->rows; i++) {
+    tensor_write (t, (t->first + (guint64) i * t->stride) * 4, (const guint8 *) dense + (gsize) i * t->cols * 4, t->cols * 4, &error);
+    g_assert_no_error (error);
+  }
+}
+
+void
+rows_read (const Tensor *t, gpointer dense)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree guint32 *all = g_malloc (tensor_bytes (t));
+  gboolean whole = t->first == 0 && (guint64) t->rows * t->stride * 4 == tensor_bytes (t) && t->cols + 31 >= t->stride;
+
+  tensor_read (t, 0, all, tensor_bytes (t), &error);
+  g_assert_no_error (error);
+  for (guint i = 0; i < t->rows; i++) {
+    const guint32 *row = all + t->first + (gsize) i * t->stride;
+
+    memcpy ((guint8 *) dense + (gsize) i * t->cols * 4, row, t->cols * 4);
+    for (guint j = t->cols; whole && j < t->stride; j++)
+      g_assert_cmpuint (row[j], ==, 0);
+  }
+}
+
+guint16
+half_from_float (float f)
+{
+  guint32 u, sign;
+  gint exponent;
+  double scaled;
+
+  memcpy (&u, &f, 4);
+  sign = u >> 16 & 0x8000;
+  if (f == 0)
+    return sign;
+  exponent = MAX (ilogb (f), -14);
+  scaled = nearbyint (ldexp (fabs (f), 10 - exponent)); /* 1024 .. 2048, less for subnormals */
+  g_assert (exponent < 15);
+  return sign | (guint32) (((exponent + 14) << 10) + scaled);
+}
+
+float
+float_from_half (guint16 h)
+{
+  gint exponent = h >> 10 & 31, fraction = h & 1023;
+  double v = exponent ? ldexp (1024 + fraction, exponent - 25) : ldexp (fraction, -24);
+
+  g_assert (exponent < 31);
+  return h & 0x8000 ? -v : v;
+}
+
+/* To nearest, ties to even. */
+static guint16
+bfloat_from_float (float f)
+{
+  guint32 u;
+
+  memcpy (&u, &f, 4);
+  return (u + 0x7fff + (u >> 16 & 1)) >> 16;
+}
+
+void
+weights_write (const Tensor *t, float *dense)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree guint8 *all = g_malloc0 (tensor_bytes (t));
+  guint size = type_size (t->type), pieces = t->stride * size / 16;
+
+  for (guint r = 0; r < t->rows; r++)
+    for (guint c = 0; c < t->cols; c++) {
+      float *v = &dense[(gsize) r * t->cols + c];
+      guint piece = c * size / 16, byte = c * size % 16;
+      guint8 *to = all + (((gsize) (r / 8) * pieces + piece) * 8 + r % 8) * 16 + byte;
+
+      if (t->type == TYPE_F32) {
+        memcpy (to, v, 4);
+      } else {
+        guint16 h = t->type == TYPE_F16 ? half_from_float (*v) : bfloat_from_float (*v);
+        guint32 wide = (guint32) h << 16;
+
+        memcpy (to, &h, 2);
+        if (t->type == TYPE_F16)
+          *v = float_from_half (h);
+        else
+          memcpy (v, &wide, 4);
+      }
+    }
+  tensor_write (t, 0, all, tensor_bytes (t), &error);
+  g_assert_no_error (error);
+}
+
+float *
+random_floats (gsize n, float offset)
+{
+  float *v = g_new (float, MAX (n, 1));
+
+  for (gsize i = 0; i < n; i++)
+    v[i] = offset + g_test_rand_double_range (-1.7, 1.7);
+  return v;
+}
+
+void
+stream_go (OpStream *s)
+{
+  g_autoptr (GError) error = NULL;
+
+  op_stream_end (s, &error);
+  g_assert_no_error (error);
+  op_stream_run (s, NULL, &error);
+  g_assert_no_error (error);
+}
+
+void
+check_nmse (const gchar *what, const float *got, const double *want, gsize n, double bound)
+{
+  double difference = 0, sum = 0, scale;
+
+  for (gsize i = 0; i < n; i++) {
+    difference += (got[i] - want[i]) * (got[i] - want[i]);
+    sum += want[i] * want[i];
+  }
+  if (difference <= bound * sum)
+    return;
+  scale = sqrt (sum / n);
+  for (gsize i = 0; i < n; i++) {
+    if (!(fabs (got[i] - want[i]) <= 10 * sqrt (bound) * scale)) {
+      g_test_fail_printf ("%s: NMSE %g > %g; element %" G_GSIZE_FORMAT " is %g, the twin has %g", what, difference / sum, bound, i,
+          got[i], want[i]);
+      return;
+    }
+  }
+  g_test_fail_printf ("%s: NMSE %g > %g", what, difference / sum, bound);
+}

@@ -1,0 +1,35 @@
+/*
+ * Host data into and out of tensors, the forms a device is tested in, and comparison.
+ */
+#ifndef TESTS_TENSORS_H
+#define TESTS_TENSORS_H
+
+#include "vk/vk.h"
+
+/* A device in one of its forms: bulk reads by texel or storage buffers, workgroups of one or of several groups of 8 lanes. Opened once
+ * a test program; closed by forms_close(). */
+#define N_FORMS 4
+Device *form_device (guint form);
+void forms_close (void);
+
+/* Adds the test once a form: PATH/texel/8, PATH/texel/64, PATH/storage/8, PATH/storage/64. */
+void add_in_every_form (const gchar *path, void (*test) (Device *dev));
+
+/* Dense rows of a tensor or view in ROWS, 4 bytes an element; rows_read() also checks that the padding of a whole tensor is zeros. */
+void rows_write (const Tensor *t, gconstpointer dense);
+void rows_read (const Tensor *t, gpointer dense);
+/* Dense f32 into a tensor of weights of any type, rounded to it; `dense` then holds what the tensor holds. */
+void weights_write (const Tensor *t, float *dense);
+
+guint16 half_from_float (float f);
+float float_from_half (guint16 h);
+
+/* n values of mean 0 and deviation about 1, but for `offset`. */
+float *random_floats (gsize n, float offset);
+
+/* Ends the recording, runs it. */
+void stream_go (OpStream *s);
+/* Fails the test with the op, the NMSE and the first wrong element when sum ((got - want)^2) > bound * sum (want^2). */
+void check_nmse (const gchar *what, const float *got, const double *want, gsize n, double bound);
+
+#endif

@@ -1,0 +1,458 @@
+/* The linear layer against its twin, and the packing of its weights. */
+#include "tensors.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "harness.h"
+#include "twins.h"
+
+#define NMSE 1e-10
+
+/* What of the epilogue a case has. */
+enum
+{
+  BIAS = 1,
+  GELU = 2,
+  SCALE = 4,
+  RESIDUAL = 8,
+  ONTO_Y = 16, /* the residual is what y holds before */
+};
+
+typedef struct
+{
+  guint m, n, k;
+  TensorType type;
+  guint epilogue, period; /* 0: m */
+} MatmulCase;
+
+/* True widths, then what breaks tilings: a column, an edge, one row more than a tile, padding of k, windows of both kernels. */
+static const MatmulCase cases[] = {
+  { 1, 3072, 3072, TYPE_BF16 },
+  { 1, 8193, 96, TYPE_F16 },
+  { 1, 1, 1, TYPE_F32 },
+  { 1, 31, 33, TYPE_BF16 },
+  { 2, 33, 3072, TYPE_BF16 },
+  { 3, 33, 588, TYPE_BF16 },
+  { 7, 31, 32, TYPE_F32 },
+  { 7, 33, 5, TYPE_BF16 },
+  { 8, 3072, 96, TYPE_F32 },
+  { 8, 1, 1, TYPE_F16 },
+  { 9, 33, 3072, TYPE_BF16 },
+  { 16, 32, 32, TYPE_F32 },
+  { 33, 31, 588, TYPE_F32 },
+  { 33, 8193, 33, TYPE_BF16 },
+  { 257, 33, 96, TYPE_F16 },
+  { 257, 1, 5, TYPE_F32 },
+};
+
+static const MatmulCase epilogue_cases[] = {
+  { 9, 33, 96, TYPE_F32, BIAS },
+  { 9, 33, 96, TYPE_F32, GELU },
+  { 9, 33, 96, TYPE_F32, SCALE },
+  { 9, 33, 96, TYPE_F32, RESIDUAL },
+  { 257, 31, 588, TYPE_BF16, BIAS | SCALE | RESIDUAL, 17 },
+  { 33, 130, 32, TYPE_F16, BIAS | GELU | SCALE | RESIDUAL | ONTO_Y },
+  { 3, 33, 96, TYPE_BF16, BIAS | GELU | SCALE | RESIDUAL | ONTO_Y },
+  { 3, 129, 33, TYPE_F16, BIAS | RESIDUAL, 1 },
+  { 1, 31, 96, TYPE_F32, RESIDUAL },
+};
+
+static Tensor
+rows_of (Arena *a, guint rows, guint cols)
+{
+  return arena_add (a, TYPE_F32, LAYOUT_ROWS, rows, cols);
+}
+
+static void
+run_case (Device *dev, const MatmulCase *c)
+{
+  static const gchar *const types[] = { [TYPE_F32] = "f32", [TYPE_F16] = "f16", [TYPE_BF16] = "bf16" };
+  guint period = c->period ? c->period : c->m;
+  gsize n = (gsize)c->m * c->n;
+  g_autoptr (Arena) a = arena_new (dev, ARENA_DEVICE, "matmul");
+  Tensor w = arena_add (a, c->type, LAYOUT_WEIGHTS, c->n, c->k);
+  Tensor x = rows_of (a, c->m, c->k), y = rows_of (a, c->m, c->n), residual = rows_of (a, period, c->n);
+  Tensor bias = rows_of (a, 1, c->n), scale = rows_of (a, 1, c->n);
+  g_autoptr (OpStream) s = op_stream_new (dev, "matmul");
+  g_autofree float *xs = random_floats ((gsize)c->m * c->k, 0), *ws = random_floats ((gsize)c->n * c->k, 0);
+  g_autofree float *bs = random_floats (c->n, 0.5f), *ss = random_floats (c->n, 1), *rs = random_floats ((gsize)period * c->n, 0);
+  g_autofree float *got = g_new (float, n);
+  g_autofree double *want = g_new (double, n);
+  g_autofree gchar *what = g_strdup_printf (
+      "matmul m %u, n %u, k %u, %s, epilogue %u, period %u", c->m, c->n, c->k, types[c->type], c->epilogue, period);
+  const MatmulParams p = {
+    .bias = c->epilogue & BIAS ? &bias : NULL,
+    .act = c->epilogue & GELU ? ACT_GELU : ACT_NONE,
+    .scale = c->epilogue & SCALE ? &scale : NULL,
+    .residual = c->epilogue & ONTO_Y     ? &y
+                : c->epilogue & RESIDUAL ? &residual
+                                         : NULL,
+    .residual_period = c->period,
+  };
+  const TwinEpilogue e = {
+    .bias = p.bias ? bs : NULL,
+    .gelu = p.act == ACT_GELU,
+    .scale = p.scale ? ss : NULL,
+    .residual = p.residual ? rs : NULL,
+    .period = period,
+  };
+
+  g_assert_true (arena_commit (a, NULL));
+  for (gsize i = 0; i < (gsize)c->n * c->k; i++)
+    ws[i] /= sqrtf (c->k);
+  weights_write (&w, ws);
+  rows_write (&x, xs);
+  rows_write (&bias, bs);
+  rows_write (&scale, ss);
+  rows_write (c->epilogue & ONTO_Y ? &y : &residual, rs);
+  op_matmul (s, &y, &x, &w, c->epilogue ? &p : NULL);
+  stream_go (s);
+  rows_read (&y, got);
+  twin_matmul (want, xs, ws, c->m, c->n, c->k, &e);
+  check_nmse (what, got, want, n, NMSE);
+}
+
+static void
+test_shapes (Device *dev)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    run_case (dev, &cases[i]);
+}
+
+static void
+test_epilogue (Device *dev)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (epilogue_cases); i++)
+    run_case (dev, &epilogue_cases[i]);
+}
+
+/* GELU where its two fits meet, where it vanishes and where it is the identity: one column a value. */
+static void
+test_gelu_is_that_of_erf (Device *dev)
+{
+  enum
+  {
+    N = 4001
+  };
+  g_autoptr (Arena) a = arena_new (dev, ARENA_DEVICE, "gelu");
+  Tensor w = arena_add (a, TYPE_F32, LAYOUT_WEIGHTS, N, 1), x = rows_of (a, 1, 1), y = rows_of (a, 1, N);
+  g_autoptr (OpStream) s = op_stream_new (dev, "gelu");
+  g_autofree float *values = g_new (float, N), *got = g_new (float, N);
+  const float one = 1;
+
+  for (guint i = 0; i < N; i++)
+    values[i] = (i - (N - 1) / 2.0f) / 250;
+  values[0] = -1e4f;
+  values[N - 1] = 1e4f;
+  g_assert_true (arena_commit (a, NULL));
+  weights_write (&w, values);
+  rows_write (&x, &one);
+  op_matmul (s, &y, &x, &w, &(MatmulParams){ .act = ACT_GELU });
+  stream_go (s);
+  rows_read (&y, got);
+  for (guint i = 0; i < N; i++) {
+    double want = 0.5 * values[i] * (1 + erf (values[i] * G_SQRT2 / 2));
+
+    if (!(fabs (got[i] - want) <= 3e-7 * MAX (1, fabs (values[i]))))
+      g_test_fail_printf ("gelu (%g) is %.9g, not %.9g", values[i], got[i], want);
+  }
+}
+
+/* Windows of larger tensors: what lies beside y stays, what lies behind the k of x has no part in it. */
+static void
+test_views (Device *dev, guint m)
+{
+  enum
+  {
+    N = 36,
+    K = 36,
+    BESIDE = 4,
+    WIDTH = 128,
+    BELOW = 2,
+  };
+  g_autoptr (Arena) a = arena_new (dev, ARENA_DEVICE, "views");
+  Tensor w = arena_add (a, TYPE_BF16, LAYOUT_WEIGHTS, N, K), vectors = rows_of (a, 3, WIDTH);
+  Tensor all_x = rows_of (a, m + 2 * BELOW, WIDTH), all_y = rows_of (a, m + 2 * BELOW, WIDTH);
+  Tensor mid_x = tensor_rows (&all_x, BELOW, m), x = tensor_columns (&mid_x, BESIDE, K);
+  Tensor mid_y = tensor_rows (&all_y, BELOW, m), y = tensor_columns (&mid_y, BESIDE, N);
+  Tensor second = tensor_rows (&vectors, 1, 1), third = tensor_rows (&vectors, 2, 1);
+  Tensor bias = tensor_columns (&second, BESIDE, N), scale = tensor_columns (&third, 2 * BESIDE, N);
+  g_autoptr (OpStream) s = op_stream_new (dev, "views");
+  gsize size = (gsize)(m + 2 * BELOW) * WIDTH;
+  g_autofree float *xs = random_floats (size, 0), *before = random_floats (size, 0), *after = g_new (float, size);
+  g_autofree float *ws = random_floats (N * K, 0), *vs = random_floats (3 * WIDTH, 1), *dense = g_new (float, m *K);
+  g_autofree float *got = g_new (float, m *N), *residual = g_new (float, m *N);
+  g_autofree double *want = g_new (double, m *N);
+
+  g_assert_true (arena_commit (a, NULL));
+  weights_write (&w, ws);
+  rows_write (&all_x, xs);
+  rows_write (&all_y, before);
+  rows_write (&vectors, vs);
+  for (guint i = 0; i < m; i++) {
+    memcpy (dense + i * K, xs + (i + BELOW) * WIDTH + BESIDE, K * sizeof *dense);
+    memcpy (residual + i * N, before + (i + BELOW) * WIDTH + BESIDE, N * sizeof *residual);
+  }
+  op_matmul (s, &y, &x, &w, &(MatmulParams){ .bias = &bias, .scale = &scale, .residual = &y });
+  stream_go (s);
+  rows_read (&y, got);
+  rows_read (&all_y, after);
+  twin_matmul (want, dense, ws, m, N, K,
+      &(TwinEpilogue){ .bias = vs + WIDTH + BESIDE, .scale = vs + 2 * WIDTH + 2 * BESIDE, .residual = residual, .period = m });
+  check_nmse ("matmul of views", got, want, m * N, NMSE);
+  for (guint i = 0; i < size; i++) {
+    guint row = i / WIDTH, column = i % WIDTH;
+
+    if (row < BELOW || row >= m + BELOW || column < BESIDE || column >= BESIDE + N)
+      g_assert_cmpfloat (after[i], ==, before[i]);
+  }
+}
+
+static void
+test_views_of_few_rows (Device *dev)
+{
+  test_views (dev, 3);
+}
+
+static void
+test_views_of_many_rows (Device *dev)
+{
+  test_views (dev, 10);
+}
+
+/* More work than a dispatch may have, so that rows and columns are cut: seams are checked, and some of the rest. */
+static void
+test_long_op_is_cut (void)
+{
+  enum
+  {
+    M = 200,
+    N = 200,
+    K = 32 * 1000,
+    CHECKED = 400,
+  };
+  Device *dev = form_device (0);
+  g_autoptr (Arena) a = arena_new (dev, ARENA_DEVICE, "long");
+  Tensor w = arena_add (a, TYPE_F32, LAYOUT_WEIGHTS, N, K), x = rows_of (a, M, K), y = rows_of (a, M, N);
+  g_autoptr (OpStream) s = op_stream_new (dev, "long");
+  g_autofree float *xs = random_floats ((gsize)M * K, 0), *ws = random_floats ((gsize)N * K, 0), *all = g_new (float, M *N);
+  float got[CHECKED];
+  double want[CHECKED];
+  guint n_timings;
+
+  g_assert_true (arena_commit (a, NULL));
+  weights_write (&w, ws);
+  rows_write (&x, xs);
+  op_matmul (s, &y, &x, &w, NULL);
+  stream_go (s);
+  rows_read (&y, all);
+  for (guint i = 0; i < CHECKED; i++) {
+    guint row = i < 2 * N ? (i / N ? M - 1 : 0) : g_test_rand_int_range (0, M), column = i % N;
+    double sum = 0;
+
+    for (guint c = 0; c < K; c++)
+      sum += (double)xs[(gsize)row * K + c] * ws[(gsize)column * K + c];
+    got[i] = all[row * N + column];
+    want[i] = sum;
+  }
+  check_nmse ("a matmul cut in pieces", got, want, CHECKED, NMSE);
+  /* The pieces together count the op's work once, padding of columns included. */
+  g_assert_cmpuint (op_stream_timings (s, &n_timings)->flops, ==, 2 * (guint64)M * 224 * K);
+  g_assert_cmpuint (n_timings, ==, 1);
+}
+
+/* Lavapipe binds 128 MiB of a storage buffer. */
+static void
+test_weights_beyond_a_binding (void)
+{
+  enum
+  {
+    N = 11000,
+    K = 3072
+  };
+  Device *dev = form_device (2);
+  g_autoptr (Arena) a = arena_new (dev, ARENA_DEVICE, "windows");
+  Tensor w = arena_add (a, TYPE_F32, LAYOUT_WEIGHTS, N, K), x = rows_of (a, 1, K), y = rows_of (a, 1, N);
+  g_autoptr (OpStream) s = op_stream_new (dev, "windows");
+  g_autofree float *xs = random_floats (K, 0), *ws = random_floats ((gsize)N * K, 0), *got = g_new (float, N);
+  g_autofree double *want = g_new (double, N);
+
+  if (tensor_bytes (&w) <= device_limits (dev)->bulk_range) {
+    g_test_skip ("this device binds all of it");
+    return;
+  }
+  g_assert_true (arena_commit (a, NULL));
+  weights_write (&w, ws);
+  rows_write (&x, xs);
+  op_matmul (s, &y, &x, &w, NULL);
+  stream_go (s);
+  rows_read (&y, got);
+  twin_matmul (want, xs, ws, 1, N, K, &(TwinEpilogue){ .period = 1 });
+  check_nmse ("a matvec over windows", got, want, N, NMSE);
+}
+
+static void
+assert_refused (Device *dev, const Tensor *y, const Tensor *x, const Tensor *w, const MatmulParams *p, const gchar *pattern)
+{
+  g_autoptr (OpStream) s = op_stream_new (dev, "refused");
+  g_autoptr (GError) error = NULL;
+
+  op_matmul (s, y, x, w, p);
+  g_assert_false (op_stream_end (s, &error));
+  g_assert_error (error, DEVICE_ERROR, DEVICE_ERROR_UNSUPPORTED);
+  if (!g_pattern_match_simple (pattern, error->message))
+    g_test_fail_printf ("'%s' does not tell '%s'", error->message, pattern);
+}
+
+static void
+test_what_does_not_fit_is_refused (void)
+{
+  Device *dev = form_device (0);
+  g_autoptr (Arena) a = arena_new (dev, ARENA_DEVICE, "refused");
+  Tensor w = arena_add (a, TYPE_F32, LAYOUT_WEIGHTS, 16, 64), x = rows_of (a, 8, 64), y = rows_of (a, 8, 16);
+  Tensor more = rows_of (a, 16, 16), wide = rows_of (a, 8, 96), dense = rows_of (a, 16, 64);
+  Tensor tail = tensor_columns (&wide, 64, 32), short_w = arena_add (a, TYPE_F32, LAYOUT_WEIGHTS, 16, 36);
+  Tensor shifted = tensor_rows (&more, 8, 8), onto = tensor_rows (&more, 0, 8), late = tensor_columns (&wide, 40, 36);
+
+  g_assert_true (arena_commit (a, NULL));
+  assert_refused (dev, &y, &tail, &w, NULL, "*x 8 x 32, w 16 x 64*");
+  assert_refused (dev, &more, &x, &w, NULL, "*y is 16 x 16*");
+  assert_refused (dev, &y, &x, &dense, NULL, "*not of weights*");
+  assert_refused (dev, &y, &x, &w, &(MatmulParams){ .bias = &x }, "*bias and scale are*16*");
+  assert_refused (dev, &y, &x, &w, &(MatmulParams){ .residual = &x }, "*residual is 8 x 64*");
+  assert_refused (dev, &y, &x, &w, &(MatmulParams){ .residual = &y, .residual_period = 4 }, "*y's memory*");
+  assert_refused (dev, &onto, &x, &w, &(MatmulParams){ .residual = &shifted }, "*y's memory*");
+  assert_refused (dev, &y, &late, &short_w, NULL, "*x ends*");
+}
+
+/* --- packing ----------------------------------------------------------------------------------------------------------------- */
+
+static float
+bfloat (guint16 h)
+{
+  guint32 u = (guint32)h << 16;
+  float f;
+
+  memcpy (&f, &u, sizeof f);
+  return f;
+}
+
+static void
+test_every_half_is_widened_exactly (void)
+{
+  g_autofree guint16 *all = g_new (guint16, 65536);
+  g_autofree float *halves = g_new (float, 65536), *bfloats = g_new (float, 65536);
+
+  for (guint i = 0; i < 65536; i++)
+    all[i] = i;
+  convert_to_f32 (halves, all, TYPE_F16, 65536);
+  convert_to_f32 (bfloats, all, TYPE_BF16, 65536);
+  for (guint i = 0; i < 65536; i++) {
+    guint16 h = i;
+    float wide = bfloat (h);
+
+    g_assert_cmpmem (&wide, sizeof wide, &bfloats[i], sizeof bfloats[i]);
+    if ((h & 0x7c00) != 0x7c00)
+      g_assert_cmpfloat (halves[i], ==, float_from_half (h));
+    else if (h & 0x3ff)
+      g_assert_true (isnan (halves[i]));
+    else
+      g_assert_cmpfloat (halves[i], ==, h & 0x8000 ? -INFINITY : INFINITY);
+  }
+}
+
+/* One number packed as a 1 x 1 matrix. */
+static guint16
+packed (TensorType type, float f)
+{
+  guint16 out[8 * 32];
+
+  weights_pack (out, type, &f, TYPE_F32, 1, 1);
+  return out[0];
+}
+
+static void
+test_numbers_are_rounded_to_nearest_even (void)
+{
+  /* Of both types: a tie down, a tie up, just off a tie, zeros, beyond the range, no number. */
+  g_assert_cmphex (packed (TYPE_F16, 1 + 0x1p-11f), ==, 0x3c00);
+  g_assert_cmphex (packed (TYPE_F16, 1 + 0x3p-11f), ==, 0x3c02);
+  g_assert_cmphex (packed (TYPE_F16, 1 + 0x1p-11f + 0x1p-20f), ==, 0x3c01);
+  g_assert_cmphex (packed (TYPE_F16, -0.0f), ==, 0x8000);
+  g_assert_cmphex (packed (TYPE_F16, 0x1p-25f), ==, 0);
+  g_assert_cmphex (packed (TYPE_F16, 0x3p-25f), ==, 2);
+  g_assert_cmphex (packed (TYPE_F16, 65519), ==, 0x7bff);
+  g_assert_cmphex (packed (TYPE_F16, -65520), ==, 0xfc00);
+  g_assert_cmphex (packed (TYPE_F16, 1e30f), ==, 0x7c00);
+  g_assert_cmphex (packed (TYPE_F16, NAN) & 0x7e00, ==, 0x7e00);
+  g_assert_cmphex (packed (TYPE_BF16, 1 + 0x1p-8f), ==, 0x3f80);
+  g_assert_cmphex (packed (TYPE_BF16, 1 + 0x3p-8f), ==, 0x3f82);
+  g_assert_cmphex (packed (TYPE_BF16, G_MAXFLOAT), ==, 0x7f80);
+  g_assert_cmphex (packed (TYPE_BF16, NAN) & 0x7fc0, ==, 0x7fc0);
+  for (guint i = 0; i < 100000; i++) {
+    float f = ldexp (g_test_rand_double_range (-2, 2), g_test_rand_int_range (-27, 14));
+
+    g_assert_cmphex (packed (TYPE_F16, f), ==, half_from_float (f));
+  }
+}
+
+/* Types by types, rows and columns that fill no piece, and pieces of a tensor packed one by one. */
+static void
+test_packed_rows_are_interleaved (void)
+{
+  static const TensorType types[] = { TYPE_F32, TYPE_F16, TYPE_BF16 };
+  static const guint shapes[][2] = { { 1, 1 }, { 8, 32 }, { 9, 33 }, { 31, 70 }, { 17, 5 } };
+
+  for (guint i = 0; i < G_N_ELEMENTS (shapes) * 9; i++) {
+    TensorType to = types[i % 3], from = types[i / 3 % 3];
+    guint rows = shapes[i / 9][0], cols = shapes[i / 9][1], stride = (cols + 31) / 32 * 32, padded = (rows + 7) / 8 * 8;
+    gsize to_size = type_size (to), from_size = type_size (from), bytes = (gsize)padded * stride * to_size;
+    g_autofree guint8 *in = g_malloc ((gsize)rows * cols * from_size), *out = g_malloc (bytes + 1);
+
+    for (guint j = 0; j < rows * cols; j++) {
+      float f = (gint)(j % 251) - 125; /* held by every type */
+      guint16 h = half_from_float (f);
+      guint32 u;
+
+      memcpy (&u, &f, 4);
+      u >>= 16;
+      memcpy (in + j * from_size, from == TYPE_F32 ? (gpointer)&f : from == TYPE_F16 ? (gpointer)&h : (gpointer)&u, from_size);
+    }
+    memset (out, 0xff, bytes + 1);
+    for (guint r = 0; r < rows; r += 16)
+      weights_pack (out + r * stride * to_size, to, in + r * cols * from_size, from, MIN (16, rows - r), cols);
+    g_assert_cmpuint (out[bytes], ==, 0xff);
+    for (guint r = 0; r < padded; r++)
+      for (guint c = 0; c < stride; c++) {
+        guint byte = c * to_size;
+        guint8 *at = out + ((gsize)(r / 8 * stride) * 8 * to_size) + (byte / 16 * 8 + r % 8) * 16 + byte % 16;
+        float f;
+
+        convert_to_f32 (&f, at, to, 1);
+        g_assert_cmpfloat (f, ==, r < rows && c < cols ? (gint)((r * cols + c) % 251) - 125 : 0);
+      }
+  }
+}
+
+int
+main (int argc, char **argv)
+{
+  gint result;
+
+  harness_init (&argc, &argv);
+  g_test_add_func ("/pack/every-half-is-widened-exactly", test_every_half_is_widened_exactly);
+  g_test_add_func ("/pack/numbers-are-rounded-to-nearest-even", test_numbers_are_rounded_to_nearest_even);
+  g_test_add_func ("/pack/packed-rows-are-interleaved", test_packed_rows_are_interleaved);
+  add_in_every_form ("/matmul/shapes", test_shapes);
+  add_in_every_form ("/matmul/epilogue", test_epilogue);
+  add_in_every_form ("/matmul/gelu-is-that-of-erf", test_gelu_is_that_of_erf);
+  add_in_every_form ("/matmul/views-of-few-rows", test_views_of_few_rows);
+  add_in_every_form ("/matmul/views-of-many-rows", test_views_of_many_rows);
+  g_test_add_func ("/matmul/long-op-is-cut", test_long_op_is_cut);
+  g_test_add_func ("/matmul/weights-beyond-a-binding", test_weights_beyond_a_binding);
+  g_test_add_func ("/matmul/what-does-not-fit-is-refused", test_what_does_not_fit_is_refused);
+  result = g_test_run ();
+  forms_close ();
+  return result;
+}

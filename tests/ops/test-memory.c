@@ -1,0 +1,251 @@
+/* Arenas: what is planned is what is allocated, where tensors lie, and how the host reaches them. */
+#include "harness.h"
+#include "vk/vk.h"
+
+#include <string.h>
+
+/* Every way to a device arena: in place, and through staging. */
+typedef struct
+{
+  const gchar *name;
+  DeviceOptions options;
+} Way;
+
+static const Way ways[] = {
+  { "direct", { 0 } },
+  { "staged", { .staged = TRUE } },
+  { "staged-small-windows", { .staged = TRUE, .window_bytes = 1 << 20 } },
+};
+
+static void
+fill (guint8 *bytes, gsize n, guint32 seed)
+{
+  GRand *rand = g_rand_new_with_seed (seed);
+
+  for (gsize i = 0; i < n; i++)
+    bytes[i] = g_rand_int (rand);
+  g_rand_free (rand);
+}
+
+static void
+test_shapes_are_padded_as_their_layout_says (void)
+{
+  Device *dev = harness_device (NULL);
+  Arena *arena = arena_new (dev, ARENA_DEVICE, "shapes");
+  const Tensor rows = arena_add (arena, TYPE_F32, LAYOUT_ROWS, 3, 33);
+  const Tensor halves = arena_add (arena, TYPE_F16, LAYOUT_ROWS, 1, 1);
+  const Tensor weights = arena_add (arena, TYPE_BF16, LAYOUT_WEIGHTS, 33, 65);
+  const Tensor part = tensor_rows (&rows, 1, 2);
+  const Tensor inner = tensor_columns (&part, 8, 20);
+
+  g_assert_cmpuint (rows.stride, ==, 64);
+  g_assert_cmpuint (tensor_bytes (&rows), ==, 3 * 64 * 4);
+  g_assert_cmpuint (tensor_bytes (&halves), ==, 32 * 2);
+  g_assert_cmpuint (weights.stride, ==, 96);
+  g_assert_cmpuint (tensor_bytes (&weights), ==, 64 * 96 * 2);
+  g_assert_cmpuint (inner.first, ==, 64 + 8);
+  g_assert_cmpuint (inner.rows, ==, 2);
+  g_assert_cmpuint (inner.cols, ==, 20);
+  g_assert_cmpuint (tensor_bytes (&inner), ==, tensor_bytes (&rows));
+  arena_free (arena);
+  device_free (dev);
+}
+
+static void
+test_no_tensor_crosses_a_window (void)
+{
+  const DeviceOptions options = { .window_bytes = 4096 };
+  Device *dev = harness_device (&options);
+  Arena *arena = arena_new (dev, ARENA_DEVICE, "windows");
+  static const guint rows[] = { 1, 31, 5, 40, 30, 1, 2, 200, 7 }; /* of 128 bytes; 40 and 200 are longer than a window */
+  Tensor t[G_N_ELEMENTS (rows)];
+  guint64 planned;
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+    t[i] = arena_add (arena, TYPE_F32, LAYOUT_ROWS, rows[i], 32);
+  planned = arena_bytes (arena);
+  g_assert_cmpuint (planned, <=, 3 * 4096 + 40 * 128 + 200 * 128);
+  g_assert_true (arena_commit (arena, NULL));
+  g_assert_cmpuint (device_bytes (dev), ==, planned);
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
+    guint64 offset;
+    const VkBuffer buffer = tensor_buffer (&t[i], &offset);
+
+    g_assert_cmpuint (offset % 256, ==, 0);
+    g_assert_cmpuint (offset + tensor_bytes (&t[i]), <=, MAX (4096, tensor_bytes (&t[i])));
+    for (guint k = 0; k < i; k++) {
+      guint64 other;
+      if (tensor_buffer (&t[k], &other) == buffer)
+        g_assert_true (other >= offset + tensor_bytes (&t[i]) || offset >= other + tensor_bytes (&t[k]));
+    }
+  }
+  arena_free (arena);
+  g_assert_cmpuint (device_bytes (dev), ==, 0);
+  device_free (dev);
+}
+
+static void
+test_over_budget_tells_bytes_asked_and_there (void)
+{
+  Device *dev = harness_device (NULL);
+  Arena *arena = arena_new (dev, ARENA_DEVICE, "the weights");
+  g_autoptr (GError) error = NULL;
+  g_autofree gchar *asked = NULL;
+
+  for (guint i = 0; i < 4096; i++)
+    arena_add (arena, TYPE_F32, LAYOUT_ROWS, 1 << 14, 1 << 14);
+  asked = g_strdup_printf ("%" G_GUINT64_FORMAT, arena_bytes (arena));
+  g_assert_cmpuint (arena_bytes (arena), ==, G_GUINT64_CONSTANT (1) << 42);
+  g_assert_false (arena_commit (arena, &error));
+  g_assert_error (error, DEVICE_ERROR, DEVICE_ERROR_MEMORY);
+  g_assert_nonnull (strstr (error->message, "the weights"));
+  g_assert_nonnull (strstr (error->message, asked));
+  g_assert_true (g_regex_match_simple ("there are .* bytes\\)$", error->message, 0, 0));
+  g_assert_cmpuint (device_bytes (dev), ==, 0);
+  arena_free (arena);
+  device_free (dev);
+}
+
+/* A GPU's memory is its own heap: here lavapipe's, which the driver says has 2 GiB, whatever the host has. */
+static void
+test_discrete_devices_budget_is_its_heap (void)
+{
+  Device *dev = harness_device (NULL);
+  Arena *arena = arena_new (dev, ARENA_DEVICE, "the weights");
+  g_autoptr (GError) error = NULL;
+  const guint64 heap = dev->memory.memoryHeaps[dev->kinds[ARENA_DEVICE].heap].size;
+
+  dev->unified = FALSE;
+  g_assert_cmpuint (device_memory_left (dev, ARENA_DEVICE), <=, heap);
+  for (guint64 planned = 0; planned <= heap; planned += 1 << 30)
+    arena_add (arena, TYPE_F32, LAYOUT_ROWS, 1 << 14, 1 << 14);
+  g_assert_false (arena_commit (arena, &error));
+  g_assert_error (error, DEVICE_ERROR, DEVICE_ERROR_MEMORY);
+  arena_free (arena);
+
+  arena = arena_new (dev, ARENA_DEVICE, "little");
+  arena_add (arena, TYPE_F32, LAYOUT_ROWS, 1, 1);
+  g_assert_true (arena_commit (arena, NULL));
+  g_assert_cmpuint (device_memory_left (dev, ARENA_DEVICE), <=, heap - device_bytes (dev));
+  arena_free (arena);
+  device_free (dev);
+}
+
+static void
+test_tensor_longer_than_an_allocation_is_an_error (void)
+{
+  Device *dev = harness_device (NULL);
+  Arena *arena = arena_new (dev, ARENA_DEVICE, "the head");
+  g_autoptr (GError) error = NULL;
+
+  if (dev->tensor_bytes >= G_GUINT64_CONSTANT (1) << 38) {
+    g_test_skip ("the device allocates any size");
+  } else {
+    arena_add (arena, TYPE_F32, LAYOUT_ROWS, 1 << 18, 1 << 18);
+    g_assert_false (arena_commit (arena, &error));
+    g_assert_error (error, DEVICE_ERROR, DEVICE_ERROR_MEMORY);
+    g_assert_nonnull (strstr (error->message, "274877906944"));
+  }
+  arena_free (arena);
+  device_free (dev);
+}
+
+static void
+test_new_tensors_are_zero (gconstpointer data)
+{
+  Device *dev = harness_device (&((const Way *)data)->options);
+
+  /* The second arena gets what the first one dirtied. */
+  for (guint round = 0; round < 2; round++) {
+    Arena *arena = arena_new (dev, ARENA_DEVICE, "zeros");
+    const Tensor t = arena_add (arena, TYPE_U32, LAYOUT_ROWS, 100, 2000);
+    g_autofree guint8 *bytes = g_malloc (tensor_bytes (&t));
+
+    g_assert_true (arena_commit (arena, NULL));
+    memset (bytes, 0xff, tensor_bytes (&t));
+    g_assert_true (tensor_read (&t, 0, bytes, tensor_bytes (&t), NULL));
+    for (guint64 i = 0; i < tensor_bytes (&t); i++)
+      g_assert_cmpuint (bytes[i], ==, 0);
+    memset (bytes, 0xff, tensor_bytes (&t));
+    g_assert_true (tensor_write (&t, 0, bytes, tensor_bytes (&t), NULL));
+    arena_free (arena);
+  }
+  device_free (dev);
+}
+
+/* More than one staging buffer, odd places, and neighbours that stay as they are. */
+static void
+test_written_bytes_are_read_back (gconstpointer data)
+{
+  Device *dev = harness_device (&((const Way *)data)->options);
+  Arena *arena = arena_new (dev, ARENA_DEVICE, "bytes");
+  const Tensor before = arena_add (arena, TYPE_U32, LAYOUT_ROWS, 1, 32);
+  const Tensor t = arena_add (arena, TYPE_U32, LAYOUT_ROWS, 1100, 4096);
+  const Tensor after = arena_add (arena, TYPE_U32, LAYOUT_ROWS, 1, 32);
+  const Tensor view = tensor_rows (&t, 5, 3);
+  const guint64 size = tensor_bytes (&t);
+  g_autofree guint8 *wanted = g_malloc (size), *got = g_malloc0 (size);
+  guint32 edges[64] = { 1 };
+
+  g_assert_true (arena_commit (arena, NULL));
+  fill (wanted, size, 7);
+  g_assert_true (tensor_write (&t, 0, wanted, size, NULL));
+  g_assert_true (tensor_read (&t, 0, got, size, NULL));
+  g_assert_cmpmem (got, size, wanted, size);
+
+  fill (wanted + 4100, 260, 8);
+  g_assert_true (tensor_write (&view, 4100, wanted + 4100, 260, NULL)); /* from the tensor's first byte, not the view's */
+  g_assert_true (tensor_read (&t, 0, got, 8192, NULL));
+  g_assert_cmpmem (got, 8192, wanted, 8192);
+  g_assert_true (tensor_read (&t, size - 4, got, 4, NULL));
+  g_assert_cmpmem (got, 4, wanted + size - 4, 4);
+
+  g_assert_true (tensor_read (&before, 0, edges, 128, NULL));
+  g_assert_true (tensor_read (&after, 0, edges + 32, 128, NULL));
+  for (guint i = 0; i < 64; i++)
+    g_assert_cmpuint (edges[i], ==, 0);
+  arena_free (arena);
+  device_free (dev);
+}
+
+static void
+test_host_arena_is_mapped (gconstpointer data)
+{
+  Device *dev = harness_device (&((const Way *)data)->options);
+  Arena *arena = arena_new (dev, ARENA_HOST, "host");
+  const Tensor t = arena_add (arena, TYPE_U32, LAYOUT_ROWS, 4, 40);
+  const Tensor row = tensor_rows (&t, 2, 1);
+  guint32 value = 0;
+
+  g_assert_true (arena_commit (arena, NULL));
+  ((guint32 *)tensor_map (&row))[5] = 77;
+  g_assert_cmpuint (((guint32 *)tensor_map (&t))[2 * t.stride + 5], ==, 77);
+  g_assert_true (tensor_read (&t, (2 * t.stride + 5) * 4, &value, 4, NULL));
+  g_assert_cmpuint (value, ==, 77);
+  arena_free (arena);
+  device_free (dev);
+}
+
+static void
+add_ways (const gchar *rule, GTestDataFunc test)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (ways); i++) {
+    g_autofree gchar *path = g_strdup_printf ("/memory/%s/%s", rule, ways[i].name);
+    g_test_add_data_func (path, &ways[i], test);
+  }
+}
+
+int
+main (int argc, char **argv)
+{
+  harness_init (&argc, &argv);
+  g_test_add_func ("/memory/shapes-are-padded-as-their-layout-says", test_shapes_are_padded_as_their_layout_says);
+  g_test_add_func ("/memory/no-tensor-crosses-a-window", test_no_tensor_crosses_a_window);
+  g_test_add_func ("/memory/over-budget-tells-bytes-asked-and-there", test_over_budget_tells_bytes_asked_and_there);
+  g_test_add_func ("/memory/discrete-devices-budget-is-its-heap", test_discrete_devices_budget_is_its_heap);
+  g_test_add_func ("/memory/tensor-longer-than-an-allocation-is-an-error", test_tensor_longer_than_an_allocation_is_an_error);
+  add_ways ("new-tensors-are-zero", test_new_tensors_are_zero);
+  add_ways ("written-bytes-are-read-back", test_written_bytes_are_read_back);
+  add_ways ("host-arena-is-mapped", test_host_arena_is_mapped);
+  return g_test_run ();
+}

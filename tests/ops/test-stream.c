@@ -1,0 +1,445 @@
+/* Streams: what is recorded runs in order and again, in submits as short as asked; what cannot run is an error. */
+#include "harness.h"
+#include "vk/vk.h"
+#include "shaders/params.h"
+
+#include <string.h>
+
+#define STEPS 24
+
+/* A chain of copies over one tensor, a row to the next, so that each step needs the one before. */
+typedef struct
+{
+  Device *dev;
+  Arena *arena;
+  Tensor t;
+  OpStream *s;
+} Chain;
+
+static void
+chain_open (Chain *c, const DeviceOptions *options)
+{
+  c->dev = harness_device (options);
+  c->arena = arena_new (c->dev, ARENA_HOST, "chain");
+  c->t = arena_add (c->arena, TYPE_F32, LAYOUT_ROWS, STEPS + 1, 1000);
+  g_assert_true (arena_commit (c->arena, NULL));
+  c->s = op_stream_new (c->dev, "chain");
+  for (guint i = 0; i < STEPS; i++) {
+    const Tensor from = tensor_rows (&c->t, i, 1), to = tensor_rows (&c->t, i + 1, 1);
+    op_copy (c->s, &to, &from);
+  }
+}
+
+static void
+chain_close (Chain *c)
+{
+  op_stream_free (c->s);
+  arena_free (c->arena);
+  device_free (c->dev);
+}
+
+static void
+chain_set (Chain *c, float start)
+{
+  float *x = tensor_map (&c->t);
+
+  for (guint i = 0; i < 1000; i++)
+    x[i] = start + i;
+}
+
+static gboolean
+chain_holds (Chain *c, float start)
+{
+  const float *x = tensor_map (&c->t);
+
+  for (guint i = 0; i < 1000; i++) {
+    if (x[STEPS * c->t.stride + i] != start + i)
+      return FALSE;
+  }
+  return TRUE;
+}
+
+static void
+test_recorded_stream_runs_again (gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  Chain c;
+
+  chain_open (&c, data);
+  g_assert_true (op_stream_end (c.s, &error));
+  for (guint round = 0; round < 3; round++) {
+    guint n;
+    const OpTiming *timings;
+
+    chain_set (&c, 100 * round);
+    g_assert_true (op_stream_run (c.s, NULL, &error));
+    g_assert_no_error (error);
+    g_assert_true (chain_holds (&c, 100 * round));
+    timings = op_stream_timings (c.s, &n);
+    g_assert_cmpuint (n, ==, STEPS);
+    for (guint i = 0; i < n; i++) {
+      g_assert_cmpstr (timings[i].op, ==, "copy");
+      g_assert_cmpuint (timings[i].ns, >, 0);
+      g_assert_cmpuint (timings[i].ns, <, G_GUINT64_CONSTANT (60000000000));
+      g_assert_cmpuint (timings[i].bytes, >=, 2 * 4 * 1000);
+    }
+  }
+  chain_close (&c);
+}
+
+static void
+test_unbounded_stream_is_one_submit (void)
+{
+  Chain c;
+
+  chain_open (&c, NULL);
+  if (device_limits (c.dev)->submit_ns != 0) {
+    g_test_skip ("submits to this device are bounded");
+  } else {
+    g_assert_true (op_stream_end (c.s, NULL));
+    g_assert_true (op_stream_run (c.s, NULL, NULL));
+    g_assert_cmpuint (op_stream_submits (c.s), ==, 1);
+  }
+  chain_close (&c);
+}
+
+/* A bound shorter than any dispatch is one dispatch a submit. */
+static void
+test_bounded_stream_is_many_submits_of_the_same_result (void)
+{
+  const DeviceOptions tight = { .submit_ns = 1 }, wide = { .submit_ns = G_GUINT64_CONSTANT (1000000000000) };
+  Chain c;
+
+  chain_open (&c, &tight);
+  g_assert_true (op_stream_end (c.s, NULL));
+  for (guint round = 0; round < 2; round++) {
+    chain_set (&c, round);
+    g_assert_true (op_stream_run (c.s, NULL, NULL));
+    g_assert_cmpuint (op_stream_submits (c.s), ==, STEPS);
+    g_assert_true (chain_holds (&c, round));
+  }
+  chain_close (&c);
+
+  chain_open (&c, &wide);
+  g_assert_true (op_stream_end (c.s, NULL));
+  g_assert_true (op_stream_run (c.s, NULL, NULL));
+  g_assert_cmpuint (op_stream_submits (c.s), ==, 1);
+  chain_close (&c);
+}
+
+/* Times differ from run to run; the bound that lies between one dispatch and all of them is set from the measured sum. */
+static void
+test_submits_follow_measured_time (void)
+{
+  const DeviceOptions timed = { .timed = TRUE };
+  Chain c;
+  guint n;
+  guint64 sum = 0, longest = 0;
+  const OpTiming *timings;
+
+  chain_open (&c, &timed);
+  g_assert_true (op_stream_end (c.s, NULL));
+  g_assert_true (op_stream_run (c.s, NULL, NULL));
+  timings = op_stream_timings (c.s, &n);
+  for (guint i = 0; i < n; i++) {
+    sum += timings[i].ns;
+    longest = MAX (longest, timings[i].ns);
+  }
+  c.dev->limits.submit_ns = sum / 2;
+  chain_set (&c, 3);
+  g_assert_true (op_stream_run (c.s, NULL, NULL));
+  g_assert_cmpuint (op_stream_submits (c.s), >=, 2);
+  g_assert_cmpuint (op_stream_submits (c.s), <=, 2 + 2 * (longest * 2 / sum + 1));
+  g_assert_true (chain_holds (&c, 3));
+  chain_close (&c);
+}
+
+/* Both are of one op and one shader, so that nothing but the device can know which one is long. */
+static void
+test_device_times_each_op (void)
+{
+  const DeviceOptions timed = { .timed = TRUE };
+  Device *dev = harness_device (&timed);
+  Arena *arena = arena_new (dev, ARENA_DEVICE, "times");
+  const Tensor x = arena_add (arena, TYPE_U32, LAYOUT_ROWS, 1000, 2048), y = arena_add (arena, TYPE_U32, LAYOUT_ROWS, 1000, 2048);
+  const Tensor x_part = tensor_rows (&x, 0, 1), y_part = tensor_rows (&y, 0, 1);
+  OpStream *s = op_stream_new (dev, "times");
+  const OpTiming *timings;
+  guint n;
+
+  g_assert_true (arena_commit (arena, NULL));
+  op_copy (s, &y_part, &x_part);
+  op_copy (s, &y, &x);
+  op_copy (s, &y_part, &x_part);
+  g_assert_true (op_stream_end (s, NULL));
+  g_assert_true (op_stream_run (s, NULL, NULL)); /* the shader is compiled in this one */
+  g_assert_true (op_stream_run (s, NULL, NULL));
+  timings = op_stream_timings (s, &n);
+  g_assert_cmpuint (n, ==, 3);
+  g_assert_cmpuint (timings[1].ns, >, timings[0].ns);
+  g_assert_cmpuint (timings[1].ns, >, timings[2].ns);
+  g_assert_cmpuint (timings[1].ns, >, 10 * MIN (timings[0].ns, timings[2].ns));
+  op_stream_free (s);
+  arena_free (arena);
+  device_free (dev);
+}
+
+static void
+test_queue_without_timestamps_is_timed_by_the_host (void)
+{
+  const DeviceOptions tight = { .submit_ns = 1 };
+  Chain c;
+  guint n;
+  const OpTiming *timings;
+
+  chain_open (&c, &tight);
+  c.dev->timestamp_mask = 0;
+  g_assert_true (op_stream_end (c.s, NULL));
+  chain_set (&c, 5);
+  g_assert_true (op_stream_run (c.s, NULL, NULL));
+  g_assert_true (chain_holds (&c, 5));
+  timings = op_stream_timings (c.s, &n);
+  for (guint i = 0; i < n; i++)
+    g_assert_cmpuint (timings[i].ns, >, 0);
+  chain_close (&c);
+}
+
+static void
+test_cancelled_stream_stops_and_can_run_again (void)
+{
+  const DeviceOptions tight = { .submit_ns = 1 };
+  g_autoptr (GError) error = NULL;
+  gint cancel = 1;
+  Chain c;
+
+  chain_open (&c, &tight);
+  g_assert_true (op_stream_end (c.s, NULL));
+  chain_set (&c, 9);
+  g_assert_false (op_stream_run (c.s, &cancel, &error));
+  g_assert_error (error, DEVICE_ERROR, DEVICE_ERROR_CANCELLED);
+  g_assert_false (chain_holds (&c, 9));
+  cancel = 0;
+  g_assert_true (op_stream_run (c.s, &cancel, NULL));
+  g_assert_true (chain_holds (&c, 9));
+  chain_close (&c);
+}
+
+static void
+test_empty_stream_runs (void)
+{
+  Device *dev = harness_device (NULL);
+  OpStream *s = op_stream_new (dev, "empty");
+
+  g_assert_true (op_stream_end (s, NULL));
+  g_assert_true (op_stream_run (s, NULL, NULL));
+  g_assert_cmpuint (op_stream_submits (s), ==, 0);
+  op_stream_free (s);
+  device_free (dev);
+}
+
+static void
+test_lost_device_is_an_error_and_can_be_opened_anew (void)
+{
+  const DeviceOptions tight = { .submit_ns = 1, .staged = TRUE };
+  g_autoptr (GError) error = NULL;
+  float word = 0;
+  Chain c;
+  Arena *late;
+
+  chain_open (&c, &tight);
+  g_assert_true (op_stream_end (c.s, NULL));
+  device_inject_lost (c.dev, 3);
+  g_assert_false (op_stream_run (c.s, NULL, &error));
+  g_assert_error (error, DEVICE_ERROR, DEVICE_ERROR_LOST);
+  g_assert_true (device_is_lost (c.dev));
+  g_clear_error (&error);
+  g_assert_cmpuint (op_stream_submits (c.s), ==, 3);
+
+  g_assert_false (op_stream_run (c.s, NULL, &error));
+  g_assert_error (error, DEVICE_ERROR, DEVICE_ERROR_LOST);
+  g_clear_error (&error);
+  g_assert_false (tensor_write (&c.t, 0, &word, 4, &error));
+  g_assert_error (error, DEVICE_ERROR, DEVICE_ERROR_LOST);
+  g_clear_error (&error);
+  g_assert_false (tensor_read (&c.t, 0, &word, 4, &error));
+  g_assert_error (error, DEVICE_ERROR, DEVICE_ERROR_LOST);
+  g_clear_error (&error);
+  late = arena_new (c.dev, ARENA_DEVICE, "late");
+  arena_add (late, TYPE_F32, LAYOUT_ROWS, 1, 1);
+  g_assert_false (arena_commit (late, &error));
+  g_assert_error (error, DEVICE_ERROR, DEVICE_ERROR_LOST);
+  arena_free (late);
+  chain_close (&c);
+
+  chain_open (&c, NULL);
+  g_assert_true (op_stream_end (c.s, NULL));
+  chain_set (&c, 1);
+  g_assert_true (op_stream_run (c.s, NULL, NULL));
+  g_assert_true (chain_holds (&c, 1));
+  chain_close (&c);
+}
+
+/* A transfer finds the loss, too. */
+static void
+test_device_lost_in_a_transfer_is_an_error (void)
+{
+  const DeviceOptions options = { .staged = TRUE };
+  Device *dev = harness_device (&options);
+  Arena *arena = arena_new (dev, ARENA_DEVICE, "arena");
+  const Tensor t = arena_add (arena, TYPE_F32, LAYOUT_ROWS, 1, 1);
+  g_autoptr (GError) error = NULL;
+  float word = 0;
+
+  g_assert_true (arena_commit (arena, NULL));
+  device_inject_lost (dev, 0);
+  g_assert_false (tensor_read (&t, 0, &word, 4, &error));
+  g_assert_error (error, DEVICE_ERROR, DEVICE_ERROR_LOST);
+  g_assert_true (device_is_lost (dev));
+  arena_free (arena);
+  device_free (dev);
+}
+
+/* --- what cannot be recorded ------------------------------------------------------------------------------------------------ */
+
+/* A dispatch as op_copy makes it, but for one thing. */
+typedef struct
+{
+  const gchar *name;
+  void (*spoil) (Dispatch *d, const DeviceLimits *limits);
+  const gchar *message; /* what the error must tell */
+} Refused;
+
+static void
+spoil_turns (Dispatch *d, const DeviceLimits *limits)
+{
+  d->turns = 65536;
+}
+
+static void
+spoil_shader (Dispatch *d, const DeviceLimits *limits)
+{
+  d->shader = "no_such_shader";
+}
+
+static void
+spoil_local (Dispatch *d, const DeviceLimits *limits)
+{
+  d->local = limits->max_local + 1;
+}
+
+static void
+spoil_groups (Dispatch *d, const DeviceLimits *limits)
+{
+  d->groups[1] = 0;
+}
+
+static void
+spoil_offset (Dispatch *d, const DeviceLimits *limits)
+{
+  d->bind[1].offset = 4;
+}
+
+static void
+spoil_size (Dispatch *d, const DeviceLimits *limits)
+{
+  d->bind[0].size = 4096 + 4;
+}
+
+static void
+spoil_push (Dispatch *d, const DeviceLimits *limits)
+{
+  d->push_size = 132;
+}
+
+static const Refused refused[] = {
+  { "loop-turns-beyond-the-drivers-end", spoil_turns, "65536 loop turns" },
+  { "unknown-shader", spoil_shader, "no_such_shader" },
+  { "workgroup-larger-than-the-device-takes", spoil_local, "workgroups of" },
+  { "no-workgroups", spoil_groups, "0 workgroups in dimension 1" },
+  { "binding-at-an-odd-place", spoil_offset, "binding 1: bytes 4 + " },
+  { "binding-longer-than-the-tensor", spoil_size, "binding 0: bytes 0 + 4100 of a tensor of 4096" },
+  { "push-constants-beyond-128-bytes", spoil_push, "132 bytes" },
+};
+
+static void
+test_dispatch_is_refused (gconstpointer data)
+{
+  const Refused *r = data;
+  Device *dev = harness_device (NULL);
+  Arena *arena = arena_new (dev, ARENA_DEVICE, "arena");
+  const Tensor t = arena_add (arena, TYPE_F32, LAYOUT_ROWS, 8, 128);
+  OpStream *s = op_stream_new (dev, "stream");
+  const struct CopyPush push = { .m = 8, .n = 128 };
+  Dispatch d = { .shader = "copy",
+    .bind = { { BIND_WRITE, &t }, { BIND_BULK, &t }, { BIND_READ, &t } },
+    .push = &push,
+    .push_size = sizeof push,
+    .local = 8,
+    .groups = { 1, 1, 1 },
+    .turns = 65535 };
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (arena_commit (arena, NULL));
+  op_stream_begin_op (s, "an op");
+  op_stream_dispatch (s, &d); /* at the very end of what is allowed */
+  r->spoil (&d, device_limits (dev));
+  op_stream_dispatch (s, &d);
+  op_stream_fail (s, "a later failure"); /* the first one is told */
+  g_assert_false (op_stream_end (s, &error));
+  g_assert_error (error, DEVICE_ERROR, DEVICE_ERROR_UNSUPPORTED);
+  g_assert_nonnull (strstr (error->message, r->message));
+  op_stream_free (s);
+  arena_free (arena);
+  device_free (dev);
+}
+
+static void
+test_binding_beyond_the_devices_range_is_refused (gconstpointer data)
+{
+  Device *dev = harness_device (data);
+  Arena *arena = arena_new (dev, ARENA_DEVICE, "arena");
+  const Tensor t = arena_add (arena, TYPE_F32, LAYOUT_ROWS, 8, 128);
+  OpStream *s = op_stream_new (dev, "stream");
+  g_autoptr (GError) error = NULL;
+
+  dev->limits.bulk_range = 4080;
+  g_assert_true (arena_commit (arena, NULL));
+  op_stream_begin_op (s, "an op");
+  op_stream_dispatch (
+      s, &(Dispatch){ .shader = "copy", .bind = { { BIND_WRITE, &t }, { BIND_BULK, &t } }, .local = 8, .groups = { 1, 1, 1 } });
+  g_assert_false (op_stream_end (s, &error));
+  g_assert_error (error, DEVICE_ERROR, DEVICE_ERROR_UNSUPPORTED);
+  g_assert_nonnull (strstr (error->message, "stream: an op: copy, binding 1: 4096 bytes, the device binds at most 4080"));
+  op_stream_free (s);
+  arena_free (arena);
+  device_free (dev);
+}
+
+static const DeviceOptions texel = { .timed = TRUE }, storage = { .timed = TRUE, .storage_form = TRUE };
+
+int
+main (int argc, char **argv)
+{
+  harness_init (&argc, &argv);
+  g_test_add_data_func ("/stream/recorded-stream-runs-again/texel", &texel, test_recorded_stream_runs_again);
+  g_test_add_data_func ("/stream/recorded-stream-runs-again/storage", &storage, test_recorded_stream_runs_again);
+  g_test_add_func ("/stream/unbounded-stream-is-one-submit", test_unbounded_stream_is_one_submit);
+  g_test_add_func (
+      "/stream/bounded-stream-is-many-submits-of-the-same-result", test_bounded_stream_is_many_submits_of_the_same_result);
+  g_test_add_func ("/stream/submits-follow-measured-time", test_submits_follow_measured_time);
+  g_test_add_func ("/stream/device-times-each-op", test_device_times_each_op);
+  g_test_add_func ("/stream/queue-without-timestamps-is-timed-by-the-host", test_queue_without_timestamps_is_timed_by_the_host);
+  g_test_add_func ("/stream/cancelled-stream-stops-and-can-run-again", test_cancelled_stream_stops_and_can_run_again);
+  g_test_add_func ("/stream/empty-stream-runs", test_empty_stream_runs);
+  g_test_add_func ("/stream/lost-device-is-an-error-and-can-be-opened-anew", test_lost_device_is_an_error_and_can_be_opened_anew);
+  g_test_add_func ("/stream/device-lost-in-a-transfer-is-an-error", test_device_lost_in_a_transfer_is_an_error);
+  for (guint i = 0; i < G_N_ELEMENTS (refused); i++) {
+    g_autofree gchar *path = g_strdup_printf ("/stream/refused/%s", refused[i].name);
+    g_test_add_data_func (path, &refused[i], test_dispatch_is_refused);
+  }
+  g_test_add_data_func (
+      "/stream/refused/binding-beyond-the-devices-range/texel", &texel, test_binding_beyond_the_devices_range_is_refused);
+  g_test_add_data_func (
+      "/stream/refused/binding-beyond-the-devices-range/storage", &storage, test_binding_beyond_the_devices_range_is_refused);
+  return g_test_run ();
+}

@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# run.sh [--sanitize]: installs what is missing (Debian 12), builds, runs every suite on the CPU's Vulkan driver with the validation
+# layers on, and ends with the line `N passed, N failed`. --sanitize runs the suites under ASan and UBSan as well. With CI=true in
+# the environment it does that, and builds with clang too. Exit 1 if anything failed.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+
+sanitize=${CI:-false}
+case "${1:-}" in
+  --sanitize) sanitize=true ;;
+  "") ;;
+  *) echo "usage: tests/run.sh [--sanitize]" >&2; exit 2 ;;
+esac
+
+passed=0 failed=0 skipped=0
+
+# A step that is not a test: fine, or one failure.
+must() {
+  local what=$1
+
+  shift
+  "$@" && return 0
+  echo "FAILED: $what" >&2
+  failed=$((failed + 1))
+  return 1
+}
+
+# configure FOLDER OPTION...
+configure() {
+  local folder=$1
+
+  shift
+  if [ -f "$folder/build.ninja" ]; then
+    meson configure "$folder" --werror "$@"
+  else
+    rm -rf "$folder"
+    meson setup "$folder" --werror "$@"
+  fi
+}
+
+configure_clang() {
+  CC=clang CXX=clang++ configure build-clang
+}
+
+# suites FOLDER OPTION_OF_MESON_TEST...: runs them and counts
+suites() {
+  local folder=$1 log p f s
+
+  shift
+  log=$folder/meson-logs/testlog.json
+  rm -f "$log"
+  meson test -C "$folder" --no-rebuild --print-errorlogs "$@"
+  if [ ! -f "$log" ]; then
+    must "meson test in $folder" false
+    return
+  fi
+  read -r p f s < <(python3 tests/count.py "$log")
+  echo "$folder: $p passed, $f failed, $s skipped"
+  passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+}
+
+run() {
+  # The device is the one every machine has: lavapipe.
+  export VK_DRIVER_FILES
+  VK_DRIVER_FILES=$(ls /usr/share/vulkan/icd.d/lvp_icd.*.json | head -n 1)
+
+  must "gcc build" configure build && must "gcc build" meson compile -C build && suites build
+  if [ "${CI:-false}" = true ]; then
+    must "clang build" configure_clang && must "clang build" meson compile -C build-clang && suites build-clang --suite host
+  fi
+  if [ "$sanitize" = true ]; then
+    # Threads of the driver run code that no sanitizer knows; its own leak is told in tests/lsan.supp.
+    export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+    must "sanitized build" configure build-sanitize -Db_sanitize=address,undefined \
+      && must "sanitized build" meson compile -C build-sanitize && suites build-sanitize --timeout-multiplier 3
+  fi
+}
+
+must "packages" bash examples/install-packages.sh examples/packages.txt tests/packages.txt && run
+[ "$skipped" -eq 0 ] || echo "$skipped skipped"
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
