@@ -1,5 +1,5 @@
 #version 450
-// One row and one head a workgroup: its groups of 8 lanes take turns at the blocks of 32 keys and are joined at the end.
+// One row and one head a workgroup: its groups of 8 lanes take turns at 8 keys and are joined at the end.
 // Scores: lane = key. Values and output: lane = a piece of columns.
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
@@ -43,7 +43,7 @@ void main ()
     [[unroll]] for (uint g = 0; g < QUARTS; g++)
         o[g] = vec4 (0);
 
-    // 8 keys a turn: less code to compile than a block a turn, and as fast.
+    // A block a turn would be four times the code to compile, and no faster.
     for (uint turn = group; turn * 8 < keys; turn += groups) {
         uint block = table[p.table_first + sequence * p.table_stride + turn / 4];
         uint from = (block * p.heads + head / p.shared_by) * KV_BLOCK * PIECES + turn % 4 * 8 * PIECES;

@@ -15,13 +15,13 @@ typedef uint32_t uint;
 
 struct MatmulPush
 {
-  uint m, n;            /* of the whole op */
-  uint k;               /* padded to 32 */
-  uint x_first, x_stride, y_first, y_stride;    /* elements */
+  uint m, n;                                 /* of the whole op */
+  uint k;                                    /* padded to 32 */
+  uint x_first, x_stride, y_first, y_stride; /* elements */
   uint bias_first, scale_first;
   uint residual_first, residual_stride, residual_period;
-  uint row_first, column_first; /* of this dispatch, of an op cut in pieces */
-  uint window_first, window_rows;       /* rows of the weights that are bound: multiples of 8 */
+  uint row_first, column_first;   /* of this dispatch, of an op cut in pieces */
+  uint window_first, window_rows; /* rows of the weights that are bound: multiples of 32 */
 };
 
 /* Below: m rows of n columns; `first` and `stride` in elements. */
@@ -45,8 +45,8 @@ struct GatherPush
   uint m, n;
   uint y_first, y_stride, ids_first;
   uint extra_first, extra_stride, extra_rows;
-  uint table_pieces, table_rows;        /* pieces of 16 bytes of a row; rows of the whole table */
-  uint window_first, window_rows;       /* rows of the table that are bound */
+  uint table_pieces, table_rows;  /* pieces of 16 bytes of a row; rows of the whole table */
+  uint window_first, window_rows; /* rows of the table that are bound */
 };
 
 struct CopyPush
@@ -60,36 +60,36 @@ struct RopeKvPush
   uint m, heads_q, heads;
   uint q_first, q_stride, qkv_first, qkv_stride, rope_first, rope_stride, rows_first, rows_stride;
   uint k_first, v_first;
-  uint window_first, window_blocks;     /* blocks of the cache that are bound */
+  uint window_first, window_blocks; /* blocks of the cache that are bound */
 };
 
 struct AttentionPush
 {
-  uint m, heads, shared_by;     /* heads of the cache; query heads that read one */
+  uint m, heads, shared_by; /* heads of the cache; query heads that read one */
   uint y_first, y_stride, q_first, q_stride, k_first, v_first;
   uint rows_first, rows_stride, table_first, table_stride, blocks;
-  uint row_first;       /* first row of this dispatch, of an op cut in pieces: a multiple of 8 */
-  float scale;          /* with the factor from exp to exp2 */
+  uint row_first; /* first row of this dispatch, of an op cut in pieces: a multiple of 8 */
+  float scale;    /* with the factor from exp to exp2 */
 };
 
 struct UnpackPush
 {
   uint m, n;
-  uint src_first, src_stride;   /* bytes */
-  uint src_pieces;      /* of 16 bytes, bound */
+  uint src_first, src_stride; /* bytes */
+  uint src_pieces;            /* of 16 bytes, bound */
   uint y_first, y_stride;
 };
 
 struct ResizePush
 {
   uint m, n;
-  uint x_first, x_stride, x_pieces, x_rows, y_first, y_stride;  /* x_pieces: of 16 bytes, bound */
+  uint x_first, x_stride, x_pieces, x_rows, y_first, y_stride; /* x_pieces: of 16 bytes, bound */
   uint bounds_first, bounds_stride, taps_first, taps_stride;
 };
 
 struct PatchesPush
 {
-  uint side, size;      /* of the tile, of a patch */
+  uint side, size; /* of the tile, of a patch */
   uint x_first, x_stride, y_first, y_stride;
   float mean[3], std[3];
 };

@@ -26,8 +26,8 @@ gboolean op_stream_run (OpStream *s, const gint *cancel, GError **error);
 typedef struct
 {
   const gchar *op; /* the op's name, static */
-  guint64 ns;      /* of the last run: the device's time where submits are bounded or DeviceOptions.timed, else the host's, shared out */
-  guint64 flops;   /* as the op counts its own work */
+  guint64 ns; /* of the last run: the device's time where submits are bounded or DeviceOptions.timed, else the host's, shared out */
+  guint64 flops; /* as the op counts its own work */
   guint64 bytes;
 } OpTiming;
 
@@ -54,7 +54,9 @@ typedef struct
 } MatmulParams;
 
 /* y[m][n] = residual + scale * act (x[m][k] . w[n][k]^T + bias)
- * w: WEIGHTS, F32, F16 or BF16. y must not be x. Few rows take the matvec kernel, many the tiled one. */
+ * w: WEIGHTS, F32, F16 or BF16. x and y are not of one tensor. Few rows (up to 7) take the matvec kernel, many the tiled one.
+ * k is read up to the next multiple of 32, where w has zeros: what lies there in x, behind a view, is to be finite. A residual in
+ * y's memory is y itself with a period of m. Long ops are cut into dispatches of at most 2 GFLOP. */
 void op_matmul (OpStream *s, const Tensor *y, const Tensor *x, const Tensor *w, const MatmulParams *p);
 
 typedef enum

@@ -196,7 +196,7 @@ op_attention_decode (OpStream *s, const Tensor *out, const Tensor *q, const KvLa
 
   d.shader = kv->k.type == TYPE_F32 ? "attention_decode_f32" : "attention_decode_f16";
   d.local = local;
-  d.turns = (guint64)push.blocks / (local / 8) + 1 + 2 * local / 8;
+  d.turns = (guint64)push.blocks * (KV_BLOCK / 8) / (local / 8) + 1 + 2 * local / 8;
   d.flops = 4 * (guint64)q->rows * q->cols * push.blocks * KV_BLOCK;
   d.bytes = (guint64)q->rows * push.blocks * kv->k.stride * 2 * type_size (kv->k.type);
   dispatch_rows (&d, q->cols / kv->head_dim, q->rows);

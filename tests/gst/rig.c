@@ -3,6 +3,8 @@
 #include "gstminivl.h"
 #include "result.h"
 
+#include <string.h>
+
 #define PATIENCE (20 * GST_SECOND)
 
 static Rig *
@@ -184,6 +186,56 @@ rig_assert_no_result (Rig *rig)
   g_autoptr (GstMessage) message = gst_bus_pop_filtered (rig->bus, GST_MESSAGE_ELEMENT);
 
   g_assert_null (message);
+}
+
+gchar *
+rig_pull_text (Rig *rig)
+{
+  g_autoptr (GstBuffer) buffer = gst_harness_pull (rig->text);
+  gchar *text;
+  gsize size;
+
+  g_assert_nonnull (buffer);
+  size = gst_buffer_get_size (buffer);
+  text = g_malloc0 (size + 1);
+  gst_buffer_extract (buffer, 0, text, size);
+  g_assert_cmpuint (strlen (text), ==, size); /* no final NUL within */
+  return text;
+}
+
+JsonObject *
+rig_pull_json (Rig *rig)
+{
+  g_autofree gchar *line = rig_pull_text (rig);
+  g_autoptr (JsonNode) node = json_from_string (line, NULL);
+
+  g_assert_true (g_str_has_suffix (line, "}\n"));
+  g_assert_nonnull (node);
+  return json_object_ref (json_node_get_object (node));
+}
+
+void
+rig_push_segment (Rig *rig, guint64 start, guint64 time, guint64 base)
+{
+  GstSegment segment;
+
+  gst_segment_init (&segment, GST_FORMAT_TIME);
+  segment.start = segment.position = start;
+  segment.time = time;
+  segment.base = base;
+  g_assert_true (gst_harness_push_event (rig->video, gst_event_new_segment (&segment)));
+}
+
+void
+rig_assert_error (GstMessage *message, const gchar *part)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_ERROR)
+    gst_message_parse_error (message, &error, NULL);
+  else
+    gst_message_parse_warning (message, &error, NULL);
+  g_assert_nonnull (strstr (error->message, part));
 }
 
 void

@@ -6,6 +6,7 @@
 
 #include <gst/check/gstharness.h>
 #include <gst/gst.h>
+#include <json-glib/json-glib.h>
 
 typedef struct
 {
@@ -50,6 +51,15 @@ void rig_assert_result (Rig *rig, guint64 id, guint start_ms, guint stop_ms, con
 void rig_assert_no_result (Rig *rig);
 /* Asserts the frames of the n-th question: numbers, ended by G_MAXUINT. */
 void rig_assert_frames (guint question, ...);
+
+/* The next text, without a NUL at its end. (transfer full) */
+gchar *rig_pull_text (Rig *rig);
+/* The next text, which is a line of JSON. (transfer full) */
+JsonObject *rig_pull_json (Rig *rig);
+/* A segment of time from start on, that starts at stream time `time` and running time base. */
+void rig_push_segment (Rig *rig, guint64 start, guint64 time, guint64 base);
+/* Asserts that an error or warning says part. */
+void rig_assert_error (GstMessage *message, const gchar *part);
 
 guint64 rig_uint64 (const GstStructure *s, const gchar *field);
 

@@ -58,11 +58,18 @@ test_absurd_sizes (void)
 static void
 test_equal_shape_needs_area (void)
 {
+  guint columns, rows;
+
   /* 2:1 is 2x1 and 4x2: more tiles from half their pixels on, not at it */
   assert_grid (896, 448, 1, 8, 2, 1);
   assert_grid (1264, 632, 1, 8, 2, 1);
   assert_grid (1268, 634, 1, 8, 4, 2);
   assert_grid (1268, 634, 1, 7, 2, 1);
+  /* As far from 24:1 as from 25:1, and exactly half the pixels of 25 tiles of side 14, then a few more */
+  tiles_grid (245, 10, 14, 1, 25, &columns, &rows);
+  g_assert_cmpuint (columns, ==, 24);
+  tiles_grid (245 * 3, 10 * 3, 14, 1, 25, &columns, &rows);
+  g_assert_cmpuint (columns, ==, 25);
 }
 
 static void

@@ -184,11 +184,11 @@ test_merges_by_rank (Fixture *f, gconstpointer unused)
 }
 
 static void
-test_ties_by_id (Fixture *f, gconstpointer unused)
+test_runs_of_one_character (Fixture *f, gconstpointer unused)
 {
   g_autoptr (GString) text = g_string_new (NULL);
 
-  /* Several splits make xxx, abab or spaces: the leftmost is not always the reference's. */
+  /* Every pair of a run makes the same piece: the leftmost is merged first. */
   for (guint n = 1; n < 40; n++) {
     g_string_append (text, n % 3 ? "x" : " ");
     ASSERT_ENCODED (f, text->str, TEXT (text->str));
@@ -411,7 +411,7 @@ main (int argc, char **argv)
 
   g_test_init (&argc, &argv, NULL);
   ADD (merges_by_rank);
-  ADD (ties_by_id);
+  ADD (runs_of_one_character);
   ADD (white_space_is_kept);
   ADD (unknown_characters_are_bytes);
   ADD (bytes_without_meaning_are_replaced);

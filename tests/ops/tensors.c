@@ -58,7 +58,7 @@ rows_write (const Tensor *t, gconstpointer dense)
   g_autoptr (GError) error = NULL;
 
   for (guint i = 0; i < t->rows; i++) {
-    tensor_write (t, (t->first + (guint64) i * t->stride) * 4, (const guint8 *) dense + (gsize) i * t->cols * 4, t->cols * 4, &error);
+    tensor_write (t, (t->first + (guint64)i * t->stride) * 4, (const guint8 *)dense + (gsize)i * t->cols * 4, t->cols * 4, &error);
     g_assert_no_error (error);
   }
 }
@@ -68,14 +68,14 @@ rows_read (const Tensor *t, gpointer dense)
 {
   g_autoptr (GError) error = NULL;
   g_autofree guint32 *all = g_malloc (tensor_bytes (t));
-  gboolean whole = t->first == 0 && (guint64) t->rows * t->stride * 4 == tensor_bytes (t) && t->cols + 31 >= t->stride;
+  gboolean whole = t->first == 0 && (guint64)t->rows * t->stride * 4 == tensor_bytes (t) && t->cols + 31 >= t->stride;
 
   tensor_read (t, 0, all, tensor_bytes (t), &error);
   g_assert_no_error (error);
   for (guint i = 0; i < t->rows; i++) {
-    const guint32 *row = all + t->first + (gsize) i * t->stride;
+    const guint32 *row = all + t->first + (gsize)i * t->stride;
 
-    memcpy ((guint8 *) dense + (gsize) i * t->cols * 4, row, t->cols * 4);
+    memcpy ((guint8 *)dense + (gsize)i * t->cols * 4, row, t->cols * 4);
     for (guint j = t->cols; whole && j < t->stride; j++)
       g_assert_cmpuint (row[j], ==, 0);
   }
@@ -95,7 +95,7 @@ half_from_float (float f)
   exponent = MAX (ilogb (f), -14);
   scaled = nearbyint (ldexp (fabs (f), 10 - exponent)); /* 1024 .. 2048, less for subnormals */
   g_assert (exponent < 15);
-  return sign | (guint32) (((exponent + 14) << 10) + scaled);
+  return sign | (guint32)(((exponent + 14) << 10) + scaled);
 }
 
 float
@@ -127,15 +127,15 @@ weights_write (const Tensor *t, float *dense)
 
   for (guint r = 0; r < t->rows; r++)
     for (guint c = 0; c < t->cols; c++) {
-      float *v = &dense[(gsize) r * t->cols + c];
+      float *v = &dense[(gsize)r * t->cols + c];
       guint piece = c * size / 16, byte = c * size % 16;
-      guint8 *to = all + (((gsize) (r / 8) * pieces + piece) * 8 + r % 8) * 16 + byte;
+      guint8 *to = all + (((gsize)(r / 8) * pieces + piece) * 8 + r % 8) * 16 + byte;
 
       if (t->type == TYPE_F32) {
         memcpy (to, v, 4);
       } else {
         guint16 h = t->type == TYPE_F16 ? half_from_float (*v) : bfloat_from_float (*v);
-        guint32 wide = (guint32) h << 16;
+        guint32 wide = (guint32)h << 16;
 
         memcpy (to, &h, 2);
         if (t->type == TYPE_F16)

@@ -6,8 +6,8 @@
 
 #include "vk/vk.h"
 
-/* A device in one of its forms: bulk reads by texel or storage buffers, workgroups of one or of several groups of 8 lanes. Opened once
- * a test program; closed by forms_close(). */
+/* A device in one of its forms: bulk reads by texel or storage buffers, workgroups of one or of several groups of 8 lanes. Opened
+ * once a test program; closed by forms_close(). */
 #define N_FORMS 4
 Device *form_device (guint form);
 void forms_close (void);
@@ -15,7 +15,8 @@ void forms_close (void);
 /* Adds the test once a form: PATH/texel/8, PATH/texel/64, PATH/storage/8, PATH/storage/64. */
 void add_in_every_form (const gchar *path, void (*test) (Device *dev));
 
-/* Dense rows of a tensor or view in ROWS, 4 bytes an element; rows_read() also checks that the padding of a whole tensor is zeros. */
+/* Dense rows of a tensor or view in ROWS, 4 bytes an element; rows_read() also checks that the padding of a whole tensor is zeros.
+ */
 void rows_write (const Tensor *t, gconstpointer dense);
 void rows_read (const Tensor *t, gpointer dense);
 /* Dense f32 into a tensor of weights of any type, rounded to it; `dense` then holds what the tensor holds. */

@@ -25,7 +25,7 @@ static gsize
 kv_place (const KvLayer *kv, gboolean key, guint block, guint place, guint head, guint column)
 {
   gsize size = type_size (kv->k.type), per_piece = 16 / size, pieces = kv->head_dim / per_piece, piece = column / per_piece;
-  gsize first = ((gsize) block * kv->heads + head) * KV_BLOCK * pieces;
+  gsize first = ((gsize)block * kv->heads + head) * KV_BLOCK * pieces;
   gsize at = key ? ((place / 8) * pieces + piece) * 8 + place % 8 : place * pieces + piece;
 
   return (first + at) * 16 + column % per_piece * size;
@@ -86,7 +86,7 @@ static void
 world_fill (World *w)
 {
   const KvLayer *kv = &w->kv;
-  gsize n = (gsize) w->n_sequences * w->keys * kv->heads * kv->head_dim, bytes;
+  gsize n = (gsize)w->n_sequences * w->keys * kv->heads * kv->head_dim, bytes;
   g_autoptr (GError) error = NULL;
 
   arena_commit (w->arena, &error);
@@ -108,7 +108,7 @@ world_fill (World *w)
         for (guint c = 0; c < kv->heads * kv->head_dim; c++) {
           guint block = w->table[s * w->blocks + j / KV_BLOCK];
           gsize at = kv_place (kv, part == 0, block, j % KV_BLOCK, c / kv->head_dim, c % kv->head_dim);
-          kv_put (kv, image, at, &dense[((gsize) s * w->keys + j) * kv->heads * kv->head_dim + c]);
+          kv_put (kv, image, at, &dense[((gsize)s * w->keys + j) * kv->heads * kv->head_dim + c]);
         }
     tensor_write (part == 0 ? &kv->k : &kv->v, 0, image, bytes, &error);
     g_assert_no_error (error);
@@ -170,10 +170,10 @@ attention_case (Device *dev, AttentionOp op, Pattern pattern, const AttentionCas
   World w;
   g_autoptr (OpStream) s = op_stream_new (dev, "attention");
   g_autofree guint32 *rows = g_new0 (guint32, c->m * 4);
-  g_autofree float *qs = random_floats ((gsize) c->m * n, 0), *outs = g_new (float, c->m * n);
+  g_autofree float *qs = random_floats ((gsize)c->m * n, 0), *outs = g_new (float, c->m *n);
   g_autofree double *want = g_new0 (double, c->m *n);
-  g_autofree gchar *what = g_strdup_printf ("type %d, head_dim %u, %u:%u heads, %u keys, %u rows", c->type, c->head_dim, c->heads_q,
-      c->heads, c->keys, c->m);
+  g_autofree gchar *what = g_strdup_printf (
+      "type %d, head_dim %u, %u:%u heads, %u keys, %u rows", c->type, c->head_dim, c->heads_q, c->heads, c->keys, c->m);
   Tensor wide, q, out, rows_tensor;
   Step step;
 
@@ -189,7 +189,8 @@ attention_case (Device *dev, AttentionOp op, Pattern pattern, const AttentionCas
     rows[i * 4] = PADDING;
     pattern (&w, i, &rows[i * 4 + 1], &rows[i * 4 + 2]);
     for (guint h = 0; h < c->heads_q; h++) {
-      gsize first = ((gsize) rows[i * 4 + 2] * w.keys * c->heads + h / (c->heads_q / c->heads)) * c->head_dim, at = (gsize) i * n + h * c->head_dim;
+      gsize first = ((gsize)rows[i * 4 + 2] * w.keys * c->heads + h / (c->heads_q / c->heads)) * c->head_dim,
+            at = (gsize)i * n + h * c->head_dim;
       twin_attention (want + at, qs + at, w.k + first, w.v + first, rows[i * 4 + 1], c->head_dim, c->heads * c->head_dim, scale);
     }
   }
@@ -206,13 +207,14 @@ attention_case (Device *dev, AttentionOp op, Pattern pattern, const AttentionCas
 }
 
 static const AttentionCase attention_cases[] = {
-  { TYPE_F32, 96, 4, 2, 300, 21 },
-  { TYPE_F32, 40, 3, 3, 33, 8 },
-  { TYPE_F16, 96, 2, 1, 77, 17 },
+  { TYPE_F32, 40, 4, 2, 300, 21 },
   { TYPE_F16, 24, 6, 2, 64, 5 },
 };
 
+/* The same code for other heads: compiled for one form only, for that takes seconds. */
 static const AttentionCase attention_cases_first_form[] = {
+  { TYPE_F32, 96, 3, 3, 33, 8 },
+  { TYPE_F16, 96, 2, 1, 77, 17 },
   { TYPE_F32, 64, 2, 2, 1025, 40 },
   { TYPE_F32, 64, 8, 1, 1, 3 },
   { TYPE_F32, 64, 2, 1, 2000, 19 },
@@ -262,8 +264,8 @@ test_attention_cut (Device *dev)
   dev->limits.submit_ns = submit_ns;
 }
 
-/* As many turns as lavapipe runs: a table that goes round and round the same blocks, and in its last turn only comes to the key that
- * outweighs all. */
+/* As many turns as lavapipe runs: a table that goes round and round the same blocks, and in its last turn only comes to the key
+ * that outweighs all. */
 static void
 long_table (Device *dev, AttentionOp op, guint turns)
 {
@@ -308,7 +310,7 @@ static void
 test_turns (Device *dev)
 {
   long_table (dev, op_attention, 65532);
-  long_table (dev, op_attention_decode, 65532);
+  long_table (dev, op_attention_decode, 16379);
 }
 
 /* --- rotation and the cache ------------------------------------------------------------------------------------------------- */
@@ -359,11 +361,11 @@ rope_case (Device *dev, const RopeCase *c)
   g_autoptr (OpStream) s = op_stream_new (dev, "rope");
   g_autoptr (GError) error = NULL;
   g_autofree guint32 *rows = g_new0 (guint32, c->m * 4);
-  g_autofree float *xs = random_floats ((gsize) c->m * n, 0.2), *ropes = random_floats (c->m * c->head_dim, 0);
-  g_autofree float *qs = g_new (float, c->m * n_q);
+  g_autofree float *xs = random_floats ((gsize)c->m * n, 0.2), *ropes = random_floats (c->m * c->head_dim, 0);
+  g_autofree float *qs = g_new (float, c->m *n_q);
   g_autofree double *q_want = g_new (double, c->m *n_q), *k_want = g_new (double, c->m *n_kv), *v_want = g_new (double, c->m *n_kv);
-  g_autofree gchar *what
-      = g_strdup_printf ("rope_kv type %d, head_dim %u, %u:%u heads, %u rows", c->type, c->head_dim, c->heads_q, c->heads, c->m);
+  g_autofree gchar *what =
+      g_strdup_printf ("rope_kv type %d, head_dim %u, %u:%u heads, %u rows", c->type, c->head_dim, c->heads_q, c->heads, c->m);
   Tensor q, qkv, rope, rows_tensor;
   Step step;
 
@@ -382,7 +384,9 @@ rope_case (Device *dev, const RopeCase *c)
     /* Each row at another place, the last place of the cache among them; one row in five is padding. */
     rows[i * 4] = i % 5 == 4 ? PADDING : (w.kv.k.rows * KV_BLOCK - 1 - i * 11);
     for (guint j = 0; j < n; j++) {
-      double *to = j < n_q ? q_want + i * n_q + j : j < n_q + n_kv ? k_want + i * n_kv + j - n_q : v_want + i * n_kv + j - n_q - n_kv;
+      double *to = j < n_q          ? q_want + i * n_q + j
+                   : j < n_q + n_kv ? k_want + i * n_kv + j - n_q
+                                    : v_want + i * n_kv + j - n_q - n_kv;
       *to = xs[i * n + j];
     }
     for (guint h = 0; c->rotate && h < c->heads_q; h++)

@@ -37,11 +37,12 @@ test_norm (Device *dev)
 {
   for (guint i = 0; i < G_N_ELEMENTS (norm_cases); i++) {
     const NormCase *c = &norm_cases[i];
-    gsize n = (gsize) c->m * c->n;
+    gsize n = (gsize)c->m * c->n;
     g_autoptr (Arena) a = arena_new (dev, ARENA_DEVICE, "norm");
     Tensor x = rows_of (a, c->m, c->n), y = rows_of (a, c->m, c->n), w = rows_of (a, 1, c->n), b = rows_of (a, 1, c->n);
     g_autoptr (OpStream) s = op_stream_new (dev, "norm");
-    g_autofree float *xs = random_floats (n, 3), *ws = random_floats (c->n, 1), *bs = random_floats (c->n, 0), *ys = g_new (float, n);
+    g_autofree float *xs = random_floats (n, 3), *ws = random_floats (c->n, 1), *bs = random_floats (c->n, 0),
+                     *ys = g_new (float, n);
     g_autofree double *want = g_new (double, n);
     g_autofree gchar *what = g_strdup_printf ("norm %u x %u, kind %d", c->m, c->n, c->kind);
 
@@ -70,9 +71,9 @@ test_norm_in_place (Device *dev)
   g_autoptr (Arena) a = arena_new (dev, ARENA_DEVICE, "norm");
   Tensor all = rows_of (a, M, ALL), x = tensor_columns (&all, BESIDE, N), w = rows_of (a, 1, N);
   g_autoptr (OpStream) s = op_stream_new (dev, "norm");
-  g_autofree float *before = random_floats (M * ALL, 1), *xs = g_new (float, M * N), *ws = random_floats (N, 1);
-  g_autofree float *after = g_new (float, M * ALL), *ys = g_new (float, M * N);
-  g_autofree double *want = g_new (double, M * N);
+  g_autofree float *before = random_floats (M * ALL, 1), *xs = g_new (float, M *N), *ws = random_floats (N, 1);
+  g_autofree float *after = g_new (float, M *ALL), *ys = g_new (float, M *N);
+  g_autofree double *want = g_new (double, M *N);
 
   for (guint i = 0; i < M * N; i++)
     xs[i] = before[i / N * ALL + BESIDE + i % N];
@@ -100,8 +101,8 @@ test_glu (Device *dev)
     g_autoptr (Arena) a = arena_new (dev, ARENA_DEVICE, "glu");
     Tensor x = rows_of (a, m, 2 * n), y = rows_of (a, m, n);
     g_autoptr (OpStream) s = op_stream_new (dev, "glu");
-    g_autofree float *xs = random_floats ((gsize) m * 2 * n, 0), *ys = g_new (float, m * n);
-    g_autofree double *want = g_new (double, m * n);
+    g_autofree float *xs = random_floats ((gsize)m * 2 * n, 0), *ys = g_new (float, m *n);
+    g_autofree double *want = g_new (double, m *n);
     g_autofree gchar *what = g_strdup_printf ("glu %u x %u", m, n);
 
     /* Gates so large that exp leaves the floats, either way. */
@@ -132,7 +133,7 @@ test_gather (Device *dev, TensorType type, guint rows, guint cols)
   Tensor table = arena_add (a, type, LAYOUT_WEIGHTS, rows, cols), extra = rows_of (a, EXTRA, cols), y = rows_of (a, M, cols);
   Tensor at = arena_add (a, TYPE_U32, LAYOUT_ROWS, 1, M);
   g_autoptr (OpStream) s = op_stream_new (dev, "gather");
-  g_autofree float *ts = random_floats ((gsize) rows * cols, 0), *es = random_floats (EXTRA * cols, 0), *ys = g_new (float, M * cols);
+  g_autofree float *ts = random_floats ((gsize)rows * cols, 0), *es = random_floats (EXTRA * cols, 0), *ys = g_new (float, M *cols);
 
   g_assert_true (arena_commit (a, NULL));
   weights_write (&table, ts);
@@ -146,7 +147,7 @@ test_gather (Device *dev, TensorType type, guint rows, guint cols)
       gint32 id = ids[i], other = -1 - id;
       float want = 0;
 
-      if (id >= 0 && id < (gint) rows)
+      if (id >= 0 && id < (gint)rows)
         want = ts[id * cols + j];
       else if (id < 0 && other < EXTRA)
         want = es[other * cols + j];
@@ -188,7 +189,7 @@ test_rows (Device *dev)
   g_autoptr (Arena) a = arena_new (dev, ARENA_DEVICE, "rows");
   Tensor x = rows_of (a, M, N), y = rows_of (a, K, N), at = arena_add (a, TYPE_U32, LAYOUT_ROWS, 1, K);
   g_autoptr (OpStream) s = op_stream_new (dev, "rows");
-  g_autofree float *xs = random_floats (M * N, 0), *ys = g_new (float, K * N);
+  g_autofree float *xs = random_floats (M * N, 0), *ys = g_new (float, K *N);
 
   g_assert_true (arena_commit (a, NULL));
   rows_write (&x, xs);
@@ -240,7 +241,7 @@ test_copy_between_views (Device *dev)
   g_autoptr (Arena) a = arena_new (dev, ARENA_DEVICE, "copy");
   Tensor x = rows_of (a, M, N), y = rows_of (a, M, N), from, to;
   g_autoptr (OpStream) s = op_stream_new (dev, "copy");
-  g_autofree float *xs = random_floats (M * N, 0), *ys = random_floats (M * N, 0), *after = g_new (float, M * N);
+  g_autofree float *xs = random_floats (M * N, 0), *ys = random_floats (M * N, 0), *after = g_new (float, M *N);
 
   g_assert_true (arena_commit (a, NULL));
   rows_write (&x, xs);

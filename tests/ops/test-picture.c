@@ -48,7 +48,7 @@ check_pixels (const gchar *what, const guint32 *got, const guint32 *want, guint 
 static void
 unpack_case (Device *dev, guint width, guint height, guint stride)
 {
-  gsize bytes = (gsize) (height - 1) * stride + 3 * width, words = (bytes + 3) / 4;
+  gsize bytes = (gsize)(height - 1) * stride + 3 * width, words = (bytes + 3) / 4;
   g_autoptr (Arena) a = arena_new (dev, ARENA_DEVICE, "unpack");
   Tensor src = words_of (a, 1, words), y = words_of (a, height, width);
   g_autoptr (OpStream) s = op_stream_new (dev, "unpack");
@@ -62,7 +62,7 @@ unpack_case (Device *dev, guint width, guint height, guint stride)
   stream_go (s);
   rows_read (&y, got);
   for (guint i = 0; i < width * height; i++) {
-    const guint8 *p = in + (gsize) (i / width) * stride + 3 * (i % width);
+    const guint8 *p = in + (gsize)(i / width) * stride + 3 * (i % width);
     want[i] = p[0] | p[1] << 8 | p[2] << 16;
   }
   check_pixels (what, got, want, width, height);
@@ -71,7 +71,8 @@ unpack_case (Device *dev, guint width, guint height, guint stride)
 static void
 test_unpack (Device *dev)
 {
-  static const guint cases[][3] = { { 1, 1, 3 }, { 33, 5, 99 }, { 33, 5, 101 }, { 64, 3, 194 }, { 257, 9, 775 }, { 8192, 2, 24577 } };
+  static const guint cases[][3] = { { 1, 1, 3 }, { 33, 5, 99 }, { 33, 5, 101 }, { 64, 3, 194 }, { 257, 9, 775 },
+    { 8192, 2, 24577 } };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     unpack_case (dev, cases[i][0], cases[i][1], cases[i][2]);
@@ -116,7 +117,7 @@ filter_random (guint in, guint out, guint most)
     f.bounds[2 * i] = start;
     f.bounds[2 * i + 1] = count;
     for (guint j = 0; j < most; j++)
-      f.taps[i * most + j] = g_test_rand_int_range (-(1 << 22), 3 << 21) / (gint32) count;
+      f.taps[i * most + j] = g_test_rand_int_range (-(1 << 22), 3 << 21) / (gint32)count;
   }
   return f;
 }
@@ -141,8 +142,8 @@ resize_case (Device *dev, gboolean columns, guint width, guint height, guint out
   g_autoptr (OpStream) s = op_stream_new (dev, "resize");
   g_autofree guint32 *in = random_pixels (width * height), *got = g_new (guint32, out_width * out_height);
   g_autofree guint32 *want = g_new0 (guint32, out_width * out_height);
-  g_autofree gchar *what
-      = g_strdup_printf ("resize_%s %u x %u to %u, %u taps", columns ? "columns" : "rows", width, height, out, most);
+  g_autofree gchar *what =
+      g_strdup_printf ("resize_%s %u x %u to %u, %u taps", columns ? "columns" : "rows", width, height, out, most);
 
   g_assert_true (arena_commit (a, NULL));
   rows_write (&x, in);
@@ -156,7 +157,7 @@ resize_case (Device *dev, gboolean columns, guint width, guint height, guint out
   rows_read (&y, got);
   for (guint i = 0; i < out_width * out_height; i++) {
     guint u = i % out_width, v = i / out_width, at = columns ? u : v;
-    const guint8 *from = (const guint8 *) (in + (columns ? v * width + f.bounds[2 * at] : f.bounds[2 * at] * width + u));
+    const guint8 *from = (const guint8 *)(in + (columns ? v * width + f.bounds[2 * at] : f.bounds[2 * at] * width + u));
 
     for (guint c = 0; c < 3; c++)
       want[i] |= twin_resample (from + c, columns ? 4 : 4 * width, f.taps + at * most, f.bounds[2 * at + 1]) << 8 * c;
@@ -215,8 +216,8 @@ patches_case (Device *dev, guint side, guint patch)
   Tensor x = words_of (a, ROWS * side, COLUMNS * side), y = arena_add (a, TYPE_F32, LAYOUT_ROWS, m, n);
   g_autoptr (OpStream) s = op_stream_new (dev, "patches");
   g_autofree guint32 *in = random_pixels (ROWS * side * COLUMNS * side);
-  g_autofree float *before = random_floats (m * n, 0), *got = g_new (float, m * n);
-  g_autofree double *want = g_new (double, m * n);
+  g_autofree float *before = random_floats (m * n, 0), *got = g_new (float, m *n);
+  g_autofree double *want = g_new (double, m *n);
   g_autofree gchar *what = g_strdup_printf ("patches %u / %u", side, patch);
 
   g_assert_true (arena_commit (a, NULL));
@@ -258,7 +259,7 @@ pixel_shuffle_case (Device *dev, guint side, guint r, guint d, gboolean v1)
   Tensor all = arena_add (arena, TYPE_F32, LAYOUT_ROWS, 1 + side * side, d), x = tensor_rows (&all, 1, side * side);
   Tensor y = arena_add (arena, TYPE_F32, LAYOUT_ROWS, out * out, n);
   g_autoptr (OpStream) s = op_stream_new (dev, "shuffle");
-  g_autofree float *xs = random_floats (side * side * d, 0), *ys = g_new (float, out * out * n);
+  g_autofree float *xs = random_floats (side * side * d, 0), *ys = g_new (float, out *out *n);
 
   g_assert_true (arena_commit (arena, NULL));
   rows_write (&x, xs);

@@ -6,15 +6,15 @@ void
 twin_norm (double *y, const float *x, guint m, guint n, gboolean layer, double eps, const float *weight, const float *bias)
 {
   for (guint i = 0; i < m; i++) {
-    const float *row = x + (gsize) i * n;
+    const float *row = x + (gsize)i * n;
     double mean = 0, square = 0;
 
     for (guint j = 0; layer && j < n; j++)
-      mean += row[j] / (double) n;
+      mean += row[j] / (double)n;
     for (guint j = 0; j < n; j++)
       square += (row[j] - mean) * (row[j] - mean) / n;
     for (guint j = 0; j < n; j++)
-      y[(gsize) i * n + j] = (row[j] - mean) / sqrt (square + eps) * weight[j] + (bias ? bias[j] : 0);
+      y[(gsize)i * n + j] = (row[j] - mean) / sqrt (square + eps) * weight[j] + (bias ? bias[j] : 0);
   }
 }
 
@@ -23,8 +23,8 @@ twin_glu (double *y, const float *x, guint m, guint n)
 {
   for (guint i = 0; i < m; i++)
     for (guint j = 0; j < n; j++) {
-      double gate = x[(gsize) i * 2 * n + j], up = x[(gsize) i * 2 * n + n + j];
-      y[(gsize) i * n + j] = gate / (1 + exp (-gate)) * up;
+      double gate = x[(gsize)i * 2 * n + j], up = x[(gsize)i * 2 * n + n + j];
+      y[(gsize)i * n + j] = gate / (1 + exp (-gate)) * up;
     }
 }
 
@@ -47,7 +47,7 @@ twin_attention (double *out, const float *q, const float *k, const float *v, gui
   for (guint j = 0; j < keys; j++) {
     p[j] = 0;
     for (guint c = 0; c < dim; c++)
-      p[j] += (double) q[c] * k[j * stride + c] * scale;
+      p[j] += (double)q[c] * k[j * stride + c] * scale;
     most = MAX (most, p[j]);
   }
   for (guint j = 0; j < keys; j++)

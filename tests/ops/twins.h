@@ -18,7 +18,8 @@ void twin_glu (double *y, const float *x, guint m, guint n);
 /* One head's vector of `dim`, in place: x * cos + rotate_half (x) * sin; rope holds dim / 2 cosines, then dim / 2 sines. */
 void twin_rotate (double *x, guint dim, const float *rope);
 /* One row of one head: out[dim] from q[dim] and k, v[keys][dim], rows `stride` apart. */
-void twin_attention (double *out, const float *q, const float *k, const float *v, guint keys, guint dim, gsize stride, double scale);
+void twin_attention (
+    double *out, const float *q, const float *k, const float *v, guint keys, guint dim, gsize stride, double scale);
 
 /* --- the ops of vk/ops_picture.c -------------------------------------------------------------------------------------------- */
 

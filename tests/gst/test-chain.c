@@ -1,0 +1,279 @@
+/* The plugin as users load it, with libminivl and a small random checkpoint: its texts are those of the frames it was shown. */
+#include "../program.h"
+#include "frame.h"
+#include "media.h"
+#include "prompt.h"
+
+#include <gst/app/gstappsrc.h>
+#include <json-glib/json-glib.h>
+#include <string.h>
+
+#define PATIENCE (300 * GST_SECOND)
+#define FRAMES 25 /* at 10 a second */
+#define PROMPT "What?"
+#define ELEMENT                                                                                                                    \
+  "minivl name=m precision=f32 segment-duration=1000000000 num-segments=3 max-tokens=6 prompt=" PROMPT " model-path=%s"
+
+static gchar *folder, *model, *clip;
+
+/* --- pipelines --------------------------------------------------------------------------------------------------------------- */
+
+static GstElement *
+make_pipeline (const gchar *format, ...)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree gchar *line = NULL;
+  GstElement *pipeline;
+  va_list args;
+
+  va_start (args, format);
+  line = g_strdup_vprintf (format, args);
+  va_end (args);
+  pipeline = gst_parse_launch (line, &error);
+  g_assert_no_error (error);
+  return pipeline;
+}
+
+/* Runs to EOS; the results' structures in order. */
+static GPtrArray *
+run_to_eos (GstElement *pipeline)
+{
+  GPtrArray *results = g_ptr_array_new_with_free_func ((GDestroyNotify)gst_structure_free);
+  g_autoptr (GstBus) bus = gst_element_get_bus (pipeline);
+
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  for (gboolean eos = FALSE; !eos;) {
+    g_autoptr (GstMessage) message =
+        gst_bus_timed_pop_filtered (bus, PATIENCE, GST_MESSAGE_EOS | GST_MESSAGE_ERROR | GST_MESSAGE_WARNING | GST_MESSAGE_ELEMENT);
+    g_autoptr (GError) error = NULL;
+
+    g_assert_nonnull (message);
+    if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_ERROR)
+      gst_message_parse_error (message, &error, NULL);
+    else if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_WARNING)
+      gst_message_parse_warning (message, &error, NULL);
+    else if (gst_message_has_name (message, "minivl"))
+      g_ptr_array_add (results, gst_structure_copy (gst_message_get_structure (message)));
+    g_assert_no_error (error);
+    eos = GST_MESSAGE_TYPE (message) == GST_MESSAGE_EOS;
+  }
+  gst_element_set_state (pipeline, GST_STATE_NULL);
+  return results;
+}
+
+static guint
+frame_of (const GstStructure *result, guint n)
+{
+  const GValue *frames = gst_structure_get_value (result, "frames");
+
+  return (guint)(g_value_get_uint64 (gst_value_array_get_value (frames, n)) / (100 * GST_MSECOND));
+}
+
+/* --- against minivl-chat ----------------------------------------------------------------------------------------------------- */
+
+static void
+push_clip_as_rgb (GstElement *pipeline)
+{
+  g_autoptr (GstElement) element = gst_bin_get_by_name (GST_BIN (pipeline), "src");
+  GstAppSrc *src = GST_APP_SRC (element);
+  g_autoptr (MediaVideo) video = media_video_open (clip, NULL);
+
+  g_assert_cmpuint (media_video_get_frames (video), ==, FRAMES);
+  gst_app_src_set_duration (src, FRAMES * 100 * GST_MSECOND);
+  for (guint i = 0; i < FRAMES; i++) {
+    g_auto (MediaFrame) frame = { NULL };
+    GstBuffer *buffer;
+    gsize stride;
+
+    g_assert_true (media_video_read (video, i, &frame, NULL));
+    stride = GST_ROUND_UP_4 (3 * frame.width);
+    buffer = gst_buffer_new_and_alloc (stride * frame.height);
+    for (guint y = 0; y < frame.height; y++)
+      gst_buffer_fill (buffer, y * stride, frame.data + y * frame.stride, 3 * frame.width);
+    GST_BUFFER_PTS (buffer) = i * 100 * GST_MSECOND;
+    GST_BUFFER_DURATION (buffer) = 100 * GST_MSECOND;
+    gst_app_src_push_buffer (src, buffer);
+  }
+  gst_app_src_end_of_stream (src);
+}
+
+static JsonNode *
+chat (const gchar *bound)
+{
+  g_autofree gchar *video = g_strdup_printf ("%s:3:%s", clip, bound);
+  const gchar *argv[] = { MINIVL_CHAT, "--model", model, "--precision", "f32", "--json", "--max-tokens", "6", "--video", video,
+    PROMPT, NULL };
+  g_auto (ProgramResult) result = { 0 };
+  JsonNode *node;
+
+  program_run (argv, &result);
+  if (result.code != 0)
+    g_test_message ("%s", result.err);
+  g_assert_cmpint (result.code, ==, 0);
+  node = json_from_string (result.out, NULL);
+  g_assert_nonnull (node);
+  return node;
+}
+
+static void
+test_rgb_frames_give_the_text_of_minivl_chat (void)
+{
+  static const gchar *const bounds[] = { "0-1", "1-2", "2-3" };
+  g_autoptr (GstElement) pipeline = make_pipeline (
+      "appsrc name=src format=time max-bytes=0 caps=video/x-raw,format=RGB,width=96,height=64,framerate=10/1 ! " ELEMENT
+      " ! fakesink",
+      model);
+  g_autoptr (GPtrArray) results = NULL;
+
+  push_clip_as_rgb (pipeline);
+  results = run_to_eos (pipeline);
+  g_assert_cmpuint (results->len, ==, 3);
+  for (guint i = 0; i < 3; i++) {
+    const GstStructure *result = g_ptr_array_index (results, i);
+    g_autoptr (JsonNode) node = chat (bounds[i]);
+    JsonObject *expected = json_node_get_object (node);
+    JsonArray *frames = json_object_get_array_member (expected, "frames");
+    guint64 tokens;
+
+    g_assert_cmpuint (json_array_get_length (frames), ==, 3);
+    for (guint k = 0; k < 3; k++)
+      g_assert_cmpint (json_array_get_int_element (frames, k), ==, frame_of (result, k));
+    g_assert_cmpstr (gst_structure_get_string (result, "text"), ==, json_object_get_string_member (expected, "text"));
+    g_assert_cmpstr (
+        gst_structure_get_string (result, "finish_reason"), ==, json_object_get_string_member (expected, "finish_reason"));
+    g_assert_cmpstr (gst_structure_get_string (result, "model_hash"), ==, json_object_get_string_member (expected, "model_hash"));
+    g_assert_true (gst_structure_get_uint64 (result, "prompt_tokens", &tokens));
+    g_assert_cmpint (tokens, ==, json_object_get_int_member (expected, "prompt_tokens"));
+  }
+}
+
+/* --- against the library ----------------------------------------------------------------------------------------------------- */
+
+typedef struct
+{
+  GstVideoInfo info;
+  GPtrArray *buffers;
+} Seen;
+
+static GstPadProbeReturn
+on_buffer (GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+  Seen *seen = data;
+
+  if (seen->buffers->len == 0) {
+    g_autoptr (GstCaps) caps = gst_pad_get_current_caps (pad);
+
+    g_assert_true (gst_video_info_from_caps (&seen->info, caps));
+  }
+  g_ptr_array_add (seen->buffers, gst_buffer_ref (GST_PAD_PROBE_INFO_BUFFER (info)));
+  return GST_PAD_PROBE_OK;
+}
+
+static gchar *
+ask_library (MinivlEngine *engine, Seen *seen, const GstStructure *result)
+{
+  g_autoptr (MinivlSession) session = minivl_session_new (engine, NULL);
+  g_autofree gchar *question = prompt_add_marks (PROMPT, 3);
+  FrameCopier copier = { 0 };
+  MinivlParams params = MINIVL_PARAMS_INIT;
+  g_auto (MinivlAnswer) answer = { NULL };
+  GError *error = NULL;
+
+  frame_copier_init (&copier, &seen->info);
+  for (guint k = 0; k < 3; k++) {
+    g_autoptr (Frame) frame = frame_copier_copy (&copier, g_ptr_array_index (seen->buffers, frame_of (result, k)), 0, NULL);
+    g_autoptr (MinivlPicture) picture = minivl_picture_new (engine, &frame->image, 1, NULL, &error);
+
+    g_assert_no_error (error);
+    minivl_session_add_pictures (session, &picture, 1);
+  }
+  frame_copier_clear (&copier);
+  params.max_tokens = 6;
+  minivl_session_ask (session, question, &params, NULL, NULL, &answer, &error);
+  g_assert_no_error (error);
+  return g_strdup (answer.text);
+}
+
+static void
+test_a_file_gives_the_text_of_its_own_pixels (void)
+{
+  g_autoptr (GstElement) pipeline =
+      make_pipeline ("filesrc location=%s ! decodebin ! videoconvert ! " ELEMENT " ! fakesink", clip, model);
+  g_autoptr (GstElement) element = gst_bin_get_by_name (GST_BIN (pipeline), "m");
+  g_autoptr (GstPad) sink = gst_element_get_static_pad (element, "sink");
+  MinivlEngineOptions options = { .model_path = model, .precision = MINIVL_PRECISION_F32 };
+  Seen seen = { .buffers = g_ptr_array_new_with_free_func ((GDestroyNotify)gst_buffer_unref) };
+  g_autoptr (GPtrArray) results = NULL;
+  g_autoptr (MinivlEngine) engine = NULL;
+  g_autoptr (GError) error = NULL;
+
+  gst_pad_add_probe (sink, GST_PAD_PROBE_TYPE_BUFFER, on_buffer, &seen, NULL);
+  results = run_to_eos (pipeline);
+  g_assert_cmpuint (results->len, ==, 3);
+  g_assert_cmpuint (seen.buffers->len, ==, FRAMES);
+  g_assert_cmpint (GST_VIDEO_INFO_FORMAT (&seen.info), !=, GST_VIDEO_FORMAT_RGB);
+
+  engine = minivl_engine_open (&options, &error);
+  g_assert_no_error (error);
+  for (guint i = 0; i < 3; i++) {
+    const GstStructure *result = g_ptr_array_index (results, i);
+    g_autofree gchar *text = ask_library (engine, &seen, result);
+
+    g_assert_cmpstr (gst_structure_get_string (result, "text"), ==, text);
+  }
+  g_ptr_array_unref (seen.buffers);
+}
+
+/* --- what both need ---------------------------------------------------------------------------------------------------------- */
+
+static void
+must_run (const gchar *const *argv)
+{
+  g_auto (ProgramResult) result = { 0 };
+
+  program_run (argv, &result);
+  if (result.code != 0)
+    g_error ("%s: %s", argv[0], result.err);
+}
+
+static void
+set_up (void)
+{
+  g_autofree gchar *prefix = NULL, *tokenizer = NULL;
+  g_autoptr (GstElement) encode = NULL;
+  g_autoptr (GPtrArray) none = NULL;
+
+  folder = g_dir_make_tmp ("minivl-XXXXXX", NULL);
+  model = g_build_filename (folder, "model", NULL);
+  clip = g_build_filename (folder, "clip.avi", NULL);
+  prefix = g_strdup_printf ("--model_prefix=%s/tokenizer", folder);
+  tokenizer = g_build_filename (folder, "tokenizer.model", NULL);
+  must_run ((const gchar *[]){ SPM_TRAIN, "--input=" TEST_DATA "/tokenizer-text.txt", prefix, "--vocab_size=1000",
+      "--model_type=bpe", "--byte_fallback=true", "--minloglevel=2", NULL });
+  must_run ((const gchar *[]){ MAKE_CHECKPOINT, TEST_DATA "/demo-config.json", model, "--tokenizer", tokenizer, NULL });
+
+  encode = make_pipeline ("videotestsrc pattern=ball num-buffers=%d ! video/x-raw,format=I420,width=96,height=64,framerate=10/1 ! "
+                          "jpegenc ! avimux ! filesink location=%s",
+      FRAMES, clip);
+  none = run_to_eos (encode);
+}
+
+int
+main (int argc, char **argv)
+{
+  gint code;
+
+  /* A sanitized plugin cannot be loaded by a scanner that is not. */
+  gst_registry_fork_set_enabled (FALSE);
+  gst_init (&argc, &argv);
+  g_test_init (&argc, &argv, NULL);
+  set_up ();
+  g_test_add_func ("/chain/rgb_frames_give_the_text_of_minivl_chat", test_rgb_frames_give_the_text_of_minivl_chat);
+  g_test_add_func ("/chain/a_file_gives_the_text_of_its_own_pixels", test_a_file_gives_the_text_of_its_own_pixels);
+  code = g_test_run ();
+  must_run ((const gchar *[]){ "/bin/rm", "-r", folder, NULL });
+  g_free (folder);
+  g_free (model);
+  g_free (clip);
+  return code;
+}

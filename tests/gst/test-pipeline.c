@@ -1,0 +1,269 @@
+/* Whole pipelines, against the fake back end. */
+#include "gstminivl.h"
+#include "rig.h"
+
+#include <glib/gstdio.h>
+#include <gst/app/gstappsrc.h>
+#include <json-glib/json-glib.h>
+#include <math.h>
+#include <string.h>
+
+#define PATIENCE (60 * GST_SECOND)
+#define VIDEO "video/x-raw,format=RGB,width=16,height=8,framerate=10/1"
+
+static GstElement *
+make_pipeline (const gchar *format, ...)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree gchar *line = NULL;
+  GstElement *pipeline;
+  va_list args;
+
+  fake_reset ();
+  va_start (args, format);
+  line = g_strdup_vprintf (format, args);
+  va_end (args);
+  pipeline = gst_parse_launch (line, &error);
+  g_assert_no_error (error);
+  return pipeline;
+}
+
+static void
+free_pipeline (GstElement *pipeline)
+{
+  g_assert_cmpint (gst_element_set_state (pipeline, GST_STATE_NULL), ==, GST_STATE_CHANGE_SUCCESS);
+  gst_object_unref (pipeline);
+  g_assert_cmpuint (fake_open_backends (), ==, 0);
+  g_assert_cmpuint (fake_live_pictures (), ==, 0);
+}
+
+static GstMessage *
+await (GstElement *pipeline, GstMessageType types)
+{
+  g_autoptr (GstBus) bus = gst_element_get_bus (pipeline);
+  GstMessage *message = gst_bus_timed_pop_filtered (bus, PATIENCE, types | GST_MESSAGE_ERROR);
+
+  g_assert_nonnull (message);
+  if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_ERROR && !(types & GST_MESSAGE_ERROR)) {
+    g_autoptr (GError) error = NULL;
+
+    gst_message_parse_error (message, &error, NULL);
+    g_assert_no_error (error);
+  }
+  return message;
+}
+
+static guint
+count_results_to_eos (GstElement *pipeline)
+{
+  guint results = 0;
+
+  for (;;) {
+    g_autoptr (GstMessage) message = await (pipeline, GST_MESSAGE_ELEMENT | GST_MESSAGE_EOS);
+
+    if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_EOS)
+      return results;
+    results += gst_message_has_name (message, "minivl");
+  }
+}
+
+static void
+test_a_file_is_described_to_its_end (void)
+{
+  g_autofree gchar *folder = g_dir_make_tmp ("minivl-XXXXXX", NULL), *path = g_build_filename (folder, "out.jsonl", NULL);
+  g_autofree gchar *text = NULL;
+  g_auto (GStrv) lines = NULL;
+  GstElement *pipeline =
+      make_pipeline ("videotestsrc num-buffers=795 ! " VIDEO " ! minivl name=m model-path=/fake stop-time=79500000000 "
+                     "! fakesink m.text_src ! filesink location=%s",
+          path);
+
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  g_assert_cmpuint (count_results_to_eos (pipeline), ==, 8);
+  free_pipeline (pipeline);
+
+  g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
+  lines = g_strsplit (text, "\n", -1);
+  g_assert_cmpuint (g_strv_length (lines), ==, 9);
+  g_assert_cmpstr (lines[8], ==, "");
+  for (guint i = 0; i < 8; i++) {
+    g_autoptr (JsonNode) node = json_from_string (lines[i], NULL);
+
+    g_assert_cmpint (json_object_get_int_member (json_node_get_object (node), "id"), ==, i + 1);
+  }
+  g_unlink (path);
+  g_rmdir (folder);
+}
+
+/* The text branch's sink gets its first GAP with the first buffer, and the model is not waited for. */
+static void
+test_preroll_does_not_wait_for_the_model (void)
+{
+  GstElement *pipeline = make_pipeline ("videotestsrc num-buffers=100 ! " VIDEO " ! minivl name=m model-path=/fake ! fakesink "
+                                        "m.text_src ! fakesink");
+
+  fake_hold (FAKE_OPEN);
+  gst_element_set_state (pipeline, GST_STATE_PAUSED);
+  g_assert_cmpint (gst_element_get_state (pipeline, NULL, NULL, PATIENCE), ==, GST_STATE_CHANGE_SUCCESS);
+  fake_release_all (FAKE_OPEN);
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  g_assert_cmpuint (count_results_to_eos (pipeline), ==, 1);
+  free_pipeline (pipeline);
+}
+
+static void
+test_a_flushing_seek_starts_over (void)
+{
+  GstElement *pipeline = make_pipeline (
+      "videotestsrc num-buffers=1000 ! " VIDEO " ! minivl name=m model-path=/fake segment-duration=1000000000 num-segments=2 ! "
+      "fakesink m.text_src ! fakesink");
+  guint stopped = 0;
+  guint64 last = 0;
+
+  fake_hold (FAKE_ASK);
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  fake_await (FAKE_ASK, 1);
+  g_assert_true (gst_element_seek_simple (pipeline, GST_FORMAT_TIME, GST_SEEK_FLAG_FLUSH, 50 * GST_SECOND));
+  fake_release_all (FAKE_ASK);
+  for (gboolean eos = FALSE; !eos;) {
+    g_autoptr (GstMessage) message = await (pipeline, GST_MESSAGE_ELEMENT | GST_MESSAGE_EOS);
+    const GstStructure *s = gst_message_get_structure (message);
+
+    eos = GST_MESSAGE_TYPE (message) == GST_MESSAGE_EOS;
+    if (eos || !gst_structure_has_name (s, "minivl"))
+      continue;
+    if (g_str_equal (gst_structure_get_string (s, "finish_reason"), "flush"))
+      continue;
+    g_assert_cmpuint (rig_uint64 (s, "segment_start"), ==, 50 * GST_SECOND + stopped * GST_SECOND);
+    g_assert_cmpuint (rig_uint64 (s, "id"), >, last);
+    last = rig_uint64 (s, "id");
+    stopped++;
+  }
+  g_assert_cmpuint (stopped, >=, 50);
+  free_pipeline (pipeline);
+}
+
+static void
+test_two_elements_in_a_row (void)
+{
+  GstElement *pipeline =
+      make_pipeline ("videotestsrc num-buffers=100 ! " VIDEO " ! minivl model-path=/fake segment-duration=2000000000 ! "
+                     "minivl model-path=/fake segment-duration=5000000000 ! fakesink");
+
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  g_assert_cmpuint (count_results_to_eos (pipeline), ==, 5 + 2);
+  free_pipeline (pipeline);
+}
+
+/* --- the reference's rows ---------------------------------------------------------------------------------------------------- */
+
+typedef struct
+{
+  gint64 frames;
+  double fps;
+  gint fps_n, fps_d;
+} Clip;
+
+static void
+push_clip (GstElement *pipeline, const Clip *clip)
+{
+  g_autoptr (GstElement) src = gst_bin_get_by_name (GST_BIN (pipeline), "src");
+  g_autoptr (GstCaps) caps = gst_caps_new_simple ("video/x-raw", "format", G_TYPE_STRING, "RGB", "width", G_TYPE_INT, 8, "height",
+      G_TYPE_INT, 4, "framerate", GST_TYPE_FRACTION, clip->fps_n, clip->fps_d, NULL);
+  Rig numbers = { .fps_n = clip->fps_n, .fps_d = clip->fps_d, .width = 8, .height = 4 };
+
+  gst_app_src_set_caps (GST_APP_SRC (src), caps);
+  gst_app_src_set_duration (GST_APP_SRC (src), gst_util_uint64_scale (clip->frames, GST_SECOND * clip->fps_d, clip->fps_n));
+  for (guint i = 0; i < clip->frames; i++)
+    gst_app_src_push_buffer (GST_APP_SRC (src), rig_frame (&numbers, i));
+  gst_app_src_end_of_stream (GST_APP_SRC (src));
+}
+
+static void
+check_row (const Clip *clip, JsonObject *row)
+{
+  JsonArray *indices = json_object_get_array_member (row, "indices");
+  g_autofree gchar *bound = g_strdup ("");
+  GstElement *pipeline;
+
+  if (!json_object_get_null_member (row, "bound")) {
+    JsonArray *seconds = json_object_get_array_member (row, "bound");
+
+    g_free (bound);
+    bound = g_strdup_printf ("start-time=%" G_GUINT64_FORMAT " stop-time=%" G_GUINT64_FORMAT,
+        (guint64)llround (json_array_get_double_element (seconds, 0) * 1e9),
+        (guint64)llround (json_array_get_double_element (seconds, 1) * 1e9));
+  }
+  pipeline =
+      make_pipeline ("appsrc name=src format=time max-bytes=0 ! minivl model-path=/fake segment-duration=0 num-segments=%u %s ! "
+                     "fakesink",
+          (guint)json_object_get_int_member (row, "segments"), bound);
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  push_clip (pipeline, clip);
+  g_assert_cmpuint (count_results_to_eos (pipeline), ==, 1);
+
+  g_assert_cmpuint (fake_question (0)->n_pictures, ==, json_array_get_length (indices));
+  for (guint i = 0; i < json_array_get_length (indices); i++)
+    g_assert_cmpint (fake_question (0)->frames[i], ==, json_array_get_int_element (indices, i));
+  free_pipeline (pipeline);
+}
+
+static gboolean
+row_exists (JsonArray *indices, gint64 frames)
+{
+  gint64 last = 0;
+
+  for (guint i = 0; i < json_array_get_length (indices); i++) {
+    gint64 index = json_array_get_int_element (indices, i);
+
+    if (index < last || index >= frames)
+      return FALSE;
+    last = index;
+  }
+  return TRUE;
+}
+
+static void
+test_rows_of_the_reference (void)
+{
+  /* 29.97002997 in the rows is 30000/1001 in caps. The clip of 100,000 frames is left to test-segmenter. */
+  static const Clip clips[] = { { 1, 25, 25, 1 }, { 7, 25, 25, 1 }, { 32, 30, 30, 1 }, { 250, 29.97002997, 30000, 1001 },
+    { 795, 10, 10, 1 }, { 1801, 59.94005994, 60000, 1001 } };
+  g_autoptr (JsonParser) parser = json_parser_new ();
+  JsonArray *rows;
+  guint checked = 0;
+
+  g_assert_true (json_parser_load_from_file (parser, TEST_DATA "/small/segments.json", NULL));
+  rows = json_node_get_array (json_parser_get_root (parser));
+  for (guint i = 0; i < json_array_get_length (rows); i++) {
+    JsonObject *row = json_array_get_object_element (rows, i);
+    gint64 frames = json_object_get_int_member (row, "frames");
+    double fps = json_object_get_double_member (row, "fps");
+
+    for (guint k = 0; k < G_N_ELEMENTS (clips); k++) {
+      if (clips[k].frames != frames || clips[k].fps != fps || !row_exists (json_object_get_array_member (row, "indices"), frames))
+        continue;
+      check_row (&clips[k], row);
+      checked++;
+    }
+  }
+  g_assert_cmpuint (checked, ==, 115);
+}
+
+int
+main (int argc, char **argv)
+{
+  gst_init (&argc, &argv);
+  g_test_init (&argc, &argv, NULL);
+  fake_reset ();
+  g_assert_true (gst_minivl_register (NULL, &backend_fake));
+
+#define RULE(name) g_test_add_func ("/pipeline/" #name, test_##name)
+  RULE (a_file_is_described_to_its_end);
+  RULE (preroll_does_not_wait_for_the_model);
+  RULE (a_flushing_seek_starts_over);
+  RULE (two_elements_in_a_row);
+  RULE (rows_of_the_reference);
+#undef RULE
+  return g_test_run ();
+}

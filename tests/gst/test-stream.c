@@ -1,0 +1,602 @@
+/* The element's rules about streams: live or not, events, the text pad, states. Each drives a harness and the fake back end. */
+#include "gstminivl.h"
+#include "rig.h"
+
+#include <string.h>
+
+/* --- live and not ------------------------------------------------------------------------------------------------------------ */
+
+static void
+test_live_drops_the_oldest_that_waits (void)
+{
+  Rig *rig = rig_new_live (NULL);
+  g_autoptr (GstMessage) qos = NULL;
+  g_autoptr (GstStructure) dropped = NULL;
+  GstFormat format;
+  guint64 n_processed, n_dropped;
+
+  fake_hold (FAKE_ASK);
+  rig_push (rig, 0, 11);
+  fake_await (FAKE_ASK, 1);
+  /* 1 is in hand, 2 and 3 wait, 4 pushes 2 out */
+  rig_push (rig, 11, 41);
+  qos = rig_await_message (rig, GST_MESSAGE_QOS);
+  gst_message_parse_qos_stats (qos, &format, &n_processed, &n_dropped);
+  g_assert_cmpuint (n_dropped, ==, 1);
+  fake_release_all (FAKE_ASK);
+  rig_assert_result (rig, 1, 0, 1000, "stop");
+  dropped = rig_await_result (rig);
+  g_assert_cmpuint (rig_uint64 (dropped, "id"), ==, 2);
+  g_assert_cmpstr (gst_structure_get_string (dropped, "finish_reason"), ==, "dropped");
+  g_assert_cmpstr (gst_structure_get_string (dropped, "text"), ==, "");
+  g_assert_cmpuint (rig_uint64 (dropped, "dropped_segments"), ==, 1);
+  g_assert_cmpuint (gst_value_array_get_size (gst_structure_get_value (dropped, "frames")), ==, 2);
+  g_assert_false (gst_structure_has_field (dropped, "prompt_tokens"));
+  rig_assert_result (rig, 3, 2000, 3000, "stop");
+  rig_assert_result (rig, 4, 3000, 4000, "stop");
+  rig_free (rig);
+}
+
+static void
+test_live_never_waits_while_loading (void)
+{
+  Rig *rig = rig_new_live (NULL);
+
+  /* the fake was reset, and the element began to open it, in rig_new_live(); start anew with the gate shut */
+  gst_element_set_state (rig->element, GST_STATE_NULL);
+  fake_reset ();
+  fake_hold (FAKE_OPEN);
+  gst_harness_play (rig->video);
+  rig_set_caps (rig, "RGB", 8, 4, 10, 1);
+  rig_push (rig, 0, 101);
+  g_assert_cmpuint (gst_harness_buffers_received (rig->video), ==, 101);
+  fake_release_all (FAKE_OPEN);
+  for (guint i = 0; i < 10; i++) {
+    g_autoptr (GstStructure) s = rig_await_result (rig);
+
+    g_assert_cmpuint (rig_uint64 (s, "id"), ==, i + 1);
+    g_assert_cmpstr (gst_structure_get_string (s, "finish_reason"), ==, i < 8 ? "dropped" : "stop");
+  }
+  rig_free (rig);
+}
+
+typedef struct
+{
+  GMutex lock;
+  GCond changed;
+  guint passed;
+} Counter;
+
+static GstPadProbeReturn
+count_buffer (GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+  Counter *counter = data;
+
+  g_mutex_lock (&counter->lock);
+  counter->passed++;
+  g_cond_signal (&counter->changed);
+  g_mutex_unlock (&counter->lock);
+  return GST_PAD_PROBE_OK;
+}
+
+static void
+await_passed (Counter *counter, guint passed)
+{
+  g_mutex_lock (&counter->lock);
+  while (counter->passed < passed)
+    g_cond_wait (&counter->changed, &counter->lock);
+  g_assert_cmpuint (counter->passed, ==, passed);
+  g_mutex_unlock (&counter->lock);
+}
+
+static void
+test_not_live_waits_for_room_and_loses_nothing (void)
+{
+  Rig *rig = rig_new (NULL);
+  g_autoptr (GstPad) src = gst_element_get_static_pad (rig->element, "src");
+  Counter counter = { .passed = 0 };
+
+  gst_pad_add_probe (src, GST_PAD_PROBE_TYPE_BUFFER, count_buffer, &counter, NULL);
+  fake_hold (FAKE_ASK);
+  rig_push_in_thread (rig, 0, 100);
+  /* 1 in hand, 2 and 3 wait; the buffer that completes 4 does not pass */
+  await_passed (&counter, 40);
+  for (guint i = 1; i <= 6; i++) {
+    fake_await (FAKE_ASK, i);
+    await_passed (&counter, 30 + 10 * i);
+    fake_release (FAKE_ASK, 1);
+  }
+  fake_release_all (FAKE_ASK);
+  g_assert_cmpint (rig_join (rig), ==, GST_FLOW_OK);
+  for (guint i = 0; i < 10; i++)
+    rig_assert_result (rig, i + 1, 1000 * i, 1000 * (i + 1), "stop");
+  g_assert_cmpuint (gst_harness_buffers_received (rig->video), ==, 100);
+  g_mutex_clear (&counter.lock);
+  rig_free (rig);
+}
+
+/* --- events ------------------------------------------------------------------------------------------------------------------ */
+
+static GstPadProbeReturn
+count_eos (GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+  if (GST_EVENT_TYPE (GST_PAD_PROBE_INFO_EVENT (info)) == GST_EVENT_EOS)
+    g_atomic_int_inc ((gint *)data);
+  return GST_PAD_PROBE_OK;
+}
+
+static void
+test_eos_waits_for_results (void)
+{
+  Rig *rig = rig_new (NULL);
+  g_autoptr (GstPad) src = gst_element_get_static_pad (rig->element, "src");
+  gint eos = 0;
+
+  gst_pad_add_probe (src, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, count_eos, &eos, NULL);
+  fake_hold (FAKE_ASK);
+  rig_push_in_thread (rig, 0, 15);
+  fake_await (FAKE_ASK, 1);
+  fake_release (FAKE_ASK, 1);
+  fake_await (FAKE_ASK, 2); /* of the segment that EOS closed */
+  g_assert_cmpint (g_atomic_int_get (&eos), ==, 0);
+  fake_release (FAKE_ASK, 1);
+  g_assert_cmpint (rig_join (rig), ==, GST_FLOW_OK);
+  g_assert_cmpint (g_atomic_int_get (&eos), ==, 1);
+  rig_assert_result (rig, 1, 0, 1000, "stop");
+  rig_assert_result (rig, 2, 1000, 1500, "stop");
+  rig_free (rig);
+}
+
+static void
+test_flush_cancels_the_answer (void)
+{
+  Rig *rig = rig_new (NULL);
+  g_autoptr (GstStructure) first = NULL;
+
+  fake_hold (FAKE_ASK);
+  rig_push (rig, 0, 25); /* 1 is asked, 2 waits, 3 is open */
+  fake_await (FAKE_ASK, 1);
+  gst_harness_push_event (rig->video, gst_event_new_flush_start ());
+  first = rig_await_result (rig);
+  g_assert_cmpuint (rig_uint64 (first, "id"), ==, 1);
+  g_assert_cmpstr (gst_structure_get_string (first, "finish_reason"), ==, "flush");
+  g_assert_cmpuint (fake_count_cancelled (FAKE_ASK), ==, 1);
+  fake_release_all (FAKE_ASK);
+  gst_harness_push_event (rig->video, gst_event_new_flush_stop (TRUE));
+  rig_assert_result (rig, 2, 1000, 2000, "flush");
+  rig_assert_result (rig, 3, 2000, 2500, "flush");
+  g_assert_cmpuint (fake_count (FAKE_ASK), ==, 1);
+
+  rig_push_segment (rig, 0, 0, 0);
+  rig_push (rig, 300, 311);
+  rig_assert_result (rig, 4, 30000, 31000, "stop");
+  rig_free (rig);
+}
+
+static void
+test_flush_frees_a_video_that_waits (void)
+{
+  Rig *rig = rig_new (NULL);
+  g_autoptr (GstPad) src = gst_element_get_static_pad (rig->element, "src");
+  Counter counter = { .passed = 0 };
+
+  gst_pad_add_probe (src, GST_PAD_PROBE_TYPE_BUFFER, count_buffer, &counter, NULL);
+  fake_hold (FAKE_ASK);
+  rig_push_in_thread (rig, 0, 100);
+  await_passed (&counter, 40);
+  gst_harness_push_event (rig->video, gst_event_new_flush_start ());
+  g_assert_cmpint (rig_join (rig), ==, GST_FLOW_FLUSHING);
+  fake_release_all (FAKE_ASK);
+  gst_harness_push_event (rig->video, gst_event_new_flush_stop (TRUE));
+  g_mutex_clear (&counter.lock);
+  rig_free (rig);
+}
+
+static void
+test_flush_frees_an_eos_that_waits (void)
+{
+  Rig *rig = rig_new (NULL);
+
+  fake_hold (FAKE_ASK);
+  rig_push_in_thread (rig, 0, 15);
+  fake_await (FAKE_ASK, 1);
+  gst_harness_push_event (rig->video, gst_event_new_flush_start ());
+  rig_join (rig);
+  rig_free (rig);
+}
+
+static void
+test_a_seek_goes_upstream_once (void)
+{
+  Rig *rig = rig_new (NULL);
+  g_autoptr (GstEvent) seek =
+      gst_event_new_seek (1, GST_FORMAT_TIME, GST_SEEK_FLAG_FLUSH, GST_SEEK_TYPE_SET, 0, GST_SEEK_TYPE_NONE, 0);
+  guint seeks = 0;
+  GstEvent *event;
+
+  rig_add_text (rig, NULL);
+  rig_push (rig, 0, 1);
+  gst_harness_push_upstream_event (rig->video, gst_event_ref (seek));
+  gst_harness_push_upstream_event (rig->text, gst_event_ref (seek));
+  gst_harness_push_upstream_event (rig->text, gst_event_new_qos (GST_QOS_TYPE_UNDERFLOW, 2, 1, 1));
+  while ((event = gst_harness_try_pull_upstream_event (rig->video)) != NULL) {
+    seeks += GST_EVENT_TYPE (event) == GST_EVENT_SEEK;
+    g_assert_cmpint (GST_EVENT_TYPE (event), !=, GST_EVENT_QOS);
+    gst_event_unref (event);
+  }
+  g_assert_cmpuint (seeks, ==, 1);
+  rig_free (rig);
+}
+
+static void
+test_backward_playback_is_refused_once (void)
+{
+  Rig *rig = rig_new (NULL);
+  g_autoptr (GstMessage) warning = NULL, second = NULL;
+  GstSegment segment;
+
+  gst_segment_init (&segment, GST_FORMAT_TIME);
+  segment.rate = -1;
+  segment.stop = 10 * GST_SECOND;
+  gst_harness_push_event (rig->video, gst_event_new_segment (&segment));
+  for (guint i = 20; i-- > 0;)
+    g_assert_cmpint (gst_harness_push (rig->video, rig_frame (rig, i)), ==, GST_FLOW_OK);
+  warning = rig_await_message (rig, GST_MESSAGE_WARNING);
+  second = gst_bus_pop_filtered (rig->bus, GST_MESSAGE_WARNING);
+  g_assert_null (second);
+  rig_assert_no_result (rig);
+  rig_free (rig);
+}
+
+/* --- text_src ---------------------------------------------------------------------------------------------------------------- */
+
+static void
+test_text_starts_with_the_first_buffer (void)
+{
+  Rig *rig = rig_new (NULL);
+  static const GstEventType expected[] = { GST_EVENT_STREAM_START, GST_EVENT_CAPS, GST_EVENT_SEGMENT, GST_EVENT_GAP };
+
+  rig_add_text (rig, NULL);
+  rig_push (rig, 0, 1);
+  for (guint i = 0; i < G_N_ELEMENTS (expected); i++) {
+    g_autoptr (GstEvent) event = gst_harness_pull_event (rig->text);
+
+    while (GST_EVENT_TYPE (event) == GST_EVENT_RECONFIGURE || GST_EVENT_TYPE (event) == GST_EVENT_LATENCY) {
+      gst_event_unref (event);
+      event = gst_harness_pull_event (rig->text);
+    }
+    g_assert_cmpint (GST_EVENT_TYPE (event), ==, expected[i]);
+    if (expected[i] == GST_EVENT_STREAM_START) {
+      GstStreamFlags flags;
+      g_autoptr (GstStream) stream = NULL;
+
+      gst_event_parse_stream_flags (event, &flags);
+      gst_event_parse_stream (event, &stream);
+      g_assert_true (flags & GST_STREAM_FLAG_SPARSE);
+      g_assert_nonnull (stream);
+      g_assert_true (gst_stream_get_stream_flags (stream) & GST_STREAM_FLAG_SPARSE);
+    }
+  }
+  rig_free (rig);
+}
+
+static void
+test_gaps_follow_the_video (void)
+{
+  Rig *rig = rig_new ("segment-duration=100000000000");
+  guint64 end = 0;
+
+  rig_add_text (rig, NULL);
+  rig_push (rig, 0, 31);
+  while (end < 2800 * GST_MSECOND) {
+    g_autoptr (GstEvent) event = gst_harness_pull_event (rig->text);
+    GstClockTime at, duration;
+
+    g_assert_nonnull (event);
+    if (GST_EVENT_TYPE (event) != GST_EVENT_GAP)
+      continue;
+    gst_event_parse_gap (event, &at, &duration);
+    g_assert_cmpuint (at, ==, end);
+    end = at + duration;
+    g_assert_cmpuint (end, <=, 3 * GST_SECOND);
+  }
+  rig_free (rig);
+}
+
+static void
+test_text_has_time_and_duration_of_now (void)
+{
+  Rig *rig = rig_new (NULL);
+  g_autoptr (GstBuffer) buffer = NULL;
+
+  rig_add_text (rig, NULL);
+  rig_push (rig, 0, 11);
+  buffer = gst_harness_pull (rig->text);
+  g_assert_cmpuint (GST_BUFFER_PTS (buffer), ==, GST_SECOND); /* the video's, not the segment's */
+  g_assert_cmpuint (GST_BUFFER_DURATION (buffer), ==, GST_SECOND);
+  rig_free (rig);
+}
+
+static void
+test_text_duration_is_set (void)
+{
+  Rig *rig = rig_new ("text-duration=123");
+  g_autoptr (GstBuffer) buffer = NULL;
+
+  rig_add_text (rig, NULL);
+  rig_push (rig, 0, 11);
+  buffer = gst_harness_pull (rig->text);
+  g_assert_cmpuint (GST_BUFFER_DURATION (buffer), ==, 123);
+  rig_free (rig);
+}
+
+static void
+assert_text_caps (Rig *rig, const gchar *media_type)
+{
+  g_autoptr (GstPad) pad = gst_element_get_static_pad (rig->element, "text_src");
+  g_autoptr (GstCaps) caps = gst_pad_get_current_caps (pad);
+
+  g_assert_true (gst_structure_has_name (gst_caps_get_structure (caps, 0), media_type));
+}
+
+static void
+test_json_comes_first (void)
+{
+  Rig *rig = rig_new (NULL);
+  g_autoptr (JsonObject) json = NULL;
+
+  rig_add_text (rig, "ANY");
+  rig_push (rig, 0, 11);
+  json = rig_pull_json (rig);
+  assert_text_caps (rig, "application/x-json");
+  rig_free (rig);
+}
+
+static void
+test_plain_text_where_it_is_asked_for (void)
+{
+  Rig *rig = rig_new (NULL);
+  g_autofree gchar *text = NULL;
+
+  rig_add_text (rig, "text/x-raw, format = (string) { pango-markup, utf8 }");
+  rig_push (rig, 0, 11);
+  text = rig_pull_text (rig);
+  g_assert_cmpstr (text, ==, "answer 1");
+  assert_text_caps (rig, "text/x-raw");
+  rig_free (rig);
+}
+
+static void
+test_plain_text_says_nothing_of_errors (void)
+{
+  Rig *rig = rig_new (NULL);
+  g_autofree gchar *text = NULL;
+
+  rig_add_text (rig, "text/x-raw");
+  fake_fail_next (FAKE_ASK, MINIVL_ERROR_BUDGET, "no");
+  rig_push (rig, 0, 21);
+  text = rig_pull_text (rig);
+  g_assert_cmpstr (text, ==, "answer 2");
+  rig_free (rig);
+}
+
+static GstPadProbeReturn
+block (GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+  return GST_PAD_PROBE_OK; /* stays blocked until the probe is removed */
+}
+
+static void
+test_blocked_text_branch_passes_video_and_eos (void)
+{
+  Rig *rig = rig_new (NULL);
+  g_autoptr (GstPad) pad = NULL;
+  gulong probe;
+
+  rig_add_text (rig, NULL);
+  pad = gst_element_get_static_pad (rig->element, "text_src");
+  probe = gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BLOCK_DOWNSTREAM, block, NULL, NULL);
+  rig_push (rig, 0, 50);
+  rig_eos (rig);
+  g_assert_cmpuint (gst_harness_buffers_received (rig->video), ==, 50);
+  for (guint i = 0; i < 5; i++)
+    rig_assert_result (rig, i + 1, 1000 * i, 1000 * (i + 1), "stop");
+
+  /* and what was said is still there when somebody takes it, with EOS behind */
+  gst_pad_remove_probe (pad, probe);
+  for (guint i = 0; i < 5; i++) {
+    g_autoptr (JsonObject) json = rig_pull_json (rig);
+
+    g_assert_cmpint (json_object_get_int_member (json, "id"), ==, i + 1);
+  }
+  for (gboolean eos = FALSE; !eos;) {
+    g_autoptr (GstEvent) event = gst_harness_pull_event (rig->text);
+
+    g_assert_nonnull (event);
+    eos = GST_EVENT_TYPE (event) == GST_EVENT_EOS;
+  }
+  rig_free (rig);
+}
+
+static void
+test_unlinked_text_pad_harms_nothing (void)
+{
+  Rig *rig = rig_new (NULL);
+  g_autoptr (GstPad) pad = gst_element_request_pad_simple (rig->element, "text_src");
+
+  rig_push (rig, 0, 15);
+  rig_eos (rig);
+  rig_assert_result (rig, 1, 0, 1000, "stop");
+  rig_assert_result (rig, 2, 1000, 1500, "stop");
+  gst_element_release_request_pad (rig->element, pad);
+  rig_free (rig);
+}
+
+static void
+test_text_pad_comes_and_goes (void)
+{
+  Rig *rig = rig_new (NULL);
+
+  rig_push (rig, 0, 11);
+  rig_assert_result (rig, 1, 0, 1000, "stop");
+  for (guint round = 0; round < 3; round++) {
+    GstPad *pad = gst_element_request_pad_simple (rig->element, "text_src");
+    GstHarness *text;
+    GstBuffer *buffer;
+
+    gst_object_unref (pad);
+    text = gst_harness_new_with_element (rig->element, NULL, "text_src");
+    rig_push (rig, 10 * round + 11, 10 * round + 21);
+    buffer = gst_harness_pull (text);
+    g_assert_nonnull (buffer);
+    gst_buffer_unref (buffer);
+    pad = gst_element_get_static_pad (rig->element, "text_src");
+    gst_element_release_request_pad (rig->element, pad);
+    gst_object_unref (pad);
+    gst_harness_teardown (text);
+    rig_assert_result (rig, round + 2, 1000 * (round + 1), 1000 * (round + 2), "stop");
+  }
+  rig_free (rig);
+}
+
+/* --- states ------------------------------------------------------------------------------------------------------------------ */
+
+static GstProgressType
+next_progress (Rig *rig)
+{
+  g_autoptr (GstMessage) message = rig_await_message (rig, GST_MESSAGE_PROGRESS);
+  g_autofree gchar *code = NULL;
+  GstProgressType type;
+
+  gst_message_parse_progress (message, &type, &code, NULL);
+  g_assert_cmpstr (code, ==, "loading");
+  return type;
+}
+
+static void
+restart_with_open_held (Rig *rig)
+{
+  gst_element_set_state (rig->element, GST_STATE_NULL);
+  gst_bus_set_flushing (rig->bus, TRUE);
+  gst_bus_set_flushing (rig->bus, FALSE);
+  fake_reset ();
+  fake_hold (FAKE_OPEN);
+  gst_harness_play (rig->video);
+  rig_set_caps (rig, "RGB", 8, 4, 10, 1);
+}
+
+static void
+test_loading_is_told_and_passes_video (void)
+{
+  Rig *rig = rig_new (NULL);
+
+  restart_with_open_held (rig);
+  g_assert_cmpint (next_progress (rig), ==, GST_PROGRESS_TYPE_START);
+  g_assert_cmpint (next_progress (rig), ==, GST_PROGRESS_TYPE_CONTINUE);
+  rig_push (rig, 0, 15);
+  g_assert_cmpuint (gst_harness_buffers_received (rig->video), ==, 15);
+  fake_release_all (FAKE_OPEN);
+  g_assert_cmpint (next_progress (rig), ==, GST_PROGRESS_TYPE_COMPLETE);
+  rig_assert_result (rig, 1, 0, 1000, "stop");
+  rig_free (rig);
+}
+
+static void
+test_stopping_cancels_loading (void)
+{
+  Rig *rig = rig_new (NULL);
+
+  restart_with_open_held (rig);
+  g_assert_cmpint (next_progress (rig), ==, GST_PROGRESS_TYPE_START);
+  fake_await (FAKE_OPEN, 1);
+  gst_element_set_state (rig->element, GST_STATE_READY);
+  while (next_progress (rig) != GST_PROGRESS_TYPE_CANCELED)
+    ;
+  g_assert_cmpuint (fake_count_cancelled (FAKE_OPEN), ==, 1);
+  rig_free (rig);
+}
+
+static void
+test_stopping_cancels_an_answer (void)
+{
+  Rig *rig = rig_new (NULL);
+
+  fake_hold (FAKE_ASK);
+  rig_push (rig, 0, 11);
+  fake_await (FAKE_ASK, 1);
+  gst_element_set_state (rig->element, GST_STATE_NULL);
+  g_assert_cmpuint (fake_count_cancelled (FAKE_ASK), ==, 1);
+  rig_assert_no_result (rig);
+  rig_free (rig);
+}
+
+static void
+test_stopping_frees_an_eos_that_waits (void)
+{
+  Rig *rig = rig_new (NULL);
+
+  fake_hold (FAKE_ENCODE);
+  rig_push_in_thread (rig, 0, 8);
+  fake_await (FAKE_ENCODE, 1);
+  gst_element_set_state (rig->element, GST_STATE_NULL);
+  rig_join (rig);
+  rig_free (rig);
+}
+
+static void
+test_runs_again_after_null (void)
+{
+  Rig *rig = rig_new (NULL);
+
+  rig_add_text (rig, NULL);
+  for (guint round = 0; round < 5; round++) {
+    g_autoptr (JsonObject) json = NULL;
+
+    rig_push (rig, 0, 11);
+    rig_assert_result (rig, round * 2 + 1, 0, 1000, "stop");
+    json = rig_pull_json (rig);
+    g_assert_cmpint (json_object_get_int_member (json, "id"), ==, round * 2 + 1);
+    gst_element_set_state (rig->element, GST_STATE_NULL); /* with the next segment open */
+    g_assert_cmpuint (fake_open_backends (), ==, 0);
+    gst_harness_play (rig->video);
+    rig_set_caps (rig, "RGB", 8, 4, 10, 1);
+  }
+  rig_free (rig);
+}
+
+int
+main (int argc, char **argv)
+{
+  gst_init (&argc, &argv);
+  g_test_init (&argc, &argv, NULL);
+  fake_reset ();
+  g_assert_true (gst_minivl_register (NULL, &backend_fake));
+
+#define RULE(name) g_test_add_func ("/stream/" #name, test_##name)
+  RULE (live_drops_the_oldest_that_waits);
+  RULE (live_never_waits_while_loading);
+  RULE (not_live_waits_for_room_and_loses_nothing);
+  RULE (eos_waits_for_results);
+  RULE (flush_cancels_the_answer);
+  RULE (flush_frees_a_video_that_waits);
+  RULE (flush_frees_an_eos_that_waits);
+  RULE (a_seek_goes_upstream_once);
+  RULE (backward_playback_is_refused_once);
+  RULE (text_starts_with_the_first_buffer);
+  RULE (gaps_follow_the_video);
+  RULE (text_has_time_and_duration_of_now);
+  RULE (text_duration_is_set);
+  RULE (json_comes_first);
+  RULE (plain_text_where_it_is_asked_for);
+  RULE (plain_text_says_nothing_of_errors);
+  RULE (blocked_text_branch_passes_video_and_eos);
+  RULE (unlinked_text_pad_harms_nothing);
+  RULE (text_pad_comes_and_goes);
+  RULE (loading_is_told_and_passes_video);
+  RULE (stopping_cancels_loading);
+  RULE (stopping_cancels_an_answer);
+  RULE (stopping_frees_an_eos_that_waits);
+  RULE (runs_again_after_null);
+#undef RULE
+  return g_test_run ();
+}

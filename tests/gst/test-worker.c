@@ -1,0 +1,243 @@
+/* The worker by itself, where a harness would need megabytes of video. */
+#include "rig.h"
+#include "worker.h"
+
+typedef struct
+{
+  GAsyncQueue *results; /* Result */
+  GAsyncQueue *opened;  /* anything: one for each time */
+  Worker *worker;
+  guint frames_added; /* atomic */
+} Bench;
+
+static void
+on_progress (double fraction, gpointer data)
+{
+}
+
+static void
+on_opened (const GError *error, gpointer data)
+{
+  g_async_queue_push (((Bench *)data)->opened, GINT_TO_POINTER (error != NULL ? 2 : 1));
+}
+
+static void
+on_result (Result *result, const GError *error, gpointer data)
+{
+  g_async_queue_push (((Bench *)data)->results, result_ref (result));
+}
+
+static void
+on_dropped (guint64 answered, guint64 dropped, guint64 running_time, gpointer data)
+{
+}
+
+static Bench *
+bench_new (gsize max_bytes)
+{
+  static const WorkerCallbacks callbacks = { on_progress, on_opened, on_result, on_dropped };
+  WorkerConfig config = {
+    .options = { .model_path = "/fake" }, .stream = "s", .max_tiles = 1, .max_backlog = 2, .max_bytes = max_bytes
+  };
+  Bench *bench = g_new0 (Bench, 1);
+
+  bench->results = g_async_queue_new_full ((GDestroyNotify)result_unref);
+  bench->opened = g_async_queue_new ();
+  bench->worker = worker_new (&backend_fake, &callbacks, bench);
+  worker_start (bench->worker, &config);
+  return bench;
+}
+
+static void
+bench_free (Bench *bench)
+{
+  worker_stop (bench->worker);
+  worker_free (bench->worker);
+  g_async_queue_unref (bench->results);
+  g_async_queue_unref (bench->opened);
+  g_free (bench);
+  g_assert_cmpuint (fake_live_pictures (), ==, 0);
+  g_assert_cmpuint (fake_open_backends (), ==, 0);
+}
+
+static Frame *
+make_frame (gsize size)
+{
+  Frame *frame = g_new0 (Frame, 1);
+
+  frame->refs = 1;
+  frame->backend = &backend_fake;
+  frame->size = size;
+  frame->pixels = g_malloc0 (size);
+  frame->image = (MinivlImage){ frame->pixels, 1, 1, 3 };
+  return frame;
+}
+
+static void
+open_segment (Bench *bench, guint64 id)
+{
+  Question question = { .prompt = (gchar *)"?", .params = MINIVL_PARAMS_INIT };
+
+  worker_open_segment (bench->worker, id, id, 0, &question);
+}
+
+static void
+add_frame (Bench *bench, guint64 id, guint times)
+{
+  Frame *frame = make_frame (100);
+
+  worker_wait_for_room (bench->worker);
+  worker_add_frame (bench->worker, id, frame, times);
+  frame_unref (frame);
+  g_atomic_int_inc (&bench->frames_added);
+}
+
+static gpointer
+add_ten (gpointer data)
+{
+  for (guint i = 0; i < 10; i++)
+    add_frame (data, 1, 1);
+  return NULL;
+}
+
+static void
+test_waiting_pixels_are_bounded (void)
+{
+  Bench *bench;
+  GThread *thread;
+
+  fake_reset ();
+  fake_hold (FAKE_ENCODE);
+  bench = bench_new (250);
+  open_segment (bench, 1);
+  thread = g_thread_new ("adder", add_ten, bench);
+  for (guint i = 1; i <= 10; i++) {
+    fake_await (FAKE_ENCODE, i);
+    /* i - 1 are encoded; with three of a hundred bytes waiting there is no room for a fourth */
+    g_assert_cmpuint (g_atomic_int_get (&bench->frames_added), <=, i - 1 + 3);
+    fake_release (FAKE_ENCODE, 1);
+  }
+  g_thread_join (thread);
+  bench_free (bench);
+}
+
+/* The one that is kept in case the segment is short must not stop the others. */
+static void
+test_a_spare_frame_takes_no_room (void)
+{
+  Bench *bench;
+  Result *result;
+
+  fake_reset ();
+  bench = bench_new (50);
+  open_segment (bench, 1);
+  add_frame (bench, 1, 0);
+  add_frame (bench, 1, 1);
+  worker_close_segment (bench->worker, 1, 10, 10);
+  result = g_async_queue_pop (bench->results);
+  g_assert_cmpuint (result->frames->len, ==, 1);
+  g_assert_cmpuint (fake_count (FAKE_ENCODE), ==, 1);
+  result_unref (result);
+  bench_free (bench);
+}
+
+static void
+test_a_frame_of_several_places_is_encoded_once (void)
+{
+  Bench *bench;
+  Result *result;
+
+  fake_reset ();
+  bench = bench_new (1000);
+  open_segment (bench, 1);
+  add_frame (bench, 1, 3);
+  worker_close_segment (bench->worker, 1, 10, 10);
+  result = g_async_queue_pop (bench->results);
+  g_assert_cmpuint (result->frames->len, ==, 3);
+  g_assert_cmpuint (result->tiles->len, ==, 6);
+  g_assert_cmpuint (result->encode, ==, 2000);
+  g_assert_cmpuint (fake_question (0)->n_pictures, ==, 3);
+  g_assert_cmpuint (fake_count (FAKE_ENCODE), ==, 1);
+  result_unref (result);
+  bench_free (bench);
+}
+
+static void
+test_answers_come_before_later_pictures (void)
+{
+  Bench *bench;
+
+  fake_reset ();
+  fake_hold (FAKE_OPEN);
+  bench = bench_new (1000);
+  for (guint64 id = 1; id <= 2; id++) {
+    open_segment (bench, id);
+    add_frame (bench, id, 1);
+    add_frame (bench, id, 1);
+  }
+  worker_close_segment (bench->worker, 1, 10, 10);
+  fake_hold (FAKE_ASK);
+  fake_release_all (FAKE_OPEN);
+  fake_await (FAKE_ASK, 1);
+  g_assert_cmpuint (fake_count (FAKE_ENCODE), ==, 2);
+  fake_release_all (FAKE_ASK);
+  fake_await (FAKE_ENCODE, 4);
+  bench_free (bench);
+}
+
+static void
+test_a_segment_without_frames_is_an_error (void)
+{
+  Bench *bench;
+  Result *result;
+
+  fake_reset ();
+  bench = bench_new (1000);
+  open_segment (bench, 1);
+  worker_close_segment (bench->worker, 1, 10, 10);
+  result = g_async_queue_pop (bench->results);
+  g_assert_cmpstr (result->finish_reason, ==, "error");
+  g_assert_cmpuint (fake_count (FAKE_ASK), ==, 0);
+  result_unref (result);
+  bench_free (bench);
+}
+
+static void
+test_nothing_waits_for_a_model_that_failed (void)
+{
+  Bench *bench;
+
+  fake_reset ();
+  fake_hold (FAKE_OPEN);
+  bench = bench_new (50);
+  open_segment (bench, 1);
+  add_frame (bench, 1, 1);
+  fake_fail_next (FAKE_OPEN, MINIVL_ERROR_FILE, "no");
+  fake_release_all (FAKE_OPEN);
+  g_assert_cmpint (GPOINTER_TO_INT (g_async_queue_pop (bench->opened)), ==, 2);
+  g_assert_true (worker_has_failed (bench->worker));
+  for (guint64 id = 2; id < 9; id++) {
+    open_segment (bench, id);
+    add_frame (bench, id, 1);
+    worker_close_segment (bench->worker, id, 10, 10);
+  }
+  g_assert_true (worker_drain (bench->worker));
+  bench_free (bench);
+}
+
+int
+main (int argc, char **argv)
+{
+  gst_init (&argc, &argv);
+  g_test_init (&argc, &argv, NULL);
+
+#define RULE(name) g_test_add_func ("/worker/" #name, test_##name)
+  RULE (waiting_pixels_are_bounded);
+  RULE (a_spare_frame_takes_no_room);
+  RULE (a_frame_of_several_places_is_encoded_once);
+  RULE (answers_come_before_later_pictures);
+  RULE (a_segment_without_frames_is_an_error);
+  RULE (nothing_waits_for_a_model_that_failed);
+#undef RULE
+  return g_test_run ();
+}
