@@ -77,6 +77,7 @@ build (gpointer data, GError **error)
   e->language = language_new (e->dev, &e->config, e->weights, e->kv, error);
   if (!e->language)
     return FALSE;
+  scheduler_set_model (e->scheduler, e->vision, e->kv, e->language);
   e->info.device_bytes =
       arena_bytes (e->weights->arena) + vision_bytes (e->vision) + kv_pool_bytes (e->kv) + language_bytes (e->language);
   return TRUE;
@@ -110,6 +111,9 @@ engine_new (EngineParts *parts, const MinivlEngineOptions *options, GError **err
   e->tokenizer = g_steal_pointer (&parts->tokenizer);
   e->image_token = e->tokenizer ? tokenizer_id (e->tokenizer, "<IMG_CONTEXT>") : parts->image_token;
   e->end_token = e->tokenizer ? tokenizer_id (e->tokenizer, "<|end|>") : parts->end_token;
+  g_mutex_init (&e->lock);
+  g_cond_init (&e->encoded);
+  e->pictures = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
   e->scheduler = scheduler_new ();
   if (b.precision == MINIVL_PRECISION_AUTO)
     b.precision = MINIVL_PRECISION_F16;
@@ -227,6 +231,9 @@ minivl_engine_unref (MinivlEngine *engine)
   scheduler_free (engine->scheduler);
   tokenizer_free (engine->tokenizer);
   model_config_clear (&engine->config);
+  g_hash_table_unref (engine->pictures);
+  g_mutex_clear (&engine->lock);
+  g_cond_clear (&engine->encoded);
   g_free (engine->model);
   g_free (engine->model_hash);
   g_free (engine->device_name);
@@ -241,29 +248,61 @@ minivl_engine_get_info (MinivlEngine *engine)
 
 /* --- pictures -------------------------------------------------------------------------------------------------------------- */
 
-typedef struct
+/* 64 bits of a cryptographic hash: nobody makes two pictures that share them. */
+static guint64
+hash_image (const MinivlImage *image, guint max_tiles)
 {
-  MinivlEngine *engine;
-  const MinivlImage *image;
-  guint max_tiles;
-  const gint *cancel;
-  VisionResult *result;
-} Encode;
+  g_autoptr (GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
+  const guint32 shape[] = { image->width, image->height, max_tiles };
+  guint8 digest[32];
+  gsize length = sizeof digest;
+  guint64 content;
 
-static gboolean
-encode (gpointer data, GError **error)
+  g_checksum_update (sum, (const guchar *)shape, sizeof shape);
+  for (guint y = 0; y < image->height; y++)
+    g_checksum_update (sum, image->data + y * image->stride, 3 * (gssize)image->width);
+  g_checksum_get_digest (sum, digest, &length);
+  memcpy (&content, digest, sizeof content);
+  return content | 1;
+}
+
+/* (transfer full): the picture of this content that is alive, or NULL, and then the caller is to make it. */
+static MinivlPicture *
+find_picture (MinivlEngine *engine, guint64 content)
 {
-  Encode *e = data;
+  MinivlPicture *picture = NULL;
+  gpointer value;
 
-  return vision_encode (e->engine->vision, e->image, e->max_tiles, e->cancel, e->result, error);
+  g_mutex_lock (&engine->lock);
+  while (g_hash_table_lookup_extended (engine->pictures, &content, NULL, &value) && !value)
+    g_cond_wait (&engine->encoded, &engine->lock);
+  picture = g_hash_table_lookup (engine->pictures, &content);
+  if (picture)
+    minivl_picture_ref (picture);
+  else
+    g_hash_table_insert (engine->pictures, g_memdup2 (&content, sizeof content), NULL);
+  g_mutex_unlock (&engine->lock);
+  return picture;
+}
+
+/* picture NULL: it was not to be made. */
+static void
+register_picture (MinivlEngine *engine, guint64 content, MinivlPicture *picture)
+{
+  g_mutex_lock (&engine->lock);
+  if (picture)
+    g_hash_table_insert (engine->pictures, g_memdup2 (&content, sizeof content), picture);
+  else
+    g_hash_table_remove (engine->pictures, &content);
+  g_cond_broadcast (&engine->encoded);
+  g_mutex_unlock (&engine->lock);
 }
 
 MinivlPicture *
 minivl_picture_new (MinivlEngine *engine, const MinivlImage *image, guint max_tiles, const gint *cancel, GError **error)
 {
-  VisionResult result = { 0 };
-  Encode e = { engine, image, max_tiles, cancel, &result };
   MinivlPicture *picture;
+  guint64 content;
 
   if (!image->data || !image->width || !image->height || image->stride / 3 < image->width) {
     g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_USAGE,
@@ -274,13 +313,19 @@ minivl_picture_new (MinivlEngine *engine, const MinivlImage *image, guint max_ti
     g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_USAGE, "%u tiles a picture: 1 to 40 are possible", max_tiles);
     return NULL;
   }
-  if (!scheduler_run (engine->scheduler, encode, &e, error))
-    return NULL;
 
+  content = hash_image (image, max_tiles);
+  picture = find_picture (engine, content);
+  if (picture)
+    return picture;
   picture = g_new0 (MinivlPicture, 1);
   picture->ref_count = 1;
-  picture->engine = minivl_engine_ref (engine);
-  picture->result = result;
+  picture->content = content;
+  if (!scheduler_encode (engine->scheduler, image, max_tiles, 0, cancel, &picture->result, error))
+    g_clear_pointer (&picture, g_free);
+  else
+    picture->engine = minivl_engine_ref (engine);
+  register_picture (engine, content, picture);
   return picture;
 }
 
@@ -294,11 +339,23 @@ minivl_picture_ref (MinivlPicture *picture)
 void
 minivl_picture_unref (MinivlPicture *picture)
 {
-  if (!picture || !g_atomic_int_dec_and_test (&picture->ref_count))
+  MinivlEngine *engine;
+  gboolean last;
+
+  if (!picture)
     return;
-  minivl_engine_unref (picture->engine);
+  engine = picture->engine;
+  /* Under the lock, or another thread could find a picture that is going. */
+  g_mutex_lock (&engine->lock);
+  last = g_atomic_int_dec_and_test (&picture->ref_count);
+  if (last)
+    g_hash_table_remove (engine->pictures, &picture->content);
+  g_mutex_unlock (&engine->lock);
+  if (!last)
+    return;
   g_free (picture->result.features);
   g_free (picture);
+  minivl_engine_unref (engine);
 }
 
 void

@@ -20,6 +20,11 @@ struct _MinivlEngine
   gint32 image_token; /* <IMG_CONTEXT> */
   gint32 end_token;   /* <|end|> */
 
+  /* Pictures that are alive, by content, so that equal ones are encoded once. */
+  GMutex lock;
+  GCond encoded;
+  GHashTable *pictures; /* content -> MinivlPicture, not referenced; NULL: on its way */
+
   Scheduler *scheduler;
   /* Touched on the scheduler's thread only. */
   Device *dev;
@@ -31,8 +36,9 @@ struct _MinivlEngine
 
 struct _MinivlPicture
 {
-  gint ref_count;
+  gint ref_count; /* 0 for good: it is being freed */
   MinivlEngine *engine;
+  guint64 content; /* number of its pixels and tiles: what the KV cache knows it by */
   VisionResult result;
 };
 

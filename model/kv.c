@@ -1,20 +1,39 @@
 #include "kv.h"
 
+#define ROOT_SHORT -1
+#define ROOT_LONG -2
+#define NOWHERE -3 /* not in the tree: free */
+
+typedef struct
+{
+  gint parent; /* block in front, or a root */
+  guint n;     /* tokens computed */
+  KvKey keys[KV_BLOCK];
+  guint holders;  /* sequences; who holds a block holds all in front of it */
+  guint64 unused; /* when the last holder left */
+} Block;
+
 struct _KvPool
 {
   Arena *arena;
   KvLayer *layers;
+  guint n_layers;
+  Block *blocks;
   guint n_blocks;
-  GArray *free;     /* guint32: block numbers */
-  GQueue sequences; /* longest idle first */
+  guint n_sequences;
+  guint promised; /* blocks that sequences may still ask for */
+  guint64 clock;
 };
 
 struct _KvSequence
 {
   KvPool *pool;
   GArray *blocks; /* guint32 */
+  gboolean is_long;
   guint length;
-  GList link; /* in pool->sequences */
+  guint promised;
+  gboolean copy;
+  guint32 copy_from, copy_to;
 };
 
 KvPool *
@@ -26,8 +45,10 @@ kv_pool_new (Device *dev, const LanguageConfig *config, guint tokens, TensorType
   pool->n_blocks = (tokens + KV_BLOCK - 1) / KV_BLOCK;
   pool->arena = arena_new (dev, ARENA_DEVICE, "kv cache");
   pool->layers = g_new0 (KvLayer, config->layers);
-  pool->free = g_array_new (FALSE, FALSE, sizeof (guint32));
-  g_queue_init (&pool->sequences);
+  pool->n_layers = config->layers;
+  pool->blocks = g_new0 (Block, pool->n_blocks);
+  for (guint i = 0; i < pool->n_blocks; i++)
+    pool->blocks[i].parent = NOWHERE;
 
   for (guint i = 0; i < config->layers; i++) {
     KvLayer *l = &pool->layers[i];
@@ -36,11 +57,6 @@ kv_pool_new (Device *dev, const LanguageConfig *config, guint tokens, TensorType
     l->v = arena_add (pool->arena, type, LAYOUT_ROWS, pool->n_blocks, elements);
     l->heads = config->kv_heads;
     l->head_dim = language_head_dim (config);
-  }
-  /* From the end, so that blocks are first handed out in order. */
-  for (guint i = pool->n_blocks; i-- > 0;) {
-    guint32 block = i;
-    g_array_append_val (pool->free, block);
   }
   if (!arena_commit (pool->arena, error))
     return NULL;
@@ -52,9 +68,9 @@ kv_pool_free (KvPool *pool)
 {
   if (!pool)
     return;
-  g_assert (g_queue_is_empty (&pool->sequences));
+  g_assert (pool->n_sequences == 0);
   arena_free (pool->arena);
-  g_array_unref (pool->free);
+  g_free (pool->blocks);
   g_free (pool->layers);
   g_free (pool);
 }
@@ -77,25 +93,176 @@ kv_pool_bytes (const KvPool *pool)
   return arena_bytes (pool->arena);
 }
 
+guint
+kv_pool_taken (const KvPool *pool)
+{
+  guint taken = pool->promised;
+
+  for (guint i = 0; i < pool->n_blocks; i++)
+    taken += pool->blocks[i].holders > 0;
+  return taken;
+}
+
+/* --- the tree -------------------------------------------------------------------------------------------------------------- */
+
+static gboolean
+has_children (const KvPool *pool, guint block)
+{
+  for (guint i = 0; i < pool->n_blocks; i++)
+    if (pool->blocks[i].parent == (gint)block)
+      return TRUE;
+  return FALSE;
+}
+
+/* A free block, or the leaf that was unused the longest. The promise makes sure that there is one. */
+static guint
+take_block (KvPool *pool, gint parent)
+{
+  gint found = -1;
+
+  for (guint i = 0; i < pool->n_blocks; i++) {
+    const Block *b = &pool->blocks[i];
+
+    if (b->holders > 0)
+      continue;
+    if (b->parent == NOWHERE) {
+      found = i;
+      break;
+    }
+    if ((found < 0 || b->unused < pool->blocks[found].unused) && !has_children (pool, i))
+      found = i;
+  }
+  g_assert (found >= 0);
+  pool->blocks[found].parent = parent;
+  pool->blocks[found].n = 0;
+  pool->blocks[found].holders = 1;
+  return found;
+}
+
+static guint
+in_common (const Block *b, const KvKey *keys, guint n)
+{
+  guint same = 0;
+
+  while (same < MIN (b->n, n) && b->keys[same].id == keys[same].id && b->keys[same].picture == keys[same].picture
+         && b->keys[same].row == keys[same].row)
+    same++;
+  return same;
+}
+
+/* The child of `parent` that begins most like keys. */
+static gint
+find_child (const KvPool *pool, gint parent, const KvKey *keys, guint n, guint *common)
+{
+  gint best = -1;
+
+  *common = 0;
+  for (guint i = 0; i < pool->n_blocks; i++) {
+    guint same = pool->blocks[i].parent == parent ? in_common (&pool->blocks[i], keys, n) : 0;
+
+    if (same > *common) {
+      *common = same;
+      best = i;
+    }
+  }
+  return best;
+}
+
+static void
+hold (KvSequence *seq, guint32 block)
+{
+  seq->pool->blocks[block].holders++;
+  g_array_append_val (seq->blocks, block);
+}
+
+static gint
+last_block (const KvSequence *seq)
+{
+  if (seq->blocks->len)
+    return g_array_index (seq->blocks, guint32, seq->blocks->len - 1);
+  return seq->is_long ? ROOT_LONG : ROOT_SHORT;
+}
+
+/* --- sequences ------------------------------------------------------------------------------------------------------------- */
+
+/* The sequence's last block is begun by another's: taken over when nobody needs the rest of it, else to be copied. */
+static void
+share_begun_block (KvSequence *seq, guint32 block, guint common)
+{
+  KvPool *pool = seq->pool;
+  Block *from = &pool->blocks[block];
+
+  if (from->holders == 0 && !has_children (pool, block)) {
+    hold (seq, block);
+    from->n = common;
+  } else {
+    gint parent = last_block (seq);
+    guint32 to;
+
+    from->holders++; /* not to be taken for the copy itself */
+    to = take_block (pool, parent);
+    from->holders--;
+    g_array_append_val (seq->blocks, to);
+    for (guint i = 0; i < common; i++)
+      pool->blocks[to].keys[i] = from->keys[i];
+    pool->blocks[to].n = common;
+    seq->copy = TRUE;
+    seq->copy_from = block;
+    seq->copy_to = to;
+  }
+  seq->length += common;
+  seq->promised--;
+  pool->promised--;
+}
+
 KvSequence *
-kv_sequence_new (KvPool *pool)
+kv_sequence_new (KvPool *pool, const KvKey *keys, guint n_keys, guint total, gboolean is_long)
 {
   KvSequence *seq = g_new0 (KvSequence, 1);
+  guint need = (total + KV_BLOCK - 1) / KV_BLOCK, common;
+  gint child;
 
   seq->pool = pool;
+  seq->is_long = is_long;
   seq->blocks = g_array_new (FALSE, FALSE, sizeof (guint32));
-  seq->link.data = seq;
-  g_queue_push_tail_link (&pool->sequences, &seq->link);
+  pool->n_sequences++;
+
+  while ((child = find_child (pool, last_block (seq), keys + seq->length, n_keys - 1 - seq->length, &common)) >= 0
+         && common == KV_BLOCK) {
+    hold (seq, child);
+    seq->length += KV_BLOCK;
+  }
+  seq->promised = need - seq->blocks->len;
+  pool->promised += seq->promised;
+  if (kv_pool_taken (pool) > pool->n_blocks) {
+    kv_sequence_free (seq);
+    return NULL;
+  }
+  /* A copy needs its source to stay: one block more than promised, or none is made. */
+  if (child >= 0 && (pool->blocks[child].holders > 0 || !has_children (pool, child) || kv_pool_taken (pool) < pool->n_blocks))
+    share_begun_block (seq, child, common);
   return seq;
 }
 
 void
 kv_sequence_free (KvSequence *seq)
 {
+  KvPool *pool;
+
   if (!seq)
     return;
-  kv_sequence_truncate (seq, 0);
-  g_queue_unlink (&seq->pool->sequences, &seq->link);
+  pool = seq->pool;
+  pool->clock++;
+  for (guint i = 0; i < seq->blocks->len; i++) {
+    Block *b = &pool->blocks[g_array_index (seq->blocks, guint32, i)];
+
+    b->holders--;
+    b->unused = pool->clock;
+    if (b->n == 0)
+      b->parent = NOWHERE;
+  }
+  pool->promised -= seq->promised;
+  pool->n_sequences--;
   g_array_unref (seq->blocks);
   g_free (seq);
 }
@@ -106,39 +273,69 @@ kv_sequence_length (const KvSequence *seq)
   return seq->length;
 }
 
-void
-kv_sequence_truncate (KvSequence *seq, guint n)
+gboolean
+kv_sequence_is_long (const KvSequence *seq)
 {
-  guint keep = (n + KV_BLOCK - 1) / KV_BLOCK;
+  return seq->is_long;
+}
 
-  if (n >= seq->length)
-    return;
-  while (seq->blocks->len > keep) {
-    g_array_append_val (seq->pool->free, g_array_index (seq->blocks, guint32, seq->blocks->len - 1));
-    g_array_set_size (seq->blocks, seq->blocks->len - 1);
+void
+kv_sequence_extend (KvSequence *seq, const KvKey *keys, guint n_keys)
+{
+  KvPool *pool = seq->pool;
+
+  for (guint i = 0; i < n_keys; i++) {
+    Block *b;
+
+    if (seq->length % KV_BLOCK == 0) {
+      guint32 block;
+
+      g_assert (seq->promised > 0);
+      seq->promised--;
+      pool->promised--;
+      block = take_block (pool, last_block (seq));
+      g_array_append_val (seq->blocks, block);
+    }
+    b = &pool->blocks[last_block (seq)];
+    b->keys[b->n++] = keys[i];
+    seq->length++;
   }
-  seq->length = n;
+}
+
+void
+kv_sequence_forget (KvSequence *seq, guint n)
+{
+  for (; n > 0; n--) {
+    Block *b = &seq->pool->blocks[g_array_index (seq->blocks, guint32, --seq->length / KV_BLOCK)];
+
+    b->n--;
+  }
+}
+
+/* Through the host: rare, and a few milliseconds. */
+static gboolean
+copy_block (const Tensor *t, guint32 from, guint32 to, GError **error)
+{
+  guint64 bytes = (guint64)t->stride * type_size (t->type);
+  g_autofree gpointer block = g_malloc (bytes);
+
+  return tensor_read (t, from * bytes, block, bytes, error) && tensor_write (t, to * bytes, block, bytes, error);
 }
 
 gboolean
-kv_sequence_extend (KvSequence *seq, guint n)
+kv_sequence_prepare (KvSequence *seq, GError **error)
 {
-  KvPool *pool = seq->pool;
-  guint need = (n + KV_BLOCK - 1) / KV_BLOCK;
+  if (!seq->copy)
+    return TRUE;
+  seq->copy = FALSE;
+  for (guint i = 0; i < seq->pool->n_layers; i++) {
+    const KvLayer *l = &seq->pool->layers[i];
 
-  if (need > pool->n_blocks)
-    return FALSE;
-
-  g_queue_unlink (&pool->sequences, &seq->link);
-  g_queue_push_tail_link (&pool->sequences, &seq->link);
-  for (GList *l = pool->sequences.head; l != &seq->link && seq->blocks->len + pool->free->len < need; l = l->next)
-    kv_sequence_truncate (l->data, 0);
-
-  while (seq->blocks->len < need) {
-    g_array_append_val (seq->blocks, g_array_index (pool->free, guint32, pool->free->len - 1));
-    g_array_set_size (pool->free, pool->free->len - 1);
+    if (!copy_block (&l->k, seq->copy_from, seq->copy_to, error) || !copy_block (&l->v, seq->copy_from, seq->copy_to, error)) {
+      seq->pool->blocks[seq->copy_to].n = 0;
+      return FALSE;
+    }
   }
-  seq->length = MAX (seq->length, n);
   return TRUE;
 }
 

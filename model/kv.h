@@ -1,12 +1,24 @@
 /*
- * The KV cache: blocks of KV_BLOCK tokens, handed out to sequences from one pool.
- * Used by the scheduler's thread only.
+ * The KV cache: blocks of KV_BLOCK tokens in one pool, kept as a tree of token prefixes.
+ *
+ * A block knows the tokens it was made from and the block in front of it; the roots are the two kinds of RoPE factors, so that
+ * blocks made with different factors never meet. What sequences have in common from the start they share, whoever computed it: the
+ * system prompt, the pictures of a segment under several questions, earlier rounds. Blocks no sequence holds any more stay until
+ * their room is needed, the longest unused first. Used by the scheduler's thread only.
  */
 #ifndef MODEL_KV_H
 #define MODEL_KV_H
 
 #include "config.h"
 #include "vk/ops.h"
+
+/* What makes two tokens the same: the id, and of a visual token the picture's content and the row of its features. */
+typedef struct
+{
+  gint32 id;
+  guint32 row;
+  guint64 picture; /* number of the content; 0: text */
+} KvKey;
 
 typedef struct _KvPool KvPool;
 typedef struct _KvSequence KvSequence;
@@ -17,19 +29,26 @@ void kv_pool_free (KvPool *pool);
 const KvLayer *kv_pool_layer (const KvPool *pool, guint layer);
 guint kv_pool_blocks (const KvPool *pool);
 guint64 kv_pool_bytes (const KvPool *pool);
+/* Blocks that sequences hold or are promised. */
+guint kv_pool_taken (const KvPool *pool);
 
-/* A sequence is what a session has computed. When blocks run out, idle sequences lose theirs, the longest idle first:
- * what they held is computed again when they are asked next. */
-KvSequence *kv_sequence_new (KvPool *pool);
+/* A sequence of n_keys tokens that will grow to at most `total`, for which room is promised. Its first kv_sequence_length() tokens,
+ * at most all but one, were found in the cache. NULL: there is not room enough at present. */
+KvSequence *kv_sequence_new (KvPool *pool, const KvKey *keys, guint n_keys, guint total, gboolean is_long);
+/* Leaves its blocks to those who come after. */
 void kv_sequence_free (KvSequence *seq);
-/* Tokens held; 0 after the blocks went to another. */
+/* Tokens computed. */
 guint kv_sequence_length (const KvSequence *seq);
-/* Keeps the first n tokens. */
-void kv_sequence_truncate (KvSequence *seq, guint n);
-/* Makes room for n tokens in all and counts them as held. FALSE: the pool is smaller than that. */
-gboolean kv_sequence_extend (KvSequence *seq, guint n);
-/* Block of token at `position`, and the slot of an operation's Step. */
+gboolean kv_sequence_is_long (const KvSequence *seq);
+/* Counts the tokens that follow as computed; their slots are valid from here on. */
+void kv_sequence_extend (KvSequence *seq, const KvKey *keys, guint n_keys);
+/* Takes the last n tokens back: they were counted, but their computation failed. */
+void kv_sequence_forget (KvSequence *seq, guint n);
+/* Copies what the sequence has in common with a block that others still write to or need. Before anything else is done with it. */
+gboolean kv_sequence_prepare (KvSequence *seq, GError **error);
+/* Numbers of its blocks in order. (transfer none) */
 const guint32 *kv_sequence_blocks (const KvSequence *seq, guint *n_blocks);
+/* Slot of the token at `position`, as an operation's Step has it. */
 guint32 kv_sequence_slot (const KvSequence *seq, guint position);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (KvPool, kv_pool_free)

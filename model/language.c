@@ -5,6 +5,8 @@
 
 /* Rows of a recorded prefill: a prompt's last chunk takes the next larger one. Multiples of 8, as op_attention asks. */
 static const guint buckets[] = { 8, 16, 32, 64, 128, 192, LANGUAGE_CHUNK };
+/* Sequences of a recorded decode step, likewise. */
+static const guint batches[] = { 1, 2, 4, LANGUAGE_BATCH };
 
 struct _Language
 {
@@ -21,14 +23,21 @@ struct _Language
   Tensor ids, rows, table, rope, features, last_ids, logits;
 
   OpStream *prefill[G_N_ELEMENTS (buckets)];
-  OpStream *head;   /* logits of the last row of a prefill */
-  OpStream *decode; /* one token and its logits: one submit */
+  OpStream *head;                           /* logits of the last row of a prefill */
+  OpStream *decode[G_N_ELEMENTS (batches)]; /* a token a sequence and their logits: one submit */
+  guint64 computed;
 };
 
-gboolean
-language_is_long (const LanguageConfig *config, guint n)
+guint
+language_vocab (const Language *l)
 {
-  return config->rope != ROPE_PLAIN && n > config->original_max_position;
+  return l->config->language.vocab;
+}
+
+gboolean
+language_is_long (const Language *l, guint n)
+{
+  return l->config->language.rope != ROPE_PLAIN && n > l->config->language.original_max_position;
 }
 
 /* The reference's Phi3SuScaledRotaryEmbedding and Phi3YarnScaledRotaryEmbedding. */
@@ -88,13 +97,25 @@ record_layer (Language *l, OpStream *s, guint i, guint m, gboolean decode)
   op_matmul (s, &x, &glu, &w->down, &onto_x);
 }
 
+/* Logits of rows of x. */
 static void
 record_head (Language *l, OpStream *s, const Tensor *x)
 {
+  Tensor normed = tensor_rows (&l->last_normed, 0, x->rows), logits = tensor_rows (&l->logits, 0, x->rows);
   MatmulParams plain = { 0 };
 
-  op_norm (s, &l->last_normed, x, NORM_RMS, l->config->language.eps, &l->weights->norm, NULL);
-  op_matmul (s, &l->logits, &l->last_normed, &l->weights->head, &plain);
+  op_norm (s, &normed, x, NORM_RMS, l->config->language.eps, &l->weights->norm, NULL);
+  op_matmul (s, &logits, &normed, &l->weights->head, &plain);
+}
+
+/* Ends a recording. (transfer full), NULL on failure */
+static OpStream *
+recorded (OpStream *s, GError **error)
+{
+  if (op_stream_end (s, error))
+    return s;
+  op_stream_free (s);
+  return NULL;
 }
 
 static OpStream *
@@ -105,29 +126,30 @@ record_prefill (Language *l, guint m, GError **error)
   record_embedding (l, s, m);
   for (guint i = 0; i < l->config->language.layers; i++)
     record_layer (l, s, i, m, FALSE);
-  if (op_stream_end (s, error))
-    return s;
-  op_stream_free (s);
-  return NULL;
+  return recorded (s, error);
 }
 
-static gboolean
-record_fixed (Language *l, GError **error)
+static OpStream *
+record_decode (Language *l, guint m, GError **error)
 {
-  Tensor first = tensor_rows (&l->x, 0, 1);
+  OpStream *s = op_stream_new (l->dev, "decode");
+  Tensor x = tensor_rows (&l->x, 0, m);
 
-  l->head = op_stream_new (l->dev, "head");
-  op_rows (l->head, &l->last, &l->x, &l->last_ids);
-  record_head (l, l->head, &l->last);
-  if (!op_stream_end (l->head, error))
-    return FALSE;
-
-  l->decode = op_stream_new (l->dev, "decode");
-  record_embedding (l, l->decode, 1);
+  record_embedding (l, s, m);
   for (guint i = 0; i < l->config->language.layers; i++)
-    record_layer (l, l->decode, i, 1, TRUE);
-  record_head (l, l->decode, &first);
-  return op_stream_end (l->decode, error);
+    record_layer (l, s, i, m, TRUE);
+  record_head (l, s, &x);
+  return recorded (s, error);
+}
+
+static OpStream *
+record_last (Language *l, GError **error)
+{
+  OpStream *s = op_stream_new (l->dev, "head");
+
+  op_rows (s, &l->last, &l->x, &l->last_ids);
+  record_head (l, s, &l->last);
+  return recorded (s, error);
 }
 
 Language *
@@ -152,18 +174,21 @@ language_new (Device *dev, const ModelConfig *config, const Weights *weights, Kv
   l->gate_up = arena_add (l->scratch, TYPE_F32, LAYOUT_ROWS, m, 2 * c->intermediate);
   l->glu = arena_add (l->scratch, TYPE_F32, LAYOUT_ROWS, m, c->intermediate);
   l->last = arena_add (l->scratch, TYPE_F32, LAYOUT_ROWS, 1, c->hidden);
-  l->last_normed = arena_add (l->scratch, TYPE_F32, LAYOUT_ROWS, 1, c->hidden);
+  l->last_normed = arena_add (l->scratch, TYPE_F32, LAYOUT_ROWS, LANGUAGE_BATCH, c->hidden);
 
   l->step = arena_new (dev, ARENA_HOST, "language model's steps");
   l->ids = arena_add (l->step, TYPE_U32, LAYOUT_ROWS, 1, m);
   l->rows = arena_add (l->step, TYPE_U32, LAYOUT_ROWS, m, 4);
-  l->table = arena_add (l->step, TYPE_U32, LAYOUT_ROWS, 1, kv_pool_blocks (pool));
+  l->table = arena_add (l->step, TYPE_U32, LAYOUT_ROWS, LANGUAGE_BATCH, kv_pool_blocks (pool));
   l->rope = arena_add (l->step, TYPE_F32, LAYOUT_ROWS, m, head_dim);
   l->features = arena_add (l->step, TYPE_F32, LAYOUT_ROWS, m, c->hidden);
   l->last_ids = arena_add (l->step, TYPE_U32, LAYOUT_ROWS, 1, 1);
-  l->logits = arena_add (l->step, TYPE_F32, LAYOUT_ROWS, 1, c->vocab);
+  l->logits = arena_add (l->step, TYPE_F32, LAYOUT_ROWS, LANGUAGE_BATCH, c->vocab);
 
-  if (!arena_commit (l->scratch, error) || !arena_commit (l->step, error) || !record_fixed (l, error))
+  if (!arena_commit (l->scratch, error) || !arena_commit (l->step, error))
+    return NULL;
+  l->head = record_last (l, error);
+  if (!l->head)
     return NULL;
   return g_steal_pointer (&l);
 }
@@ -175,8 +200,9 @@ language_free (Language *l)
     return;
   for (guint i = 0; i < G_N_ELEMENTS (buckets); i++)
     op_stream_free (l->prefill[i]);
+  for (guint i = 0; i < G_N_ELEMENTS (batches); i++)
+    op_stream_free (l->decode[i]);
   op_stream_free (l->head);
-  op_stream_free (l->decode);
   arena_free (l->scratch);
   arena_free (l->step);
   g_free (l->inverse[0]);
@@ -190,90 +216,154 @@ language_bytes (const Language *l)
   return arena_bytes (l->scratch) + arena_bytes (l->step);
 }
 
-/* What the recorded operations read: of n rows from `past` on, padded to m. */
+/* What the recorded operations read of row i: a token at `position` of the sequence in row `place` of the table. */
 static void
-fill_step (Language *l, KvSequence *seq, const LanguageToken *tokens, guint past, guint n, guint m, gboolean is_long)
+fill_row (Language *l, guint i, guint place, const KvSequence *seq, guint position, const LanguageToken *token)
 {
   const LanguageConfig *c = &l->config->language;
-  guint half = language_head_dim (c) / 2, n_blocks;
-  const guint32 *blocks = kv_sequence_blocks (seq, &n_blocks);
+  const double *inverse = l->inverse[kv_sequence_is_long (seq)];
+  guint half = language_head_dim (c) / 2;
   gint32 *ids = tensor_map (&l->ids);
-  guint32 *rows = tensor_map (&l->rows), *last_ids = tensor_map (&l->last_ids);
-  float *rope = tensor_map (&l->rope), *features = tensor_map (&l->features);
-  const double *inverse = l->inverse[is_long];
+  guint32 *row = (guint32 *)tensor_map (&l->rows) + (gsize)i * l->rows.stride;
+  float *rope = (float *)tensor_map (&l->rope) + (gsize)i * l->rope.stride;
 
-  memcpy (tensor_map (&l->table), blocks, n_blocks * sizeof *blocks);
-  last_ids[0] = n - 1;
+  row[0] = kv_sequence_slot (seq, position);
+  row[1] = position + 1;
+  row[2] = place;
+  ids[i] = token->key.id;
+  if (token->feature) {
+    ids[i] = -1 - (gint32)i;
+    memcpy ((float *)tensor_map (&l->features) + (gsize)i * l->features.stride, token->feature, c->hidden * sizeof (float));
+  }
+  for (guint j = 0; j < half; j++) {
+    double angle = position * inverse[j];
 
-  for (guint i = 0; i < m; i++) {
-    guint32 *row = rows + (gsize)i * l->rows.stride;
-    float *r = rope + (gsize)i * l->rope.stride;
-
-    if (i >= n) {
-      ids[i] = 0;
-      row[0] = G_MAXUINT32;
-      row[1] = row[2] = 0;
-      continue;
-    }
-    row[0] = kv_sequence_slot (seq, past + i);
-    row[1] = past + i + 1;
-    row[2] = 0;
-    ids[i] = tokens[i].id;
-    if (tokens[i].feature) {
-      ids[i] = -1 - (gint32)i;
-      memcpy (features + (gsize)i * l->features.stride, tokens[i].feature, c->hidden * sizeof (float));
-    }
-    for (guint j = 0; j < half; j++) {
-      double angle = (past + i) * inverse[j];
-
-      r[j] = cos (angle) * l->attention_factor;
-      r[half + j] = sin (angle) * l->attention_factor;
-    }
+    rope[j] = cos (angle) * l->attention_factor;
+    rope[half + j] = sin (angle) * l->attention_factor;
   }
 }
 
-gboolean
-language_step (Language *l, KvSequence *seq, const LanguageToken *tokens, guint n, gboolean is_long, float *logits, GError **error)
+static void
+fill_table (Language *l, guint place, const KvSequence *seq)
 {
-  guint past = kv_sequence_length (seq), bucket = 0;
-  gboolean ok;
+  guint n;
+  const guint32 *blocks = kv_sequence_blocks (seq, &n);
+
+  memcpy ((guint32 *)tensor_map (&l->table) + (gsize)place * l->table.stride, blocks, n * sizeof *blocks);
+}
+
+/* Rows that write nothing and see nothing. */
+static void
+fill_padding (Language *l, guint first, guint end)
+{
+  for (guint i = first; i < end; i++) {
+    guint32 *row = (guint32 *)tensor_map (&l->rows) + (gsize)i * l->rows.stride;
+
+    ((gint32 *)tensor_map (&l->ids))[i] = 0;
+    row[0] = G_MAXUINT32;
+    row[1] = row[2] = 0;
+  }
+}
+
+static guint
+bucket_of (const guint *sizes, guint n)
+{
+  guint i = 0;
+
+  while (sizes[i] < n)
+    i++;
+  return i;
+}
+
+static void
+extend (KvSequence *seq, const LanguageToken *tokens, guint n)
+{
+  for (guint i = 0; i < n; i++)
+    kv_sequence_extend (seq, &tokens[i].key, 1);
+}
+
+static void
+fill_chunk (Language *l, const KvSequence *seq, guint past, const LanguageToken *tokens, guint n, guint m)
+{
+  fill_table (l, 0, seq);
+  for (guint i = 0; i < n; i++)
+    fill_row (l, i, 0, seq, past + i, &tokens[i]);
+  fill_padding (l, n, m);
+  *(guint32 *)tensor_map (&l->last_ids) = n - 1;
+}
+
+gboolean
+language_prefill (Language *l, KvSequence *seq, const LanguageToken *tokens, guint n, float *logits, GError **error)
+{
+  guint past = kv_sequence_length (seq), b = bucket_of (buckets, n);
 
   g_return_val_if_fail (n > 0 && n <= LANGUAGE_CHUNK, FALSE);
-  if (!kv_sequence_extend (seq, past + n)) {
-    g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_BUDGET, "%u tokens are more than the cache of %u holds", past + n,
-        kv_pool_blocks (l->pool) * KV_BLOCK);
+  if (n == 1 && logits)
+    return language_decode (l, &seq, tokens, 1, &logits, error);
+  if (!l->prefill[b])
+    l->prefill[b] = record_prefill (l, buckets[b], error);
+  if (!l->prefill[b])
+    return FALSE;
+
+  extend (seq, tokens, n);
+  fill_chunk (l, seq, past, tokens, n, buckets[b]);
+  if (!op_stream_run (l->prefill[b], NULL, error) || (logits && !op_stream_run (l->head, NULL, error))) {
+    kv_sequence_forget (seq, n);
     return FALSE;
   }
+  if (logits)
+    memcpy (logits, tensor_map (&l->logits), l->config->language.vocab * sizeof *logits);
+  l->computed += n;
+  return TRUE;
+}
 
-  if (n == 1 && logits) {
-    fill_step (l, seq, tokens, past, 1, 1, is_long);
-    ok = op_stream_run (l->decode, NULL, error);
-  } else {
-    while (buckets[bucket] < n)
-      bucket++;
-    if (!l->prefill[bucket])
-      l->prefill[bucket] = record_prefill (l, buckets[bucket], error);
-    ok = l->prefill[bucket] != NULL;
-    if (ok) {
-      fill_step (l, seq, tokens, past, n, buckets[bucket], is_long);
-      ok = op_stream_run (l->prefill[bucket], NULL, error) && (!logits || op_stream_run (l->head, NULL, error));
-    }
+gboolean
+language_decode (Language *l, KvSequence *const *seqs, const LanguageToken *tokens, guint n, float *const *logits, GError **error)
+{
+  guint b = bucket_of (batches, n);
+  gboolean ok;
+
+  g_return_val_if_fail (n > 0 && n <= LANGUAGE_BATCH, FALSE);
+  if (!l->decode[b])
+    l->decode[b] = record_decode (l, batches[b], error);
+  if (!l->decode[b])
+    return FALSE;
+
+  for (guint i = 0; i < n; i++) {
+    extend (seqs[i], &tokens[i], 1);
+    fill_table (l, i, seqs[i]);
+    fill_row (l, i, i, seqs[i], kv_sequence_length (seqs[i]) - 1, &tokens[i]);
   }
-  if (ok && logits)
-    memcpy (logits, tensor_map (&l->logits), l->config->language.vocab * sizeof (float));
-  if (!ok)
-    kv_sequence_truncate (seq, past);
+  fill_padding (l, n, batches[b]);
+  ok = op_stream_run (l->decode[b], NULL, error);
+  for (guint i = 0; i < n; i++) {
+    if (ok)
+      memcpy (
+          logits[i], (float *)tensor_map (&l->logits) + (gsize)i * l->logits.stride, l->config->language.vocab * sizeof (float));
+    else
+      kv_sequence_forget (seqs[i], 1);
+  }
+  if (ok)
+    l->computed += n;
   return ok;
 }
 
+guint64
+language_tokens_computed (const Language *l)
+{
+  return l->computed;
+}
+
 gboolean
-language_stages (Language *l, KvSequence *seq, const gint32 *ids, guint n, StageFunc on_stage, gpointer user_data, GError **error)
+language_stages (Language *l, const gint32 *ids, guint n, StageFunc on_stage, gpointer user_data, GError **error)
 {
   const LanguageConfig *c = &l->config->language;
   g_autoptr (Arena) arena = arena_new (l->dev, ARENA_HOST, "stages");
   g_autoptr (OpStream) s = op_stream_new (l->dev, "language stages");
   g_autofree Tensor *stages = g_new0 (Tensor, c->layers + 1);
   g_autofree LanguageToken *tokens = g_new0 (LanguageToken, n);
+  g_autofree KvKey *keys = g_new0 (KvKey, n);
+  g_autoptr (KvSequence) seq = NULL;
   Tensor logits, x, normed;
   MatmulParams plain = { 0 };
   guint m = (n + 7) / 8 * 8;
@@ -300,12 +390,14 @@ language_stages (Language *l, KvSequence *seq, const gint32 *ids, guint n, Stage
   if (!op_stream_end (s, error))
     return FALSE;
 
-  for (guint i = 0; i < n; i++)
-    tokens[i].id = ids[i];
-  kv_sequence_truncate (seq, 0);
-  if (!kv_sequence_extend (seq, n))
-    g_return_val_if_reached (FALSE);
-  fill_step (l, seq, tokens, 0, n, m, language_is_long (c, n));
+  for (guint i = 0; i < n; i++) {
+    tokens[i].key.id = ids[i];
+    keys[i] = tokens[i].key;
+  }
+  seq = kv_sequence_new (l->pool, keys, 1, n, language_is_long (l, n));
+  g_return_val_if_fail (seq, FALSE);
+  extend (seq, tokens, n);
+  fill_chunk (l, seq, 0, tokens, n, m);
   if (!op_stream_run (s, NULL, error))
     return FALSE;
 

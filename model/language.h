@@ -11,6 +11,8 @@
 
 /* Most tokens of one prefill step. */
 #define LANGUAGE_CHUNK 256
+/* Most sequences of one decode step. */
+#define LANGUAGE_BATCH 8
 
 typedef struct _Language Language;
 
@@ -21,22 +23,25 @@ guint64 language_bytes (const Language *l);
 /* One token of a sequence: an id, or a row of features when `feature` is set. */
 typedef struct
 {
-  gint32 id;
+  KvKey key;
   const float *feature; /* (nullable): [hidden] */
 } LanguageToken;
 
+guint language_vocab (const Language *l);
 /* Whether a conversation of n tokens uses the long factors. */
-gboolean language_is_long (const LanguageConfig *config, guint n);
+gboolean language_is_long (const Language *l, guint n);
 
-/* Appends n <= LANGUAGE_CHUNK tokens to seq. logits (nullable): [vocab], after the last of them.
- * is_long: the RoPE factors; a sequence is computed with one kind. On failure seq is as before. */
-gboolean language_step (
-    Language *l, KvSequence *seq, const LanguageToken *tokens, guint n, gboolean is_long, float *logits, GError **error);
+/* Appends n <= LANGUAGE_CHUNK tokens to seq. logits (nullable): [vocab], after the last of them. On failure seq is as before. */
+gboolean language_prefill (Language *l, KvSequence *seq, const LanguageToken *tokens, guint n, float *logits, GError **error);
+/* Appends a token each to n <= LANGUAGE_BATCH sequences, in one submit. logits: [n][vocab] of n pointers. */
+gboolean language_decode (
+    Language *l, KvSequence *const *seqs, const LanguageToken *tokens, guint n, float *const *logits, GError **error);
+/* Tokens computed since the model was made: what tests of reuse count. */
+guint64 language_tokens_computed (const Language *l);
 
 /* language.0 .. language.n (the last one after the final norm) and language.logits for a prompt of at most LANGUAGE_CHUNK tokens.
  */
-gboolean language_stages (
-    Language *l, KvSequence *seq, const gint32 *ids, guint n, StageFunc on_stage, gpointer user_data, GError **error);
+gboolean language_stages (Language *l, const gint32 *ids, guint n, StageFunc on_stage, gpointer user_data, GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Language, language_free)
 

@@ -184,7 +184,8 @@ typedef struct
  *   the checkpoint says so
  * @cancel: (nullable): set to non-zero, atomically, by any thread to give up; fails with %MINIVL_ERROR_CANCELLED
  *
- * Resizes, cuts and encodes one image. Thread safe; calls are served in turn.
+ * Resizes, cuts and encodes one image; one that is equal to a living one, with as many tiles, is that one. Thread safe; tiles of
+ * several callers go through the transformer together.
  *
  * Returns: (transfer full): one reference
  */
@@ -226,13 +227,17 @@ MINIVL_API void minivl_sample_frames (guint64 n_frames, double fps, double start
  * Returns: (transfer full): a conversation with the checkpoint's own system message; it holds a reference on @engine
  */
 MINIVL_API MinivlSession *minivl_session_new (MinivlEngine *engine, GError **error);
+/* From any thread: an answer in hand is cancelled first, and waited for. */
 MINIVL_API void minivl_session_free (MinivlSession *session);
 
-/* Forgets all rounds and pictures. What a next prompt has in common with the last one is still not computed again. */
+/* Forgets all rounds and pictures. What later prompts have in common with earlier ones is still not computed again. */
 MINIVL_API void minivl_session_reset (MinivlSession *session);
 
 /* @system: (nullable): NULL is the checkpoint's own, "" leaves the system part out. Takes effect with the next question. */
 MINIVL_API void minivl_session_set_system (MinivlSession *session, const gchar *system);
+
+/* The higher one is served first where not all can be: a live camera before a batch job. 0 at first. */
+MINIVL_API void minivl_session_set_priority (MinivlSession *session, gint priority);
 
 /**
  * minivl_session_add_pictures:
@@ -320,7 +325,7 @@ typedef void (*MinivlTextFunc) (const gchar *text, gpointer user_data);
  * @on_text: (scope call) (nullable): the text as it is made
  * @answer: (out caller-allocates): filled on success
  *
- * Adds a round to the conversation. Computes only what the session's cache does not hold yet.
+ * Adds a round to the conversation. Computes only what no conversation on the engine has in common with this one from the start.
  *
  * Returns: FALSE with %MINIVL_ERROR_BUDGET when the round does not fit (nothing was computed), %MINIVL_ERROR_IMAGES when marks and
  *   pictures differ, %MINIVL_ERROR_DEVICE when the device was lost. The conversation is then as before, the pictures still wait.

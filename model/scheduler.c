@@ -1,14 +1,7 @@
 #include "scheduler.h"
 
+#include <string.h>
 #include <sys/resource.h>
-
-#include "vk/memory.h"
-
-struct _Scheduler
-{
-  GThread *thread;
-  GAsyncQueue *jobs; /* Job; one without func ends the thread */
-};
 
 typedef struct
 {
@@ -16,9 +9,360 @@ typedef struct
   gpointer data;
   GError *error;
   gboolean ok, done;
-  GMutex lock;
-  GCond cond;
 } Job;
+
+typedef struct
+{
+  const MinivlImage *image;
+  guint max_tiles;
+  gint priority;
+  const gint *cancel;
+  VisionPicture *picture; /* NULL: not begun */
+  guint next;             /* tile */
+  VisionResult result;
+  GError *error;
+  gboolean done;
+} Encode;
+
+struct _Scheduler
+{
+  GThread *thread;
+  GMutex lock;
+  GCond work; /* something was handed in */
+  GCond news; /* something was done */
+  gboolean ending;
+  GQueue jobs, encodes, asks; /* handed in; the last two also being worked on, and changed by the scheduler's thread alone */
+
+  /* Touched by the scheduler's thread alone. */
+  Vision *vision;
+  KvPool *kv;
+  Language *language;
+};
+
+static void
+give_news (Scheduler *s)
+{
+  g_cond_broadcast (&s->news);
+}
+
+static gboolean
+is_set (const gint *flag)
+{
+  return flag && g_atomic_int_get (flag);
+}
+
+/* --- pictures -------------------------------------------------------------------------------------------------------------- */
+
+static void
+encode_done (Scheduler *s, Encode *e, GError *error)
+{
+  if (e->picture && !error)
+    e->result = vision_picture_finish (e->picture);
+  else
+    vision_picture_free (e->picture);
+  g_mutex_lock (&s->lock);
+  e->error = error;
+  e->done = TRUE;
+  g_queue_remove (&s->encodes, e);
+  give_news (s);
+  g_mutex_unlock (&s->lock);
+}
+
+/* The picture to go on with: of those with the highest priority the one that came first. */
+static Encode *
+next_encode (Scheduler *s)
+{
+  Encode *best = NULL;
+
+  g_mutex_lock (&s->lock);
+  for (GList *l = s->encodes.head; l; l = l->next) {
+    Encode *e = l->data;
+
+    if (e->picture && e->next == vision_picture_tiles (e->picture))
+      continue;
+    if (!best || e->priority > best->priority)
+      best = e;
+  }
+  g_mutex_unlock (&s->lock);
+  return best;
+}
+
+static gboolean
+encode_begin (Scheduler *s, Encode *e)
+{
+  GError *error = NULL;
+
+  if (is_set (e->cancel))
+    error = g_error_new (DEVICE_ERROR, DEVICE_ERROR_CANCELLED, "encoding was cancelled");
+  else if (!e->picture)
+    e->picture = vision_picture_new (s->vision, e->image, e->max_tiles, e->cancel, &error);
+  if (error)
+    encode_done (s, e, error);
+  return error == NULL;
+}
+
+/* One batch of tiles. FALSE: there was nothing to do. */
+static gboolean
+encode_some (Scheduler *s)
+{
+  VisionTile tiles[VISION_BATCH];
+  Encode *owners[VISION_BATCH];
+  GError *error = NULL;
+  Encode *e;
+  guint n = 0;
+
+  while (n < VISION_BATCH && (e = next_encode (s)) != NULL) {
+    if (!encode_begin (s, e))
+      continue;
+    owners[n] = e;
+    tiles[n++] = (VisionTile){ e->picture, e->next++ };
+  }
+  if (n == 0)
+    return FALSE;
+
+  vision_encode (s->vision, tiles, n, owners[0] == owners[n - 1] ? owners[0]->cancel : NULL, &error);
+  for (guint i = 0; i < n; i++) {
+    gboolean last_of_it = i + 1 == n || owners[i + 1] != owners[i];
+
+    if (last_of_it && error)
+      encode_done (s, owners[i], g_error_copy (error));
+    else if (last_of_it && owners[i]->next == vision_picture_tiles (owners[i]->picture))
+      encode_done (s, owners[i], NULL);
+  }
+  g_clear_error (&error);
+  return TRUE;
+}
+
+/* --- answers --------------------------------------------------------------------------------------------------------------- */
+
+static guint
+missing (const Ask *ask)
+{
+  return ask->tokens->len - kv_sequence_length (ask->seq);
+}
+
+static void
+finish (Scheduler *s, Ask *ask, MinivlFinish how, GError *error)
+{
+  kv_sequence_free (ask->seq);
+  ask->seq = NULL;
+  g_mutex_lock (&s->lock);
+  ask->finish = how;
+  ask->error = error;
+  ask->done = TRUE;
+  g_queue_remove (&s->asks, ask);
+  give_news (s);
+  g_mutex_unlock (&s->lock);
+}
+
+/* A copy of the list, to be walked without the lock: only this thread takes asks out. */
+static GList *
+list_asks (Scheduler *s)
+{
+  GList *asks;
+
+  g_mutex_lock (&s->lock);
+  asks = g_list_copy (s->asks.head);
+  g_mutex_unlock (&s->lock);
+  return asks;
+}
+
+static void
+end_unwanted (Scheduler *s)
+{
+  g_autoptr (GList) asks = list_asks (s);
+  guint64 now = (guint64)g_get_monotonic_time () * 1000;
+
+  for (GList *l = asks; l; l = l->next) {
+    Ask *ask = l->data;
+    gboolean enough;
+
+    g_mutex_lock (&s->lock);
+    enough = ask->enough;
+    g_mutex_unlock (&s->lock);
+    if (enough)
+      finish (s, ask, MINIVL_FINISH_STOP, NULL);
+    else if (is_set (ask->cancelled))
+      finish (s, ask, MINIVL_FINISH_CANCELLED, NULL);
+    else if (ask->deadline && now >= ask->deadline)
+      finish (s, ask, MINIVL_FINISH_DEADLINE, NULL);
+  }
+}
+
+static gboolean
+let_in (Scheduler *s, Ask *ask)
+{
+  guint n = ask->tokens->len;
+  g_autofree KvKey *keys = g_new (KvKey, n);
+  GError *error = NULL;
+
+  for (guint i = 0; i < n; i++)
+    keys[i] = g_array_index (ask->tokens, LanguageToken, i).key;
+  ask->seq = kv_sequence_new (s->kv, keys, n, ask->n_prompt + ask->max_tokens, language_is_long (s->language, n));
+  if (!ask->seq)
+    return FALSE;
+  if (!ask->started)
+    ask->cached = kv_sequence_length (ask->seq);
+  ask->started = TRUE;
+  if (!kv_sequence_prepare (ask->seq, &error))
+    finish (s, ask, MINIVL_FINISH_CANCELLED, error);
+  return TRUE;
+}
+
+/* Those that wait for room, the highest priority first; who does not fit is not overtaken. */
+static void
+let_all_in (Scheduler *s)
+{
+  g_autoptr (GList) asks = list_asks (s);
+
+  for (;;) {
+    Ask *best = NULL;
+
+    for (GList *l = asks; l; l = l->next) {
+      Ask *ask = l->data;
+
+      if (ask && !ask->seq && (!best || ask->priority > best->priority))
+        best = ask;
+    }
+    if (!best || !let_in (s, best))
+      return;
+    if (!best->seq) /* it failed */
+      g_list_find (asks, best)->data = NULL;
+  }
+}
+
+/* The token that follows, from the logits in hand. */
+static void
+take_token (Scheduler *s, Ask *ask)
+{
+  guint vocab = language_vocab (s->language);
+  LanguageToken token = { 0 };
+  gint32 id;
+
+  if (ask->tokens->len == ask->n_prompt && ask->ids->len == 0) {
+    if (ask->prompt_logits)
+      memcpy (ask->prompt_logits, ask->logits, vocab * sizeof (float));
+    g_mutex_lock (&s->lock);
+    ask->prefilled = g_get_monotonic_time ();
+    g_mutex_unlock (&s->lock);
+  }
+  id = sampler_next (&ask->sampler, ask->logits, vocab, (const gint32 *)(gpointer)ask->seen->data, ask->seen->len);
+  if (id == ask->end_tokens[0] || id == ask->end_tokens[1]) {
+    finish (s, ask, MINIVL_FINISH_STOP, NULL);
+    return;
+  }
+  g_array_append_val (ask->seen, id);
+  g_mutex_lock (&s->lock);
+  g_array_append_val (ask->ids, id);
+  give_news (s);
+  g_mutex_unlock (&s->lock);
+  if (ask->seen->len == ask->n_prompt + ask->max_tokens) {
+    finish (s, ask, MINIVL_FINISH_LENGTH, NULL);
+    return;
+  }
+
+  token.key.id = id;
+  g_array_append_val (ask->tokens, token);
+  /* The reference computes a conversation that grows into the long factors anew. */
+  if (language_is_long (s->language, ask->tokens->len) != kv_sequence_is_long (ask->seq))
+    g_clear_pointer (&ask->seq, kv_sequence_free);
+}
+
+static void
+to_the_end (Scheduler *s, Ask *ask)
+{
+  g_mutex_lock (&s->lock);
+  g_queue_remove (&s->asks, ask);
+  g_queue_push_tail (&s->asks, ask);
+  g_mutex_unlock (&s->lock);
+}
+
+/* One chunk of one prompt: of the highest priority, in turns. FALSE: there was nothing to do. */
+static gboolean
+prefill_some (Scheduler *s)
+{
+  g_autoptr (GList) asks = list_asks (s);
+  GError *error = NULL;
+  Ask *best = NULL;
+  guint n;
+
+  for (GList *l = asks; l; l = l->next) {
+    Ask *ask = l->data;
+
+    if (ask->seq && missing (ask) > 1 && (!best || ask->priority > best->priority))
+      best = ask;
+  }
+  if (!best)
+    return FALSE;
+
+  n = MIN (missing (best), LANGUAGE_CHUNK);
+  to_the_end (s, best);
+  if (!language_prefill (s->language, best->seq, &g_array_index (best->tokens, LanguageToken, kv_sequence_length (best->seq)), n,
+          n == missing (best) ? best->logits : NULL, &error))
+    finish (s, best, MINIVL_FINISH_CANCELLED, error);
+  else if (missing (best) == 0)
+    take_token (s, best);
+  return TRUE;
+}
+
+/* One token for every answer. FALSE: there was nothing to do. */
+static gboolean
+decode_all (Scheduler *s)
+{
+  g_autoptr (GList) asks = list_asks (s);
+  Ask *batch[LANGUAGE_BATCH];
+  KvSequence *seqs[LANGUAGE_BATCH];
+  LanguageToken tokens[LANGUAGE_BATCH];
+  float *logits[LANGUAGE_BATCH];
+  GError *error = NULL;
+  guint n = 0;
+
+  for (GList *l = asks; l && n < LANGUAGE_BATCH; l = l->next) {
+    Ask *ask = l->data;
+
+    if (!ask->seq || missing (ask) != 1)
+      continue;
+    batch[n] = ask;
+    seqs[n] = ask->seq;
+    tokens[n] = g_array_index (ask->tokens, LanguageToken, ask->tokens->len - 1);
+    logits[n++] = ask->logits;
+  }
+  if (n == 0)
+    return FALSE;
+
+  language_decode (s->language, seqs, tokens, n, logits, &error);
+  for (guint i = 0; i < n; i++) {
+    if (n == LANGUAGE_BATCH) /* there may be more of them than go together */
+      to_the_end (s, batch[i]);
+    if (error)
+      finish (s, batch[i], MINIVL_FINISH_CANCELLED, g_error_copy (error));
+    else
+      take_token (s, batch[i]);
+  }
+  g_clear_error (&error);
+  return TRUE;
+}
+
+/* --- the thread ------------------------------------------------------------------------------------------------------------ */
+
+static void
+run_jobs (Scheduler *s)
+{
+  Job *job;
+
+  for (;;) {
+    g_mutex_lock (&s->lock);
+    job = g_queue_pop_head (&s->jobs);
+    g_mutex_unlock (&s->lock);
+    if (!job)
+      return;
+    job->ok = job->func (job->data, &job->error);
+    g_mutex_lock (&s->lock);
+    job->done = TRUE;
+    give_news (s);
+    g_mutex_unlock (&s->lock);
+  }
+}
 
 static gpointer
 run (gpointer data)
@@ -29,31 +373,23 @@ run (gpointer data)
   setpriority (PRIO_PROCESS, 0, 10);
 
   for (;;) {
-    Job *job = g_async_queue_pop (s->jobs);
-    gboolean last = !job->func;
+    gboolean ending;
 
-    job->ok = last || job->func (job->data, &job->error);
-    g_mutex_lock (&job->lock);
-    job->done = TRUE;
-    g_cond_signal (&job->cond);
-    g_mutex_unlock (&job->lock);
-    if (last)
+    g_mutex_lock (&s->lock);
+    while (!s->ending && g_queue_is_empty (&s->jobs) && g_queue_is_empty (&s->encodes) && g_queue_is_empty (&s->asks))
+      g_cond_wait (&s->work, &s->lock);
+    ending = s->ending;
+    g_mutex_unlock (&s->lock);
+    if (ending)
       return NULL;
-  }
-}
 
-static void
-hand_in (Scheduler *s, Job *job)
-{
-  g_mutex_init (&job->lock);
-  g_cond_init (&job->cond);
-  g_async_queue_push (s->jobs, job);
-  g_mutex_lock (&job->lock);
-  while (!job->done)
-    g_cond_wait (&job->cond, &job->lock);
-  g_mutex_unlock (&job->lock);
-  g_mutex_clear (&job->lock);
-  g_cond_clear (&job->cond);
+    run_jobs (s);
+    end_unwanted (s);
+    let_all_in (s);
+    encode_some (s);
+    prefill_some (s);
+    decode_all (s);
+  }
 }
 
 Scheduler *
@@ -61,7 +397,9 @@ scheduler_new (void)
 {
   Scheduler *s = g_new0 (Scheduler, 1);
 
-  s->jobs = g_async_queue_new ();
+  g_mutex_init (&s->lock);
+  g_cond_init (&s->work);
+  g_cond_init (&s->news);
   s->thread = g_thread_new ("minivl-device", run, s);
   return s;
 }
@@ -69,15 +407,30 @@ scheduler_new (void)
 void
 scheduler_free (Scheduler *s)
 {
-  Job end = { 0 };
-
   if (!s)
     return;
-  hand_in (s, &end);
+  g_mutex_lock (&s->lock);
+  g_assert (g_queue_is_empty (&s->jobs) && g_queue_is_empty (&s->encodes) && g_queue_is_empty (&s->asks));
+  s->ending = TRUE;
+  g_cond_signal (&s->work);
+  g_mutex_unlock (&s->lock);
   g_thread_join (s->thread);
-  g_async_queue_unref (s->jobs);
+  g_mutex_clear (&s->lock);
+  g_cond_clear (&s->work);
+  g_cond_clear (&s->news);
   g_free (s);
 }
+
+void
+scheduler_set_model (Scheduler *s, Vision *vision, KvPool *kv, Language *language)
+{
+  g_assert (g_thread_self () == s->thread);
+  s->vision = vision;
+  s->kv = kv;
+  s->language = language;
+}
+
+/* --- for other threads ----------------------------------------------------------------------------------------------------- */
 
 static MinivlError
 public_code (gint device_code)
@@ -92,18 +445,127 @@ public_code (gint device_code)
   }
 }
 
+static void
+propagate (GError **error, GError *from)
+{
+  if (from->domain == DEVICE_ERROR) {
+    g_set_error_literal (error, MINIVL_ERROR, public_code (from->code), from->message);
+    g_error_free (from);
+  } else {
+    g_propagate_error (error, from);
+  }
+}
+
+static void
+hand_in (Scheduler *s, GQueue *queue, gpointer item, const gboolean *done)
+{
+  g_assert (g_thread_self () != s->thread);
+  g_mutex_lock (&s->lock);
+  g_queue_push_tail (queue, item);
+  g_cond_signal (&s->work);
+  while (done && !*done)
+    g_cond_wait (&s->news, &s->lock);
+  g_mutex_unlock (&s->lock);
+}
+
 gboolean
 scheduler_run (Scheduler *s, SchedulerFunc func, gpointer data, GError **error)
 {
   Job job = { .func = func, .data = data };
 
-  g_return_val_if_fail (func && g_thread_self () != s->thread, FALSE);
-  hand_in (s, &job);
-  if (!job.ok && job.error->domain == DEVICE_ERROR) {
-    g_set_error_literal (error, MINIVL_ERROR, public_code (job.error->code), job.error->message);
-    g_error_free (job.error);
-  } else if (!job.ok) {
-    g_propagate_error (error, job.error);
-  }
+  hand_in (s, &s->jobs, &job, &job.done);
+  if (!job.ok)
+    propagate (error, job.error);
   return job.ok;
+}
+
+gboolean
+scheduler_encode (Scheduler *s, const MinivlImage *image, guint max_tiles, gint priority, const gint *cancel, VisionResult *result,
+    GError **error)
+{
+  Encode e = { .image = image, .max_tiles = max_tiles, .priority = priority, .cancel = cancel };
+
+  hand_in (s, &s->encodes, &e, &e.done);
+  if (e.error) {
+    propagate (error, e.error);
+    return FALSE;
+  }
+  *result = e.result;
+  return TRUE;
+}
+
+guint
+scheduler_waiting (Scheduler *s)
+{
+  guint n;
+
+  g_mutex_lock (&s->lock);
+  n = g_queue_get_length (&s->asks);
+  g_mutex_unlock (&s->lock);
+  return n;
+}
+
+void
+ask_begin (Scheduler *s, Ask *ask)
+{
+  ask->scheduler = s;
+  ask->n_prompt = ask->tokens->len;
+  ask->ids = g_array_new (FALSE, FALSE, sizeof (gint32));
+  ask->seen = g_array_new (FALSE, FALSE, sizeof (gint32));
+  for (guint i = 0; i < ask->n_prompt; i++)
+    g_array_append_val (ask->seen, g_array_index (ask->tokens, LanguageToken, i).key.id);
+  ask->logits = g_new (float, language_vocab (s->language));
+  hand_in (s, &s->asks, ask, NULL);
+}
+
+guint
+ask_wait (Ask *ask, guint seen, gboolean *done)
+{
+  Scheduler *s = ask->scheduler;
+  guint n;
+
+  g_mutex_lock (&s->lock);
+  while (!ask->done && ask->ids->len <= seen)
+    g_cond_wait (&s->news, &s->lock);
+  n = ask->ids->len;
+  *done = ask->done;
+  g_mutex_unlock (&s->lock);
+  return n;
+}
+
+gint32
+ask_token (Ask *ask, guint n)
+{
+  gint32 id;
+
+  g_mutex_lock (&ask->scheduler->lock);
+  id = g_array_index (ask->ids, gint32, n);
+  g_mutex_unlock (&ask->scheduler->lock);
+  return id;
+}
+
+void
+ask_stop (Ask *ask)
+{
+  g_mutex_lock (&ask->scheduler->lock);
+  ask->enough = TRUE;
+  g_mutex_unlock (&ask->scheduler->lock);
+}
+
+gboolean
+ask_end (Ask *ask, GError **error)
+{
+  Scheduler *s = ask->scheduler;
+
+  g_mutex_lock (&s->lock);
+  while (!ask->done)
+    g_cond_wait (&s->news, &s->lock);
+  g_mutex_unlock (&s->lock);
+  g_clear_pointer (&ask->seen, g_array_unref);
+  g_clear_pointer (&ask->logits, g_free);
+  if (ask->error) {
+    propagate (error, g_steal_pointer (&ask->error));
+    return FALSE;
+  }
+  return TRUE;
 }

@@ -1,15 +1,6 @@
 #include "engine.h"
-#include "sampler.h"
 
 #include <string.h>
-
-/* One token of the conversation as the cache knows it: visual tokens by the picture and row they come from. */
-typedef struct
-{
-  gint32 id;
-  MinivlPicture *picture; /* NULL: text */
-  guint row;
-} Token;
 
 typedef struct
 {
@@ -24,11 +15,11 @@ struct _MinivlSession
   GPtrArray *marks;  /* GPtrArray of MinivlPicture: what each `<image>` mark stands for, pending ones last */
   guint n_marks_asked;
   gint cancelled;
+  gint priority;
 
-  GArray *tokens; /* Token: what the cache was made from, kept alive by `pictures` */
-  GPtrArray *pictures;
-  gboolean is_long;  /* RoPE factors of the cache */
-  KvSequence *cache; /* scheduler's thread only */
+  GMutex lock;
+  GCond idle;
+  gboolean asking;
 };
 
 static void
@@ -41,37 +32,17 @@ round_free (gpointer data)
   g_free (r);
 }
 
-static gboolean
-make_cache (gpointer data, GError **error)
-{
-  MinivlSession *s = data;
-
-  s->cache = kv_sequence_new (s->engine->kv);
-  return TRUE;
-}
-
-static gboolean
-free_cache (gpointer data, GError **error)
-{
-  MinivlSession *s = data;
-
-  kv_sequence_free (s->cache);
-  return TRUE;
-}
-
 MinivlSession *
 minivl_session_new (MinivlEngine *engine, GError **error)
 {
-  g_autoptr (MinivlSession) s = g_new0 (MinivlSession, 1);
+  MinivlSession *s = g_new0 (MinivlSession, 1);
 
   s->engine = minivl_engine_ref (engine);
   s->rounds = g_ptr_array_new_with_free_func (round_free);
   s->marks = g_ptr_array_new_with_free_func ((GDestroyNotify)g_ptr_array_unref);
-  s->tokens = g_array_new (FALSE, FALSE, sizeof (Token));
-  s->pictures = g_ptr_array_new_with_free_func ((GDestroyNotify)minivl_picture_unref);
-  if (!scheduler_run (engine->scheduler, make_cache, s, error))
-    return NULL;
-  return g_steal_pointer (&s);
+  g_mutex_init (&s->lock);
+  g_cond_init (&s->idle);
+  return s;
 }
 
 void
@@ -79,12 +50,16 @@ minivl_session_free (MinivlSession *s)
 {
   if (!s)
     return;
-  scheduler_run (s->engine->scheduler, free_cache, s, NULL);
+  g_mutex_lock (&s->lock);
+  minivl_session_cancel (s);
+  while (s->asking)
+    g_cond_wait (&s->idle, &s->lock);
+  g_mutex_unlock (&s->lock);
   g_ptr_array_unref (s->rounds);
   g_ptr_array_unref (s->marks);
-  g_ptr_array_unref (s->pictures);
-  g_array_unref (s->tokens);
   g_free (s->system);
+  g_mutex_clear (&s->lock);
+  g_cond_clear (&s->idle);
   minivl_engine_unref (s->engine);
   g_free (s);
 }
@@ -147,6 +122,12 @@ minivl_session_add_round (MinivlSession *s, const gchar *question, const gchar *
 }
 
 void
+minivl_session_set_priority (MinivlSession *s, gint priority)
+{
+  s->priority = priority;
+}
+
+void
 minivl_session_cancel (MinivlSession *s)
 {
   g_atomic_int_set (&s->cancelled, TRUE);
@@ -180,104 +161,11 @@ minivl_finish_to_string (MinivlFinish finish)
 
 /* --- one answer ------------------------------------------------------------------------------------------------------------ */
 
-/* Each of its steps is a job of its own, so that sessions take turns, and whatever the cache lacks is computed: also after its
- * blocks went to another session, and anew when a conversation grows into the long factors. */
-typedef struct
-{
-  MinivlSession *session;
-  const MinivlParams *params;
-  guint keep; /* tokens the cache may keep at the first step */
-  gboolean started;
-  guint cached;
-  float *logits;     /* [vocab] */
-  gboolean complete; /* logits are those of the last token */
-} Run;
-
-static gboolean
-step (gpointer data, GError **error)
-{
-  Run *run = data;
-  MinivlSession *s = run->session;
-  guint total = s->tokens->len, done, n, hidden = s->engine->config.language.hidden;
-  gboolean is_long = language_is_long (&s->engine->config.language, total);
-  LanguageToken chunk[LANGUAGE_CHUNK];
-
-  if (!run->started)
-    kv_sequence_truncate (s->cache, run->keep);
-  if (is_long != s->is_long)
-    kv_sequence_truncate (s->cache, 0);
-  s->is_long = is_long;
-  done = kv_sequence_length (s->cache);
-  if (!run->started)
-    run->cached = done;
-  run->started = TRUE;
-
-  n = MIN (LANGUAGE_CHUNK, total - done);
-  for (guint i = 0; i < n; i++) {
-    const Token *t = &g_array_index (s->tokens, Token, done + i);
-
-    chunk[i].id = t->id;
-    chunk[i].feature = t->picture ? t->picture->result.features + (gsize)t->row * hidden : NULL;
-  }
-  run->complete = done + n == total;
-  return language_step (s->engine->language, s->cache, chunk, n, is_long, run->complete ? run->logits : NULL, error);
-}
-
-/* TRUE with *finish set when the answer ends here. */
-static gboolean
-is_over (Run *run, MinivlFinish *finish)
-{
-  if (g_atomic_int_get (&run->session->cancelled)) {
-    *finish = MINIVL_FINISH_CANCELLED;
-    return TRUE;
-  }
-  if (run->params->deadline && (guint64)g_get_monotonic_time () * 1000 >= run->params->deadline) {
-    *finish = MINIVL_FINISH_DEADLINE;
-    return TRUE;
-  }
-  return FALSE;
-}
-
-/* Logits of the last token. *over: cancelled or late before they were there. */
-static gboolean
-advance (Run *run, gboolean *over, MinivlFinish *finish, GError **error)
-{
-  run->complete = FALSE;
-  while (!run->complete) {
-    *over = is_over (run, finish);
-    if (*over)
-      return TRUE;
-    if (!scheduler_run (run->session->engine->scheduler, step, run, error))
-      return FALSE;
-  }
-  return TRUE;
-}
-
-/* Takes the new conversation's tokens; returns how many of the cache's they have in common. */
-static guint
-take_tokens (MinivlSession *s, GArray *tokens, GPtrArray *pictures)
-{
-  guint same = 0, most = MIN (s->tokens->len, tokens->len - 1);
-
-  while (same < most) {
-    const Token *a = &g_array_index (s->tokens, Token, same), *b = &g_array_index (tokens, Token, same);
-
-    if (a->id != b->id || a->picture != b->picture || a->row != b->row)
-      break;
-    same++;
-  }
-  g_array_unref (s->tokens);
-  s->tokens = tokens;
-  g_ptr_array_unref (s->pictures);
-  s->pictures = pictures;
-  return same;
-}
-
 static gboolean
 place_pictures (MinivlSession *s, const gint32 *ids, guint n_ids, MinivlPicture *const *pictures, guint n_pictures, GArray *tokens,
-    GPtrArray *held, GError **error)
+    GError **error)
 {
-  guint picture = 0, row = 0, wanted = 0, there = 0;
+  guint hidden = s->engine->config.language.hidden, picture = 0, row = 0, wanted = 0, there = 0;
 
   for (guint i = 0; i < n_pictures; i++)
     there += pictures[i]->result.n_tokens;
@@ -289,20 +177,19 @@ place_pictures (MinivlSession *s, const gint32 *ids, guint n_ids, MinivlPicture 
     return FALSE;
   }
   for (guint i = 0; i < n_ids; i++) {
-    Token t = { .id = ids[i] };
+    LanguageToken t = { .key.id = ids[i] };
 
     if (ids[i] == s->engine->image_token) {
       while (row == pictures[picture]->result.n_tokens) {
         picture++;
         row = 0;
       }
-      t.picture = pictures[picture];
-      t.row = row++;
+      t.key.picture = pictures[picture]->content;
+      t.key.row = row;
+      t.feature = pictures[picture]->result.features + (gsize)row++ * hidden;
     }
     g_array_append_val (tokens, t);
   }
-  for (guint i = 0; i < n_pictures; i++)
-    g_ptr_array_add (held, minivl_picture_ref (pictures[i]));
   return TRUE;
 }
 
@@ -314,24 +201,10 @@ give_text (gchar *text, MinivlTextFunc on_text, gpointer user_data)
   g_free (text);
 }
 
-gboolean
-session_ask_ids (MinivlSession *s, const gint32 *ids, guint n_ids, MinivlPicture *const *pictures, guint n_pictures,
-    const MinivlParams *params, MinivlTextFunc on_text, gpointer user_data, MinivlAnswer *answer, GError **error)
+static gboolean
+check_prompt (MinivlSession *s, const gint32 *ids, guint n_ids, const MinivlParams *params, GError **error)
 {
-  MinivlEngine *e = s->engine;
-  guint vocab = e->config.language.vocab, context = e->info.context_size;
-  g_autoptr (GArray) tokens = g_array_new (FALSE, FALSE, sizeof (Token));
-  g_autoptr (GPtrArray) held = g_ptr_array_new_with_free_func ((GDestroyNotify)minivl_picture_unref);
-  g_autoptr (GArray) seen = g_array_new (FALSE, FALSE, sizeof (gint32));
-  g_autoptr (TextStream) stream = e->tokenizer ? text_stream_new (e->tokenizer, params->stop) : NULL;
-  g_autofree float *logits = g_new (float, vocab);
-  g_autofree float *first_logits = NULL;
-  Run run = { .session = s, .params = params, .logits = logits };
-  Sampler sampler;
-  MinivlFinish finish = MINIVL_FINISH_LENGTH;
-  gint64 start = g_get_monotonic_time (), prefilled, done;
-  gboolean over = FALSE, stopped = FALSE;
-  guint n_answer = 0;
+  guint vocab = s->engine->config.language.vocab, context = s->engine->info.context_size;
 
   if (n_ids == 0 || params->max_tokens == 0 || (guint64)n_ids + params->max_tokens > context) {
     g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_BUDGET,
@@ -347,66 +220,108 @@ session_ask_ids (MinivlSession *s, const gint32 *ids, guint n_ids, MinivlPicture
       return FALSE;
     }
   }
-  if (!place_pictures (s, ids, n_ids, pictures, n_pictures, tokens, held, error))
-    return FALSE;
-
-  g_atomic_int_set (&s->cancelled, FALSE);
-  run.keep = take_tokens (s, g_steal_pointer (&tokens), g_steal_pointer (&held));
-  sampler_init (&sampler, params);
-  g_array_append_vals (seen, ids, n_ids);
-  if (!advance (&run, &over, &finish, error))
-    return FALSE;
-  prefilled = g_get_monotonic_time ();
-  if (!over && params->want_logits)
-    first_logits = g_memdup2 (logits, vocab * sizeof *logits);
-
-  while (!over) {
-    gint32 id = sampler_next (&sampler, logits, vocab, (const gint32 *)(gpointer)seen->data, seen->len);
-    Token t = { .id = id };
-
-    if (id == e->end_token || id == e->config.language.eos) {
-      finish = MINIVL_FINISH_STOP;
-      break;
-    }
-    g_array_append_val (seen, id);
-    n_answer++;
-    if (stream)
-      give_text (text_stream_push (stream, id, &stopped), on_text, user_data);
-    if (stopped)
-      finish = MINIVL_FINISH_STOP;
-    if (stopped || n_answer == params->max_tokens)
-      break;
-    g_array_append_val (s->tokens, t);
-    if (!advance (&run, &over, &finish, error))
-      return FALSE;
-  }
-  if (stream && !stopped)
-    give_text (text_stream_end (stream), on_text, user_data);
-  done = g_get_monotonic_time ();
-
-  *answer = (MinivlAnswer){
-    .text = stream ? g_strstrip (g_strdup (text_stream_text (stream))) : NULL,
-    .finish = finish,
-    .input_ids = g_memdup2 (ids, n_ids * sizeof *ids),
-    .prompt_tokens = n_ids,
-    .token_ids = g_memdup2 (&g_array_index (seen, gint32, n_ids), n_answer * sizeof (gint32)),
-    .output_tokens = n_answer,
-    .cached_tokens = run.cached,
-    .logits = first_logits,
-    .n_logits = first_logits ? vocab : 0,
-    .prefill_ns = (prefilled - start) * 1000,
-    .decode_ns = (done - prefilled) * 1000,
-    .total_ns = (done - start) * 1000,
-  };
-  first_logits = NULL;
   return TRUE;
 }
 
+/* Text as the tokens come; whether a stop string ended it. */
+static gboolean
+follow (Ask *ask, TextStream *stream, MinivlTextFunc on_text, gpointer user_data, guint *n_tokens)
+{
+  gboolean done = FALSE, stopped = FALSE;
+  guint n = 0;
+
+  while (!done && !stopped) {
+    guint there = ask_wait (ask, n, &done);
+
+    for (; n < there && !stopped; n++)
+      if (stream)
+        give_text (text_stream_push (stream, ask_token (ask, n), &stopped), on_text, user_data);
+  }
+  if (stopped)
+    ask_stop (ask);
+  else if (stream)
+    give_text (text_stream_end (stream), on_text, user_data);
+  *n_tokens = n;
+  return stopped;
+}
+
+static gboolean
+answer_ids (MinivlSession *s, const gint32 *ids, guint n_ids, MinivlPicture *const *pictures, guint n_pictures,
+    const MinivlParams *params, MinivlTextFunc on_text, gpointer user_data, MinivlAnswer *answer, GError **error)
+{
+  MinivlEngine *e = s->engine;
+  guint vocab = e->config.language.vocab, n_tokens;
+  g_autoptr (GArray) tokens = g_array_new (FALSE, FALSE, sizeof (LanguageToken));
+  g_autoptr (TextStream) stream = e->tokenizer ? text_stream_new (e->tokenizer, params->stop) : NULL;
+  g_autofree float *logits = params->want_logits ? g_new (float, vocab) : NULL;
+  Ask ask = { .tokens = tokens,
+    .max_tokens = params->max_tokens,
+    .end_tokens = { e->end_token, e->config.language.eos },
+    .priority = s->priority,
+    .deadline = params->deadline,
+    .cancelled = &s->cancelled,
+    .prompt_logits = logits };
+  gint64 start = g_get_monotonic_time (), prefilled, done;
+  gboolean stopped, ok;
+
+  if (!check_prompt (s, ids, n_ids, params, error) || !place_pictures (s, ids, n_ids, pictures, n_pictures, tokens, error))
+    return FALSE;
+
+  sampler_init (&ask.sampler, params);
+  ask_begin (e->scheduler, &ask);
+  stopped = follow (&ask, stream, on_text, user_data, &n_tokens);
+  ok = ask_end (&ask, error);
+  if (ok) {
+    done = g_get_monotonic_time ();
+    prefilled = ask.prefilled ? ask.prefilled : done;
+    *answer = (MinivlAnswer){
+      .text = stream ? g_strstrip (g_strdup (text_stream_text (stream))) : NULL,
+      .finish = stopped ? MINIVL_FINISH_STOP : ask.finish,
+      .input_ids = g_memdup2 (ids, n_ids * sizeof *ids),
+      .prompt_tokens = n_ids,
+      .token_ids = g_memdup2 (ask.ids->data, n_tokens * sizeof (gint32)),
+      .output_tokens = n_tokens,
+      .cached_tokens = ask.cached,
+      .prefill_ns = (prefilled - start) * 1000,
+      .decode_ns = (done - prefilled) * 1000,
+      .total_ns = (done - start) * 1000,
+    };
+    if (ask.prefilled && logits) {
+      answer->n_logits = vocab;
+      answer->logits = g_steal_pointer (&logits);
+    }
+  }
+  g_array_unref (ask.ids);
+  return ok;
+}
+
+static void
+set_asking (MinivlSession *s, gboolean asking)
+{
+  g_mutex_lock (&s->lock);
+  if (asking)
+    g_atomic_int_set (&s->cancelled, FALSE);
+  s->asking = asking;
+  g_cond_broadcast (&s->idle);
+  g_mutex_unlock (&s->lock);
+}
+
 gboolean
-minivl_session_ask (MinivlSession *s, const gchar *prompt, const MinivlParams *params, MinivlTextFunc on_text, gpointer user_data,
+session_ask_ids (MinivlSession *s, const gint32 *ids, guint n_ids, MinivlPicture *const *pictures, guint n_pictures,
+    const MinivlParams *params, MinivlTextFunc on_text, gpointer user_data, MinivlAnswer *answer, GError **error)
+{
+  gboolean ok;
+
+  set_asking (s, TRUE);
+  ok = answer_ids (s, ids, n_ids, pictures, n_pictures, params, on_text, user_data, answer, error);
+  set_asking (s, FALSE);
+  return ok;
+}
+
+static gboolean
+ask_round (MinivlSession *s, const gchar *prompt, const MinivlParams *params, MinivlTextFunc on_text, gpointer user_data,
     MinivlAnswer *answer, GError **error)
 {
-  const MinivlParams defaults = MINIVL_PARAMS_INIT;
   g_autofree gchar *question = with_marks (s, prompt), *text = NULL;
   g_autofree ChatRound *rounds = g_new0 (ChatRound, s->rounds->len + 1);
   g_autofree guint *mark_tokens = g_new0 (guint, s->marks->len + 1);
@@ -440,9 +355,22 @@ minivl_session_ask (MinivlSession *s, const gchar *prompt, const MinivlParams *p
   if (!text)
     return FALSE;
   ids = tokenizer_encode (s->engine->tokenizer, text, -1, &n_ids);
-  if (!session_ask_ids (s, ids, n_ids, (MinivlPicture *const *)pictures->pdata, pictures->len, params ? params : &defaults, on_text,
-          user_data, answer, error))
+  if (!answer_ids (
+          s, ids, n_ids, (MinivlPicture *const *)pictures->pdata, pictures->len, params, on_text, user_data, answer, error))
     return FALSE;
   add_round (s, question, answer->text);
   return TRUE;
+}
+
+gboolean
+minivl_session_ask (MinivlSession *s, const gchar *prompt, const MinivlParams *params, MinivlTextFunc on_text, gpointer user_data,
+    MinivlAnswer *answer, GError **error)
+{
+  const MinivlParams defaults = MINIVL_PARAMS_INIT;
+  gboolean ok;
+
+  set_asking (s, TRUE);
+  ok = ask_round (s, prompt, params ? params : &defaults, on_text, user_data, answer, error);
+  set_asking (s, FALSE);
+  return ok;
 }

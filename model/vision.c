@@ -3,27 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "tiles.h"
-
-/* Most tiles that go through the transformer together. */
-#define BATCH 4
-
-/* One recorded way from a picture's bytes to its tiles, for pictures of one size and grid: frames of a video share it. */
-typedef struct
-{
-  guint width, height, max_tiles;
-  gsize stride;
-
-  guint columns, rows, tiles;
-  gboolean thumbnail;
-  Arena *host, *device;
-  Tensor source;                  /* bytes as the caller has them */
-  Tensor pixels, narrow, resized; /* unpacked, resized in x, resized in both */
-  Tensor thumb_narrow, thumb;
-  OpStream *stream;
-  OpStream **patches; /* [n_batches]: tiles BATCH * i and on to patch rows */
-  guint n_batches;
-} Preprocess;
+#include "preprocess.h"
 
 struct _Vision
 {
@@ -41,205 +21,10 @@ struct _Vision
   Arena *readback;
   Tensor features;
 
-  Preprocess *preprocess;  /* of the last picture */
-  OpStream *encode[BATCH]; /* [n - 1]: n tiles from patches to features */
+  Preprocess *idle; /* of the last picture that was done: the next one of a video is like it */
+  guint64 tiles_encoded;
+  OpStream *encode[VISION_BATCH]; /* [n - 1]: n tiles from patches to features */
 };
-
-static void
-preprocess_free (Preprocess *p)
-{
-  if (!p)
-    return;
-  op_stream_free (p->stream);
-  for (guint i = 0; i < p->n_batches; i++)
-    op_stream_free (p->patches[i]);
-  g_free (p->patches);
-  arena_free (p->host);
-  arena_free (p->device);
-  g_free (p);
-}
-
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (Preprocess, preprocess_free)
-
-/* --- preprocessing --------------------------------------------------------------------------------------------------------- */
-
-typedef struct
-{
-  Tensor bounds, taps;
-  ResizeFilter filter;
-} FilterTensors;
-
-static void
-plan_filter (Arena *arena, FilterTensors *f, guint in, guint out)
-{
-  resize_filter_init (&f->filter, in, out);
-  f->bounds = arena_add (arena, TYPE_U32, LAYOUT_ROWS, out, 2);
-  f->taps = arena_add (arena, TYPE_U32, LAYOUT_ROWS, out, f->filter.most);
-}
-
-static void
-fill_filter (FilterTensors *f)
-{
-  guint32 *bounds = tensor_map (&f->bounds), *taps = tensor_map (&f->taps);
-
-  for (guint i = 0; i < f->filter.out; i++) {
-    memcpy (bounds + (gsize)i * f->bounds.stride, f->filter.bounds + 2 * i, 2 * sizeof *bounds);
-    memcpy (taps + (gsize)i * f->taps.stride, f->filter.taps + (gsize)i * f->filter.most, f->filter.most * sizeof *taps);
-  }
-}
-
-static gsize
-image_bytes (const MinivlImage *image)
-{
-  return image->stride * (image->height - 1) + 3 * (gsize)image->width;
-}
-
-static void
-record_resize (OpStream *s, const Tensor *pixels, const Tensor *narrow, const Tensor *resized, FilterTensors *x, FilterTensors *y)
-{
-  Filter fx = { &x->bounds, &x->taps }, fy = { &y->bounds, &y->taps };
-
-  op_resize_columns (s, narrow, pixels, &fx);
-  op_resize_rows (s, resized, narrow, &fy);
-}
-
-/* Tile t of the picture as a window on the resized one: the last is the thumbnail. */
-static const Tensor *
-tile_place (const Preprocess *p, guint t, guint *column, guint *row)
-{
-  if (p->thumbnail && t + 1 == p->tiles) {
-    *column = *row = 0;
-    return &p->thumb;
-  }
-  *column = t % p->columns;
-  *row = t / p->columns;
-  return &p->resized;
-}
-
-static void
-record_patches (Vision *v, const Preprocess *picture, OpStream *s, guint place, guint tile)
-{
-  /* ImageNet's moments, as the reference normalises. */
-  PatchParams params = {
-    .side = v->config->tile_side,
-    .patch = v->config->vision.patch_size,
-    .mean = { 0.485f, 0.456f, 0.406f },
-    .std = { 0.229f, 0.224f, 0.225f },
-  };
-  guint column, row;
-  const Tensor *t = tile_place (picture, tile, &column, &row);
-
-  /* The class token's row in front of each tile's patches stays zero: see weights.c. */
-  op_patches (s, &v->patches, place * v->padded + 1, t, column, row, &params);
-}
-
-static Preprocess *
-preprocess_new (Vision *v, const MinivlImage *image, guint max_tiles, GError **error)
-{
-  g_autoptr (Preprocess) p = g_new0 (Preprocess, 1);
-  const ModelConfig *c = v->config;
-  FilterTensors filters[4] = { 0 };
-  guint side = c->tile_side;
-  gboolean ok;
-
-  p->width = image->width;
-  p->height = image->height;
-  p->stride = image->stride;
-  p->max_tiles = max_tiles;
-  tiles_grid (image->width, image->height, side, MIN (c->min_tiles, max_tiles), max_tiles, &p->columns, &p->rows);
-  p->thumbnail = c->use_thumbnail && p->columns * p->rows > 1;
-  p->tiles = p->columns * p->rows + p->thumbnail;
-
-  p->host = arena_new (v->dev, ARENA_HOST, "picture");
-  p->device = arena_new (v->dev, ARENA_DEVICE, "picture's pixels");
-  p->source = arena_add (p->host, TYPE_U32, LAYOUT_ROWS, 1, (image_bytes (image) + 3) / 4);
-  plan_filter (p->host, &filters[0], image->width, p->columns * side);
-  plan_filter (p->host, &filters[1], image->height, p->rows * side);
-  p->pixels = arena_add (p->device, TYPE_U32, LAYOUT_ROWS, image->height, image->width);
-  p->narrow = arena_add (p->device, TYPE_U32, LAYOUT_ROWS, image->height, p->columns * side);
-  p->resized = arena_add (p->device, TYPE_U32, LAYOUT_ROWS, p->rows * side, p->columns * side);
-  if (p->thumbnail) {
-    plan_filter (p->host, &filters[2], image->width, side);
-    plan_filter (p->host, &filters[3], image->height, side);
-    p->thumb_narrow = arena_add (p->device, TYPE_U32, LAYOUT_ROWS, image->height, side);
-    p->thumb = arena_add (p->device, TYPE_U32, LAYOUT_ROWS, side, side);
-  }
-
-  ok = arena_commit (p->host, error) && arena_commit (p->device, error);
-  if (ok) {
-    p->stream = op_stream_new (v->dev, "preprocess");
-    op_unpack_rgb (p->stream, &p->pixels, &p->source, image->stride);
-    fill_filter (&filters[0]);
-    fill_filter (&filters[1]);
-    record_resize (p->stream, &p->pixels, &p->narrow, &p->resized, &filters[0], &filters[1]);
-    if (p->thumbnail) {
-      fill_filter (&filters[2]);
-      fill_filter (&filters[3]);
-      record_resize (p->stream, &p->pixels, &p->thumb_narrow, &p->thumb, &filters[2], &filters[3]);
-    }
-    ok = op_stream_end (p->stream, error);
-  }
-  p->n_batches = (p->tiles + BATCH - 1) / BATCH;
-  p->patches = g_new0 (OpStream *, p->n_batches);
-  for (guint b = 0; ok && b < p->n_batches; b++) {
-    p->patches[b] = op_stream_new (v->dev, "patches");
-    for (guint t = b * BATCH; t < MIN (p->tiles, (b + 1) * BATCH); t++)
-      record_patches (v, p, p->patches[b], t % BATCH, t);
-    ok = op_stream_end (p->patches[b], error);
-  }
-  for (guint i = 0; i < G_N_ELEMENTS (filters); i++)
-    resize_filter_clear (&filters[i].filter);
-  return ok ? g_steal_pointer (&p) : NULL;
-}
-
-static gboolean
-preprocess_run (Vision *v, const MinivlImage *image, guint max_tiles, const gint *cancel, GError **error)
-{
-  Preprocess *p = v->preprocess;
-
-  if (!p || p->width != image->width || p->height != image->height || p->stride != image->stride || p->max_tiles != max_tiles) {
-    /* Freed first: two of them need not fit the device together. */
-    g_clear_pointer (&v->preprocess, preprocess_free);
-    p = v->preprocess = preprocess_new (v, image, max_tiles, error);
-    if (!p)
-      return FALSE;
-  }
-  memcpy (tensor_map (&p->source), image->data, image_bytes (image));
-  return op_stream_run (p->stream, cancel, error);
-}
-
-guint8 *
-vision_tiles (Vision *v, const MinivlImage *image, guint max_tiles, guint *n_tiles, GError **error)
-{
-  guint side = v->config->tile_side;
-  g_autofree guint8 *bytes = NULL;
-  Preprocess *p;
-
-  if (!preprocess_run (v, image, max_tiles, NULL, error))
-    return NULL;
-  p = v->preprocess;
-  bytes = g_malloc ((gsize)p->tiles * side * side * 3);
-  for (guint t = 0; t < p->tiles; t++) {
-    guint column, row;
-    const Tensor *from = tile_place (p, t, &column, &row);
-    g_autofree guint32 *line = g_new (guint32, side);
-
-    for (guint y = 0; y < side; y++) {
-      guint64 first = (guint64)(row * side + y) * from->stride + column * side;
-      guint8 *to = bytes + ((gsize)t * side + y) * side * 3;
-
-      if (!tensor_read (from, first * sizeof *line, line, side * sizeof *line, error))
-        return NULL;
-      for (guint x = 0; x < side; x++) {
-        to[3 * x] = line[x];
-        to[3 * x + 1] = line[x] >> 8;
-        to[3 * x + 2] = line[x] >> 16;
-      }
-    }
-  }
-  *n_tiles = p->tiles;
-  return g_steal_pointer (&bytes);
-}
 
 /* --- transformer ----------------------------------------------------------------------------------------------------------- */
 
@@ -340,7 +125,7 @@ fill_step (Vision *v, GError **error)
   g_autofree guint32 *rows = g_new0 (guint32, (gsize)v->rows.rows * v->rows.stride);
   g_autofree guint32 *table = g_new0 (guint32, (gsize)v->table.rows * v->table.stride);
 
-  for (guint t = 0; t < BATCH; t++) {
+  for (guint t = 0; t < VISION_BATCH; t++) {
     for (guint i = 0; i < v->padded; i++) {
       guint32 *row = rows + (gsize)(t * v->padded + i) * v->rows.stride;
 
@@ -368,8 +153,8 @@ vision_new (Device *dev, const ModelConfig *config, const Weights *weights, GErr
   v->weights = weights;
   v->tokens = side * side + 1;
   v->padded = vision_rows (config);
-  m = BATCH * v->padded;
-  n = BATCH * tile_tokens;
+  m = VISION_BATCH * v->padded;
+  n = VISION_BATCH * tile_tokens;
   tile_blocks = (v->tokens + KV_BLOCK - 1) / KV_BLOCK;
   kv_elements = kv_block_elements (c->heads, head_dim);
 
@@ -384,12 +169,12 @@ vision_new (Device *dev, const ModelConfig *config, const Weights *weights, GErr
   v->shuffled = arena_add (v->scratch, TYPE_F32, LAYOUT_ROWS, n, c->hidden * config->shuffle * config->shuffle);
   v->shuffled_normed = arena_add (v->scratch, TYPE_F32, LAYOUT_ROWS, n, c->hidden * config->shuffle * config->shuffle);
   v->projected = arena_add (v->scratch, TYPE_F32, LAYOUT_ROWS, n, config->language.hidden);
-  v->kv.k = arena_add (v->scratch, TYPE_F32, LAYOUT_ROWS, BATCH * tile_blocks, kv_elements);
-  v->kv.v = arena_add (v->scratch, TYPE_F32, LAYOUT_ROWS, BATCH * tile_blocks, kv_elements);
+  v->kv.k = arena_add (v->scratch, TYPE_F32, LAYOUT_ROWS, VISION_BATCH * tile_blocks, kv_elements);
+  v->kv.v = arena_add (v->scratch, TYPE_F32, LAYOUT_ROWS, VISION_BATCH * tile_blocks, kv_elements);
   v->kv.heads = c->heads;
   v->kv.head_dim = head_dim;
   v->rows = arena_add (v->scratch, TYPE_U32, LAYOUT_ROWS, m, 4);
-  v->table = arena_add (v->scratch, TYPE_U32, LAYOUT_ROWS, BATCH, tile_blocks);
+  v->table = arena_add (v->scratch, TYPE_U32, LAYOUT_ROWS, VISION_BATCH, tile_blocks);
 
   v->readback = arena_new (dev, ARENA_HOST, "visual tokens");
   v->features = arena_add (v->readback, TYPE_F32, LAYOUT_ROWS, n, config->language.hidden);
@@ -404,9 +189,9 @@ vision_free (Vision *v)
 {
   if (!v)
     return;
-  for (guint i = 0; i < BATCH; i++)
+  for (guint i = 0; i < VISION_BATCH; i++)
     op_stream_free (v->encode[i]);
-  preprocess_free (v->preprocess);
+  preprocess_free (v->idle);
   arena_free (v->scratch);
   arena_free (v->readback);
   g_free (v);
@@ -418,48 +203,109 @@ vision_bytes (const Vision *v)
   return arena_bytes (v->scratch) + arena_bytes (v->readback);
 }
 
-gboolean
-vision_encode (Vision *v, const MinivlImage *image, guint max_tiles, const gint *cancel, VisionResult *result, GError **error)
+/* --- pictures -------------------------------------------------------------------------------------------------------------- */
+
+struct _VisionPicture
 {
-  guint tile_tokens = model_tile_tokens (v->config), hidden = v->config->language.hidden;
-  gint64 start = g_get_monotonic_time (), resized, done;
-  g_autofree float *features = NULL;
-  guint tiles;
+  Vision *vision;
+  Preprocess *preprocess;
+  VisionResult result;
+};
 
-  if (!preprocess_run (v, image, max_tiles, cancel, error))
-    return FALSE;
-  resized = g_get_monotonic_time ();
+VisionPicture *
+vision_picture_new (Vision *v, const MinivlImage *image, guint max_tiles, const gint *cancel, GError **error)
+{
+  g_autoptr (VisionPicture) picture = g_new0 (VisionPicture, 1);
+  gint64 start = g_get_monotonic_time ();
+  VisionResult *r = &picture->result;
 
-  tiles = v->preprocess->tiles;
-  features = g_new (float, (gsize)tiles *tile_tokens *hidden);
-  for (guint t = 0; t < tiles; t += BATCH) {
-    guint n = MIN (BATCH, tiles - t);
-    const float *from = tensor_map (&v->features);
-    float *to = features + (gsize)t * tile_tokens * hidden;
+  picture->vision = v;
+  if (v->idle && preprocess_fits (v->idle, image, max_tiles))
+    picture->preprocess = g_steal_pointer (&v->idle);
+  else
+    picture->preprocess = preprocess_new (v->dev, v->config, image, max_tiles, &v->patches, v->padded, error);
+  if (!picture->preprocess || !preprocess_run (picture->preprocess, image, cancel, error))
+    return NULL;
+  preprocess_grid (picture->preprocess, &r->columns, &r->rows, &r->tiles);
+  r->n_tokens = r->tiles * model_tile_tokens (v->config);
+  r->features = g_new (float, (gsize)r->n_tokens * v->config->language.hidden);
+  r->preprocess_ns = (g_get_monotonic_time () - start) * 1000;
+  return g_steal_pointer (&picture);
+}
 
-    if (!op_stream_run (v->preprocess->patches[t / BATCH], cancel, error) || (!v->encode[n - 1] && !record_encode (v, n, error))
-        || !op_stream_run (v->encode[n - 1], cancel, error))
-      return FALSE;
-    for (guint i = 0; i < n * tile_tokens; i++)
-      memcpy (to + (gsize)i * hidden, from + (gsize)i * v->features.stride, hidden * sizeof (float));
+void
+vision_picture_free (VisionPicture *picture)
+{
+  if (!picture)
+    return;
+  if (picture->preprocess) {
+    preprocess_free (picture->vision->idle);
+    picture->vision->idle = picture->preprocess;
   }
-  done = g_get_monotonic_time ();
+  g_free (picture->result.features);
+  g_free (picture);
+}
 
-  *result = (VisionResult){
-    .columns = v->preprocess->columns,
-    .rows = v->preprocess->rows,
-    .tiles = tiles,
-    .n_tokens = tiles * tile_tokens,
-    .features = g_steal_pointer (&features),
-    .preprocess_ns = (resized - start) * 1000,
-    .encode_ns = (done - resized) * 1000,
-  };
-  return TRUE;
+guint
+vision_picture_tiles (const VisionPicture *picture)
+{
+  return picture->result.tiles;
+}
+
+guint8 *
+vision_picture_read (VisionPicture *picture, GError **error)
+{
+  return preprocess_read (picture->preprocess, error);
+}
+
+VisionResult
+vision_picture_finish (VisionPicture *picture)
+{
+  VisionResult result = picture->result;
+
+  picture->result.features = NULL;
+  vision_picture_free (picture);
+  return result;
 }
 
 gboolean
-vision_stages (Vision *v, const MinivlImage *image, guint max_tiles, StageFunc on_stage, gpointer user_data, GError **error)
+vision_encode (Vision *v, const VisionTile *tiles, guint n, const gint *cancel, GError **error)
 {
+  guint tile_tokens = model_tile_tokens (v->config), hidden = v->config->language.hidden;
+  gint64 start = g_get_monotonic_time ();
+  guint64 each;
+
+  g_return_val_if_fail (n > 0 && n <= VISION_BATCH, FALSE);
+  for (guint i = 0; i < n; i++)
+    if (!preprocess_patches (tiles[i].picture->preprocess, tiles[i].tile, i, error))
+      return FALSE;
+  if ((!v->encode[n - 1] && !record_encode (v, n, error)) || !op_stream_run (v->encode[n - 1], cancel, error))
+    return FALSE;
+
+  each = (g_get_monotonic_time () - start) * 1000 / n;
+  for (guint i = 0; i < n; i++) {
+    VisionResult *r = &tiles[i].picture->result;
+    const float *from = (const float *)tensor_map (&v->features) + (gsize)i * tile_tokens * v->features.stride;
+    float *to = r->features + (gsize)tiles[i].tile * tile_tokens * hidden;
+
+    for (guint k = 0; k < tile_tokens; k++)
+      memcpy (to + (gsize)k * hidden, from + (gsize)k * v->features.stride, hidden * sizeof (float));
+    r->encode_ns += each;
+  }
+  v->tiles_encoded += n;
+  return TRUE;
+}
+
+guint64
+vision_tiles_encoded (const Vision *v)
+{
+  return v->tiles_encoded;
+}
+
+gboolean
+vision_stages (VisionPicture *picture, StageFunc on_stage, gpointer user_data, GError **error)
+{
+  Vision *v = picture->vision;
   g_autoptr (Arena) arena = arena_new (v->dev, ARENA_HOST, "stages");
   g_autoptr (OpStream) s = op_stream_new (v->dev, "vision stages");
   guint n = v->weights->n_vision, tile_tokens = model_tile_tokens (v->config);
@@ -469,10 +315,9 @@ vision_stages (Vision *v, const MinivlImage *image, guint max_tiles, StageFunc o
   for (guint i = 0; i <= n; i++)
     stages[i] = arena_add (arena, TYPE_F32, LAYOUT_ROWS, v->tokens, v->config->vision.hidden);
   shuffle_stage = arena_add (arena, TYPE_F32, LAYOUT_ROWS, tile_tokens, v->shuffled.cols);
-  if (!arena_commit (arena, error) || !preprocess_run (v, image, max_tiles, NULL, error))
+  if (!arena_commit (arena, error) || !preprocess_patches (picture->preprocess, picture->result.tiles - 1, 0, error))
     return FALSE;
 
-  record_patches (v, v->preprocess, s, 0, v->preprocess->tiles - 1);
   record_embedding (v, s, 1);
   op_copy (s, &stages[0], &x);
   for (guint i = 0; i < n; i++) {

@@ -23,17 +23,36 @@ typedef struct
   guint64 preprocess_ns, encode_ns;
 } VisionResult;
 
-/* cancel (nullable): non-zero gives up between submits. */
-gboolean vision_encode (
-    Vision *v, const MinivlImage *image, guint max_tiles, const gint *cancel, VisionResult *result, GError **error);
+/* Most tiles that go through the transformer together: of one picture or of several. */
+#define VISION_BATCH 4
 
-/* What tests look at: the bytes of every tile, [tiles][side][side][3], as the transformer sees them before normalisation. */
-guint8 *vision_tiles (Vision *v, const MinivlImage *image, guint max_tiles, guint *n_tiles, GError **error);
+/* A picture on its way: resized, its tiles being encoded one after the other. */
+typedef struct _VisionPicture VisionPicture;
 
-/* Stage by stage, for one picture's last tile: vision.0 .. vision.n, pixel_shuffle, projector. data: [rows][cols]. */
-gboolean vision_stages (
-    Vision *v, const MinivlImage *image, guint max_tiles, StageFunc on_stage, gpointer user_data, GError **error);
+/* Resizes. cancel (nullable): non-zero gives up between submits. */
+VisionPicture *vision_picture_new (Vision *v, const MinivlImage *image, guint max_tiles, const gint *cancel, GError **error);
+void vision_picture_free (VisionPicture *picture);
+guint vision_picture_tiles (const VisionPicture *picture);
+/* Ends it when all of its tiles are encoded. (transfer full) */
+VisionResult vision_picture_finish (VisionPicture *picture);
+/* The bytes of every tile, [tiles][side][side][3], as the transformer sees them before normalisation. (transfer full) */
+guint8 *vision_picture_read (VisionPicture *picture, GError **error);
+
+typedef struct
+{
+  VisionPicture *picture;
+  guint tile;
+} VisionTile;
+
+/* Encodes n <= VISION_BATCH tiles together; each gets exactly what it gets alone. */
+gboolean vision_encode (Vision *v, const VisionTile *tiles, guint n, const gint *cancel, GError **error);
+/* Tiles encoded since the model was made: what tests of reuse count. */
+guint64 vision_tiles_encoded (const Vision *v);
+
+/* Stage by stage, for the picture's last tile: vision.0 .. vision.n, pixel_shuffle, projector. */
+gboolean vision_stages (VisionPicture *picture, StageFunc on_stage, gpointer user_data, GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Vision, vision_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (VisionPicture, vision_picture_free)
 
 #endif

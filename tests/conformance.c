@@ -105,8 +105,12 @@ static gboolean
 look_tiles (gpointer data, GError **error)
 {
   Look *l = data;
+  g_autoptr (VisionPicture) picture = vision_picture_new (l->engine->vision, l->image, l->max_tiles, NULL, error);
 
-  l->tiles = vision_tiles (l->engine->vision, l->image, l->max_tiles, &l->n_tiles, error);
+  if (!picture)
+    return FALSE;
+  l->n_tiles = vision_picture_tiles (picture);
+  l->tiles = vision_picture_read (picture, error);
   return l->tiles != NULL;
 }
 
@@ -114,17 +118,17 @@ static gboolean
 look_vision (gpointer data, GError **error)
 {
   Look *l = data;
+  g_autoptr (VisionPicture) picture = vision_picture_new (l->engine->vision, l->image, l->max_tiles, NULL, error);
 
-  return vision_stages (l->engine->vision, l->image, l->max_tiles, l->on_stage, l->user_data, error);
+  return picture && vision_stages (picture, l->on_stage, l->user_data, error);
 }
 
 static gboolean
 look_language (gpointer data, GError **error)
 {
   Look *l = data;
-  g_autoptr (KvSequence) seq = kv_sequence_new (l->engine->kv);
 
-  return language_stages (l->engine->language, seq, l->ids, l->n_ids, l->on_stage, l->user_data, error);
+  return language_stages (l->engine->language, l->ids, l->n_ids, l->on_stage, l->user_data, error);
 }
 
 static void

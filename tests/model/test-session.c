@@ -72,29 +72,65 @@ nmse (const MinivlAnswer *a, const MinivlAnswer *b)
 }
 
 static MinivlSession *
-new_session (Fixture *f)
+session_on (MinivlEngine *engine)
 {
   g_autoptr (GError) error = NULL;
-  MinivlSession *session = minivl_session_new (f->engine, &error);
+  MinivlSession *session = minivl_session_new (engine, &error);
 
   g_assert_no_error (error);
   return session;
 }
 
+static MinivlSession *
+new_session (Fixture *f)
+{
+  return session_on (f->engine);
+}
+
+static void
+assert_same (const MinivlAnswer *a, const MinivlAnswer *b)
+{
+  g_assert_cmpfloat (nmse (a, b), <=, 1e-8);
+  g_assert_cmpmem (a->token_ids, a->output_tokens * 4, b->token_ids, b->output_tokens * 4);
+}
+
+/* What the same question gets where nothing was asked before. */
+static void
+ask_from_the_start (const gint32 *ids, guint n, guint max_tokens, MinivlAnswer *answer)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (MinivlEngine) engine = open_variant ("long-crossing", 256, &error);
+  g_autoptr (MinivlSession) session = NULL;
+
+  g_assert_no_error (error);
+  session = session_on (engine);
+  ask (session, ids, n, max_tokens, answer);
+  g_assert_cmpuint (answer->cached_tokens, ==, 0);
+}
+
+static void
+assert_as_from_the_start (const gint32 *ids, guint n, guint max_tokens, const MinivlAnswer *answer)
+{
+  g_auto (MinivlAnswer) fresh = { 0 };
+
+  ask_from_the_start (ids, n, max_tokens, &fresh);
+  assert_same (answer, &fresh);
+}
+
 static void
 test_second_round_computes_only_what_follows (Fixture *f, gconstpointer variant)
 {
-  g_autoptr (MinivlSession) warm = new_session (f), cold = new_session (f);
-  g_auto (MinivlAnswer) first = { 0 }, second = { 0 }, fresh = { 0 };
+  g_autoptr (MinivlSession) session = new_session (f);
+  g_auto (MinivlAnswer) first = { 0 }, second = { 0 };
+  guint64 before;
 
-  ask (warm, f->ids, 20, 4, &first);
+  ask (session, f->ids, 20, 4, &first);
   g_assert_cmpuint (first.cached_tokens, ==, 0);
-  ask (warm, f->ids, 50, 4, &second);
+  before = language_tokens_computed (f->engine->language);
+  ask (session, f->ids, 50, 4, &second);
   g_assert_cmpuint (second.cached_tokens, ==, 20);
-  ask (cold, f->ids, 50, 4, &fresh);
-  g_assert_cmpuint (fresh.cached_tokens, ==, 0);
-  g_assert_cmpfloat (nmse (&second, &fresh), <=, 1e-10);
-  g_assert_cmpmem (second.token_ids, second.output_tokens * 4, fresh.token_ids, fresh.output_tokens * 4);
+  g_assert_cmpuint (language_tokens_computed (f->engine->language) - before, ==, 30 + 3);
+  assert_as_from_the_start (f->ids, 50, 4, &second);
 }
 
 static void
@@ -106,25 +142,59 @@ test_same_prompt_again_computes_one_token (Fixture *f, gconstpointer variant)
   ask (session, f->ids, 33, 3, &first);
   ask (session, f->ids, 33, 3, &again);
   g_assert_cmpuint (again.cached_tokens, ==, 32);
-  g_assert_cmpfloat (nmse (&again, &first), <=, 1e-10);
+  assert_same (&again, &first);
 }
 
 static void
 test_long_factors_compute_all_anew (Fixture *f, gconstpointer variant)
 {
-  g_autoptr (MinivlSession) warm = new_session (f), cold = new_session (f);
-  g_auto (MinivlAnswer) before = { 0 }, across = { 0 }, fresh = { 0 };
+  g_autoptr (MinivlSession) session = new_session (f);
+  g_auto (MinivlAnswer) before = { 0 }, across = { 0 }, back = { 0 };
 
   /* original_max_position_embeddings is 64. */
-  ask (warm, f->ids, 60, 1, &before);
-  ask (warm, f->ids, 70, 4, &across);
+  ask (session, f->ids, 60, 1, &before);
+  ask (session, f->ids, 70, 4, &across);
   g_assert_cmpuint (across.cached_tokens, ==, 0);
-  ask (cold, f->ids, 70, 4, &fresh);
-  g_assert_cmpfloat (nmse (&across, &fresh), <=, 1e-10);
+  assert_as_from_the_start (f->ids, 70, 4, &across);
+  ask (session, f->ids, 60, 1, &back);
+  g_assert_cmpuint (back.cached_tokens, ==, 59);
+  assert_same (&back, &before);
 }
 
 static void
-test_sessions_share_a_pool_too_small_for_both (Fixture *f, gconstpointer variant)
+test_answer_that_grows_into_the_long_factors_is_computed_anew (Fixture *f, gconstpointer variant)
+{
+  g_autoptr (MinivlSession) session = new_session (f);
+  g_auto (MinivlAnswer) answer = { 0 }, last = { 0 };
+  gint32 ids[70];
+
+  ask (session, f->ids, 60, 10, &answer);
+  g_assert_cmpuint (answer.output_tokens, ==, 10);
+  /* Its last token is the first one of a question that holds all tokens before. */
+  memcpy (ids, f->ids, 60 * sizeof *ids);
+  memcpy (ids + 60, answer.token_ids, 9 * sizeof *ids);
+  ask_from_the_start (ids, 69, 1, &last);
+  g_assert_cmpint (last.token_ids[0], ==, answer.token_ids[9]);
+}
+
+static void
+test_sessions_share_what_they_have_in_common (Fixture *f, gconstpointer variant)
+{
+  g_autoptr (MinivlSession) a = new_session (f), b = new_session (f);
+  g_auto (MinivlAnswer) first = { 0 }, second = { 0 };
+  gint32 ids[60];
+
+  memcpy (ids, f->ids, sizeof ids);
+  for (guint i = 45; i < 60; i++)
+    ids[i] = 11 + i;
+  ask (a, f->ids, 60, 4, &first);
+  ask (b, ids, 60, 4, &second);
+  g_assert_cmpuint (second.cached_tokens, ==, 45);
+  assert_as_from_the_start (ids, 60, 4, &second);
+}
+
+static void
+test_prompts_larger_than_what_is_left_push_the_oldest_out (Fixture *f, gconstpointer variant)
 {
   g_autoptr (MinivlSession) a = new_session (f), b = new_session (f);
   g_auto (MinivlAnswer) first = { 0 }, other = { 0 }, again = { 0 };
@@ -132,9 +202,8 @@ test_sessions_share_a_pool_too_small_for_both (Fixture *f, gconstpointer variant
   ask (a, f->ids, 200, 4, &first);
   ask (b, f->ids + 50, 200, 4, &other);
   ask (a, f->ids, 200, 4, &again);
-  g_assert_cmpuint (again.cached_tokens, ==, 0);
-  g_assert_cmpfloat (nmse (&again, &first), <=, 1e-10);
-  g_assert_cmpmem (again.token_ids, again.output_tokens * 4, first.token_ids, first.output_tokens * 4);
+  g_assert_cmpuint (again.cached_tokens, <, 199);
+  assert_same (&again, &first);
 }
 
 static void
@@ -213,32 +282,229 @@ test_seed_decides_the_text (Fixture *f, gconstpointer variant)
   g_assert_cmpint (memcmp (texts[0], texts[2], sizeof texts[0]), !=, 0);
 }
 
-static gpointer
-answer_in_a_thread (gpointer data)
+typedef struct
 {
-  Fixture *f = data;
-  g_autoptr (MinivlSession) session = new_session (f);
-  MinivlAnswer *answer = g_new0 (MinivlAnswer, 1);
+  MinivlEngine *engine;
+  const gint32 *ids;
+  guint n, max_tokens;
+  gint priority;
+  MinivlAnswer answer;
+  gint *order; /* (nullable): counts answers as they end */
+  gint place;
+} Asker;
 
-  ask (session, f->ids, 40, 20, answer);
-  return answer;
+static gpointer
+ask_in_a_thread (gpointer data)
+{
+  Asker *a = data;
+  g_autoptr (MinivlSession) session = session_on (a->engine);
+
+  minivl_session_set_priority (session, a->priority);
+  ask (session, a->ids, a->n, a->max_tokens, &a->answer);
+  if (a->order)
+    a->place = g_atomic_int_add (a->order, 1);
+  return NULL;
 }
 
 static void
-test_threads_take_turns_and_get_what_one_gets (Fixture *f, gconstpointer variant)
+ask_together (Fixture *f, Asker *askers, guint n)
 {
-  GThread *threads[4];
-  g_autofree MinivlAnswer *alone = answer_in_a_thread (f);
+  g_autofree GThread **threads = g_new (GThread *, n);
 
-  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
-    threads[i] = g_thread_new ("asker", answer_in_a_thread, f);
-  for (guint i = 0; i < G_N_ELEMENTS (threads); i++) {
-    g_autofree MinivlAnswer *answer = g_thread_join (threads[i]);
-
-    g_assert_cmpmem (answer->token_ids, answer->output_tokens * 4, alone->token_ids, alone->output_tokens * 4);
-    minivl_answer_clear (answer);
+  for (guint i = 0; i < n; i++) {
+    askers[i].engine = f->engine;
+    threads[i] = g_thread_new ("asker", ask_in_a_thread, &askers[i]);
   }
-  minivl_answer_clear (alone);
+  for (guint i = 0; i < n; i++)
+    g_thread_join (threads[i]);
+}
+
+static void
+test_answers_together_are_what_they_are_alone (Fixture *f, gconstpointer variant)
+{
+  Asker askers[5] = { { 0 } };
+
+  for (guint i = 0; i < G_N_ELEMENTS (askers); i++) {
+    askers[i].ids = f->ids + 7 * i;
+    askers[i].n = 20 + i;
+    askers[i].max_tokens = 16;
+  }
+  ask_together (f, askers, G_N_ELEMENTS (askers));
+  for (guint i = 0; i < G_N_ELEMENTS (askers); i++) {
+    assert_as_from_the_start (askers[i].ids, askers[i].n, 16, &askers[i].answer);
+    minivl_answer_clear (&askers[i].answer);
+  }
+}
+
+static void
+test_questions_on_one_beginning_cost_their_own_tokens (Fixture *f, gconstpointer variant)
+{
+  gint32 questions[3][60];
+  g_autoptr (MinivlSession) session = new_session (f);
+  g_auto (MinivlAnswer) beginning = { 0 };
+  guint64 before;
+
+  ask (session, f->ids, 50, 1, &beginning);
+  before = language_tokens_computed (f->engine->language);
+  for (guint i = 0; i < 3; i++) {
+    g_auto (MinivlAnswer) answer = { 0 };
+
+    memcpy (questions[i], f->ids, sizeof questions[i]);
+    for (guint j = 50; j < 60; j++)
+      questions[i][j] = 20 + 13 * i + j % 7;
+    ask (session, questions[i], 60, 1, &answer);
+    g_assert_cmpuint (answer.cached_tokens, ==, 50);
+    assert_as_from_the_start (questions[i], 60, 1, &answer);
+  }
+  g_assert_cmpuint (language_tokens_computed (f->engine->language) - before, ==, 30);
+}
+
+static void
+test_asks_that_do_not_fit_together_wait (Fixture *f, gconstpointer variant)
+{
+  Asker askers[3] = { { 0 } };
+
+  /* Each takes most of the 256 tokens there is room for. */
+  for (guint i = 0; i < G_N_ELEMENTS (askers); i++) {
+    askers[i].ids = f->ids + 5 * i;
+    askers[i].n = 150;
+    askers[i].max_tokens = 30;
+  }
+  ask_together (f, askers, G_N_ELEMENTS (askers));
+  for (guint i = 0; i < G_N_ELEMENTS (askers); i++) {
+    assert_as_from_the_start (askers[i].ids, 150, 30, &askers[i].answer);
+    minivl_answer_clear (&askers[i].answer);
+  }
+}
+
+typedef struct
+{
+  MinivlSession *session;
+  Fixture *f;
+  MinivlAnswer answer;
+} Interrupted;
+
+static gpointer
+ask_at_length (gpointer data)
+{
+  Interrupted *i = data;
+  MinivlParams params = MINIVL_PARAMS_INIT;
+  g_autoptr (GError) error = NULL;
+
+  params.max_tokens = 200;
+  session_ask_ids (i->session, i->f->ids, 20, NULL, 0, &params, NULL, NULL, &i->answer, &error);
+  g_assert_no_error (error);
+  return NULL;
+}
+
+/* Until the engine has begun to compute: then the answer is being written. */
+static void
+wait_for_work (Fixture *f, guint64 before)
+{
+  while (language_tokens_computed (f->engine->language) < before + 22)
+    g_thread_yield ();
+}
+
+static void
+test_cancelling_ends_the_answer_at_a_token (Fixture *f, gconstpointer variant)
+{
+  g_autoptr (MinivlSession) session = new_session (f);
+  Interrupted i = { session, f, { 0 } };
+  GThread *thread = g_thread_new ("asker", ask_at_length, &i);
+
+  wait_for_work (f, 0);
+  minivl_session_cancel (session);
+  g_thread_join (thread);
+  g_assert_cmpint (i.answer.finish, ==, MINIVL_FINISH_CANCELLED);
+  g_assert_cmpuint (i.answer.output_tokens, >, 0);
+  g_assert_cmpuint (i.answer.output_tokens, <, 200);
+  minivl_answer_clear (&i.answer);
+}
+
+static void
+test_session_freed_in_mid_answer_leaves_nothing (Fixture *f, gconstpointer variant)
+{
+  Interrupted i = { new_session (f), f, { 0 } };
+  GThread *thread = g_thread_new ("asker", ask_at_length, &i);
+
+  wait_for_work (f, 0);
+  minivl_session_free (i.session);
+  g_thread_join (thread);
+  g_assert_cmpint (i.answer.finish, ==, MINIVL_FINISH_CANCELLED);
+  g_assert_cmpuint (kv_pool_taken (f->engine->kv), ==, 0);
+  minivl_answer_clear (&i.answer);
+}
+
+static gboolean
+hold_the_device (gpointer data, GError **error)
+{
+  GMutex *gate = data;
+
+  g_mutex_lock (gate);
+  g_mutex_unlock (gate);
+  return TRUE;
+}
+
+static gpointer
+hold_in_a_thread (gpointer data)
+{
+  gpointer *args = data;
+
+  return GINT_TO_POINTER (scheduler_run (args[0], hold_the_device, args[1], NULL));
+}
+
+static void
+test_higher_priority_is_served_first (Fixture *f, gconstpointer variant)
+{
+  GMutex gate;
+  gpointer args[] = { f->engine->scheduler, &gate };
+  GThread *holder, *threads[2];
+  gint order = 0;
+  Asker low = { f->engine, f->ids, 150, 30, .priority = 0, .order = &order },
+        high = { f->engine, f->ids + 5, 150, 30, .priority = 1, .order = &order };
+
+  /* Both are there before either begins, the lower one first. */
+  g_mutex_init (&gate);
+  g_mutex_lock (&gate);
+  holder = g_thread_new ("holder", hold_in_a_thread, args);
+  threads[0] = g_thread_new ("low", ask_in_a_thread, &low);
+  while (scheduler_waiting (f->engine->scheduler) < 1)
+    g_thread_yield ();
+  threads[1] = g_thread_new ("high", ask_in_a_thread, &high);
+  while (scheduler_waiting (f->engine->scheduler) < 2)
+    g_thread_yield ();
+  g_mutex_unlock (&gate);
+  g_thread_join (holder);
+  g_thread_join (threads[0]);
+  g_thread_join (threads[1]);
+  g_assert_cmpint (high.place, ==, 0);
+  g_assert_cmpint (low.place, ==, 1);
+  minivl_answer_clear (&low.answer);
+  minivl_answer_clear (&high.answer);
+  g_mutex_clear (&gate);
+}
+
+static void
+test_equal_pictures_are_encoded_once (Fixture *f, gconstpointer variant)
+{
+  g_autofree guint8 *pixels = g_malloc0 (30 * 20 * 3), *copy = g_malloc0 (20 * 100);
+  MinivlImage image = { pixels, 30, 20, 90 }, padded = { copy, 30, 20, 100 };
+  g_autoptr (MinivlPicture) a = NULL, b = NULL, c = NULL;
+  g_autoptr (GError) error = NULL;
+
+  for (guint i = 0; i < 1800; i++)
+    copy[i / 90 * 100 + i % 90] = pixels[i] = i * 7;
+  a = minivl_picture_new (f->engine, &image, 1, NULL, &error);
+  g_assert_no_error (error);
+  b = minivl_picture_new (f->engine, &padded, 1, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_true (a == b);
+  g_assert_cmpuint (vision_tiles_encoded (f->engine->vision), ==, 1);
+  pixels[0]++;
+  c = minivl_picture_new (f->engine, &image, 1, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_true (c != a);
+  g_assert_cmpuint (vision_tiles_encoded (f->engine->vision), ==, 2);
 }
 
 static void
@@ -388,12 +654,20 @@ main (int argc, char **argv)
   ADD (second_round_computes_only_what_follows);
   ADD (same_prompt_again_computes_one_token);
   ADD (long_factors_compute_all_anew);
-  ADD (sessions_share_a_pool_too_small_for_both);
+  ADD (answer_that_grows_into_the_long_factors_is_computed_anew);
+  ADD (sessions_share_what_they_have_in_common);
+  ADD (prompts_larger_than_what_is_left_push_the_oldest_out);
   ADD (too_much_is_refused_before_anything_is_computed);
   ADD (ids_outside_the_vocabulary_are_refused);
   ADD (deadline_in_the_past_answers_nothing);
   ADD (seed_decides_the_text);
-  ADD (threads_take_turns_and_get_what_one_gets);
+  ADD (answers_together_are_what_they_are_alone);
+  ADD (questions_on_one_beginning_cost_their_own_tokens);
+  ADD (asks_that_do_not_fit_together_wait);
+  ADD (cancelling_ends_the_answer_at_a_token);
+  ADD (session_freed_in_mid_answer_leaves_nothing);
+  ADD (higher_priority_is_served_first);
+  ADD (equal_pictures_are_encoded_once);
   ADD (picture_tokens_are_reused);
   ADD (picture_arguments_are_checked);
   ADD (cancelled_picture_is_an_error);
