@@ -1,0 +1,247 @@
+/*
+ * The back end that answers in this process, by libminivl. Elements that ask for the same checkpoint on the same device in the same
+ * form share one engine; each has a session of its own.
+ */
+#include "backend.h"
+
+/* How often one who waits for another's loading looks at whether it is still wanted. */
+#define POLL_INTERVAL (50 * G_TIME_SPAN_MILLISECOND)
+
+/* Under `lock`. In `engines` from the moment somebody opens it until the last one that uses it is gone. */
+typedef struct
+{
+  gchar *key;
+  MinivlEngine *engine; /* NULL while it is loaded */
+  double progress;
+  guint users;
+} SharedEngine;
+
+typedef struct
+{
+  SharedEngine *shared;
+  MinivlSession *session;
+} Local;
+
+typedef struct
+{
+  const MinivlEngineOptions *options;
+  SharedEngine *shared;
+} Opening;
+
+typedef struct
+{
+  MinivlSession *session;
+  const gint *cancel;
+} Asking;
+
+static GMutex lock;
+static GCond changed;
+static GHashTable *engines; /* key -> SharedEngine */
+
+static gchar *
+make_key (const MinivlEngineOptions *options)
+{
+  g_autofree gchar *path = g_canonicalize_filename (options->model_path, NULL);
+
+  return g_strdup_printf (
+      "%s\n%s\n%d\n%u", path, options->device != NULL ? options->device : "", options->precision, options->context_size);
+}
+
+static gboolean
+note_progress (double fraction, gpointer user_data)
+{
+  Opening *opening = user_data;
+
+  g_mutex_lock (&lock);
+  opening->shared->progress = fraction;
+  g_mutex_unlock (&lock);
+  return opening->options->on_progress (fraction, opening->options->user_data);
+}
+
+/* Holds the lock before and after. NULL when loading failed. */
+static SharedEngine *
+load (const gchar *key, const MinivlEngineOptions *options, GError **error)
+{
+  SharedEngine *shared = g_new0 (SharedEngine, 1);
+  Opening opening = { options, shared };
+  MinivlEngineOptions noting = *options;
+  MinivlEngine *engine;
+
+  shared->key = g_strdup (key);
+  shared->users = 1;
+  g_hash_table_insert (engines, shared->key, shared);
+  noting.on_progress = note_progress;
+  noting.user_data = &opening;
+  g_mutex_unlock (&lock);
+  engine = minivl_engine_open (&noting, error);
+  g_mutex_lock (&lock);
+  shared->engine = engine;
+  g_cond_broadcast (&changed);
+  if (engine != NULL)
+    return shared;
+  g_hash_table_remove (engines, shared->key);
+  g_free (shared->key);
+  g_free (shared);
+  return NULL;
+}
+
+static SharedEngine *
+acquire (const MinivlEngineOptions *options, GError **error)
+{
+  g_autofree gchar *key = make_key (options);
+  SharedEngine *shared;
+
+  g_mutex_lock (&lock);
+  if (engines == NULL)
+    engines = g_hash_table_new (g_str_hash, g_str_equal);
+  /* Whoever loads it may give up or fail; then this one tries. */
+  while ((shared = g_hash_table_lookup (engines, key)) != NULL && shared->engine == NULL) {
+    double progress = shared->progress;
+    gboolean wanted;
+
+    g_mutex_unlock (&lock);
+    wanted = options->on_progress (progress, options->user_data);
+    g_mutex_lock (&lock);
+    if (!wanted) {
+      g_mutex_unlock (&lock);
+      g_set_error_literal (error, MINIVL_ERROR, MINIVL_ERROR_CANCELLED, "loading was cancelled");
+      return NULL;
+    }
+    g_cond_wait_until (&changed, &lock, g_get_monotonic_time () + POLL_INTERVAL);
+  }
+  if (shared != NULL)
+    shared->users++;
+  else
+    shared = load (key, options, error);
+  g_mutex_unlock (&lock);
+  return shared;
+}
+
+static void
+release (SharedEngine *shared)
+{
+  MinivlEngine *engine = NULL;
+
+  g_mutex_lock (&lock);
+  if (--shared->users == 0) {
+    engine = shared->engine;
+    g_hash_table_remove (engines, shared->key);
+    g_free (shared->key);
+    g_free (shared);
+  }
+  g_mutex_unlock (&lock);
+  minivl_engine_unref (engine);
+}
+
+static gpointer
+local_open (const MinivlEngineOptions *options, GError **error)
+{
+  SharedEngine *shared = acquire (options, error);
+  MinivlSession *session;
+  Local *self;
+
+  if (shared == NULL)
+    return NULL;
+  session = minivl_session_new (shared->engine, error);
+  if (session == NULL) {
+    release (shared);
+    return NULL;
+  }
+  self = g_new0 (Local, 1);
+  self->shared = shared;
+  self->session = session;
+  return self;
+}
+
+static void
+local_close (gpointer data)
+{
+  Local *self = data;
+
+  minivl_session_free (self->session);
+  release (self->shared);
+  g_free (self);
+}
+
+static void
+local_get_info (gpointer data, BackendInfo *info)
+{
+  Local *self = data;
+  const MinivlEngineInfo *engine = minivl_engine_get_info (self->shared->engine);
+
+  *info = (BackendInfo){ engine->model, engine->model_hash, engine->precision, engine->device };
+}
+
+static gpointer
+local_encode (
+    gpointer data, const MinivlImage *image, guint max_tiles, const gint *cancel, BackendPictureInfo *info, GError **error)
+{
+  Local *self = data;
+  MinivlPicture *picture = minivl_picture_new (self->shared->engine, image, max_tiles, cancel, error);
+  MinivlPictureInfo from;
+
+  if (picture == NULL)
+    return NULL;
+  minivl_picture_get_info (picture, &from);
+  *info = (BackendPictureInfo){ from.columns, from.rows, from.preprocess_ns, from.encode_ns };
+  return picture;
+}
+
+/* A cancel that came before the session began to answer was lost on it. */
+static void
+on_text (const gchar *text, gpointer user_data)
+{
+  Asking *asking = user_data;
+
+  if (g_atomic_int_get (asking->cancel))
+    minivl_session_cancel (asking->session);
+}
+
+static gboolean
+local_ask (gpointer data, const BackendQuestion *question, const gint *cancel, BackendAnswer *answer, GError **error)
+{
+  Local *self = data;
+  Asking asking = { self->session, cancel };
+  g_auto (MinivlAnswer) from = { NULL };
+
+  minivl_session_reset (self->session);
+  minivl_session_set_system (self->session, question->system);
+  for (guint i = 0; i < question->n_pictures; i++)
+    minivl_session_add_pictures (self->session, (MinivlPicture *const *)&question->pictures[i], 1);
+  if (!minivl_session_ask (self->session, question->text, &question->params, on_text, &asking, &from, error))
+    return FALSE;
+  *answer = (BackendAnswer){
+    .text = g_steal_pointer (&from.text),
+    .finish_reason = minivl_finish_to_string (from.finish),
+    .prompt_tokens = from.prompt_tokens,
+    .output_tokens = from.output_tokens,
+    .cached_tokens = from.cached_tokens,
+    .prefill_ns = from.prefill_ns,
+    .decode_ns = from.decode_ns,
+  };
+  return TRUE;
+}
+
+static void
+local_cancel (gpointer data)
+{
+  Local *self = data;
+
+  minivl_session_cancel (self->session);
+}
+
+static void
+local_picture_unref (gpointer picture)
+{
+  minivl_picture_unref (picture);
+}
+
+const Backend backend_local = {
+  .open = local_open,
+  .get_info = local_get_info,
+  .encode = local_encode,
+  .ask = local_ask,
+  .cancel = local_cancel,
+  .picture_unref = local_picture_unref,
+  .close = local_close,
+};

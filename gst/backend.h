@@ -1,0 +1,80 @@
+/*
+ * The seam between the element and whatever answers: a table of functions.
+ *
+ * backend-local.c is libminivl in this process; another could be a server far away; the tests bring a fake one. The element gets
+ * its table when it is registered, and never chooses.
+ *
+ * All functions but cancel are called from the element's worker thread alone, and may take long. picture_unref may be called from
+ * any thread. Functions that fail set a GError of domain MINIVL_ERROR, whose message names the fix where there is one.
+ */
+#ifndef GST_MINIVL_BACKEND_H
+#define GST_MINIVL_BACKEND_H
+
+#include "model/minivl.h"
+
+G_BEGIN_DECLS
+
+/* What is true while a back end is open. Strings belong to it. */
+typedef struct
+{
+  const gchar *model; /* the checkpoint folder's name */
+  const gchar *model_hash;
+  const gchar *precision;
+  const gchar *device;
+} BackendInfo;
+
+typedef struct
+{
+  guint columns, rows; /* the grid, without the thumbnail */
+  guint64 preprocess_ns, encode_ns;
+} BackendPictureInfo;
+
+/* One question about pictures. Nothing of earlier questions is in it. */
+typedef struct
+{
+  const gchar *text;   /* with one `<image>` mark for each picture */
+  const gchar *system; /* NULL: the checkpoint's own; "": none */
+  gpointer *pictures;
+  guint n_pictures;
+  MinivlParams params;
+} BackendQuestion;
+
+/* Zeroed before ask. text is freed with g_free(); finish_reason is static. */
+typedef struct
+{
+  gchar *text;
+  const gchar *finish_reason; /* as minivl_finish_to_string() */
+  guint prompt_tokens, output_tokens, cached_tokens;
+  guint64 prefill_ns, decode_ns;
+} BackendAnswer;
+
+typedef struct
+{
+  /* Loads the model. on_progress of the options is called while that lasts, from any thread; when it returns FALSE, opening fails
+   * with MINIVL_ERROR_CANCELLED. Returns what the other functions take as `self`. */
+  gpointer (*open) (const MinivlEngineOptions *options, GError **error);
+  void (*get_info) (gpointer self, BackendInfo *info);
+
+  /* Turns an image, borrowed until return, into a picture; as minivl_picture_new(). cancel: set to non-zero, atomically, by any
+   * thread to give up; encode then fails with MINIVL_ERROR_CANCELLED. info is filled. Returns (transfer full), for picture_unref.
+   */
+  gpointer (*encode) (
+      gpointer self, const MinivlImage *image, guint max_tiles, const gint *cancel, BackendPictureInfo *info, GError **error);
+
+  /* Answers. cancel: as in encode, but being cancelled is success, with the text so far. */
+  gboolean (*ask) (gpointer self, const BackendQuestion *question, const gint *cancel, BackendAnswer *answer, GError **error);
+
+  /* Makes a running encode or ask look at its `cancel`. From any thread, must not block. */
+  void (*cancel) (gpointer self);
+
+  void (*picture_unref) (gpointer picture);
+
+  /* Frees self. Pictures may outlive it. */
+  void (*close) (gpointer self);
+} Backend;
+
+extern const Backend backend_local;
+
+G_END_DECLS
+
+#endif

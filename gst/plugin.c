@@ -1,0 +1,10 @@
+#include "gstminivl.h"
+
+static gboolean
+plugin_init (GstPlugin *plugin)
+{
+  return gst_minivl_register (plugin, &backend_local);
+}
+
+GST_PLUGIN_DEFINE (GST_VERSION_MAJOR, GST_VERSION_MINOR, minivl, "Video to text by a vision-language model on Vulkan", plugin_init,
+    MINIVL_VERSION, "MIT", "minivl", "minivl")

@@ -1,0 +1,52 @@
+#include "prompt.h"
+
+#include <string.h>
+
+static void
+append_time (GString *s, guint64 ns)
+{
+  guint64 ms = ns / 1000000;
+
+  g_string_append_printf (s, "%" G_GUINT64_FORMAT ":%02u:%02u.%03u", ms / 3600000, (guint)(ms / 60000 % 60),
+      (guint)(ms / 1000 % 60), (guint)(ms % 1000));
+}
+
+gchar *
+prompt_expand (const gchar *prompt, const PromptFacts *facts)
+{
+  GString *s = g_string_new (NULL);
+  const gchar *p = prompt;
+
+  while (*p != '\0') {
+    if (g_str_has_prefix (p, "{start}")) {
+      append_time (s, facts->start);
+      p += strlen ("{start}");
+    } else if (g_str_has_prefix (p, "{stop}")) {
+      append_time (s, facts->stop);
+      p += strlen ("{stop}");
+    } else if (g_str_has_prefix (p, "{n}")) {
+      g_string_append_printf (s, "%" G_GUINT64_FORMAT, facts->number);
+      p += strlen ("{n}");
+    } else if (g_str_has_prefix (p, "{stream}")) {
+      g_string_append (s, facts->stream);
+      p += strlen ("{stream}");
+    } else {
+      g_string_append_c (s, *p++);
+    }
+  }
+  return g_string_free (s, FALSE);
+}
+
+gchar *
+prompt_add_marks (const gchar *prompt, guint n_frames)
+{
+  GString *s;
+
+  if (strstr (prompt, "<image>") != NULL)
+    return g_strdup (prompt);
+  s = g_string_new (NULL);
+  for (guint i = 0; i < n_frames; i++)
+    g_string_append_printf (s, "Frame%u: <image>\n", i + 1);
+  g_string_append (s, prompt);
+  return g_string_free (s, FALSE);
+}

@@ -1,0 +1,251 @@
+#include "result.h"
+
+#include <json-glib/json-glib.h>
+
+/* The order of the keys in a JSON line. */
+static const gchar *const field_names[] = {
+  "id",
+  "kind",
+  "final",
+  "stream",
+  "text",
+  "prompt",
+  "model",
+  "model_hash",
+  "precision",
+  "device",
+  "question",
+  "score",
+  "active",
+  "same_as",
+  "segment_start",
+  "segment_stop",
+  "running_time",
+  "utc",
+  "frames",
+  "tiles",
+  "prompt_tokens",
+  "output_tokens",
+  "cached_tokens",
+  "seed",
+  "finish_reason",
+  "timings",
+  "dropped_segments",
+};
+
+Result *
+result_new (void)
+{
+  Result *result = g_new0 (Result, 1);
+
+  result->refs = 1;
+  result->running_time = GST_CLOCK_TIME_NONE;
+  result->frames = g_array_new (FALSE, FALSE, sizeof (guint64));
+  result->tiles = g_array_new (FALSE, FALSE, sizeof (guint));
+  return result;
+}
+
+Result *
+result_ref (Result *result)
+{
+  g_atomic_int_inc (&result->refs);
+  return result;
+}
+
+void
+result_unref (Result *result)
+{
+  if (result == NULL || !g_atomic_int_dec_and_test (&result->refs))
+    return;
+  g_free (result->stream);
+  g_free (result->text);
+  g_free (result->prompt);
+  g_free (result->model);
+  g_free (result->model_hash);
+  g_free (result->precision);
+  g_free (result->device);
+  g_array_unref (result->frames);
+  g_array_unref (result->tiles);
+  g_free (result);
+}
+
+static void
+set_string (GstStructure *s, const gchar *name, const gchar *value)
+{
+  if (value != NULL)
+    gst_structure_set (s, name, G_TYPE_STRING, value, NULL);
+}
+
+static void
+append_and_unset (GValue *array, GValue *value)
+{
+  gst_value_array_append_and_take_value (array, value);
+  *value = (GValue)G_VALUE_INIT;
+}
+
+static void
+set_frames (GstStructure *s, const GArray *frames)
+{
+  GValue list = G_VALUE_INIT, item = G_VALUE_INIT;
+
+  g_value_init (&list, GST_TYPE_ARRAY);
+  for (guint i = 0; i < frames->len; i++) {
+    g_value_init (&item, G_TYPE_UINT64);
+    g_value_set_uint64 (&item, g_array_index (frames, guint64, i));
+    append_and_unset (&list, &item);
+  }
+  gst_structure_take_value (s, "frames", &list);
+}
+
+static void
+set_tiles (GstStructure *s, const GArray *tiles)
+{
+  GValue list = G_VALUE_INIT, pair = G_VALUE_INIT, item = G_VALUE_INIT;
+
+  if (tiles->len == 0)
+    return;
+  g_value_init (&list, GST_TYPE_ARRAY);
+  for (guint i = 0; i + 1 < tiles->len; i += 2) {
+    g_value_init (&pair, GST_TYPE_ARRAY);
+    for (guint k = 0; k < 2; k++) {
+      g_value_init (&item, G_TYPE_UINT);
+      g_value_set_uint (&item, g_array_index (tiles, guint, i + k));
+      append_and_unset (&pair, &item);
+    }
+    append_and_unset (&list, &pair);
+  }
+  gst_structure_take_value (s, "tiles", &list);
+}
+
+GstStructure *
+result_to_structure (const Result *r, const gchar *name)
+{
+  g_autoptr (GstStructure) timings = gst_structure_new ("timings", "wait", G_TYPE_UINT64, r->wait, "preprocess", G_TYPE_UINT64,
+      r->preprocess, "encode", G_TYPE_UINT64, r->encode, "prefill", G_TYPE_UINT64, r->prefill, "decode", G_TYPE_UINT64, r->decode,
+      "total", G_TYPE_UINT64, r->total, NULL);
+  GstStructure *s = gst_structure_new (name, "id", G_TYPE_UINT64, r->id, "kind", G_TYPE_STRING, "segment", "final", G_TYPE_BOOLEAN,
+      TRUE, "segment_start", G_TYPE_UINT64, r->segment_start, "segment_stop", G_TYPE_UINT64, r->segment_stop, "seed", G_TYPE_UINT64,
+      r->seed, "finish_reason", G_TYPE_STRING, r->finish_reason, "timings", GST_TYPE_STRUCTURE, timings, "dropped_segments",
+      G_TYPE_UINT64, r->dropped_segments, NULL);
+
+  set_string (s, "stream", r->stream);
+  set_string (s, "text", r->text);
+  set_string (s, "prompt", r->prompt);
+  set_string (s, "model", r->model);
+  set_string (s, "model_hash", r->model_hash);
+  set_string (s, "precision", r->precision);
+  set_string (s, "device", r->device);
+  if (GST_CLOCK_TIME_IS_VALID (r->running_time))
+    gst_structure_set (s, "running_time", G_TYPE_UINT64, r->running_time, NULL);
+  set_frames (s, r->frames);
+  set_tiles (s, r->tiles);
+  if (r->answered)
+    gst_structure_set (s, "prompt_tokens", G_TYPE_UINT64, r->prompt_tokens, "output_tokens", G_TYPE_UINT64, r->output_tokens,
+        "cached_tokens", G_TYPE_UINT64, r->cached_tokens, NULL);
+  return s;
+}
+
+static JsonNode *value_to_node (const GValue *value);
+
+static gboolean
+add_member (GQuark field, const GValue *value, gpointer object)
+{
+  json_object_set_member (object, g_quark_to_string (field), value_to_node (value));
+  return TRUE;
+}
+
+static JsonNode *
+value_to_node (const GValue *value)
+{
+  JsonNode *node;
+
+  if (GST_VALUE_HOLDS_ARRAY (value)) {
+    JsonArray *array = json_array_new ();
+
+    for (guint i = 0; i < gst_value_array_get_size (value); i++)
+      json_array_add_element (array, value_to_node (gst_value_array_get_value (value, i)));
+    node = json_node_new (JSON_NODE_ARRAY);
+    json_node_take_array (node, array);
+  } else if (GST_VALUE_HOLDS_STRUCTURE (value)) {
+    JsonObject *object = json_object_new ();
+
+    gst_structure_foreach (gst_value_get_structure (value), add_member, object);
+    node = json_node_new (JSON_NODE_OBJECT);
+    json_node_take_object (node, object);
+  } else if (G_VALUE_HOLDS_STRING (value)) {
+    node = json_node_init_string (json_node_alloc (), g_value_get_string (value));
+  } else if (G_VALUE_HOLDS_BOOLEAN (value)) {
+    node = json_node_init_boolean (json_node_alloc (), g_value_get_boolean (value));
+  } else {
+    GValue number = G_VALUE_INIT;
+
+    g_value_init (&number, G_TYPE_INT64);
+    g_value_transform (value, &number);
+    node = json_node_init_int (json_node_alloc (), g_value_get_int64 (&number));
+  }
+  return node;
+}
+
+gchar *
+result_to_json (const Result *result)
+{
+  g_autoptr (GstStructure) s = result_to_structure (result, RESULT_MESSAGE_NAME);
+  g_autoptr (JsonNode) root = json_node_new (JSON_NODE_OBJECT);
+  JsonObject *object = json_object_new ();
+  g_autofree gchar *line = NULL;
+
+  json_node_take_object (root, object);
+  for (guint i = 0; i < G_N_ELEMENTS (field_names); i++) {
+    const GValue *value = gst_structure_get_value (s, field_names[i]);
+
+    if (value != NULL)
+      json_object_set_member (object, field_names[i], value_to_node (value));
+    else
+      json_object_set_null_member (object, field_names[i]);
+  }
+  line = json_to_string (root, FALSE);
+  return g_strconcat (line, "\n", NULL);
+}
+
+gboolean
+result_has_text (const Result *result)
+{
+  return g_strcmp0 (result->finish_reason, "dropped") != 0 && g_strcmp0 (result->finish_reason, "error") != 0
+         && g_strcmp0 (result->finish_reason, "flush") != 0;
+}
+
+void
+result_meta_register (void)
+{
+  static gsize once = 0;
+
+  if (g_once_init_enter (&once)) {
+    /* No tags: nothing that an element does to the pixels makes the text untrue. GStreamer before 1.24 wants the array. */
+    static const gchar *tags[] = { NULL };
+
+    gst_meta_register_custom (RESULT_META_NAME, tags, NULL, NULL, NULL);
+    g_once_init_leave (&once, 1);
+  }
+}
+
+gboolean
+result_meta_can_add (GstBuffer *buffer)
+{
+  return gst_buffer_get_custom_meta (buffer, RESULT_META_NAME) == NULL;
+}
+
+static gboolean
+copy_field (GQuark field, const GValue *value, gpointer to)
+{
+  gst_structure_id_set_value (to, field, value);
+  return TRUE;
+}
+
+void
+result_meta_add (const Result *result, GstBuffer *buffer)
+{
+  g_autoptr (GstStructure) s = result_to_structure (result, RESULT_META_NAME);
+  GstCustomMeta *meta = gst_buffer_add_custom_meta (buffer, RESULT_META_NAME);
+
+  gst_structure_foreach (s, copy_field, gst_custom_meta_get_structure (meta));
+}

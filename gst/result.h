@@ -1,0 +1,54 @@
+/* One result and the three forms it is told in: bus message, meta on a buffer, JSON line. All have the same fields. */
+#ifndef GST_MINIVL_RESULT_H
+#define GST_MINIVL_RESULT_H
+
+#include <gst/gst.h>
+
+G_BEGIN_DECLS
+
+#define RESULT_MESSAGE_NAME "minivl"
+#define RESULT_META_NAME "GstMinivlMeta"
+
+/* Strings are owned. NULL and empty arrays are fields that do not apply: null in JSON, absent in structures. */
+typedef struct
+{
+  gint refs;
+  guint64 id;
+  gchar *stream;
+  gchar *text;
+  guint64 segment_start, segment_stop; /* stream time */
+  guint64 running_time;                /* of the stop; GST_CLOCK_TIME_NONE: does not apply */
+  GArray *frames;                      /* guint64, stream time */
+  GArray *tiles;                       /* guint, columns and rows in turn */
+  gchar *prompt;
+  gchar *model, *model_hash, *precision, *device;
+  gboolean answered; /* the token counts apply */
+  guint64 prompt_tokens, output_tokens, cached_tokens;
+  guint64 seed;
+  const gchar *finish_reason; /* static */
+  guint64 wait, preprocess, encode, prefill, decode, total;
+  guint64 dropped_segments;
+} Result;
+
+Result *result_new (void);
+Result *result_ref (Result *result);
+void result_unref (Result *result);
+
+/* (transfer full) */
+GstStructure *result_to_structure (const Result *result, const gchar *name);
+/* (transfer full): one line, ending in a newline */
+gchar *result_to_json (const Result *result);
+/* Whether the result says something to a reader of plain text. */
+gboolean result_has_text (const Result *result);
+
+/* Makes the meta known to GStreamer; once is enough, more does no harm. */
+void result_meta_register (void);
+/* FALSE when the buffer carries one already: a second one of that name would not be found. buffer is writable. */
+gboolean result_meta_can_add (GstBuffer *buffer);
+void result_meta_add (const Result *result, GstBuffer *buffer);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Result, result_unref)
+
+G_END_DECLS
+
+#endif

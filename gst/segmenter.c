@@ -1,0 +1,266 @@
+#include "segmenter.h"
+
+#include "model/minivl.h"
+
+#include <math.h>
+
+#define SECOND G_GUINT64_CONSTANT (1000000000)
+
+typedef struct
+{
+  guint64 number, start, stop;
+  gint64 *places; /* the frames wanted, in order: indices at a constant rate, else ns */
+  guint filled;
+} OpenSegment;
+
+static void
+open_segment_free (OpenSegment *o)
+{
+  g_free (o->places);
+  g_free (o);
+}
+
+static double
+seconds (guint64 ns)
+{
+  return ns / 1e9;
+}
+
+/* rint(): ties to even, as Python's round() in the reference. */
+static gint64
+frame_index (const Segmenter *s, guint64 ns)
+{
+  return (gint64)rint (seconds (ns) * s->fps);
+}
+
+/* Half a frame early counts as reached, for the reference rounds a bound to the nearest frame; but not for a stretch that has no
+ * frame of its own by that rounding. */
+static gboolean
+reached (const Segmenter *s, guint64 time, guint64 start, guint64 stop)
+{
+  if (time >= start)
+    return TRUE;
+  return s->fps > 0 && frame_index (s, time) >= frame_index (s, start) && frame_index (s, stop) > frame_index (s, start);
+}
+
+static guint64
+largest_step (const Segmenter *s)
+{
+  guint64 frame;
+
+  if (s->fps > 0)
+    frame = (guint64)(1e9 / s->fps);
+  else if (s->last_duration != SEGMENTER_NONE)
+    frame = s->last_duration;
+  else
+    frame = s->last_interval;
+  return MAX (SECOND, 2 * frame);
+}
+
+static guint64
+end_of_last_frame (const Segmenter *s)
+{
+  if (s->last_duration != SEGMENTER_NONE)
+    return s->last + s->last_duration;
+  return s->last + (s->fps > 0 ? (guint64)llround (1e9 / s->fps) : 0);
+}
+
+static void
+act (Segmenter *s, SegmenterStep step, const OpenSegment *o, guint64 stop, guint times)
+{
+  SegmenterAction action = { .step = step, .number = o->number, .start = o->start, .stop = stop, .times = times };
+
+  g_array_append_val (s->actions, action);
+}
+
+static const SegmenterAction *
+answer (Segmenter *s, guint *n_actions)
+{
+  *n_actions = s->actions->len;
+  return (const SegmenterAction *)s->actions->data;
+}
+
+static void
+plan (Segmenter *s, OpenSegment *o)
+{
+  guint64 length = s->length (s->user_data);
+  guint n = s->config.frames;
+
+  o->places = g_new (gint64, n);
+  if (s->fps > 0) {
+    guint64 frames = G_MAXINT64;
+
+    /* A length that the stream has already outrun says nothing. */
+    if (length != SEGMENTER_NONE && frame_index (s, length) > frame_index (s, o->start))
+      frames = frame_index (s, length);
+    minivl_sample_frames (frames, s->fps, seconds (o->start), seconds (o->stop), n, o->places);
+  } else {
+    guint64 stop = length != SEGMENTER_NONE && length > o->start ? MIN (o->stop, length) : o->stop;
+
+    for (guint k = 0; k < n; k++)
+      o->places[k] = o->start + (guint64)((stop - o->start) * (2.0 * k + 1) / (2.0 * n));
+  }
+}
+
+static guint64
+segment_step (const Segmenter *s)
+{
+  return s->config.duration - s->config.overlap;
+}
+
+static void
+begin_segments (Segmenter *s, guint64 time)
+{
+  const SegmenterConfig *c = &s->config;
+
+  while (c->duration > 0 || s->next == 0) {
+    guint64 start = s->anchor + s->next * segment_step (s);
+    guint64 stop = MIN (c->stop, c->duration > 0 ? start + c->duration : SEGMENTER_NONE);
+    OpenSegment *o;
+
+    if (start >= stop || !reached (s, time, start, stop))
+      return;
+    if (c->duration == 0)
+      stop = MIN (stop, s->length (s->user_data));
+    if (stop <= time) { /* shorter than a frame: no frame lies in it */
+      if (c->duration == 0 || stop == c->stop)
+        return;
+      s->next += MAX (1, (time - stop) / segment_step (s));
+      continue;
+    }
+    o = g_new0 (OpenSegment, 1);
+    o->number = s->numbers++;
+    o->start = start;
+    o->stop = stop;
+    plan (s, o);
+    g_queue_push_tail (&s->open, o);
+    s->any = TRUE;
+    s->next++;
+    act (s, SEGMENTER_OPEN, o, stop, 0);
+  }
+}
+
+static gboolean
+fills (const Segmenter *s, const OpenSegment *o, guint64 time, guint64 duration)
+{
+  gint64 place = o->places[o->filled];
+
+  if (s->fps > 0) {
+    gint64 index = frame_index (s, time);
+
+    /* With more places than frames the reference's last index may be the first frame past the segment. */
+    return index == place || (index > place && time < o->stop);
+  }
+  if (time >= o->stop)
+    return FALSE;
+  return duration != SEGMENTER_NONE ? time + duration > (guint64)place : time >= (guint64)place;
+}
+
+static void
+end_all (Segmenter *s)
+{
+  OpenSegment *o;
+
+  while ((o = g_queue_pop_head (&s->open)) != NULL) {
+    act (s, SEGMENTER_CLOSE, o, MAX (o->start, MIN (o->stop, end_of_last_frame (s))), 0);
+    open_segment_free (o);
+  }
+  s->anchored = FALSE;
+  s->last = s->last_duration = SEGMENTER_NONE;
+  s->last_interval = 0;
+}
+
+void
+segmenter_init (Segmenter *s, const SegmenterConfig *config, SegmenterLengthFunc length, gpointer user_data)
+{
+  *s = (Segmenter){
+    .config = *config,
+    .length = length,
+    .user_data = user_data,
+    .actions = g_array_new (FALSE, FALSE, sizeof (SegmenterAction)),
+    .open = G_QUEUE_INIT,
+    .last = SEGMENTER_NONE,
+    .last_duration = SEGMENTER_NONE,
+  };
+}
+
+void
+segmenter_clear (Segmenter *s)
+{
+  g_queue_clear_full (&s->open, (GDestroyNotify)open_segment_free);
+  g_clear_pointer (&s->actions, g_array_unref);
+}
+
+void
+segmenter_set_rate (Segmenter *s, double fps)
+{
+  s->fps = fps;
+}
+
+gboolean
+segmenter_is_bounded (Segmenter *s)
+{
+  return s->config.duration > 0 || s->config.stop != SEGMENTER_NONE || s->length (s->user_data) != SEGMENTER_NONE;
+}
+
+const SegmenterAction *
+segmenter_push (Segmenter *s, guint64 time, guint64 duration, guint *n_actions)
+{
+  guint64 start = s->config.start;
+  guint64 begun = s->numbers;
+  GList *next;
+
+  g_array_set_size (s->actions, 0);
+  if (s->last != SEGMENTER_NONE && (time < s->last || time - s->last > largest_step (s)))
+    end_all (s);
+
+  if (!s->anchored && reached (s, time, start, s->config.stop)) {
+    gboolean is_first = !s->any && time <= start + largest_step (s);
+
+    s->anchor = is_first ? start : MAX (time, start);
+    s->next = 0;
+    s->anchored = TRUE;
+  }
+  if (s->anchored)
+    begin_segments (s, time);
+
+  for (GList *l = s->open.head; l != NULL; l = next) {
+    OpenSegment *o = l->data;
+    guint times = 0;
+
+    next = l->next;
+    while (o->filled < s->config.frames && fills (s, o, time, duration)) {
+      o->filled++;
+      times++;
+    }
+    if (times > 0 || o->number >= begun)
+      act (s, SEGMENTER_SAMPLE, o, o->stop, times);
+    if (time >= o->stop) {
+      act (s, SEGMENTER_CLOSE, o, o->stop, 0);
+      g_queue_delete_link (&s->open, l);
+      open_segment_free (o);
+    }
+  }
+
+  if (s->last != SEGMENTER_NONE)
+    s->last_interval = time - s->last;
+  s->last = time;
+  s->last_duration = duration;
+  return answer (s, n_actions);
+}
+
+const SegmenterAction *
+segmenter_finish (Segmenter *s, guint *n_actions)
+{
+  g_array_set_size (s->actions, 0);
+  end_all (s);
+  return answer (s, n_actions);
+}
+
+const SegmenterAction *
+segmenter_reset (Segmenter *s, guint *n_actions)
+{
+  segmenter_finish (s, n_actions);
+  s->any = FALSE;
+  return answer (s, n_actions);
+}

@@ -1,0 +1,83 @@
+/*
+ * Which frames of a video are looked at, and which stretch of it they stand for. No GStreamer, no thread, no clock in it.
+ *
+ * Segments [start, stop) follow one another from the configured start on. Each is the reference's `bound=(start, stop)`: at a
+ * constant rate the frames are exactly the indices of minivl_sample_frames(), a frame's index being its stream time times the
+ * rate. At a variable rate it is the frame that is shown at the middle of each of equal parts, or the first one after it.
+ * A frame that goes backward or jumps ends the segments in hand; the next one starts with that frame.
+ */
+#ifndef GST_MINIVL_SEGMENTER_H
+#define GST_MINIVL_SEGMENTER_H
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+/* "no such time": the value of GST_CLOCK_TIME_NONE */
+#define SEGMENTER_NONE G_MAXUINT64
+
+typedef struct
+{
+  guint64 duration;    /* ns; 0: one segment up to `stop` or the end of the stream */
+  guint64 overlap;     /* ns, below duration */
+  guint64 start, stop; /* ns of stream time; stop SEGMENTER_NONE: the end of the stream */
+  guint frames;        /* in each segment, at least 1 */
+} SegmenterConfig;
+
+typedef enum
+{
+  SEGMENTER_OPEN,   /* a segment begins */
+  SEGMENTER_SAMPLE, /* the frame belongs to a segment */
+  SEGMENTER_CLOSE,  /* a segment is complete */
+} SegmenterStep;
+
+typedef struct
+{
+  SegmenterStep step;
+  guint64 number;      /* of the segment: 0, 1, ... since segmenter_init() */
+  guint64 start, stop; /* stop is final in SEGMENTER_CLOSE */
+  guint times;         /* SEGMENTER_SAMPLE: how many of the segment's places the frame takes; 0: the segment's first frame, to be
+                        * used only if the segment ends before any of its places was filled */
+} SegmenterAction;
+
+/* Length of the stream in ns of stream time, SEGMENTER_NONE when it is not known. Asked for when a segment begins. */
+typedef guint64 (*SegmenterLengthFunc) (gpointer user_data);
+
+typedef struct
+{
+  SegmenterConfig config;
+  SegmenterLengthFunc length;
+  gpointer user_data;
+  double fps;
+  guint64 numbers;   /* segments begun so far */
+  GArray *actions;   /* SegmenterAction, of the last call */
+  GQueue open;       /* OpenSegment, in order */
+  gboolean any;      /* a segment has begun since the last reset */
+  gboolean anchored; /* `anchor` is where segment 0 of this run of frames starts, `next` the one to begin next */
+  guint64 anchor, next;
+  guint64 last, last_duration, last_interval;
+} Segmenter;
+
+void segmenter_init (Segmenter *s, const SegmenterConfig *config, SegmenterLengthFunc length, gpointer user_data);
+void segmenter_clear (Segmenter *s);
+
+/* fps: frames a second of the frames to come; 0: variable. Segments in hand keep the frames they were planned with, so a change
+ * belongs behind segmenter_finish(). */
+void segmenter_set_rate (Segmenter *s, double fps);
+
+/* Whether a segment that has no duration of its own would have an end. */
+gboolean segmenter_is_bounded (Segmenter *s);
+
+/* The next frame: time in ns of stream time; duration in ns, SEGMENTER_NONE when it has none.
+ * Returns what is to be done, in that order; owned by s, valid until the next call. */
+const SegmenterAction *segmenter_push (Segmenter *s, guint64 time, guint64 duration, guint *n_actions);
+
+/* Nothing follows: ends the segments in hand where the last frame ends. What comes next starts anew. */
+const SegmenterAction *segmenter_finish (Segmenter *s, guint *n_actions);
+
+/* After a flush: as segmenter_finish(), and the next frame may again be the first of the stream. */
+const SegmenterAction *segmenter_reset (Segmenter *s, guint *n_actions);
+
+G_END_DECLS
+
+#endif

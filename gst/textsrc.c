@@ -1,0 +1,411 @@
+#include "textsrc.h"
+
+#include "gstminivl.h"
+
+#include <string.h>
+
+#define GST_CAT_DEFAULT gst_minivl_debug
+
+/* Between GAP events, in ns of the video. */
+#define GAP_INTERVAL (200 * GST_MSECOND)
+/* Texts that may wait for a branch that does not take them. */
+#define MAX_WAITING 1024
+
+typedef struct
+{
+  GstEvent *event; /* SEGMENT or EOS; else */
+  Result *result;
+  guint64 position; /* of the video when the item came; when it goes, if that is in the same segment */
+  guint64 duration;
+} Item;
+
+struct _GstMinivlTextSrc
+{
+  GstPad parent;
+
+  GMutex lock; /* never held over a push */
+  GCond changed;
+  GQueue items; /* Item */
+  guint n_events, n_results;
+  gboolean flushing;
+  gboolean dead;           /* downstream wants no more */
+  gboolean has_segment;    /* one has come since the last flush */
+  guint64 first, position; /* of the video, in the last segment that came */
+  guint64 told;            /* up to where the stream is known downstream, in the last segment that was sent */
+  guint64 duration;
+
+  /* the task alone, or while it does not run */
+  gboolean started; /* stream-start is out */
+  gboolean is_json;
+};
+
+G_DEFINE_FINAL_TYPE (GstMinivlTextSrc, text_src, GST_TYPE_PAD)
+
+/* --- under the lock ---------------------------------------------------------------------------------------------------------- */
+
+static void
+item_free (Item *item)
+{
+  g_clear_pointer (&item->event, gst_event_unref);
+  g_clear_pointer (&item->result, result_unref);
+  g_free (item);
+}
+
+static Item *
+item_new (GstMinivlTextSrc *pad, GstEvent *event, Result *result)
+{
+  Item *item = g_new0 (Item, 1);
+
+  item->event = event;
+  item->result = result;
+  item->position = pad->position;
+  pad->n_events += event != NULL;
+  pad->n_results += result != NULL;
+  return item;
+}
+
+static void
+clear_items (GstMinivlTextSrc *pad)
+{
+  g_queue_clear_full (&pad->items, (GDestroyNotify)item_free);
+  pad->n_events = pad->n_results = 0;
+}
+
+static void
+drop_oldest_result (GstMinivlTextSrc *pad)
+{
+  for (GList *l = pad->items.head; l != NULL; l = l->next) {
+    Item *item = l->data;
+
+    if (item->result == NULL)
+      continue;
+    GST_WARNING_OBJECT (pad, "the text is not taken: result %" G_GUINT64_FORMAT " is lost on it", item->result->id);
+    item_free (item);
+    g_queue_delete_link (&pad->items, l);
+    pad->n_results--;
+    return;
+  }
+}
+
+/* A text needs a segment and a time in it, unless no time will come any more. */
+static gboolean
+item_is_due (GstMinivlTextSrc *pad)
+{
+  Item *item = g_queue_peek_head (&pad->items);
+
+  if (item == NULL)
+    return FALSE;
+  return item->event != NULL || (pad->has_segment && (GST_CLOCK_TIME_IS_VALID (pad->position) || pad->n_events > 0));
+}
+
+static gboolean
+gap_is_due (GstMinivlTextSrc *pad)
+{
+  if (pad->n_events > 0 || !pad->has_segment || !GST_CLOCK_TIME_IS_VALID (pad->position))
+    return FALSE;
+  return !GST_CLOCK_TIME_IS_VALID (pad->told) || pad->position >= pad->told + GAP_INTERVAL;
+}
+
+static void
+tell (GstMinivlTextSrc *pad, guint64 position)
+{
+  if (GST_CLOCK_TIME_IS_VALID (position))
+    pad->told = GST_CLOCK_TIME_IS_VALID (pad->told) ? MAX (pad->told, position) : position;
+}
+
+static Item *
+take_item (GstMinivlTextSrc *pad)
+{
+  Item *item = g_queue_pop_head (&pad->items);
+
+  if (item->result != NULL) {
+    /* What is said is said at the moment of the video that now passes, as long as that is a time of the same segment. */
+    if (pad->n_events == 0)
+      item->position = pad->position;
+    item->duration = pad->duration;
+    pad->n_results--;
+    tell (pad, item->position);
+  } else {
+    pad->n_events--;
+    if (GST_EVENT_TYPE (item->event) == GST_EVENT_SEGMENT)
+      pad->told = GST_CLOCK_TIME_NONE;
+  }
+  return item;
+}
+
+static GstEvent *
+take_gap (GstMinivlTextSrc *pad)
+{
+  guint64 from = GST_CLOCK_TIME_IS_VALID (pad->told) ? pad->told : pad->first;
+  guint64 duration = pad->position - from;
+
+  tell (pad, pad->position);
+  return gst_event_new_gap (from, duration);
+}
+
+/* --- the task ---------------------------------------------------------------------------------------------------------------- */
+
+static void
+start_stream (GstMinivlTextSrc *pad)
+{
+  g_autoptr (GstElement) element = gst_pad_get_parent_element (GST_PAD (pad));
+  g_autoptr (GstPad) sink = gst_element_get_static_pad (element, "sink");
+  g_autoptr (GstEvent) video = gst_pad_get_sticky_event (sink, GST_EVENT_STREAM_START, 0);
+  g_autofree gchar *id = gst_pad_create_stream_id (GST_PAD (pad), element, "text");
+  g_autoptr (GstStream) stream = gst_stream_new (id, NULL, GST_STREAM_TYPE_TEXT, GST_STREAM_FLAG_SPARSE);
+  GstEvent *event = gst_event_new_stream_start (id);
+  guint group;
+
+  gst_event_set_stream (event, stream);
+  gst_event_set_stream_flags (event, GST_STREAM_FLAG_SPARSE);
+  if (video != NULL && gst_event_parse_group_id (video, &group))
+    gst_event_set_group_id (event, group);
+  gst_pad_push_event (GST_PAD (pad), event);
+  pad->started = TRUE;
+}
+
+static void
+negotiate (GstMinivlTextSrc *pad)
+{
+  g_autoptr (GstCaps) templ = gst_pad_get_pad_template_caps (GST_PAD (pad));
+  g_autoptr (GstCaps) peer = gst_pad_peer_query_caps (GST_PAD (pad), templ);
+  g_autoptr (GstCaps) caps = gst_caps_intersect_full (templ, peer, GST_CAPS_INTERSECT_FIRST);
+
+  /* Whoever takes neither will refuse the caps; JSON is what is refused. */
+  if (gst_caps_is_empty (caps))
+    gst_caps_replace (&caps, templ);
+  caps = gst_caps_fixate (g_steal_pointer (&caps));
+  pad->is_json = gst_structure_has_name (gst_caps_get_structure (caps, 0), "application/x-json");
+  gst_pad_push_event (GST_PAD (pad), gst_event_new_caps (caps));
+}
+
+static void
+send_event (GstMinivlTextSrc *pad, GstEvent *event)
+{
+  if (!pad->started)
+    start_stream (pad);
+  if (gst_pad_check_reconfigure (GST_PAD (pad)) || !gst_pad_has_current_caps (GST_PAD (pad)))
+    negotiate (pad);
+  gst_pad_push_event (GST_PAD (pad), event);
+}
+
+static GstFlowReturn
+send_result (GstMinivlTextSrc *pad, const Item *item)
+{
+  const Result *result = item->result;
+  GstBuffer *buffer;
+  gchar *text;
+
+  if (gst_pad_check_reconfigure (GST_PAD (pad)))
+    negotiate (pad);
+  if (!pad->is_json && !result_has_text (result))
+    return GST_FLOW_OK;
+  text = pad->is_json ? result_to_json (result) : g_strdup (result->text);
+  buffer = gst_buffer_new_wrapped (text, strlen (text));
+  GST_BUFFER_PTS (buffer) = item->position;
+  GST_BUFFER_DURATION (buffer) = item->duration;
+  GST_DEBUG_OBJECT (
+      pad, "%s: %" G_GUINT64_FORMAT ": text at %" GST_TIME_FORMAT, result->stream, result->id, GST_TIME_ARGS (item->position));
+  return gst_pad_push (GST_PAD (pad), buffer);
+}
+
+static void
+stop_saying (GstMinivlTextSrc *pad, GstFlowReturn flow)
+{
+  GST_DEBUG_OBJECT (pad, "no more text: %s", gst_flow_get_name (flow));
+  g_mutex_lock (&pad->lock);
+  pad->dead = TRUE;
+  clear_items (pad);
+  g_mutex_unlock (&pad->lock);
+  gst_pad_pause_task (GST_PAD (pad));
+}
+
+static void
+loop (gpointer data)
+{
+  GstMinivlTextSrc *pad = data;
+  GstFlowReturn flow = GST_FLOW_OK;
+  GstEvent *event = NULL;
+  Item *item = NULL;
+
+  g_mutex_lock (&pad->lock);
+  while (!pad->flushing && !item_is_due (pad) && !gap_is_due (pad))
+    g_cond_wait (&pad->changed, &pad->lock);
+  if (pad->flushing) {
+    g_mutex_unlock (&pad->lock);
+    gst_pad_pause_task (GST_PAD (pad));
+    return;
+  }
+  if (item_is_due (pad))
+    item = take_item (pad);
+  else
+    event = take_gap (pad);
+  g_mutex_unlock (&pad->lock);
+
+  if (event != NULL)
+    gst_pad_push_event (GST_PAD (pad), event);
+  else if (item->event != NULL)
+    send_event (pad, g_steal_pointer (&item->event));
+  else
+    flow = send_result (pad, item);
+  g_clear_pointer (&item, item_free);
+
+  /* What is not linked may be linked later. */
+  if (flow != GST_FLOW_OK && flow != GST_FLOW_NOT_LINKED)
+    stop_saying (pad, flow);
+}
+
+/* --- the element's side ------------------------------------------------------------------------------------------------------ */
+
+void
+text_src_set_duration (GstMinivlTextSrc *pad, guint64 duration)
+{
+  g_mutex_lock (&pad->lock);
+  pad->duration = duration;
+  g_mutex_unlock (&pad->lock);
+}
+
+void
+text_src_segment (GstMinivlTextSrc *pad, GstEvent *event)
+{
+  g_mutex_lock (&pad->lock);
+  if (pad->dead) {
+    gst_event_unref (event);
+  } else {
+    Item *item = item_new (pad, event, NULL);
+
+    /* What came while there was no segment is said in this one. */
+    if (pad->has_segment)
+      g_queue_push_tail (&pad->items, item);
+    else
+      g_queue_push_head (&pad->items, item);
+    pad->has_segment = TRUE;
+    pad->position = GST_CLOCK_TIME_NONE;
+    g_cond_signal (&pad->changed);
+  }
+  g_mutex_unlock (&pad->lock);
+}
+
+void
+text_src_position (GstMinivlTextSrc *pad, guint64 pts)
+{
+  g_mutex_lock (&pad->lock);
+  if (!GST_CLOCK_TIME_IS_VALID (pad->position)) {
+    pad->first = pts;
+  } else if (pts < pad->position) {
+    pad->first = pts;
+    pad->told = GST_CLOCK_TIME_NONE;
+  }
+  pad->position = pts;
+  if (item_is_due (pad) || gap_is_due (pad))
+    g_cond_signal (&pad->changed);
+  g_mutex_unlock (&pad->lock);
+}
+
+void
+text_src_result (GstMinivlTextSrc *pad, Result *result)
+{
+  g_mutex_lock (&pad->lock);
+  if (!pad->dead) {
+    if (pad->n_results >= MAX_WAITING)
+      drop_oldest_result (pad);
+    g_queue_push_tail (&pad->items, item_new (pad, NULL, result_ref (result)));
+    g_cond_signal (&pad->changed);
+  }
+  g_mutex_unlock (&pad->lock);
+}
+
+void
+text_src_eos (GstMinivlTextSrc *pad, GstEvent *event)
+{
+  g_mutex_lock (&pad->lock);
+  if (pad->dead)
+    gst_event_unref (event);
+  else
+    g_queue_push_tail (&pad->items, item_new (pad, event, NULL));
+  g_cond_signal (&pad->changed);
+  g_mutex_unlock (&pad->lock);
+}
+
+static void
+halt (GstMinivlTextSrc *pad)
+{
+  g_mutex_lock (&pad->lock);
+  pad->flushing = TRUE;
+  g_cond_signal (&pad->changed);
+  g_mutex_unlock (&pad->lock);
+}
+
+static gboolean
+resume (GstMinivlTextSrc *pad)
+{
+  g_mutex_lock (&pad->lock);
+  clear_items (pad);
+  pad->flushing = pad->dead = pad->has_segment = FALSE;
+  pad->position = pad->told = GST_CLOCK_TIME_NONE;
+  g_mutex_unlock (&pad->lock);
+  return gst_pad_start_task (GST_PAD (pad), loop, pad, NULL);
+}
+
+void
+text_src_flush_start (GstMinivlTextSrc *pad, GstEvent *event)
+{
+  gst_pad_push_event (GST_PAD (pad), event);
+  halt (pad);
+  gst_pad_pause_task (GST_PAD (pad));
+}
+
+void
+text_src_flush_stop (GstMinivlTextSrc *pad, GstEvent *event)
+{
+  gst_pad_push_event (GST_PAD (pad), event);
+  if (gst_pad_is_active (GST_PAD (pad)))
+    resume (pad);
+}
+
+static gboolean
+activate_mode (GstPad *base, GstObject *parent, GstPadMode mode, gboolean active)
+{
+  GstMinivlTextSrc *pad = GST_MINIVL_TEXT_SRC (base);
+
+  if (mode != GST_PAD_MODE_PUSH)
+    return FALSE;
+  if (active) {
+    pad->started = FALSE;
+    return resume (pad);
+  }
+  halt (pad);
+  return gst_pad_stop_task (base);
+}
+
+static void
+text_src_finalize (GObject *object)
+{
+  GstMinivlTextSrc *pad = GST_MINIVL_TEXT_SRC (object);
+
+  clear_items (pad);
+  g_mutex_clear (&pad->lock);
+  g_cond_clear (&pad->changed);
+  G_OBJECT_CLASS (text_src_parent_class)->finalize (object);
+}
+
+static void
+text_src_class_init (GstMinivlTextSrcClass *klass)
+{
+  G_OBJECT_CLASS (klass)->finalize = text_src_finalize;
+}
+
+static void
+text_src_init (GstMinivlTextSrc *pad)
+{
+  g_mutex_init (&pad->lock);
+  g_cond_init (&pad->changed);
+  pad->position = pad->told = pad->duration = GST_CLOCK_TIME_NONE;
+  gst_pad_set_activatemode_function (GST_PAD (pad), activate_mode);
+}
+
+GstMinivlTextSrc *
+text_src_new (GstPadTemplate *templ, const gchar *name)
+{
+  return g_object_new (text_src_get_type (), "name", name, "direction", GST_PAD_SRC, "template", templ, NULL);
+}
