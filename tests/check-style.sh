@@ -29,14 +29,11 @@ fi
 check_includes() {
   local folder=$1 allowed=$2 file line name
 
-  [ -d "$folder" ] || return 0
-  for file in $(files "$folder" | grep -E '\.(c|h|cc|comp|glsl)$'); do
-    grep -nE '^ *# *include +"' "$file" | while IFS= read -r line; do
-      name=$(sed -E 's/.*include +"([^"]*)".*/\1/' <<<"$line")
-      [ -f "$(dirname "$file")/$name" ] && [[ $name != *..* ]] && continue
-      [[ $name =~ ^($allowed)$ ]] && continue
-      echo "$file:${line%%:*}: $folder/ may not include \"$name\""
-    done
+  grep -rnE '^ *# *include +"' "$folder" --include='*.'{c,h,cc,comp,glsl} | while IFS=: read -r file line name; do
+    name=${name#*\"}
+    name=${name%%\"*}
+    [ -f "${file%/*}/$name" ] && [[ $name != *..* ]] && continue
+    [[ $name =~ ^($allowed)$ ]] || echo "$file:$line: $folder/ may not include \"$name\""
   done
 }
 

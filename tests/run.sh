@@ -61,8 +61,8 @@ suites() {
 
 run() {
   # The device is the one every machine has: lavapipe.
-  export VK_DRIVER_FILES
-  VK_DRIVER_FILES=$(ls /usr/share/vulkan/icd.d/lvp_icd.*.json | head -n 1)
+  export VK_ICD_FILENAMES
+  VK_ICD_FILENAMES=$(ls /usr/share/vulkan/icd.d/lvp_icd.*.json | head -n 1)
 
   must "gcc build" configure build && must "gcc build" meson compile -C build && suites build
   if [ "${CI:-false}" = true ]; then

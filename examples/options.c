@@ -1,0 +1,299 @@
+#include "options.h"
+
+#include <glib/gstdio.h>
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+
+static const gchar summary[] = "Asks a Mini-InternVL-Chat checkpoint about pictures, a video, or nothing but text.\n"
+                               "Each further PROMPT is another round of one conversation. `<image>` in a prompt stands for a\n"
+                               "picture or frame; without any, they are put in front of the first prompt.";
+
+static const gchar description[] =
+    "The answer goes to standard output, everything else to standard error.\n"
+    "Exit: 0 answered; 1 device, memory or model trouble; 2 bad usage or a file that cannot be used; 130 interrupted.";
+
+/* Values as GOption gives them. */
+typedef struct
+{
+  gchar *precision;
+  gchar **images, **videos;
+  gint context_size, max_tokens, top_k;
+  gint64 seed;
+} Raw;
+
+static void
+clear_image (gpointer data)
+{
+  g_free (((ImageOption *)data)->path);
+}
+
+void
+options_clear (Options *o)
+{
+  g_free (o->model);
+  g_free (o->device);
+  g_free (o->system);
+  g_free (o->logits);
+  g_clear_pointer (&o->images, g_array_unref);
+  if (o->video)
+    g_free (o->video->path);
+  g_free (o->video);
+  g_strfreev (o->stop);
+  g_strfreev (o->prompts);
+  memset (o, 0, sizeof (*o));
+}
+
+static gboolean G_GNUC_PRINTF (2, 3) bad (GError **error, const gchar *format, ...)
+{
+  va_list args;
+
+  va_start (args, format);
+  if (error)
+    *error = g_error_new_valist (G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, format, args);
+  va_end (args);
+  return FALSE;
+}
+
+/* --- files with a tail ----------------------------------------------------------------------------------------------------- */
+
+/* Splits `FILE[:TAIL[:TAIL]]` where a file of that name is, the longest first, for names may hold colons. tail NULL: none. */
+static gboolean
+split_file (const gchar *option, const gchar *text, guint max_tails, gchar **path, gchar **tail, GError **error)
+{
+  g_autofree gchar *head = g_strdup (text);
+
+  *tail = NULL;
+  for (guint tails = 0;; tails++) {
+    gchar *colon;
+
+    if (g_file_test (head, G_FILE_TEST_EXISTS)) {
+      *path = g_strdup (head);
+      if (tails > 0)
+        *tail = g_strdup (text + strlen (head) + 1);
+      return TRUE;
+    }
+    colon = strrchr (head, ':');
+    if (!colon || tails == max_tails) {
+      g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOENT, "%s %s: no such file", option, text);
+      return FALSE;
+    }
+    *colon = '\0';
+  }
+}
+
+static gboolean
+parse_image (Options *o, const gchar *text, GError **error)
+{
+  ImageOption image = { .max_tiles = 6 };
+  g_autofree gchar *path = NULL, *tail = NULL;
+  guint64 n;
+
+  if (!split_file ("--image", text, 1, &path, &tail, error))
+    return FALSE;
+  if (tail) {
+    if (!g_ascii_string_to_unsigned (tail, 10, 1, 40, &n, NULL))
+      return bad (error, "--image %s: MAX_TILES is 1 to 40, not \"%s\"", text, tail);
+    image.max_tiles = n;
+  }
+  image.path = g_steal_pointer (&path);
+  g_array_append_val (o->images, image);
+  return TRUE;
+}
+
+/* A number of seconds from *text on, which is moved behind it. */
+static gboolean
+parse_seconds (const gchar **text, double *seconds)
+{
+  gchar *end;
+
+  if (!g_ascii_isdigit (**text) && **text != '.')
+    return FALSE;
+  *seconds = g_ascii_strtod (*text, &end);
+  if (end == *text || !isfinite (*seconds))
+    return FALSE;
+  *text = end;
+  return TRUE;
+}
+
+static gboolean
+parse_bound (VideoOption *video, const gchar *bound)
+{
+  return parse_seconds (&bound, &video->start) && *bound++ == '-' && parse_seconds (&bound, &video->stop) && *bound == '\0'
+         && video->start < video->stop;
+}
+
+static gboolean
+parse_video (Options *o, const gchar *text, GError **error)
+{
+  g_autofree gchar *path = NULL, *tail = NULL;
+  gchar *bound = NULL;
+  guint64 n;
+
+  if (!split_file ("--video", text, 2, &path, &tail, error))
+    return FALSE;
+  o->video = g_new0 (VideoOption, 1);
+  o->video->path = g_steal_pointer (&path);
+  o->video->segments = 8;
+  o->video->stop = -1;
+  if (!tail)
+    return TRUE;
+  bound = strchr (tail, ':');
+  if (bound)
+    *bound++ = '\0';
+  if (!g_ascii_string_to_unsigned (tail, 10, 1, 100000, &n, NULL))
+    return bad (error, "--video %s: SEGMENTS is a number from 1, not \"%s\"", text, tail);
+  o->video->segments = n;
+  if (bound && !parse_bound (o->video, bound))
+    return bad (error, "--video %s: START-STOP are seconds, START before STOP, not \"%s\"", text, bound);
+  return TRUE;
+}
+
+/* --- checks ---------------------------------------------------------------------------------------------------------------- */
+
+static gboolean
+parse_precision (Options *o, const gchar *text, GError **error)
+{
+  if (!text || g_str_equal (text, "auto"))
+    o->precision = MINIVL_PRECISION_AUTO;
+  else if (g_str_equal (text, "f32"))
+    o->precision = MINIVL_PRECISION_F32;
+  else if (g_str_equal (text, "f16"))
+    o->precision = MINIVL_PRECISION_F16;
+  else if (g_str_equal (text, "q8") || g_str_equal (text, "q4"))
+    return bad (error, "--precision %s: not there yet; f16 is the smallest there is", text);
+  else
+    return bad (error, "--precision %s: auto, f32 or f16", text);
+  return TRUE;
+}
+
+static gboolean
+check_utf8 (const gchar *option, gchar **texts, gboolean empty_too, GError **error)
+{
+  for (gchar **text = texts; text && *text; text++)
+    if (!g_utf8_validate (*text, -1, NULL))
+      return bad (error, "%s: not UTF-8", option);
+    else if (!empty_too && **text == '\0')
+      return bad (error, "%s: empty", option);
+  return TRUE;
+}
+
+static gboolean
+check_sampling (Options *o, const Raw *raw, GError **error)
+{
+  if (raw->max_tokens < 1)
+    return bad (error, "--max-tokens %d: at least 1", raw->max_tokens);
+  if (!isfinite (o->params.temperature) || o->params.temperature < 0)
+    return bad (error, "--temperature %g: 0 or more", o->params.temperature);
+  if (raw->top_k < 0)
+    return bad (error, "--top-k %d: 0 (no limit) or more", raw->top_k);
+  if (!(o->params.top_p > 0 && o->params.top_p <= 1))
+    return bad (error, "--top-p %g: above 0, at most 1", o->params.top_p);
+  if (!isfinite (o->params.repetition_penalty) || o->params.repetition_penalty <= 0)
+    return bad (error, "--repetition-penalty %g: above 0", o->params.repetition_penalty);
+  if (raw->seed < 0)
+    return bad (error, "--seed %" G_GINT64_FORMAT ": 0 or more", raw->seed);
+  o->params.max_tokens = raw->max_tokens;
+  o->params.top_k = raw->top_k;
+  o->params.seed = raw->seed;
+  return TRUE;
+}
+
+/* Minutes may pass before it is written. */
+static gboolean
+check_logits (const gchar *path, GError **error)
+{
+  g_autofree gchar *folder = path ? g_path_get_dirname (path) : NULL;
+
+  if (!path
+      || (g_file_test (folder, G_FILE_TEST_IS_DIR) && g_access (folder, W_OK) == 0 && !g_file_test (path, G_FILE_TEST_IS_DIR)))
+    return TRUE;
+  g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_ACCES, "--logits %s: no file can be written there", path);
+  return FALSE;
+}
+
+static gboolean
+check (Options *o, const Raw *raw, GError **error)
+{
+  gchar *system[] = { o->system, NULL };
+
+  if (o->list_devices)
+    return TRUE;
+  if (!o->prompts)
+    return bad (error, "no PROMPT; see --help");
+  if (!o->model)
+    return bad (error, "--model DIR is needed: the folder of a checkpoint");
+  if (!parse_precision (o, raw->precision, error))
+    return FALSE;
+  if (raw->context_size < 1)
+    return bad (error, "--context-size %d: at least 1", raw->context_size);
+  o->context_size = raw->context_size;
+  if (!check_sampling (o, raw, error) || !check_utf8 ("PROMPT", o->prompts, TRUE, error)
+      || !check_utf8 ("--system", system, TRUE, error) || !check_utf8 ("--stop", o->stop, FALSE, error))
+    return FALSE;
+  if (!check_logits (o->logits, error))
+    return FALSE;
+  for (gchar **text = raw->images; text && *text; text++)
+    if (!parse_image (o, *text, error))
+      return FALSE;
+  if (raw->videos && g_strv_length (raw->videos) > 1)
+    return bad (error, "--video: only one");
+  if (raw->videos && !parse_video (o, raw->videos[0], error))
+    return FALSE;
+  if (o->joined && o->images->len == 0)
+    return bad (error, "--joined: there is no --image to join");
+  return TRUE;
+}
+
+gboolean
+options_parse (Options *options, gint argc, gchar **argv, GError **error)
+{
+  Options o = { .params = MINIVL_PARAMS_INIT };
+  Raw raw = { .context_size = 8192, .max_tokens = o.params.max_tokens, .top_k = o.params.top_k };
+  /* Texts are taken as file names are, byte for byte: GOption would recode strings, and fail at any letter in the C locale. */
+  const GOptionEntry entries[] = {
+    { "model", 0, 0, G_OPTION_ARG_FILENAME, &o.model, "checkpoint folder", "DIR" },
+    { "device", 0, 0, G_OPTION_ARG_FILENAME, &o.device, "index, UUID or part of a name (a real GPU before a CPU device)", "D" },
+    { "list-devices", 0, 0, G_OPTION_ARG_NONE, &o.list_devices, "print the devices; * marks the one taken by default", NULL },
+    { "precision", 0, 0, G_OPTION_ARG_FILENAME, &raw.precision, "auto, f32 or f16 (auto, which is f16)", "P" },
+    { "context-size", 0, 0, G_OPTION_ARG_INT, &raw.context_size, "most tokens of a conversation (8192)", "N" },
+    { "system", 0, 0, G_OPTION_ARG_FILENAME, &o.system, "system message, \"\" for none (the checkpoint's own)", "TEXT" },
+    { "image", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &raw.images, "a picture in at most MAX_TILES tiles (6); repeatable",
+        "FILE[:MAX_TILES]" },
+    { "joined", 0, 0, G_OPTION_ARG_NONE, &o.joined, "all pictures are the tiles of one <image>", NULL },
+    { "video", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &raw.videos,
+        "frames at the middle of SEGMENTS equal parts (8) of the seconds START to STOP (all)", "FILE[:SEGMENTS[:START-STOP]]" },
+    { "max-tokens", 0, 0, G_OPTION_ARG_INT, &raw.max_tokens, "most tokens of an answer (512)", "N" },
+    { "temperature", 0, 0, G_OPTION_ARG_DOUBLE, &o.params.temperature, "0 takes the best token (0)", "T" },
+    { "top-k", 0, 0, G_OPTION_ARG_INT, &raw.top_k, "draw among the K best tokens, 0: all (40)", "K" },
+    { "top-p", 0, 0, G_OPTION_ARG_DOUBLE, &o.params.top_p, "draw among the best tokens of probability P together (0.8)", "P" },
+    { "repetition-penalty", 0, 0, G_OPTION_ARG_DOUBLE, &o.params.repetition_penalty, "1 is none (1)", "R" },
+    { "seed", 0, 0, G_OPTION_ARG_INT64, &raw.seed, "same seed, same text (0)", "S" },
+    { "stop", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o.stop, "end the answer before TEXT; repeatable", "TEXT" },
+    { "json", 0, 0, G_OPTION_ARG_NONE, &o.json, "print a JSON object a round, one line each", NULL },
+    { "logits", 0, 0, G_OPTION_ARG_FILENAME, &o.logits, "write the logits after the first round's prompt, as safetensors", "FILE" },
+    { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o.prompts, NULL, "PROMPT [PROMPT...]" },
+    { NULL },
+  };
+  GOptionContext *context = g_option_context_new (NULL);
+  gboolean ok;
+
+  o.images = g_array_new (FALSE, FALSE, sizeof (ImageOption));
+  g_array_set_clear_func (o.images, clear_image);
+  g_option_context_set_summary (context, summary);
+  g_option_context_set_description (context, description);
+  g_option_context_add_main_entries (context, entries, NULL);
+  ok = g_option_context_parse (context, &argc, &argv, error) && check (&o, &raw, error);
+  g_option_context_free (context);
+  g_free (raw.precision);
+  g_strfreev (raw.images);
+  g_strfreev (raw.videos);
+  if (!ok) {
+    options_clear (&o);
+    return FALSE;
+  }
+  o.params.stop = (const gchar *const *)o.stop;
+  o.params.want_logits = o.logits != NULL;
+  *options = o;
+  return TRUE;
+}

@@ -1,0 +1,38 @@
+/* What the command line of minivl-chat asks for, checked as far as it can be without a model. */
+#ifndef EXAMPLES_OPTIONS_H
+#define EXAMPLES_OPTIONS_H
+
+#include "model/minivl.h"
+
+typedef struct
+{
+  gchar *path;
+  guint max_tiles;
+} ImageOption;
+
+typedef struct
+{
+  gchar *path;
+  guint segments;
+  double start, stop; /* seconds; stop below start: all of the video */
+} VideoOption;
+
+typedef struct
+{
+  gchar *model, *device, *system, *logits; /* NULL: not given */
+  MinivlPrecision precision;
+  guint context_size;
+  GArray *images;     /* ImageOption */
+  VideoOption *video; /* NULL: none */
+  gboolean joined, json, list_devices;
+  gchar **stop;
+  gchar **prompts;
+  MinivlParams params; /* stop and want_logits as asked for */
+} Options;
+
+/* Errors are of domain G_OPTION_ERROR, and G_FILE_ERROR for a file that is not there. `--help` prints and exits. options is
+ * cleared with options_clear() on success; on failure it holds nothing. */
+gboolean options_parse (Options *options, gint argc, gchar **argv, GError **error);
+void options_clear (Options *options);
+
+#endif

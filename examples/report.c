@@ -1,0 +1,170 @@
+#include "report.h"
+
+#include <json-glib/json-glib.h>
+#include <stdio.h>
+#include <string.h>
+
+static void
+add_int (JsonBuilder *b, const gchar *name, gint64 value)
+{
+  json_builder_set_member_name (b, name);
+  json_builder_add_int_value (b, value);
+}
+
+static void
+add_string (JsonBuilder *b, const gchar *name, const gchar *value)
+{
+  json_builder_set_member_name (b, name);
+  json_builder_add_string_value (b, value);
+}
+
+static void
+add_ids (JsonBuilder *b, const gchar *name, const gint32 *ids, guint n_ids)
+{
+  json_builder_set_member_name (b, name);
+  json_builder_begin_array (b);
+  for (guint i = 0; i < n_ids; i++)
+    json_builder_add_int_value (b, ids[i]);
+  json_builder_end_array (b);
+}
+
+/* null where no time went by */
+static void
+add_rate (JsonBuilder *b, const gchar *name, guint n, guint64 ns)
+{
+  json_builder_set_member_name (b, name);
+  if (n > 0 && ns > 0)
+    json_builder_add_double_value (b, n * 1e9 / ns);
+  else
+    json_builder_add_null_value (b);
+}
+
+static void
+add_pictures (JsonBuilder *b, const Report *r)
+{
+  json_builder_set_member_name (b, "tiles");
+  json_builder_begin_array (b);
+  for (guint i = 0; i < r->n_pictures; i++) {
+    MinivlPictureInfo info;
+
+    minivl_picture_get_info (r->pictures[i], &info);
+    json_builder_begin_array (b);
+    json_builder_add_int_value (b, info.columns);
+    json_builder_add_int_value (b, info.rows);
+    json_builder_end_array (b);
+  }
+  json_builder_end_array (b);
+
+  json_builder_set_member_name (b, "frames");
+  json_builder_begin_array (b);
+  for (guint i = 0; i < r->n_frames; i++)
+    json_builder_add_int_value (b, r->frames[i]);
+  json_builder_end_array (b);
+}
+
+/* The kernel's own figure for this program; getrusage() would count what ran in the process before it. 0: it tells none. */
+static guint64
+peak_rss_bytes (void)
+{
+  g_autofree gchar *status = NULL;
+  const gchar *line;
+
+  if (!g_file_get_contents ("/proc/self/status", &status, NULL, NULL))
+    return 0;
+  line = strstr (status, "VmHWM:");
+  return line ? g_ascii_strtoull (line + strlen ("VmHWM:"), NULL, 10) * 1024 : 0;
+}
+
+gchar *
+report_to_json (const Report *r)
+{
+  g_autoptr (JsonBuilder) b = json_builder_new ();
+  g_autoptr (JsonNode) root = NULL;
+  const MinivlAnswer *a = r->answer;
+
+  json_builder_begin_object (b);
+  add_string (b, "text", a->text);
+  add_string (b, "finish_reason", minivl_finish_to_string (a->finish));
+  add_int (b, "prompt_tokens", a->prompt_tokens);
+  add_int (b, "output_tokens", a->output_tokens);
+  add_int (b, "cached_tokens", a->cached_tokens);
+  add_ids (b, "input_ids", a->input_ids, a->prompt_tokens);
+  add_ids (b, "token_ids", a->token_ids, a->output_tokens);
+  add_pictures (b, r);
+  add_int (b, "seed", r->seed);
+  add_string (b, "precision", r->engine->precision);
+  add_string (b, "device", r->engine->device);
+  add_string (b, "model", r->engine->model);
+  add_string (b, "model_hash", r->engine->model_hash);
+
+  json_builder_set_member_name (b, "timings");
+  json_builder_begin_object (b);
+  add_int (b, "load", r->load_ns);
+  add_int (b, "preprocess", r->preprocess_ns);
+  add_int (b, "encode", r->encode_ns);
+  add_int (b, "prefill", a->prefill_ns);
+  add_int (b, "decode", a->decode_ns);
+  add_int (b, "total", r->total_ns);
+  json_builder_end_object (b);
+
+  json_builder_set_member_name (b, "tokens_per_second");
+  json_builder_begin_object (b);
+  add_rate (b, "prefill", a->prompt_tokens - a->cached_tokens, a->prefill_ns);
+  add_rate (b, "decode", a->output_tokens, a->decode_ns);
+  json_builder_end_object (b);
+
+  add_int (b, "device_bytes", r->engine->device_bytes);
+  add_int (b, "peak_rss_bytes", peak_rss_bytes ());
+  json_builder_end_object (b);
+  root = json_builder_get_root (b);
+  return json_to_string (root, FALSE);
+}
+
+gboolean
+report_write_logits (const gchar *path, const MinivlAnswer *answer, GError **error)
+{
+  g_autoptr (GByteArray) file = g_byte_array_new ();
+  g_autofree gchar *header = NULL;
+  guint64 size;
+
+  header = g_strdup_printf (
+      "{\"logits\":{\"dtype\":\"F32\",\"shape\":[%u],\"data_offsets\":[0,%u]}}", answer->n_logits, answer->n_logits * 4);
+  /* Spaces up to a multiple of 8 keep the numbers aligned for readers that map the file. */
+  size = (strlen (header) + 7) / 8 * 8;
+  size = GUINT64_TO_LE (size);
+  g_byte_array_append (file, (const guint8 *)&size, sizeof (size));
+  g_byte_array_append (file, (const guint8 *)header, strlen (header));
+  while (file->len % 8 != 0)
+    g_byte_array_append (file, (const guint8 *)" ", 1);
+  for (guint i = 0; i < answer->n_logits; i++) {
+    guint32 bits;
+
+    memcpy (&bits, &answer->logits[i], sizeof (bits));
+    bits = GUINT32_TO_LE (bits);
+    g_byte_array_append (file, (const guint8 *)&bits, sizeof (bits));
+  }
+  return g_file_set_contents (path, (const gchar *)file->data, file->len, error);
+}
+
+gboolean
+report_devices (GError **error)
+{
+  MinivlDevice *devices = NULL;
+  guint n_devices = 0;
+
+  if (!minivl_devices_list (&devices, &n_devices, error))
+    return FALSE;
+  for (guint i = 0; i < n_devices; i++) {
+    const MinivlDevice *d = &devices[i];
+
+    printf ("%c %u: %s | %s | %.1f GiB | %s | %s\n", d->chosen ? '*' : ' ', i, d->name, d->type, d->memory / 1073741824.0,
+        d->driver, d->uuid);
+  }
+  minivl_devices_free (devices, n_devices);
+  if (n_devices == 0) {
+    g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_DEVICE,
+        "there is no Vulkan device: install a driver (mesa-vulkan-drivers has one for every GPU and for the CPU)");
+    return FALSE;
+  }
+  return TRUE;
+}
