@@ -1,5 +1,5 @@
 /*
- * Pictures and video frames as RGB, read with FFmpeg's libraries.
+ * Pictures and video frames as RGB, read and written with FFmpeg's libraries.
  *
  * Functions that can fail return FALSE or NULL, set @error in domain G_FILE_ERROR with a message that names the file, and leave
  * out parameters alone. Only local files are opened. One thread at a time uses a video.
@@ -22,6 +22,9 @@ void media_frame_clear (MediaFrame *frame);
 /* A still picture, the first one of an animation. Alpha is dropped, palettes and gray are spread to RGB, 16 bits keep their upper
  * 8; nothing is turned. A damaged or truncated file is an error. */
 gboolean media_read_picture (const gchar *path, MediaFrame *frame, GError **error);
+
+/* rgb: packed rows of width * 3 bytes. Every byte comes back when the file is read. */
+gboolean media_write_png (const gchar *path, const guint8 *rgb, guint width, guint height, GError **error);
 
 typedef struct _MediaVideo MediaVideo;
 

@@ -275,16 +275,43 @@ check_budget (Chat *c, guint tiles, GError **error)
   return FALSE;
 }
 
+/* What the model sees of a source, a file a tile. */
+static gboolean
+dump_tiles (Chat *c, const Source *source, const MinivlImage *image, GError **error)
+{
+  guint side = minivl_engine_get_info (c->engine)->tile_side, n_tiles;
+  g_autofree gchar *name = NULL;
+  g_autofree guint8 *tiles = NULL;
+
+  if (!c->options.dump_tiles)
+    return TRUE;
+  if (source->index >= 0)
+    name = g_strdup_printf ("frame-%06" G_GINT64_FORMAT, source->index);
+  else
+    name = g_strdup_printf ("picture-%03u", (guint)(source - (const Source *)c->sources->data) + 1);
+  tiles = minivl_engine_read_tiles (c->engine, image, source->max_tiles, &n_tiles, error);
+  if (!tiles)
+    return FALSE;
+  for (guint i = 0; i < n_tiles; i++) {
+    g_autofree gchar *path = g_strdup_printf ("%s/%s-tile-%02u.png", c->options.dump_tiles, name, i + 1);
+
+    if (!media_write_png (path, tiles + (gsize)i * side * side * 3, side, side, error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
 static MinivlPicture *
 encode (Chat *c, Source *source, GError **error)
 {
-  MinivlPicture *picture;
+  MinivlPicture *picture = NULL;
   MinivlImage image;
 
   if (source->index >= 0 && !media_video_read (c->video, source->index, &source->frame, error))
     return NULL;
-  image = (MinivlImage){ source->frame.data, source->frame.width, source->frame.height, source->frame.stride };
-  picture = minivl_picture_new (c->engine, &image, source->max_tiles, &c->interrupted, error);
+  image = (MinivlImage){ { source->frame.data }, source->frame.width, source->frame.height, { source->frame.stride } };
+  if (dump_tiles (c, source, &image, error))
+    picture = minivl_picture_new (c->engine, &image, source->max_tiles, &c->interrupted, error);
   media_frame_clear (&source->frame);
   return picture;
 }

@@ -35,6 +35,7 @@ options_clear (Options *o)
   g_free (o->device);
   g_free (o->system);
   g_free (o->logits);
+  g_free (o->dump_tiles);
   g_clear_pointer (&o->images, g_array_unref);
   if (o->video)
     g_free (o->video->path);
@@ -213,6 +214,15 @@ check_logits (const gchar *path, GError **error)
 }
 
 static gboolean
+check_dump_tiles (const gchar *path, GError **error)
+{
+  if (!path || (g_mkdir_with_parents (path, 0777) == 0 && g_access (path, W_OK) == 0))
+    return TRUE;
+  g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_ACCES, "--dump-tiles %s: no folder that can be written to", path);
+  return FALSE;
+}
+
+static gboolean
 check (Options *o, const Raw *raw, GError **error)
 {
   gchar *system[] = { o->system, NULL };
@@ -231,7 +241,7 @@ check (Options *o, const Raw *raw, GError **error)
   if (!check_sampling (o, raw, error) || !check_utf8 ("PROMPT", o->prompts, TRUE, error)
       || !check_utf8 ("--system", system, TRUE, error) || !check_utf8 ("--stop", o->stop, FALSE, error))
     return FALSE;
-  if (!check_logits (o->logits, error))
+  if (!check_logits (o->logits, error) || !check_dump_tiles (o->dump_tiles, error))
     return FALSE;
   for (gchar **text = raw->images; text && *text; text++)
     if (!parse_image (o, *text, error))
@@ -272,6 +282,7 @@ options_parse (Options *options, gint argc, gchar **argv, GError **error)
     { "stop", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o.stop, "end the answer before TEXT; repeatable", "TEXT" },
     { "json", 0, 0, G_OPTION_ARG_NONE, &o.json, "print a JSON object a round, one line each", NULL },
     { "logits", 0, 0, G_OPTION_ARG_FILENAME, &o.logits, "write the logits after the first round's prompt, as safetensors", "FILE" },
+    { "dump-tiles", 0, 0, G_OPTION_ARG_FILENAME, &o.dump_tiles, "write the tiles that the model sees, as PNG", "DIR" },
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o.prompts, NULL, "PROMPT [PROMPT...]" },
     { NULL },
   };

@@ -19,7 +19,7 @@ typedef struct
 
 typedef struct
 {
-  gchar *model, *device, *system, *logits; /* NULL: not given */
+  gchar *model, *device, *system, *logits, *dump_tiles; /* NULL: not given */
   MinivlPrecision precision;
   guint context_size;
   GArray *images;     /* ImageOption */
@@ -30,7 +30,8 @@ typedef struct
   MinivlParams params; /* stop and want_logits as asked for */
 } Options;
 
-/* Errors are of domain G_OPTION_ERROR, and G_FILE_ERROR for a file that is not there. `--help` prints and exits. options is
+/* Errors are of domain G_OPTION_ERROR, and G_FILE_ERROR for a file that is not there. Makes the folder of --dump-tiles. `--help`
+ * prints and exits. options is
  * cleared with options_clear() on success; on failure it holds nothing. */
 gboolean options_parse (Options *options, gint argc, gchar **argv, GError **error);
 void options_clear (Options *options);

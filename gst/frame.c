@@ -25,7 +25,7 @@ void
 frame_drop_pixels (Frame *frame)
 {
   g_clear_pointer (&frame->pixels, g_free);
-  frame->image.data = NULL;
+  frame->image.data[0] = NULL;
   frame->size = 0;
 }
 
@@ -81,10 +81,10 @@ frame_copier_copy (FrameCopier *copier, GstBuffer *buffer, guint64 time, const B
   frame->size = size;
   frame->pixels = g_malloc (size);
   frame->image = (MinivlImage){
-    .data = frame->pixels,
+    .data = { frame->pixels },
     .width = GST_VIDEO_INFO_WIDTH (&copier->out),
     .height = GST_VIDEO_INFO_HEIGHT (&copier->out),
-    .stride = GST_VIDEO_INFO_PLANE_STRIDE (&copier->out, 0),
+    .stride = { GST_VIDEO_INFO_PLANE_STRIDE (&copier->out, 0) },
   };
 
   out = gst_buffer_new_wrapped_full (0, frame->pixels, size, 0, size, NULL, NULL);

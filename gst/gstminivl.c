@@ -302,19 +302,23 @@ gst_minivl_start (GstBaseTransform *base)
   const Settings *s = &self->settings;
   WorkerConfig config;
 
-  /* Nothing of it changes before PAUSED is reached but by a user's mistake; strings are copied within. */
+  GST_OBJECT_LOCK (self);
   complaint = settings_check (s);
+  GST_OBJECT_UNLOCK (self);
   if (complaint != NULL) {
     GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS, ("%s", complaint), (NULL));
     return FALSE;
   }
-  segmenter_init (&self->segmenter, &s->segments, query_length, self);
   gst_video_info_init (&self->info);
   self->bounds_checked = self->reverse_told = self->copy_told = FALSE;
   g_atomic_int_set (&self->ask_live, TRUE);
+  self->percent = -1;
+  post_progress (self, GST_PROGRESS_TYPE_START, "Loading the model");
+
+  GST_OBJECT_LOCK (self);
+  segmenter_init (&self->segmenter, &s->segments, query_length, self);
   if (text != NULL)
     text_src_set_duration (text, settings_text_duration (s));
-
   config = (WorkerConfig){
     .options = { .model_path = s->model_path, .device = s->device, .precision = s->precision, .context_size = s->context_size },
     .stream = s->stream != NULL ? s->stream : name,
@@ -322,9 +326,8 @@ gst_minivl_start (GstBaseTransform *base)
     .max_backlog = MAX_BACKLOG,
     .max_bytes = MAX_BYTES,
   };
-  self->percent = -1;
-  post_progress (self, GST_PROGRESS_TYPE_START, "Loading the model");
   worker_start (self->worker, &config);
+  GST_OBJECT_UNLOCK (self);
   return TRUE;
 }
 

@@ -368,12 +368,16 @@ open_backend (Worker *w)
   w->self = self;
   quit = g_atomic_int_get (&w->quit);
   w->opening = quit;
-  w->failed = self == NULL;
-  g_cond_broadcast (&w->changed);
   g_mutex_unlock (&w->lock);
 
   if (!quit)
     w->callbacks.opened (error, w->user_data);
+
+  /* The reason has been told by now; the video that stops for it complains second. */
+  g_mutex_lock (&w->lock);
+  w->failed = self == NULL;
+  g_cond_broadcast (&w->changed);
+  g_mutex_unlock (&w->lock);
   return self != NULL;
 }
 
@@ -484,7 +488,7 @@ worker_stop (Worker *w)
 gboolean
 worker_has_failed (Worker *w)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&w->lock);
+  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&w->lock);
 
   return w->failed;
 }

@@ -66,7 +66,7 @@ find_merge (const Bpe *b, gint32 left, gint32 right)
 {
   Merge key = { .left = left, .right = right };
 
-  return bsearch (&key, b->merges->data, b->merges->len, sizeof (Merge), compare_pairs);
+  return b->merges->len > 0 ? bsearch (&key, b->merges->data, b->merges->len, sizeof (Merge), compare_pairs) : NULL;
 }
 
 static gboolean
@@ -201,9 +201,15 @@ append_symbol (GArray *symbols, gint32 id)
   g_array_append_val (symbols, symbol);
 }
 
+static gint32
+free_id (gint32 id, const guint8 *reserved)
+{
+  return id >= 0 && reserved && reserved[id] ? -1 : id;
+}
+
 /* One symbol a character, a byte piece a byte where the character has none. Neighbours that have neither are one <unk>. */
 static void
-append_characters (const Bpe *b, const gchar *text, gsize length, GArray *symbols)
+append_characters (const Bpe *b, const gchar *text, gsize length, const guint8 *reserved, GArray *symbols)
 {
   gboolean after_unknown = FALSE;
 
@@ -214,9 +220,9 @@ append_characters (const Bpe *b, const gchar *text, gsize length, GArray *symbol
     gint32 id;
 
     memcpy (character, p, n);
-    id = bpe_id (b, character);
+    id = free_id (bpe_id (b, character), reserved);
     for (guint i = 0; i < n; i++)
-      have_bytes = have_bytes && b->bytes[(guint8)p[i]] >= 0;
+      have_bytes = have_bytes && free_id (b->bytes[(guint8)p[i]], reserved) >= 0;
     if (id >= 0)
       append_symbol (symbols, id);
     else if (have_bytes)
@@ -269,27 +275,27 @@ heap_pop (GArray *heap)
 }
 
 static void
-push_pair (const Bpe *b, const Symbol *symbols, gint left, gint right, GArray *heap)
+push_pair (const Bpe *b, const Symbol *symbols, gint left, gint right, const guint8 *reserved, GArray *heap)
 {
   const Merge *merge = left >= 0 && right >= 0 ? find_merge (b, symbols[left].id, symbols[right].id) : NULL;
 
-  if (merge)
+  if (merge && free_id (merge->made, reserved) >= 0)
     heap_push (heap, (Candidate){ merge->rank, left, merge->made });
 }
 
 void
-bpe_encode (const Bpe *b, const gchar *text, gsize length, GArray *ids)
+bpe_encode (const Bpe *b, const gchar *text, gsize length, const guint8 *reserved, GArray *ids)
 {
   g_autoptr (GArray) array = g_array_new (FALSE, FALSE, sizeof (Symbol));
   g_autoptr (GArray) heap = g_array_new (FALSE, FALSE, sizeof (Candidate));
   Symbol *symbols;
   guint n;
 
-  append_characters (b, text, length, array);
+  append_characters (b, text, length, reserved, array);
   symbols = (Symbol *)array->data;
   n = array->len;
   for (guint i = 0; i + 1 < n; i++)
-    push_pair (b, symbols, i, i + 1, heap);
+    push_pair (b, symbols, i, i + 1, reserved, heap);
 
   while (heap->len > 0) {
     Candidate c = heap_pop (heap);
@@ -308,8 +314,8 @@ bpe_encode (const Bpe *b, const gchar *text, gsize length, GArray *ids)
     right->gone = TRUE;
     if (left->next >= 0)
       symbols[left->next].previous = c.position;
-    push_pair (b, symbols, left->previous, c.position, heap);
-    push_pair (b, symbols, c.position, left->next, heap);
+    push_pair (b, symbols, left->previous, c.position, reserved, heap);
+    push_pair (b, symbols, c.position, left->next, reserved, heap);
   }
   for (guint i = 0; i < n; i++)
     if (!symbols[i].gone)

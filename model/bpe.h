@@ -21,8 +21,8 @@ const gchar *bpe_piece (const Bpe *b, guint id);
 /* -1 when there is none */
 gint32 bpe_id (const Bpe *b, const gchar *piece);
 /* Appends the ids of valid UTF-8, which may hold NULs, in time n log n. What has no piece becomes byte pieces, or <unk> without
- * those. */
-void bpe_encode (const Bpe *b, const gchar *text, gsize length, GArray *ids);
+ * those. reserved: (nullable) (array): non-zero at the ids of pieces that no text becomes */
+void bpe_encode (const Bpe *b, const gchar *text, gsize length, const guint8 *reserved, GArray *ids);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Bpe, bpe_free)
 

@@ -55,53 +55,121 @@ check_text (const gchar *what, const gchar *text, GError **error)
   return FALSE;
 }
 
+/* The template's own text, and people's. */
+typedef struct
+{
+  GString *text;
+  GArray *literal; /* NULL: people's is as the template's */
+} Writer;
+
 static void
-append_question (GString *prompt, const gchar *question, const guint **tokens)
+add_words (Writer *w, const gchar *words, gsize length)
+{
+  TextRange range = { w->text->len, length };
+
+  g_string_append_len (w->text, words, length);
+  if (w->literal && length > 0)
+    g_array_append_val (w->literal, range);
+}
+
+static void
+add_question (Writer *w, const gchar *question, const guint **tokens)
 {
   for (const gchar *mark; (mark = strstr (question, MARK)); question = mark + strlen (MARK)) {
-    g_string_append_len (prompt, question, mark - question);
-    g_string_append (prompt, IMAGE_START);
+    add_words (w, question, mark - question);
+    g_string_append (w->text, IMAGE_START);
     for (guint i = 0; i < **tokens; i++)
-      g_string_append (prompt, IMAGE_CONTEXT);
-    g_string_append (prompt, IMAGE_END);
+      g_string_append (w->text, IMAGE_CONTEXT);
+    g_string_append (w->text, IMAGE_END);
     (*tokens)++;
   }
-  g_string_append (prompt, question);
+  add_words (w, question, strlen (question));
+}
+
+/* The reference ends a text only when there is one. */
+static void
+add_end (Writer *w, const ChatTemplate *t, const gchar *words)
+{
+  if (*words)
+    g_string_append (w->text, t->end);
+}
+
+static gboolean
+check_rounds (const gchar *system, const ChatRound *rounds, guint n_rounds, guint n_tokens, gboolean special_tokens, GError **error)
+{
+  guint n_marks = 0;
+
+  if (special_tokens && !check_text ("system message", system, error))
+    return FALSE;
+  for (guint i = 0; i < n_rounds; i++) {
+    if (special_tokens && (!check_text ("question", rounds[i].question, error) || !check_text ("answer", rounds[i].answer, error)))
+      return FALSE;
+    n_marks += chat_count_marks (rounds[i].question);
+  }
+  if (n_marks != n_tokens) {
+    g_set_error (
+        error, MINIVL_ERROR, MINIVL_ERROR_IMAGES, "%u %s marks in the questions, but %u pictures", n_marks, MARK, n_tokens);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+ChatPrompt *
+chat_prompt_new (const ChatTemplate *t, const gchar *system, const ChatRound *rounds, guint n_rounds, const guint *tokens,
+    guint n_tokens, gboolean special_tokens, GError **error)
+{
+  Writer w = { 0 };
+  ChatPrompt *prompt;
+
+  if (!system)
+    system = t->system;
+  if (!check_rounds (system, rounds, n_rounds, n_tokens, special_tokens, error))
+    return NULL;
+
+  prompt = g_new0 (ChatPrompt, 1);
+  prompt->literal = g_array_new (FALSE, FALSE, sizeof (TextRange));
+  w.text = g_string_new (NULL);
+  w.literal = special_tokens ? NULL : prompt->literal;
+  if (*system)
+    g_string_append (w.text, t->before_system);
+  add_words (&w, system, strlen (system));
+  add_end (&w, t, system);
+  for (guint i = 0; i < n_rounds; i++) {
+    const gchar *answer = rounds[i].answer ? rounds[i].answer : "";
+
+    g_string_append (w.text, t->before_question);
+    add_question (&w, rounds[i].question, &tokens);
+    add_end (&w, t, rounds[i].question);
+    g_string_append (w.text, t->before_answer);
+    add_words (&w, answer, strlen (answer));
+    add_end (&w, t, answer);
+  }
+  prompt->text = g_string_free (w.text, FALSE);
+  return prompt;
+}
+
+void
+chat_prompt_free (ChatPrompt *prompt)
+{
+  if (!prompt)
+    return;
+  g_free (prompt->text);
+  g_array_unref (prompt->literal);
+  g_free (prompt);
+}
+
+gint32 *
+chat_prompt_encode (const ChatPrompt *prompt, const Tokenizer *t, guint *n_ids)
+{
+  return tokenizer_encode_parts (
+      t, prompt->text, -1, (const TextRange *)(gpointer)prompt->literal->data, prompt->literal->len, n_ids);
 }
 
 gchar *
 chat_prompt (const ChatTemplate *t, const gchar *system, const ChatRound *rounds, guint n_rounds, const guint *tokens,
     guint n_tokens, GError **error)
 {
-  g_autoptr (GString) prompt = g_string_new (NULL);
-  guint n_marks = 0;
+  g_autoptr (ChatPrompt) prompt = chat_prompt_new (t, system, rounds, n_rounds, tokens, n_tokens, TRUE, error);
 
-  if (!system)
-    system = t->system;
-  if (!check_text ("system message", system, error))
-    return NULL;
-  for (guint i = 0; i < n_rounds; i++) {
-    if (!check_text ("question", rounds[i].question, error) || !check_text ("answer", rounds[i].answer, error))
-      return NULL;
-    n_marks += chat_count_marks (rounds[i].question);
-  }
-  if (n_marks != n_tokens) {
-    g_set_error (
-        error, MINIVL_ERROR, MINIVL_ERROR_IMAGES, "%u %s marks in the questions, but %u pictures", n_marks, MARK, n_tokens);
-    return NULL;
-  }
-
-  if (*system)
-    g_string_append_printf (prompt, "%s%s%s", t->before_system, system, t->end);
-  for (guint i = 0; i < n_rounds; i++) {
-    /* The reference ends a text only when there is one. */
-    g_string_append (prompt, t->before_question);
-    append_question (prompt, rounds[i].question, &tokens);
-    if (*rounds[i].question)
-      g_string_append (prompt, t->end);
-    g_string_append (prompt, t->before_answer);
-    if (rounds[i].answer && *rounds[i].answer)
-      g_string_append_printf (prompt, "%s%s", rounds[i].answer, t->end);
-  }
-  return g_string_free (g_steal_pointer (&prompt), FALSE);
+  return prompt ? g_steal_pointer (&prompt->text) : NULL;
 }

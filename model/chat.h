@@ -2,7 +2,7 @@
 #ifndef MODEL_CHAT_H
 #define MODEL_CHAT_H
 
-#include "minivl.h"
+#include "tokenizer.h"
 
 typedef struct
 {
@@ -23,11 +23,30 @@ typedef struct
 
 /* Number of `<image>` marks in text. */
 guint chat_count_marks (const gchar *text);
-/* The whole prompt: each `<image>` mark of the questions becomes <img>, tokens[k] times <IMG_CONTEXT>, </img>.
- * system NULL: the template's own; "": no system part. tokens: visual tokens of each mark in order.
- * NULL with MINIVL_ERROR_IMAGES when marks and n_tokens differ, or when a text holds <IMG_CONTEXT> itself, which would ask for a
- * picture that is not there. (transfer full) */
+
+/* A whole prompt. System message, questions and answers are words of people, also where they look like the template's: literal
+ * tells where they are. */
+typedef struct
+{
+  gchar *text;
+  GArray *literal; /* TextRange, in order */
+} ChatPrompt;
+
+/* Each `<image>` mark of the questions becomes <img>, tokens[k] times <IMG_CONTEXT>, </img>.
+ * system NULL: the template's own; "": no system part. tokens: visual tokens of each mark in order. special_tokens: those that
+ * people write are meant, nothing is literal.
+ * NULL with MINIVL_ERROR_IMAGES when marks and n_tokens differ, or when with special_tokens a text holds <IMG_CONTEXT> itself,
+ * which would ask for a picture that is not there. */
+ChatPrompt *chat_prompt_new (const ChatTemplate *t, const gchar *system, const ChatRound *rounds, guint n_rounds,
+    const guint *tokens, guint n_tokens, gboolean special_tokens, GError **error);
+void chat_prompt_free (ChatPrompt *prompt);
+/* (transfer full): g_free() */
+gint32 *chat_prompt_encode (const ChatPrompt *prompt, const Tokenizer *t, guint *n_ids);
+
+/* The text alone, with special_tokens. (transfer full) */
 gchar *chat_prompt (const ChatTemplate *t, const gchar *system, const ChatRound *rounds, guint n_rounds, const guint *tokens,
     guint n_tokens, GError **error);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ChatPrompt, chat_prompt_free)
 
 #endif

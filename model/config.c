@@ -17,6 +17,8 @@
 /* The attention shaders read keys in runs of 8 elements and keep a head in registers. */
 #define HEAD_DIM_STEP 8
 #define MAX_HEAD_DIM 128
+/* Gate and up projections are read 4 columns at a time. */
+#define GLU_STEP 4
 
 /* One object of the file. Getters do nothing once an error is set and then return something that can be divided by. */
 typedef struct
@@ -546,6 +548,8 @@ read_language (const Section *s, LanguageConfig *c, guint context)
   if (c->heads % c->kv_heads != 0)
     refuse (
         s, MINIVL_ERROR_FILE, "num_key_value_heads", "is %u, which does not divide num_attention_heads %u", c->kv_heads, c->heads);
+  if (c->intermediate % GLU_STEP != 0)
+    refuse (s, MINIVL_ERROR_MODEL, "intermediate_size", "is %u; minivl knows multiples of %u", c->intermediate, GLU_STEP);
   head_dim = language_head_dim (c);
   if (is_set (s, "head_dim") && get_integer (s, "head_dim", head_dim, 1, MAX_WIDTH) != head_dim)
     refuse (s, MINIVL_ERROR_MODEL, "head_dim", "is not hidden_size / num_attention_heads, %u", head_dim);

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "image.h"
+
 #define DEFAULT_CONTEXT 8192
 
 /* --- devices --------------------------------------------------------------------------------------------------------------- */
@@ -111,6 +113,9 @@ engine_new (EngineParts *parts, const MinivlEngineOptions *options, GError **err
   e->tokenizer = g_steal_pointer (&parts->tokenizer);
   e->image_token = e->tokenizer ? tokenizer_id (e->tokenizer, "<IMG_CONTEXT>") : parts->image_token;
   e->end_token = e->tokenizer ? tokenizer_id (e->tokenizer, "<|end|>") : parts->end_token;
+  e->yes_no = parts->yes_no;
+  if (e->tokenizer)
+    yes_no_init (&e->yes_no, e->tokenizer);
   g_mutex_init (&e->lock);
   g_cond_init (&e->encoded);
   e->pictures = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
@@ -248,22 +253,13 @@ minivl_engine_get_info (MinivlEngine *engine)
 
 /* --- pictures -------------------------------------------------------------------------------------------------------------- */
 
-/* 64 bits of a cryptographic hash: nobody makes two pictures that share them. */
-static guint64
-hash_image (const MinivlImage *image, guint max_tiles)
+static gboolean
+check_picture (const MinivlImage *image, guint max_tiles, GError **error)
 {
-  g_autoptr (GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
-  const guint32 shape[] = { image->width, image->height, max_tiles };
-  guint8 digest[32];
-  gsize length = sizeof digest;
-  guint64 content;
-
-  g_checksum_update (sum, (const guchar *)shape, sizeof shape);
-  for (guint y = 0; y < image->height; y++)
-    g_checksum_update (sum, image->data + y * image->stride, 3 * (gssize)image->width);
-  g_checksum_get_digest (sum, digest, &length);
-  memcpy (&content, digest, sizeof content);
-  return content | 1;
+  if (max_tiles >= 1 && max_tiles <= 40)
+    return image_check (image, error);
+  g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_USAGE, "%u tiles a picture: 1 to 40 are possible", max_tiles);
+  return FALSE;
 }
 
 /* (transfer full): the picture of this content that is alive, or NULL, and then the caller is to make it. */
@@ -304,17 +300,9 @@ minivl_picture_new (MinivlEngine *engine, const MinivlImage *image, guint max_ti
   MinivlPicture *picture;
   guint64 content;
 
-  if (!image->data || !image->width || !image->height || image->stride / 3 < image->width) {
-    g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_USAGE,
-        "a picture of %ux%u pixels, rows %" G_GSIZE_FORMAT " bytes apart, is none", image->width, image->height, image->stride);
+  if (!check_picture (image, max_tiles, error))
     return NULL;
-  }
-  if (max_tiles < 1 || max_tiles > 40) {
-    g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_USAGE, "%u tiles a picture: 1 to 40 are possible", max_tiles);
-    return NULL;
-  }
-
-  content = hash_image (image, max_tiles);
+  content = image_hash (image, max_tiles);
   picture = find_picture (engine, content);
   if (picture)
     return picture;
@@ -327,6 +315,38 @@ minivl_picture_new (MinivlEngine *engine, const MinivlImage *image, guint max_ti
     picture->engine = minivl_engine_ref (engine);
   register_picture (engine, content, picture);
   return picture;
+}
+
+typedef struct
+{
+  MinivlEngine *engine;
+  const MinivlImage *image;
+  guint max_tiles, n_tiles;
+  guint8 *tiles;
+} Look;
+
+static gboolean
+look (gpointer data, GError **error)
+{
+  Look *l = data;
+  g_autoptr (VisionPicture) picture = vision_picture_new (l->engine->vision, l->image, l->max_tiles, NULL, error);
+
+  if (!picture)
+    return FALSE;
+  l->n_tiles = vision_picture_tiles (picture);
+  l->tiles = vision_picture_read (picture, error);
+  return l->tiles != NULL;
+}
+
+guint8 *
+minivl_engine_read_tiles (MinivlEngine *engine, const MinivlImage *image, guint max_tiles, guint *n_tiles, GError **error)
+{
+  Look l = { .engine = engine, .image = image, .max_tiles = max_tiles };
+
+  if (!check_picture (image, max_tiles, error) || !scheduler_run (engine->scheduler, look, &l, error))
+    return NULL;
+  *n_tiles = l.n_tiles;
+  return l.tiles;
 }
 
 MinivlPicture *

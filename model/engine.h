@@ -7,6 +7,7 @@
 #include "scheduler.h"
 #include "tokenizer.h"
 #include "vision.h"
+#include "yesno.h"
 
 struct _MinivlEngine
 {
@@ -19,6 +20,7 @@ struct _MinivlEngine
   const ChatTemplate *template;
   gint32 image_token; /* <IMG_CONTEXT> */
   gint32 end_token;   /* <|end|> */
+  YesNo yes_no;
 
   /* Pictures that are alive, by content, so that equal ones are encoded once. */
   GMutex lock;
@@ -49,7 +51,8 @@ typedef struct
   ModelConfig *config;           /* contents taken, also on failure */
   TensorSet *tensors;            /* borrowed; may be freed after */
   Tokenizer *tokenizer;          /* taken, also on failure; nullable */
-  gint32 image_token, end_token; /* for want of a tokenizer */
+  gint32 image_token, end_token; /* for want of a tokenizer, as the next */
+  YesNo yes_no;
 } EngineParts;
 
 /* options: model_path is not read. */

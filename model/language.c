@@ -18,14 +18,14 @@ struct _Language
   double attention_factor;
 
   Arena *scratch;
-  Tensor x, normed, qkv, q, attended, gate_up, glu, last, last_normed;
+  Tensor x, normed, qkv, q, attended, gate_up, glu, last, last_normed, logits, top_work;
   Arena *step;
-  Tensor ids, rows, table, rope, features, last_ids, logits;
+  Tensor ids, rows, table, rope, features, last_ids, top;
 
   OpStream *prefill[G_N_ELEMENTS (buckets)];
-  OpStream *head;                           /* logits of the last row of a prefill */
+  OpStream *head;                           /* the last row of a prefill to logits */
   OpStream *decode[G_N_ELEMENTS (batches)]; /* a token a sequence and their logits: one submit */
-  guint64 computed;
+  guint64 computed, read;
 };
 
 guint
@@ -97,15 +97,17 @@ record_layer (Language *l, OpStream *s, guint i, guint m, gboolean decode)
   op_matmul (s, &x, &glu, &w->down, &onto_x);
 }
 
-/* Logits of rows of x. */
+/* Logits of rows of x, and the best of them. */
 static void
 record_head (Language *l, OpStream *s, const Tensor *x)
 {
-  Tensor normed = tensor_rows (&l->last_normed, 0, x->rows), logits = tensor_rows (&l->logits, 0, x->rows);
+  Tensor normed = tensor_rows (&l->last_normed, 0, x->rows), logits = tensor_rows (&l->logits, 0, x->rows),
+         top = tensor_rows (&l->top, 0, x->rows), work = tensor_rows (&l->top_work, 0, x->rows);
   MatmulParams plain = { 0 };
 
   op_norm (s, &normed, x, NORM_RMS, l->config->language.eps, &l->weights->norm, NULL);
   op_matmul (s, &logits, &normed, &l->weights->head, &plain);
+  op_top (s, &top, &logits, &work);
 }
 
 /* Ends a recording. (transfer full), NULL on failure */
@@ -175,6 +177,8 @@ language_new (Device *dev, const ModelConfig *config, const Weights *weights, Kv
   l->glu = arena_add (l->scratch, TYPE_F32, LAYOUT_ROWS, m, c->intermediate);
   l->last = arena_add (l->scratch, TYPE_F32, LAYOUT_ROWS, 1, c->hidden);
   l->last_normed = arena_add (l->scratch, TYPE_F32, LAYOUT_ROWS, LANGUAGE_BATCH, c->hidden);
+  l->logits = arena_add (l->scratch, TYPE_F32, LAYOUT_ROWS, LANGUAGE_BATCH, c->vocab);
+  l->top_work = arena_add (l->scratch, TYPE_U32, LAYOUT_ROWS, LANGUAGE_BATCH, top_work_columns (c->vocab));
 
   l->step = arena_new (dev, ARENA_HOST, "language model's steps");
   l->ids = arena_add (l->step, TYPE_U32, LAYOUT_ROWS, 1, m);
@@ -183,7 +187,7 @@ language_new (Device *dev, const ModelConfig *config, const Weights *weights, Kv
   l->rope = arena_add (l->step, TYPE_F32, LAYOUT_ROWS, m, head_dim);
   l->features = arena_add (l->step, TYPE_F32, LAYOUT_ROWS, m, c->hidden);
   l->last_ids = arena_add (l->step, TYPE_U32, LAYOUT_ROWS, 1, 1);
-  l->logits = arena_add (l->step, TYPE_F32, LAYOUT_ROWS, LANGUAGE_BATCH, c->vocab);
+  l->top = arena_add (l->step, TYPE_U32, LAYOUT_ROWS, LANGUAGE_BATCH, TOP_COLUMNS);
 
   if (!arena_commit (l->scratch, error) || !arena_commit (l->step, error))
     return NULL;
@@ -292,14 +296,20 @@ fill_chunk (Language *l, const KvSequence *seq, guint past, const LanguageToken 
   *(guint32 *)tensor_map (&l->last_ids) = n - 1;
 }
 
+static void
+get_top (const Language *l, guint i, Top *top)
+{
+  memcpy (top, (const guint32 *)tensor_map (&l->top) + (gsize)i * l->top.stride, sizeof *top);
+}
+
 gboolean
-language_prefill (Language *l, KvSequence *seq, const LanguageToken *tokens, guint n, float *logits, GError **error)
+language_prefill (Language *l, KvSequence *seq, const LanguageToken *tokens, guint n, Top *top, GError **error)
 {
   guint past = kv_sequence_length (seq), b = bucket_of (buckets, n);
 
   g_return_val_if_fail (n > 0 && n <= LANGUAGE_CHUNK, FALSE);
-  if (n == 1 && logits)
-    return language_decode (l, &seq, tokens, 1, &logits, error);
+  if (n == 1 && top)
+    return language_decode (l, &seq, tokens, 1, top, error);
   if (!l->prefill[b])
     l->prefill[b] = record_prefill (l, buckets[b], error);
   if (!l->prefill[b])
@@ -307,18 +317,18 @@ language_prefill (Language *l, KvSequence *seq, const LanguageToken *tokens, gui
 
   extend (seq, tokens, n);
   fill_chunk (l, seq, past, tokens, n, buckets[b]);
-  if (!op_stream_run (l->prefill[b], NULL, error) || (logits && !op_stream_run (l->head, NULL, error))) {
+  if (!op_stream_run (l->prefill[b], NULL, error) || (top && !op_stream_run (l->head, NULL, error))) {
     kv_sequence_forget (seq, n);
     return FALSE;
   }
-  if (logits)
-    memcpy (logits, tensor_map (&l->logits), l->config->language.vocab * sizeof *logits);
+  if (top)
+    get_top (l, 0, top);
   l->computed += n;
   return TRUE;
 }
 
 gboolean
-language_decode (Language *l, KvSequence *const *seqs, const LanguageToken *tokens, guint n, float *const *logits, GError **error)
+language_decode (Language *l, KvSequence *const *seqs, const LanguageToken *tokens, guint n, Top *tops, GError **error)
 {
   guint b = bucket_of (batches, n);
   gboolean ok;
@@ -338,8 +348,7 @@ language_decode (Language *l, KvSequence *const *seqs, const LanguageToken *toke
   ok = op_stream_run (l->decode[b], NULL, error);
   for (guint i = 0; i < n; i++) {
     if (ok)
-      memcpy (
-          logits[i], (float *)tensor_map (&l->logits) + (gsize)i * l->logits.stride, l->config->language.vocab * sizeof (float));
+      get_top (l, i, &tops[i]);
     else
       kv_sequence_forget (seqs[i], 1);
   }
@@ -348,10 +357,24 @@ language_decode (Language *l, KvSequence *const *seqs, const LanguageToken *toke
   return ok;
 }
 
+gboolean
+language_logits (Language *l, guint i, float *logits, GError **error)
+{
+  l->read++;
+  return tensor_read (
+      &l->logits, (guint64)i * l->logits.stride * sizeof *logits, logits, l->config->language.vocab * sizeof *logits, error);
+}
+
 guint64
 language_tokens_computed (const Language *l)
 {
   return l->computed;
+}
+
+guint64
+language_logits_read (const Language *l)
+{
+  return l->read;
 }
 
 gboolean

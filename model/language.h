@@ -31,13 +31,16 @@ guint language_vocab (const Language *l);
 /* Whether a conversation of n tokens uses the long factors. */
 gboolean language_is_long (const Language *l, guint n);
 
-/* Appends n <= LANGUAGE_CHUNK tokens to seq. logits (nullable): [vocab], after the last of them. On failure seq is as before. */
-gboolean language_prefill (Language *l, KvSequence *seq, const LanguageToken *tokens, guint n, float *logits, GError **error);
-/* Appends a token each to n <= LANGUAGE_BATCH sequences, in one submit. logits: [n][vocab] of n pointers. */
-gboolean language_decode (
-    Language *l, KvSequence *const *seqs, const LanguageToken *tokens, guint n, float *const *logits, GError **error);
+/* Appends n <= LANGUAGE_CHUNK tokens to seq. top (nullable): of the logits after the last of them. On failure seq is as before. */
+gboolean language_prefill (Language *l, KvSequence *seq, const LanguageToken *tokens, guint n, Top *top, GError **error);
+/* Appends a token each to n <= LANGUAGE_BATCH sequences, in one submit. tops: [n]. */
+gboolean language_decode (Language *l, KvSequence *const *seqs, const LanguageToken *tokens, guint n, Top *tops, GError **error);
+/* All logits [vocab] that the i'th top of the step before is of, 0 for a prefill's. They are there until the next step. */
+gboolean language_logits (Language *l, guint i, float *logits, GError **error);
 /* Tokens computed since the model was made: what tests of reuse count. */
 guint64 language_tokens_computed (const Language *l);
+/* Rows of logits that were read whole, likewise. */
+guint64 language_logits_read (const Language *l);
 
 /* language.0 .. language.n (the last one after the final norm) and language.logits for a prompt of at most LANGUAGE_CHUNK tokens.
  */

@@ -167,14 +167,74 @@ MINIVL_API const MinivlEngineInfo *minivl_engine_get_info (MinivlEngine *engine)
 /* --- pictures -------------------------------------------------------------------------------------------------------------- */
 
 /**
- * MinivlImage: pixels, 8-bit RGB, in the caller's memory.
- * @stride: bytes from one row to the next, at least 3 * @width
+ * MinivlFormat: how the bytes of a picture lie, 8 bits each.
+ * @MINIVL_FORMAT_RGB, @MINIVL_FORMAT_BGR: 3 bytes a pixel
+ * @MINIVL_FORMAT_RGBX, @MINIVL_FORMAT_BGRX: 4 bytes a pixel. The fourth is not read, be it padding or alpha, which is dropped as
+ *   the reference drops it: they are RGBA and BGRA as well
+ * @MINIVL_FORMAT_GRAY8: 1 byte a pixel
+ * @MINIVL_FORMAT_NV12: a plane of Y, then one of U and V in turn, a pair for 2 x 2 pixels
+ * @MINIVL_FORMAT_I420: planes of Y, U and V; U and V have a sample for 2 x 2 pixels
+ *
+ * Planes of U and V have (width + 1) / 2 samples in (height + 1) / 2 rows. A sample is the colour of its whole block of 2 x 2
+ * pixels, wherever it was sited: nothing is interpolated, as in the usual fast paths of swscale and GstVideoConverter.
+ */
+typedef enum
+{
+  MINIVL_FORMAT_RGB,
+  MINIVL_FORMAT_BGR,
+  MINIVL_FORMAT_RGBX,
+  MINIVL_FORMAT_BGRX,
+  MINIVL_FORMAT_GRAY8,
+  MINIVL_FORMAT_NV12,
+  MINIVL_FORMAT_I420,
+} MinivlFormat;
+
+/**
+ * MinivlMatrix: what Y, U and V mean. Of no meaning where there is no U.
+ * @MINIVL_MATRIX_BT601: of standard definition and JPEG
+ * @MINIVL_MATRIX_BT709: of high definition
+ * @MINIVL_MATRIX_BT2020: with constant weights (not constant luminance)
+ */
+typedef enum
+{
+  MINIVL_MATRIX_BT601,
+  MINIVL_MATRIX_BT709,
+  MINIVL_MATRIX_BT2020,
+} MinivlMatrix;
+
+/**
+ * MinivlRange:
+ * @MINIVL_RANGE_DEFAULT: limited for NV12 and I420, full for all others
+ * @MINIVL_RANGE_LIMITED: black is 16, white is 235, U and V are 16..240. Not for RGB in any order
+ * @MINIVL_RANGE_FULL: 0..255
+ */
+typedef enum
+{
+  MINIVL_RANGE_DEFAULT,
+  MINIVL_RANGE_LIMITED,
+  MINIVL_RANGE_FULL,
+} MinivlRange;
+
+/**
+ * MinivlImage: pixels in the caller's memory. Zeroed memory is the default of every field but the first four.
+ * @data: first byte of each plane of @format
+ * @width, @height: pixels, 1..65535 each. A picture that the device's memory does not hold is refused with %MINIVL_ERROR_MEMORY
+ * @stride: bytes from one row of a plane to the next, at least the row's own; any number, odd ones as well
+ * @crop_x, @crop_y, @crop_width, @crop_height: the part that is seen, in pixels of @data as they lie; a width or height of 0
+ *   reaches to the edge. What lies outside plays no part
+ * @orientation: 1..8 as the orientation tag of EXIF and TIFF: how the part that is seen is turned, after cropping, to be upright;
+ *   0 is 1, upright already
  */
 typedef struct
 {
-  const guint8 *data;
+  const guint8 *data[3];
   guint width, height;
-  gsize stride;
+  gsize stride[3];
+  MinivlFormat format;
+  MinivlMatrix matrix;
+  MinivlRange range;
+  guint crop_x, crop_y, crop_width, crop_height;
+  guint orientation;
 } MinivlImage;
 
 /**
@@ -184,8 +244,8 @@ typedef struct
  *   the checkpoint says so
  * @cancel: (nullable): set to non-zero, atomically, by any thread to give up; fails with %MINIVL_ERROR_CANCELLED
  *
- * Resizes, cuts and encodes one image; one that is equal to a living one, with as many tiles, is that one. Thread safe; tiles of
- * several callers go through the transformer together.
+ * Turns, resizes, cuts and encodes one image; one that is equal to a living one, with as many tiles, is that one. Thread safe;
+ * tiles of several callers go through the transformer together.
  *
  * Returns: (transfer full): one reference
  */
@@ -206,6 +266,18 @@ typedef struct
 } MinivlPictureInfo;
 
 MINIVL_API void minivl_picture_get_info (MinivlPicture *picture, MinivlPictureInfo *info);
+
+/**
+ * minivl_engine_read_tiles:
+ * @max_tiles: as for minivl_picture_new()
+ * @n_tiles: (out): how many there are; the thumbnail is the last
+ *
+ * Resizes and cuts @image as minivl_picture_new() does, and encodes nothing: what the model sees of it.
+ *
+ * Returns: (transfer full): RGB, [n_tiles][tile_side][tile_side][3], tiles row by row; freed with g_free()
+ */
+MINIVL_API guint8 *minivl_engine_read_tiles (
+    MinivlEngine *engine, const MinivlImage *image, guint max_tiles, guint *n_tiles, GError **error);
 
 /**
  * minivl_sample_frames:
@@ -252,12 +324,15 @@ MINIVL_API void minivl_session_add_round (MinivlSession *session, const gchar *q
 
 /**
  * MinivlParams: limits and sampling of one answer. MINIVL_PARAMS_INIT is greedy, 512 tokens.
- * @temperature: 0 takes the best token and ignores the rest
+ * @temperature: 0 takes the best token, after @repetition_penalty, and ignores @top_k, @top_p and @seed
  * @top_k: 0 is no limit. @top_p: 1 is no limit
  * @repetition_penalty: 1 is none; as the reference, over prompt and answer
  * @seed: same seed, same text
  * @stop: (nullable) (array zero-terminated=1): the answer ends before the first of these; no part of one is ever shown
  * @want_logits: fill @logits of the answer
+ * @n_logprobs: fill @top_ids and @top_logprobs of the answer with as many for each token, 0..64
+ * @want_yes: fill @yes of the answer; for a question to be answered by yes or no. %MINIVL_ERROR_MODEL when the tokenizer has no
+ *   token for either
  * @deadline: monotonic time (g_get_monotonic_time() * 1000) at which the text so far is the answer; 0 is none
  */
 typedef struct
@@ -270,6 +345,8 @@ typedef struct
   guint64 seed;
   const gchar *const *stop;
   gboolean want_logits;
+  guint n_logprobs;
+  gboolean want_yes;
   guint64 deadline;
 } MinivlParams;
 
@@ -295,6 +372,12 @@ MINIVL_API const gchar *minivl_finish_to_string (MinivlFinish finish);
  * @input_ids: (array length=prompt_tokens): the whole conversation up to the answer
  * @token_ids: (array length=output_tokens): the answer's, without the one it stopped at
  * @cached_tokens: of the prompt, not computed again
+ * @logprobs: (array length=output_tokens): natural logarithm of the probability of each of @token_ids: over the whole vocabulary,
+ *   by the model alone: before penalty, temperature, @top_k and @top_p
+ * @top_ids, @top_logprobs: (nullable): [output_tokens][n_logprobs], if asked for: the most probable tokens at the place of each
+ *   token, whether chosen or not, best first; -1 and -infinity where the vocabulary has fewer
+ * @yes: if asked for, P(yes) / (P(yes) + P(no)) for the answer's first token, each the sum over `yes`, `Yes`, `YES` and the same
+ *   with a space in front, as far as they are tokens; whatever the answer is. -1 when not asked for or the prompt was not finished
  * @logits: (nullable) (array length=n_logits): after the prompt's last token, if asked for
  * @prefill_ns, @decode_ns, @total_ns: time of the prompt, of the answer and of the call
  */
@@ -307,6 +390,10 @@ typedef struct
   gint32 *token_ids;
   guint output_tokens;
   guint cached_tokens;
+  double *logprobs;
+  gint32 *top_ids;
+  double *top_logprobs;
+  double yes;
   float *logits;
   guint n_logits;
   guint64 prefill_ns, decode_ns, total_ns;

@@ -50,7 +50,7 @@ penalize (float *logits, guint n, const gint32 *seen, guint n_seen, double penal
 }
 
 static gint32
-best (const float *logits, guint n)
+best_id (const float *logits, guint n)
 {
   gint32 id = 0;
 
@@ -115,33 +115,17 @@ keep_top_p (GArray *choices, double top_p, double *total)
   *total = sum;
 }
 
-gint32
-sampler_next (Sampler *s, float *logits, guint n, const gint32 *seen, guint n_seen)
+/* Choices in the order of their ids, so that sums of the same numbers are the same. top: the best logit. */
+static gint32
+draw (Sampler *s, GArray *choices, float top)
 {
-  g_autoptr (GArray) choices = g_array_new (FALSE, FALSE, sizeof (Choice));
   double total = 0, point;
-  float top, least = -INFINITY;
 
-  for (guint i = 0; i < n; i++)
-    if (isnan (logits[i]))
-      logits[i] = -INFINITY;
-  if (s->repetition_penalty > 0 && s->repetition_penalty != 1)
-    penalize (logits, n, seen, n_seen, s->repetition_penalty);
-  top = logits[best (logits, n)];
-  if (!(s->temperature > 0) || isinf (top))
-    return best (logits, n);
+  for (guint i = 0; i < choices->len; i++) {
+    Choice *choice = &g_array_index (choices, Choice, i);
 
-  if (s->top_k > 0 && s->top_k < n)
-    least = kth_largest (logits, n, s->top_k);
-  for (guint i = 0; i < n; i++) {
-    Choice choice = { i, logits[i], 0 };
-
-    /* Equals of the k-th stay, as with the reference. */
-    if (logits[i] < least)
-      continue;
-    choice.weight = exp (((double)logits[i] - top) / s->temperature);
-    total += choice.weight;
-    g_array_append_val (choices, choice);
+    choice->weight = exp (((double)choice->logit - top) / s->temperature);
+    total += choice->weight;
   }
   if (s->top_p < 1)
     keep_top_p (choices, s->top_p, &total);
@@ -155,4 +139,80 @@ sampler_next (Sampler *s, float *logits, guint n, const gint32 *seen, guint n_se
     point -= choice->weight;
   }
   return g_array_index (choices, Choice, choices->len - 1).id;
+}
+
+static gboolean
+penalizes (const Sampler *s)
+{
+  return s->repetition_penalty > 0 && s->repetition_penalty != 1;
+}
+
+/* Nothing is left to chance. */
+static gboolean
+is_greedy (const Sampler *s, float top)
+{
+  return !(s->temperature > 0) || isinf (top);
+}
+
+gint32
+sampler_next (Sampler *s, const float *logits, guint n, const gint32 *seen, guint n_seen)
+{
+  g_autofree float *numbers = g_new (float, n);
+  g_autoptr (GArray) choices = NULL;
+  float top, least = -INFINITY;
+
+  for (guint i = 0; i < n; i++)
+    numbers[i] = isnan (logits[i]) ? -INFINITY : logits[i];
+  if (penalizes (s))
+    penalize (numbers, n, seen, n_seen, s->repetition_penalty);
+  top = numbers[best_id (numbers, n)];
+  if (is_greedy (s, top))
+    return best_id (numbers, n);
+
+  if (s->top_k > 0 && s->top_k < n)
+    least = kth_largest (numbers, n, s->top_k);
+  choices = g_array_new (FALSE, FALSE, sizeof (Choice));
+  for (guint i = 0; i < n; i++) {
+    Choice choice = { i, numbers[i], 0 };
+
+    /* Equals of the k-th stay, as with the reference. */
+    if (numbers[i] >= least)
+      g_array_append_val (choices, choice);
+  }
+  return draw (s, choices, top);
+}
+
+static gint
+compare_ids (gconstpointer a, gconstpointer b)
+{
+  const Choice *x = a, *y = b;
+
+  return (x->id > y->id) - (x->id < y->id);
+}
+
+gint32
+sampler_next_of_best (Sampler *s, const SamplerBest *best, guint n)
+{
+  g_autoptr (GArray) choices = NULL;
+  gboolean all = best->n_best == n, limited = s->top_k > 0 && s->top_k < n;
+  float least = -INFINITY;
+
+  if (penalizes (s))
+    return -1;
+  if (is_greedy (s, best->logits[0]))
+    return best->ids[0];
+  if (limited && s->top_k <= best->n_best)
+    least = best->logits[s->top_k - 1];
+  /* One of the others may be as good as the last. */
+  if (!all && (!limited || s->top_k > best->n_best || best->next >= least))
+    return -1;
+
+  choices = g_array_new (FALSE, FALSE, sizeof (Choice));
+  for (guint i = 0; i < best->n_best && best->logits[i] >= least; i++) {
+    Choice choice = { best->ids[i], best->logits[i], 0 };
+
+    g_array_append_val (choices, choice);
+  }
+  g_array_sort (choices, compare_ids);
+  return draw (s, choices, best->logits[0]);
 }

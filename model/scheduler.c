@@ -1,5 +1,6 @@
 #include "scheduler.h"
 
+#include <math.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -231,29 +232,85 @@ let_all_in (Scheduler *s)
   }
 }
 
-/* The token that follows, from the logits in hand. */
-static void
-take_token (Scheduler *s, Ask *ask)
+/* The next token: where the best do not tell, of all. -1: it failed. */
+static gint32
+choose_token (Scheduler *s, Ask *ask, const Top *top, guint row, GError **error)
 {
   guint vocab = language_vocab (s->language);
+  const SamplerBest best = { top->ids, top->values, MIN (vocab, TOP_COUNT), top->next };
+  gint32 id = sampler_next_of_best (&ask->sampler, &best, vocab);
+
+  if (id >= 0)
+    return id;
+  if (!ask->logits)
+    ask->logits = g_new (float, vocab);
+  if (!language_logits (s->language, row, ask->logits, error))
+    return -1;
+  return sampler_next (&ask->sampler, ask->logits, vocab, (const gint32 *)(gpointer)ask->seen->data, ask->seen->len);
+}
+
+static double
+logprob (const Top *top, float logit)
+{
+  /* Equal ones may be infinite. */
+  return (logit == top->values[0] ? 0 : (double)logit - top->values[0]) - log (top->sum);
+}
+
+/* The logit of a token that was chosen: one that is not among the best was chosen from all. */
+static float
+logit_of (const Ask *ask, const Top *top, gint32 id)
+{
+  for (guint i = 0; i < TOP_COUNT; i++)
+    if (top->ids[i] == (guint32)id)
+      return top->values[i];
+  return ask->logits[id];
+}
+
+/* The answer grows; under the lock. */
+static void
+add_token (Ask *ask, const Top *top, gint32 id)
+{
+  double chosen = logprob (top, logit_of (ask, top, id));
+
+  g_array_append_val (ask->ids, id);
+  g_array_append_val (ask->logprobs, chosen);
+  g_array_append_vals (ask->top_ids, top->ids, ask->n_logprobs);
+  for (guint i = 0; i < ask->n_logprobs; i++) {
+    double best = logprob (top, top->values[i]);
+
+    g_array_append_val (ask->top_logprobs, best);
+  }
+}
+
+/* The token that follows, from the row of logits of the step that has just been made. */
+static void
+take_token (Scheduler *s, Ask *ask, const Top *top, guint row)
+{
   LanguageToken token = { 0 };
+  GError *error = NULL;
   gint32 id;
 
-  if (ask->tokens->len == ask->n_prompt && ask->ids->len == 0) {
-    if (ask->prompt_logits)
-      memcpy (ask->prompt_logits, ask->logits, vocab * sizeof (float));
+  if (ask->ids->len == 0) {
+    if (ask->prompt_logits && !language_logits (s->language, row, ask->prompt_logits, &error)) {
+      finish (s, ask, MINIVL_FINISH_CANCELLED, error);
+      return;
+    }
     g_mutex_lock (&s->lock);
     ask->prefilled = g_get_monotonic_time ();
     g_mutex_unlock (&s->lock);
   }
-  id = sampler_next (&ask->sampler, ask->logits, vocab, (const gint32 *)(gpointer)ask->seen->data, ask->seen->len);
+  id = choose_token (s, ask, top, row, &error);
+  if (error) {
+    finish (s, ask, MINIVL_FINISH_CANCELLED, error);
+    return;
+  }
   if (id == ask->end_tokens[0] || id == ask->end_tokens[1]) {
     finish (s, ask, MINIVL_FINISH_STOP, NULL);
     return;
   }
   g_array_append_val (ask->seen, id);
   g_mutex_lock (&s->lock);
-  g_array_append_val (ask->ids, id);
+  add_token (ask, top, id);
   give_news (s);
   g_mutex_unlock (&s->lock);
   if (ask->seen->len == ask->n_prompt + ask->max_tokens) {
@@ -284,6 +341,7 @@ prefill_some (Scheduler *s)
   g_autoptr (GList) asks = list_asks (s);
   GError *error = NULL;
   Ask *best = NULL;
+  Top top;
   guint n;
 
   for (GList *l = asks; l; l = l->next) {
@@ -298,10 +356,10 @@ prefill_some (Scheduler *s)
   n = MIN (missing (best), LANGUAGE_CHUNK);
   to_the_end (s, best);
   if (!language_prefill (s->language, best->seq, &g_array_index (best->tokens, LanguageToken, kv_sequence_length (best->seq)), n,
-          n == missing (best) ? best->logits : NULL, &error))
+          n == missing (best) ? &top : NULL, &error))
     finish (s, best, MINIVL_FINISH_CANCELLED, error);
   else if (missing (best) == 0)
-    take_token (s, best);
+    take_token (s, best, &top, 0);
   return TRUE;
 }
 
@@ -313,7 +371,7 @@ decode_all (Scheduler *s)
   Ask *batch[LANGUAGE_BATCH];
   KvSequence *seqs[LANGUAGE_BATCH];
   LanguageToken tokens[LANGUAGE_BATCH];
-  float *logits[LANGUAGE_BATCH];
+  Top tops[LANGUAGE_BATCH];
   GError *error = NULL;
   guint n = 0;
 
@@ -324,20 +382,19 @@ decode_all (Scheduler *s)
       continue;
     batch[n] = ask;
     seqs[n] = ask->seq;
-    tokens[n] = g_array_index (ask->tokens, LanguageToken, ask->tokens->len - 1);
-    logits[n++] = ask->logits;
+    tokens[n++] = g_array_index (ask->tokens, LanguageToken, ask->tokens->len - 1);
   }
   if (n == 0)
     return FALSE;
 
-  language_decode (s->language, seqs, tokens, n, logits, &error);
+  language_decode (s->language, seqs, tokens, n, tops, &error);
   for (guint i = 0; i < n; i++) {
     if (n == LANGUAGE_BATCH) /* there may be more of them than go together */
       to_the_end (s, batch[i]);
     if (error)
       finish (s, batch[i], MINIVL_FINISH_CANCELLED, g_error_copy (error));
     else
-      take_token (s, batch[i]);
+      take_token (s, batch[i], &tops[i], i);
   }
   g_clear_error (&error);
   return TRUE;
@@ -511,10 +568,12 @@ ask_begin (Scheduler *s, Ask *ask)
   ask->scheduler = s;
   ask->n_prompt = ask->tokens->len;
   ask->ids = g_array_new (FALSE, FALSE, sizeof (gint32));
+  ask->logprobs = g_array_new (FALSE, FALSE, sizeof (double));
+  ask->top_ids = g_array_new (FALSE, FALSE, sizeof (gint32));
+  ask->top_logprobs = g_array_new (FALSE, FALSE, sizeof (double));
   ask->seen = g_array_new (FALSE, FALSE, sizeof (gint32));
   for (guint i = 0; i < ask->n_prompt; i++)
     g_array_append_val (ask->seen, g_array_index (ask->tokens, LanguageToken, i).key.id);
-  ask->logits = g_new (float, language_vocab (s->language));
   hand_in (s, &s->asks, ask, NULL);
 }
 
@@ -568,4 +627,13 @@ ask_end (Ask *ask, GError **error)
     return FALSE;
   }
   return TRUE;
+}
+
+void
+ask_clear (Ask *ask)
+{
+  g_clear_pointer (&ask->ids, g_array_unref);
+  g_clear_pointer (&ask->logprobs, g_array_unref);
+  g_clear_pointer (&ask->top_ids, g_array_unref);
+  g_clear_pointer (&ask->top_logprobs, g_array_unref);
 }

@@ -40,15 +40,18 @@ typedef struct
   guint64 deadline;      /* as in MinivlParams */
   const gint *cancelled; /* set by any thread */
   float *prompt_logits;  /* (nullable): [vocab], filled after the prompt's last token */
+  guint n_logprobs;      /* of the best tokens at each place, at most TOP_COUNT */
 
   Scheduler *scheduler;
   guint n_prompt;
   KvSequence *seq;  /* NULL: waits for room */
   GArray *seen;     /* gint32: ids of prompt and answer */
-  float *logits;    /* [vocab] */
+  float *logits;    /* [vocab]; NULL: were not needed yet */
   gboolean started; /* was let in once */
   /* Under the scheduler's lock. */
-  GArray *ids; /* gint32: the answer so far */
+  GArray *ids;                    /* gint32: the answer so far */
+  GArray *logprobs;               /* double: of each of ids */
+  GArray *top_ids, *top_logprobs; /* gint32, double: the n_logprobs best tokens for each of ids */
   gboolean enough, done;
   MinivlFinish finish;
   GError *error;
@@ -66,7 +69,9 @@ guint ask_wait (Ask *ask, guint seen, gboolean *done);
 gint32 ask_token (Ask *ask, guint n);
 /* No further token is wanted. */
 void ask_stop (Ask *ask);
-/* Waits for the end. FALSE: it failed. Frees what the scheduler made, ids apart. */
+/* Waits for the end. FALSE: it failed. Frees what the scheduler made, but for the answer: ids and what is told of them. */
 gboolean ask_end (Ask *ask, GError **error);
+/* Frees the answer. */
+void ask_clear (Ask *ask);
 
 #endif

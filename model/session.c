@@ -139,6 +139,9 @@ minivl_answer_clear (MinivlAnswer *answer)
   g_free (answer->text);
   g_free (answer->input_ids);
   g_free (answer->token_ids);
+  g_free (answer->logprobs);
+  g_free (answer->top_ids);
+  g_free (answer->top_logprobs);
   g_free (answer->logits);
   memset (answer, 0, sizeof *answer);
 }
@@ -214,6 +217,17 @@ check_prompt (MinivlSession *s, const gint32 *ids, guint n_ids, const MinivlPara
         n_ids, params->max_tokens, context);
     return FALSE;
   }
+  if (params->n_logprobs > TOP_COUNT) {
+    g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_USAGE, "log probabilities of %u tokens: at most %u are possible",
+        params->n_logprobs, TOP_COUNT);
+    return FALSE;
+  }
+  if (params->want_yes && (!s->engine->yes_no.n_yes || !s->engine->yes_no.n_no)) {
+    g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_MODEL,
+        "the tokenizer of %s has no token for `%s`, in no case: there is no yes or no to ask for", s->engine->model,
+        s->engine->yes_no.n_yes ? "no" : "yes");
+    return FALSE;
+  }
   for (guint i = 0; i < n_ids; i++) {
     if (ids[i] < 0 || ids[i] >= vocab) {
       g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_USAGE, "token %d is not in the model's vocabulary of %u", ids[i], vocab);
@@ -245,6 +259,19 @@ follow (Ask *ask, TextStream *stream, MinivlTextFunc on_text, gpointer user_data
   return stopped;
 }
 
+/* A whole answer of n tokens, from what the scheduler made of it. */
+static void
+fill_answer (MinivlAnswer *answer, const Ask *ask, guint n, const MinivlParams *params)
+{
+  guint n_best = n * params->n_logprobs;
+
+  answer->token_ids = g_memdup2 (ask->ids->data, n * sizeof (gint32));
+  answer->output_tokens = n;
+  answer->logprobs = g_memdup2 (ask->logprobs->data, n * sizeof (double));
+  answer->top_ids = g_memdup2 (ask->top_ids->data, n_best * sizeof (gint32));
+  answer->top_logprobs = g_memdup2 (ask->top_logprobs->data, n_best * sizeof (double));
+}
+
 static gboolean
 answer_ids (MinivlSession *s, const gint32 *ids, guint n_ids, MinivlPicture *const *pictures, guint n_pictures,
     const MinivlParams *params, MinivlTextFunc on_text, gpointer user_data, MinivlAnswer *answer, GError **error)
@@ -253,14 +280,15 @@ answer_ids (MinivlSession *s, const gint32 *ids, guint n_ids, MinivlPicture *con
   guint vocab = e->config.language.vocab, n_tokens;
   g_autoptr (GArray) tokens = g_array_new (FALSE, FALSE, sizeof (LanguageToken));
   g_autoptr (TextStream) stream = e->tokenizer ? text_stream_new (e->tokenizer, params->stop) : NULL;
-  g_autofree float *logits = params->want_logits ? g_new (float, vocab) : NULL;
+  g_autofree float *logits = params->want_logits || params->want_yes ? g_new (float, vocab) : NULL;
   Ask ask = { .tokens = tokens,
     .max_tokens = params->max_tokens,
     .end_tokens = { e->end_token, e->config.language.eos },
     .priority = s->priority,
     .deadline = params->deadline,
     .cancelled = &s->cancelled,
-    .prompt_logits = logits };
+    .prompt_logits = logits,
+    .n_logprobs = params->n_logprobs };
   gint64 start = g_get_monotonic_time (), prefilled, done;
   gboolean stopped, ok;
 
@@ -279,19 +307,19 @@ answer_ids (MinivlSession *s, const gint32 *ids, guint n_ids, MinivlPicture *con
       .finish = stopped ? MINIVL_FINISH_STOP : ask.finish,
       .input_ids = g_memdup2 (ids, n_ids * sizeof *ids),
       .prompt_tokens = n_ids,
-      .token_ids = g_memdup2 (ask.ids->data, n_tokens * sizeof (gint32)),
-      .output_tokens = n_tokens,
       .cached_tokens = ask.cached,
+      .yes = ask.prefilled && params->want_yes ? yes_no_share (&e->yes_no, logits) : -1,
       .prefill_ns = (prefilled - start) * 1000,
       .decode_ns = (done - prefilled) * 1000,
       .total_ns = (done - start) * 1000,
     };
-    if (ask.prefilled && logits) {
+    fill_answer (answer, &ask, n_tokens, params);
+    if (ask.prefilled && params->want_logits) {
       answer->n_logits = vocab;
       answer->logits = g_steal_pointer (&logits);
     }
   }
-  g_array_unref (ask.ids);
+  ask_clear (&ask);
   return ok;
 }
 

@@ -16,6 +16,7 @@ typedef struct
   gchar *pattern; /* what is looked for: content, or with `normalized` what normalising makes of it */
   gsize pattern_length;
   gboolean special, single_word, lstrip, rstrip, normalized;
+  gboolean reserved; /* not to be had by writing it */
 } AddedToken;
 
 /* Added tokens that are looked for together, the longest first. */
@@ -33,6 +34,7 @@ struct _Tokenizer
   GHashTable *by_content;
   GPtrArray *above;               /* AddedToken * of the ids behind the pieces, borrowed */
   TokenSet in_raw, in_normalized; /* looked for before and after normalising */
+  guint8 *reserved;               /* [pieces] */
   gint32 bos, eos;
   gboolean add_bos, add_eos;
 };
@@ -304,6 +306,19 @@ read_config (Tokenizer *t, JsonObject *config, const gchar *path, GError **error
   return TRUE;
 }
 
+static void
+reserve_tokens (Tokenizer *t, gboolean all)
+{
+  t->reserved = g_malloc0 (bpe_size (t->bpe));
+  for (guint i = 0; i < t->tokens->len; i++) {
+    AddedToken *token = g_ptr_array_index (t->tokens, i);
+
+    token->reserved = token->special || all;
+    if (token->reserved && (guint)token->id < bpe_size (t->bpe))
+      t->reserved[token->id] = TRUE;
+  }
+}
+
 /* The file's bytes, remembered for the checksum. */
 static GBytes *
 read_file (Tokenizer *t, const gchar *path, GError **error)
@@ -375,6 +390,7 @@ tokenizer_load (const gchar *folder, GError **error)
     return NULL;
   if (decoder && added && !read_added_tokens (t, added, TRUE, added_path, error))
     return NULL;
+  reserve_tokens (t, !decoder);
   return g_steal_pointer (&t);
 }
 
@@ -390,6 +406,7 @@ tokenizer_free (Tokenizer *t)
   g_ptr_array_unref (t->tokens);
   g_ptr_array_unref (t->files);
   bpe_free (t->bpe);
+  g_free (t->reserved);
   g_free (t);
 }
 
@@ -413,15 +430,26 @@ is_word (gunichar c)
          || type == G_UNICODE_CONNECT_PUNCTUATION || c == 0x200c || c == 0x200d;
 }
 
+/* literal: beside each byte whether it is a person's; NULL: none is. The mark in front of a normalised token is no part of it. */
+static gboolean
+is_allowed (const AddedToken *token, const guint8 *literal)
+{
+  gsize mark = token->normalized ? strlen (SPACE_MARK) : 0;
+
+  return !literal
+         || (!memchr (literal + mark, !literal[mark], token->pattern_length - mark) && !(token->reserved && literal[mark]));
+}
+
 static const AddedToken *
-token_at (const TokenSet *set, const gchar *text, const gchar *end)
+token_at (const TokenSet *set, const gchar *text, const guint8 *literal, const gchar *end)
 {
   if (!set->first[(guint8)*text])
     return NULL;
   for (guint i = 0; i < set->tokens->len; i++) {
     const AddedToken *token = g_ptr_array_index (set->tokens, i);
 
-    if (token->pattern_length <= (gsize)(end - text) && memcmp (text, token->pattern, token->pattern_length) == 0)
+    if (token->pattern_length <= (gsize)(end - text) && memcmp (text, token->pattern, token->pattern_length) == 0
+        && is_allowed (token, literal))
       return token;
   }
   return NULL;
@@ -433,28 +461,43 @@ stands_alone (const gchar *start, const gchar *from, const gchar *to, const gcha
   return (from == start || !is_word (g_utf8_get_char (g_utf8_prev_char (from)))) && (to == end || !is_word (g_utf8_get_char (to)));
 }
 
-static void encode_part (const Tokenizer *t, const TokenSet *set, const gchar *text, gsize length, GArray *ids);
+/* What normalize() does to the text, done to what stands beside it. */
+static GByteArray *
+normalize_literal (const guint8 *literal, const gchar *text, gsize length)
+{
+  GByteArray *normal = g_byte_array_new ();
+
+  for (gsize i = 0; i < length; i++)
+    for (gsize n = (i == 0 ? strlen (SPACE_MARK) : 0) + (text[i] == ' ' ? strlen (SPACE_MARK) : 1); n > 0; n--)
+      g_byte_array_append (normal, literal + i, 1);
+  return normal;
+}
+
+static void encode_part (
+    const Tokenizer *t, const TokenSet *set, const gchar *text, const guint8 *literal, gsize length, GArray *ids);
 
 /* Text between tokens: raw text is normalised and searched again, normalised text goes to the pieces. */
 static void
-encode_between (const Tokenizer *t, const TokenSet *set, const gchar *text, gsize length, GArray *ids)
+encode_between (const Tokenizer *t, const TokenSet *set, const gchar *text, const guint8 *literal, gsize length, GArray *ids)
 {
   if (length == 0)
     return;
   if (set == &t->in_raw) {
     g_autoptr (GString) normal = normalize (text, length);
-    encode_part (t, &t->in_normalized, normal->str, normal->len, ids);
+    g_autoptr (GByteArray) normal_literal = literal ? normalize_literal (literal, text, length) : NULL;
+
+    encode_part (t, &t->in_normalized, normal->str, literal ? normal_literal->data : NULL, normal->len, ids);
   } else
-    bpe_encode (t->bpe, text, length, ids);
+    bpe_encode (t->bpe, text, length, literal ? t->reserved : NULL, ids);
 }
 
 static void
-encode_part (const Tokenizer *t, const TokenSet *set, const gchar *text, gsize length, GArray *ids)
+encode_part (const Tokenizer *t, const TokenSet *set, const gchar *text, const guint8 *literal, gsize length, GArray *ids)
 {
   const gchar *end = text + length, *done = text;
 
   for (const gchar *p = text; p < end;) {
-    const AddedToken *token = token_at (set, p, end);
+    const AddedToken *token = token_at (set, p, literal ? literal + (p - text) : NULL, end);
     const gchar *from = p, *to;
 
     if (!token) {
@@ -470,22 +513,25 @@ encode_part (const Tokenizer *t, const TokenSet *set, const gchar *text, gsize l
     if (token->rstrip)
       while (to < end && is_white (g_utf8_get_char (to)))
         to = g_utf8_next_char (to);
-    encode_between (t, set, done, from - done, ids);
+    encode_between (t, set, done, literal ? literal + (done - text) : NULL, from - done, ids);
     g_array_append_val (ids, token->id);
     p = done = to;
   }
-  encode_between (t, set, done, end - done, ids);
+  encode_between (t, set, done, literal ? literal + (done - text) : NULL, end - done, ids);
 }
 
-/* NULs stay: they are characters to the reference. */
+/* NULs stay: they are characters to the reference. literal: what is beside the text, made to fit the new one; NULL for none. */
 static GString *
-make_valid (const gchar *text, gsize length)
+make_valid (const gchar *text, gsize length, GByteArray *literal)
 {
   GString *s = g_string_sized_new (length + 1);
+  g_autofree guint8 *beside = literal ? g_memdup2 (literal->data, length) : NULL;
 
+  if (literal)
+    g_byte_array_set_size (literal, 0);
   for (const gchar *p = text, *end = text + length; p < end;) {
     gunichar c = *p ? g_utf8_get_char_validated (p, end - p) : 0;
-    gsize n = 1;
+    gsize n = 1, before = s->len;
 
     if (c == (gunichar)-1 || c == (gunichar)-2)
       g_string_append (s, REPLACEMENT);
@@ -493,24 +539,43 @@ make_valid (const gchar *text, gsize length)
       n = c ? (gsize)(g_utf8_next_char (p) - p) : 1;
       g_string_append_len (s, p, n);
     }
+    for (gsize i = before; literal && i < s->len; i++)
+      g_byte_array_append (literal, beside + (p - text), 1);
     p += n;
   }
   return s;
 }
 
 gint32 *
-tokenizer_encode (const Tokenizer *t, const gchar *text, gssize length, guint *n_ids)
+tokenizer_encode_parts (
+    const Tokenizer *t, const gchar *text, gssize length, const TextRange *literal, guint n_literal, guint *n_ids)
 {
-  g_autoptr (GString) valid = make_valid (text, length < 0 ? strlen (text) : (gsize)length);
+  gsize n = length < 0 ? strlen (text) : (gsize)length;
+  g_autoptr (GByteArray) beside = n_literal > 0 ? g_byte_array_sized_new (n + 1) : NULL;
+  g_autoptr (GString) valid = NULL;
   GArray *ids = g_array_new (FALSE, FALSE, sizeof (gint32));
+
+  if (beside) {
+    g_byte_array_set_size (beside, n);
+    memset (beside->data, FALSE, n);
+  }
+  for (guint i = 0; i < n_literal; i++)
+    memset (beside->data + literal[i].start, TRUE, literal[i].length);
+  valid = make_valid (text, n, beside);
 
   if (t->add_bos)
     g_array_append_val (ids, t->bos);
-  encode_part (t, &t->in_raw, valid->str, valid->len, ids);
+  encode_part (t, &t->in_raw, valid->str, beside ? beside->data : NULL, valid->len, ids);
   if (t->add_eos)
     g_array_append_val (ids, t->eos);
   *n_ids = ids->len;
   return (gint32 *)g_array_free (ids, FALSE);
+}
+
+gint32 *
+tokenizer_encode (const Tokenizer *t, const gchar *text, gssize length, guint *n_ids)
+{
+  return tokenizer_encode_parts (t, text, length, NULL, 0, n_ids);
 }
 
 /* --- tokens ---------------------------------------------------------------------------------------------------------------- */

@@ -18,6 +18,16 @@ void tokenizer_free (Tokenizer *t);
 /* text -> ids, BOS in front as tokenizer_config.json says. Special tokens in the text become tokens. length -1: up to the NUL.
  * Bytes that are no UTF-8 count as U+FFFD. (transfer full): g_free() */
 gint32 *tokenizer_encode (const Tokenizer *t, const gchar *text, gssize length, guint *n_ids);
+/* Bytes of a text. */
+typedef struct
+{
+  gsize start, length;
+} TextRange;
+/* The same of a text of which parts are words of people, who may write what they like: in literal, ranges in order that do not
+ * overlap, special tokens are text, and no token reaches over an edge. Where there is nothing special the ids are those of the text
+ * as a whole. Without an added_tokens_decoder all added tokens count as special here, for nothing says which are not. */
+gint32 *tokenizer_encode_parts (
+    const Tokenizer *t, const gchar *text, gssize length, const TextRange *literal, guint n_literal, guint *n_ids);
 /* ids -> text. Skips special tokens unless raw, and ids that are none. Bytes that are no UTF-8 become U+FFFD as the reference does.
  * The text may hold NULs. (transfer full) */
 GString *tokenizer_decode_string (const Tokenizer *t, const gint32 *ids, guint n_ids, gboolean raw);

@@ -178,12 +178,34 @@ slot_cols (const Slot *slot)
   return n;
 }
 
-static float *
-read_vector (const TensorInfo *info, guint64 n)
+/* finite: what count_finite() says of all of it. Only f16 holds less than a file's type. */
+static gboolean
+check_finite (const TensorInfo *info, guint64 finite, GError **error)
 {
-  float *values = g_new (float, n);
+  g_autofree gchar *number = NULL;
+  const gchar *why;
+  float value;
 
-  convert_to_f32 (values, info->data, type_of (info->dtype), n);
+  if (finite == tensor_elements (info))
+    return TRUE;
+  convert_to_f32 (&value, (const guint8 *)info->data + finite * dtype_size (info->dtype), type_of (info->dtype), 1);
+  number = isnan (value) ? g_strdup ("NaN") : isinf (value) ? g_strdup ("infinity") : g_strdup_printf ("%.9g", value);
+  why = isfinite (value) ? "more than f16 holds: precision f32 keeps it" : "the file is damaged";
+  g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_FILE, "%s: tensor %s: %s at element %" G_GUINT64_FORMAT ", %s", info->file,
+      info->name, number, finite, why);
+  return FALSE;
+}
+
+static float *
+read_vector (const TensorInfo *info, guint64 n, GError **error)
+{
+  TensorType type = type_of (info->dtype);
+  float *values;
+
+  if (!check_finite (info, count_finite (info->data, type, TYPE_F32, n), error))
+    return NULL;
+  values = g_new (float, n);
+  convert_to_f32 (values, info->data, type, n);
   return values;
 }
 
@@ -191,9 +213,9 @@ static gboolean
 copy_vector (const Slot *slot, const TensorInfo *info, GError **error)
 {
   guint64 n = slot_cols (slot);
-  g_autofree float *values = read_vector (info, n);
+  g_autofree float *values = read_vector (info, n, error);
 
-  return tensor_write (slot->tensor, 0, values, n * sizeof *values, error);
+  return values && tensor_write (slot->tensor, 0, values, n * sizeof *values, error);
 }
 
 static gboolean
@@ -205,8 +227,10 @@ copy_matrix (const Slot *slot, const TensorInfo *info, gpointer chunk, GError **
 
   for (guint r = 0; r < t->rows; r += step) {
     guint n = MIN (step, t->rows - r), padded = (n + 7) / 8 * 8;
+    guint64 finite = weights_pack (chunk, t->type, (const guint8 *)info->data + r * source_row, type_of (info->dtype), n, t->cols);
 
-    weights_pack (chunk, t->type, (const guint8 *)info->data + r * source_row, type_of (info->dtype), n, t->cols);
+    if (finite < (guint64)n * t->cols)
+      return check_finite (info, (guint64)r * t->cols + finite, error);
     if (!tensor_write (t, r * row_bytes, chunk, padded * row_bytes, error))
       return FALSE;
   }
@@ -255,12 +279,14 @@ copy_positions (Weights *w, const ModelConfig *config, const TensorSet *set, GEr
 {
   guint d = config->vision.hidden, n = config->vision.image_size / config->vision.patch_size,
         m = config->tile_side / config->vision.patch_size;
-  g_autofree float *class = read_vector (tensor_set_lookup (set, CLASS), d);
-  g_autofree float *position = read_vector (tensor_set_lookup (set, POSITION), ((gsize)n * n + 1) * d);
-  g_autofree float *bias = read_vector (tensor_set_lookup (set, PATCH_BIAS), d);
+  g_autofree float *class = read_vector (tensor_set_lookup (set, CLASS), d, error);
+  g_autofree float *position = class ? read_vector (tensor_set_lookup (set, POSITION), ((gsize)n * n + 1) * d, error) : NULL;
+  g_autofree float *bias = position ? read_vector (tensor_set_lookup (set, PATCH_BIAS), d, error) : NULL;
   g_autofree float *patches = g_new (float, (gsize)m *m *d);
   guint64 row_bytes = w->position.stride * sizeof (float);
 
+  if (!bias)
+    return FALSE;
   for (guint k = 0; k < d; k++)
     class[k] = class[k] + position[k] - bias[k];
   if (m == n)

@@ -72,12 +72,25 @@ struct AttentionPush
   float scale;    /* with the factor from exp to exp2 */
 };
 
+/* PixelFormat of vk/ops.h, for GLSL. */
+#define FORMAT_RGB 0u
+#define FORMAT_BGR 1u
+#define FORMAT_RGBX 2u
+#define FORMAT_BGRX 3u
+#define FORMAT_GRAY 4u
+#define FORMAT_NV12 5u
+#define FORMAT_I420 6u
+
 struct UnpackPush
 {
   uint m, n;
-  uint src_first, src_stride; /* bytes */
-  uint src_pieces;            /* of 16 bytes, bound */
   uint y_first, y_stride;
+  uint src_pieces;                       /* of 16 bytes, bound */
+  uint plane_first[3], plane_stride[3];  /* bytes */
+  int x, y;                              /* the pixel of the source that is the first of the result */
+  int right_x, right_y, down_x, down_y;  /* from there to that of the next column, of the next row */
+  float luma_first, luma_scale;          /* what is black; what luma is multiplied by */
+  float red_v, green_u, green_v, blue_u; /* what centred U and V add */
 };
 
 struct ResizePush
@@ -98,6 +111,13 @@ struct PixelShufflePush
 {
   uint side, r, d;
   uint x_first, x_stride, y_first, y_stride;
+};
+
+struct TopPush
+{
+  uint m, n;
+  uint x_first, x_stride, y_first, y_stride, work_first, work_stride;
+  uint blocks; /* those behind the last column included: a multiple of 64 */
 };
 
 #endif

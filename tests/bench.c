@@ -16,6 +16,16 @@ typedef struct
 static const BenchStage stages[] = {
   { "matmul", bench_matmul },
   { "matvec", bench_matvec },
+  { "attention", bench_attention },
+  { "attention_decode", bench_attention_decode },
+  { "load", bench_load },
+  { "vision_tile", bench_vision_tile },
+  { "preprocess_1080p", bench_preprocess },
+  { "prefill_512", bench_prefill },
+  { "decode_step", bench_decode_step },
+  { "decode_batch4", bench_decode_batch },
+  { "questions_3", bench_questions },
+  { "self_check", bench_self_check },
 };
 
 static const gchar *const precisions[] = { "auto", "f32", "f16" };
@@ -47,8 +57,9 @@ cpu_now (void)
 }
 
 void
-bench_timer_start (BenchTimer *t, double seconds)
+bench_timer_start (BenchTimer *t, double seconds, guint least)
 {
+  t->least = least;
   t->ns = g_array_new (FALSE, FALSE, sizeof (guint64));
   t->end = g_get_monotonic_time () + seconds * G_USEC_PER_SEC;
   t->cpu_least = G_MAXUINT64;
@@ -59,13 +70,13 @@ gboolean
 bench_goes_on (BenchTimer *t)
 {
   t->cpu_start = cpu_now ();
-  return t->ns->len < 5 || g_get_monotonic_time () < t->end;
+  return t->ns->len < t->least || g_get_monotonic_time () < t->end;
 }
 
 void
-bench_ran (BenchTimer *t, guint64 ns)
+bench_ran (BenchTimer *t, guint64 ns, guint n)
 {
-  t->cpu_least = MIN (t->cpu_least, cpu_now () - t->cpu_start);
+  t->cpu_least = MIN (t->cpu_least, (cpu_now () - t->cpu_start) / n);
   g_array_append_val (t->ns, ns);
 }
 
@@ -125,36 +136,34 @@ share_of (const Bench *b, const BenchRow *row)
   return limit > 0 ? amount / row->ns / limit : 0;
 }
 
-/* The cell of a figure that may not apply. */
-static void
-print_cell (double value, const gchar *format)
-{
-  g_autofree gchar *text = value > 0 ? g_strdup_printf (format, value) : g_strdup ("-");
-
-  g_print (" %9s", text);
-}
+/* The table is Markdown: it goes into the README as it is. */
+#define ROW_FORMAT "| %-16s | %-19s | %-9s | %9s | %9s | %9s | %9s | %9s | %9s | %9s | %-21s |\n"
 
 static void
 print_header (void)
 {
-  g_print ("%-16s %-20s %-9s %9s %9s %9s %9s %9s %9s %9s\n", "name", "shape", "precision", "ms", "GFLOP/s", "GB/s", "Gweight/s",
-      "share", "/CPU-s", "twin GF/s");
+  g_print (
+      ROW_FORMAT, "name", "shape", "precision", "ms", "GFLOP/s", "GB/s", "Gweight/s", "share", "per CPU-s", "C twin", "against");
+  g_print (ROW_FORMAT, "---", "---", "---", "--:", "--:", "--:", "--:", "--:", "--:", "--:", "---");
+}
+
+/* (transfer full): the cell of a figure that may not apply. */
+static gchar *
+cell (double value, guint digits)
+{
+  return value > 0 ? g_strdup_printf ("%.*f", digits, value) : g_strdup ("-");
 }
 
 void
 bench_add (Bench *b, BenchRow row)
 {
-  double amount = row.limit == LIMIT_READ ? row.bytes : row.flops;
+  double amount = row.limit == LIMIT_READ || row.flops == 0 ? row.bytes : row.flops;
+  g_autofree gchar *ms = cell (row.ns * 1e-6, 3), *gflops = cell (row.flops / row.ns, 1), *gbps = cell (row.bytes / row.ns, 2),
+                   *gweights = cell (row.weights / row.ns, 2), *share = cell (share_of (b, &row), 3),
+                   *per_cpu = cell (row.cpu_ns ? amount / row.cpu_ns : 0, 2), *twin = cell (row.twin_gflops, 2),
+                   *against = row.ratio > 0 ? g_strdup_printf ("%.3f of %s", row.ratio, row.ratio_of) : g_strdup ("-");
 
-  g_print ("%-16s %-20s %-9s", row.name, row.shape, row.precision);
-  print_cell (row.ns * 1e-6, "%.3f");
-  print_cell (row.flops / row.ns, "%.1f");
-  print_cell (row.bytes / row.ns, "%.1f");
-  print_cell (row.weights / row.ns, "%.2f");
-  print_cell (share_of (b, &row), "%.3f");
-  print_cell (row.cpu_ns ? amount / row.cpu_ns : 0, "%.1f");
-  print_cell (row.twin_gflops, "%.2f");
-  g_print ("\n");
+  g_print (ROW_FORMAT, row.name, row.shape, row.precision, ms, gflops, gbps, gweights, share, per_cpu, twin, against);
   g_array_append_val (b->rows, row);
 }
 
@@ -172,7 +181,10 @@ static void
 add_text (JsonBuilder *json, const gchar *name, const gchar *value)
 {
   json_builder_set_member_name (json, name);
-  json_builder_add_string_value (json, value);
+  if (value)
+    json_builder_add_string_value (json, value);
+  else
+    json_builder_add_null_value (json);
 }
 
 static gboolean
@@ -212,6 +224,8 @@ write_json (const Bench *b, const gchar *path, GError **error)
     add_figure (json, "gweights", row->weights / row->ns);
     add_figure (json, "share", share_of (b, row));
     add_figure (json, "twin_gflops", row->twin_gflops);
+    add_figure (json, "ratio", row->ratio);
+    add_text (json, "ratio_of", row->ratio_of);
     json_builder_end_object (json);
   }
   json_builder_end_array (json);
@@ -246,12 +260,15 @@ is_precision (const gchar *name)
 int
 main (int argc, char **argv)
 {
-  g_autofree gchar *device = NULL, *precision = g_strdup ("auto"), *only = NULL, *json = NULL;
+  g_autofree gchar *device = NULL, *precision = g_strdup ("auto"), *only = NULL, *json = NULL, *model = NULL;
+  gboolean quick = FALSE;
   const GOptionEntry entries[] = {
+    { "model", 0, 0, G_OPTION_ARG_FILENAME, &model, "Checkpoint folder for the stages (random weights of the true widths)", "DIR" },
     { "device", 0, 0, G_OPTION_ARG_STRING, &device, "Index, UUID, or part of a name (a real GPU before a CPU device)", "D" },
     { "precision", 0, 0, G_OPTION_ARG_STRING, &precision, "auto, f32 or f16 (16 bits as the file has them)", "P" },
     { "only", 0, 0, G_OPTION_ARG_STRING, &only, "Only the rows of this name", "NAME" },
     { "json", 0, 0, G_OPTION_ARG_FILENAME, &json, "Write the figures to a file, too", "FILE" },
+    { "quick", 0, 0, G_OPTION_ARG_NONE, &quick, "Few layers and runs: shows that it works, no figures to go by", NULL },
     { NULL },
   };
   g_autoptr (GOptionContext) context = g_option_context_new (NULL);
@@ -281,6 +298,9 @@ main (int argc, char **argv)
   }
 
   b.precision = precision;
+  b.device = device;
+  b.model = model;
+  b.quick = quick;
   b.rows = g_array_new (FALSE, FALSE, sizeof (BenchRow));
   b.dev = device_open (device, NULL, &error);
   bench_assert (error);
@@ -298,6 +318,7 @@ main (int argc, char **argv)
   for (guint i = 0; i < b.rows->len; i++)
     g_free (g_array_index (b.rows, BenchRow, i).shape);
   g_array_unref (b.rows);
+  minivl_engine_unref (b.engine);
   device_free (b.dev);
   bench_assert (error);
   return 0;

@@ -5,6 +5,7 @@
 #define TESTS_BENCH_H
 
 #include "machine.h"
+#include "model/minivl.h"
 #include "vk/vk.h"
 
 /* Of what a row's share is. */
@@ -24,15 +25,21 @@ typedef struct
   double flops, bytes, weights; /* of one run; 0: does not apply */
   double twin_gflops;           /* of the plain C twin on one core; 0: none was run */
   BenchLimit limit;
+  double ratio;          /* of ns to that of what ratio_of names; 0: does not apply */
+  const gchar *ratio_of; /* static */
 } BenchRow;
 
 typedef struct
 {
   const gchar *precision; /* as asked for: "auto", "f32" or "f16" */
+  const gchar *device;    /* as asked for, nullable */
+  const gchar *model;     /* checkpoint folder of the stages; NULL: random weights of the true widths */
+  gboolean quick;
   Machine machine;
   Device *dev;
-  double copy_gbps; /* of the device: bytes read and written */
-  GArray *rows;     /* BenchRow */
+  double copy_gbps;     /* of the device: bytes read and written */
+  MinivlEngine *engine; /* of the stages, opened when the first needs it */
+  GArray *rows;         /* BenchRow */
 } Bench;
 
 /* Prints the row and keeps it. */
@@ -40,18 +47,20 @@ void bench_add (Bench *b, BenchRow row);
 /* Whether rows of weights of this type were asked for: f16 is 16 bits as the file has them. */
 gboolean bench_wants (const Bench *b, TensorType type);
 
-/* Runs and their times: while (bench_goes_on (&t)) { ...; bench_ran (&t, ns); } */
+/* Runs and their times: while (bench_goes_on (&t)) { ...; bench_ran (&t, ns, 1); } */
 typedef struct
 {
   GArray *ns;
+  guint least;
   gint64 end;
   guint64 cpu_start, cpu_least;
 } BenchTimer;
 
-/* For about `seconds`, and 5 runs at least. */
-void bench_timer_start (BenchTimer *t, double seconds);
+/* For about `seconds`, and `least` runs at least. */
+void bench_timer_start (BenchTimer *t, double seconds, guint least);
 gboolean bench_goes_on (BenchTimer *t);
-void bench_ran (BenchTimer *t, guint64 ns);
+/* ns: of one of what the row counts; n: how many of them the run was, for its CPU time. */
+void bench_ran (BenchTimer *t, guint64 ns, guint n);
 /* Fills ns and cpu_ns of a row. */
 void bench_timer_stop (BenchTimer *t, BenchRow *row);
 
@@ -64,6 +73,16 @@ void bench_assert (GError *error);
 
 void bench_matmul (Bench *b);
 void bench_matvec (Bench *b);
+void bench_attention (Bench *b);
+void bench_attention_decode (Bench *b);
+void bench_load (Bench *b);
+void bench_vision_tile (Bench *b);
+void bench_preprocess (Bench *b);
+void bench_prefill (Bench *b);
+void bench_decode_step (Bench *b);
+void bench_decode_batch (Bench *b);
+void bench_questions (Bench *b);
+void bench_self_check (Bench *b);
 /* Bytes a second that the device copies. */
 double bench_copy (Device *dev);
 

@@ -3,11 +3,15 @@
 
 #include <string.h>
 
-#include "ops/twins.h"
+#include "vk/twins.h"
 
-#define ALL_WEIGHTS (G_GUINT64_CONSTANT (1) << 30) /* bytes */
-#define TWIN_OPERATIONS 2e8                        /* about a tenth of a second */
+#define ROTATED (G_GUINT64_CONSTANT (1) << 30) /* bytes */
+#define QUICK_ROTATED (G_GUINT64_CONSTANT (1) << 24)
+#define TWIN_OPERATIONS 2e8 /* about a tenth of a second */
 #define SECONDS 2.0
+#define QUICK_SECONDS 0.1
+#define LEAST_RUNS 5
+#define QUICK_RUNS 2
 
 typedef struct
 {
@@ -64,6 +68,29 @@ twin_gflops (const Shape *shape)
   return 2e-3 * shape->m * n * shape->k / MAX (g_get_monotonic_time () - start, 1);
 }
 
+static guint
+copies_of (const Bench *b, guint64 bytes)
+{
+  guint64 all = b->quick ? QUICK_ROTATED : ROTATED;
+
+  return (all + bytes - 1) / bytes + 1;
+}
+
+/* The streams in turn. */
+static void
+time_streams (Bench *b, GPtrArray *streams, BenchRow *row)
+{
+  BenchTimer timer;
+
+  bench_run_stream (streams->pdata[streams->len - 1]); /* drivers compile when a kernel first runs */
+  bench_timer_start (&timer, b->quick ? QUICK_SECONDS : SECONDS, b->quick ? QUICK_RUNS : LEAST_RUNS);
+  for (guint i = 0; bench_goes_on (&timer); i = (i + 1) % streams->len)
+    bench_ran (&timer, bench_run_stream (streams->pdata[i]), 1);
+  bench_timer_stop (&timer, row);
+}
+
+/* --- linear layers ----------------------------------------------------------------------------------------------------------- */
+
 /* One row of rows: weights enough, a stream for each of them, run in turn. */
 static void
 time_linear (Bench *b, const gchar *name, const Shape *shape, guint type, BenchLimit limit)
@@ -76,7 +103,7 @@ time_linear (Bench *b, const gchar *name, const Shape *shape, guint type, BenchL
   Tensor y = arena_add (arena, TYPE_F32, LAYOUT_ROWS, shape->m, shape->n);
   Tensor first = arena_add (arena, weight_types[type].type, LAYOUT_WEIGHTS, shape->n, shape->k);
   guint64 bytes = tensor_bytes (&first);
-  guint copies = (ALL_WEIGHTS + bytes - 1) / bytes + 1;
+  guint copies = copies_of (b, bytes);
   g_autofree Tensor *w = g_new (Tensor, copies);
   g_autofree guint8 *packed = g_malloc (bytes);
   BenchRow row = {
@@ -87,7 +114,6 @@ time_linear (Bench *b, const gchar *name, const Shape *shape, guint type, BenchL
     .weights = (double)shape->n * shape->k,
     .limit = limit,
   };
-  BenchTimer timer;
 
   w[0] = first;
   for (guint i = 1; i < copies; i++)
@@ -115,11 +141,7 @@ time_linear (Bench *b, const gchar *name, const Shape *shape, guint type, BenchL
     op_stream_end (s, &error);
     bench_assert (error);
   }
-  bench_run_stream (streams->pdata[copies - 1]); /* drivers compile when a kernel first runs */
-  bench_timer_start (&timer, SECONDS);
-  for (guint i = 0; bench_goes_on (&timer); i = (i + 1) % copies)
-    bench_ran (&timer, bench_run_stream (streams->pdata[i]));
-  bench_timer_stop (&timer, &row);
+  time_streams (b, streams, &row);
   row.bytes = row.weights * type_size (first.type);
   row.twin_gflops = twin_gflops (shape);
   bench_add (b, row);
@@ -144,6 +166,152 @@ bench_matvec (Bench *b)
 {
   time_shapes (b, "matvec", matvec_shapes, G_N_ELEMENTS (matvec_shapes), LIMIT_READ);
 }
+
+/* --- attention --------------------------------------------------------------------------------------------------------------- */
+
+typedef struct
+{
+  TensorType type; /* of the cache */
+  guint rows, keys, heads, head_dim;
+  gboolean causal; /* the last row sees all keys, the row before it one less */
+} AttentionShape;
+
+/* A tile in InternViT-300M; the second half of 512 tokens in Phi-3-mini. */
+static const AttentionShape attention_shapes[] = {
+  { TYPE_F32, 1025, 1025, 16, 64, FALSE },
+  { TYPE_F16, 256, 512, 32, 96, TRUE },
+};
+
+/* A decode step of Phi-3-mini: each row is a sequence of its own. */
+static const AttentionShape decode_shapes[] = {
+  { TYPE_F16, 1, 512, 32, 96, FALSE },
+  { TYPE_F16, 1, 4096, 32, 96, FALSE },
+  { TYPE_F16, 4, 512, 32, 96, FALSE },
+};
+
+static double
+twin_attention_gflops (const AttentionShape *c)
+{
+  double flops = 4.0 * c->keys * c->head_dim;
+  guint n = MAX (TWIN_OPERATIONS / flops, 1);
+  gsize values = (gsize)c->keys * c->head_dim;
+  g_autofree float *k = g_new (float, values), *v = g_new (float, values);
+  g_autofree double *out = g_new (double, c->head_dim);
+  gint64 start;
+
+  fill (k, values, 1);
+  fill (v, values, 1);
+  start = g_get_monotonic_time ();
+  for (guint i = 0; i < n; i++)
+    twin_attention (out, k, k, v, c->keys, c->head_dim, c->head_dim, 0.1);
+  return 1e-3 * n * flops / MAX (g_get_monotonic_time () - start, 1);
+}
+
+/* Every block of k and v alike. */
+static void
+fill_cache (const KvLayer *kv)
+{
+  g_autoptr (GError) error = NULL;
+  guint64 bytes = tensor_bytes (&kv->k), block = bytes / kv->k.rows;
+  guint n = kv->heads * KV_BLOCK * kv->head_dim;
+  g_autofree float *values = g_new (float, n);
+  g_autofree guint8 *image = g_malloc (bytes);
+
+  fill (values, n, 1);
+  weights_pack (image, kv->k.type, values, TYPE_F32, 8, n / 8);
+  for (guint i = 1; i < kv->k.rows; i++)
+    memcpy (image + i * block, image, block);
+  tensor_write (&kv->k, 0, image, bytes, &error);
+  bench_assert (error);
+  tensor_write (&kv->v, 0, image, bytes, &error);
+  bench_assert (error);
+}
+
+static void
+fill_attention_step (const AttentionShape *c, const Tensor *rows, const Tensor *table, const Tensor *q)
+{
+  guint32 *row = tensor_map (rows), *block = tensor_map (table);
+
+  for (guint i = 0; i < c->rows; i++) {
+    row[(gsize)i * rows->stride] = G_MAXUINT32;
+    row[(gsize)i * rows->stride + 1] = c->causal ? c->keys - c->rows + i + 1 : c->keys;
+    row[(gsize)i * rows->stride + 2] = table->rows > 1 ? i : 0;
+    fill ((float *)tensor_map (q) + (gsize)i * q->stride, q->cols, 1);
+  }
+  for (guint s = 0; s < table->rows; s++)
+    for (guint i = 0; i < table->cols; i++)
+      block[(gsize)s * table->stride + i] = s * table->cols + i;
+}
+
+/* decode: rotates over caches as a decode step does over layers. */
+static void
+time_attention (Bench *b, const gchar *name, const AttentionShape *c, gboolean decode)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (Arena) arena = arena_new (b->dev, ARENA_DEVICE, name), host = arena_new (b->dev, ARENA_HOST, name);
+  g_autoptr (GPtrArray) streams = g_ptr_array_new_with_free_func ((GDestroyNotify)op_stream_free);
+  guint sequences = decode ? c->rows : 1, blocks = (c->keys + KV_BLOCK - 1) / KV_BLOCK, width = c->heads * c->head_dim;
+  guint64 bytes = 2 * (guint64)sequences * blocks * KV_BLOCK * width * type_size (c->type);
+  guint copies = decode ? copies_of (b, bytes) : 1;
+  g_autofree KvLayer *kv = g_new (KvLayer, copies);
+  Tensor rows = arena_add (host, TYPE_U32, LAYOUT_ROWS, c->rows, 4);
+  Tensor table = arena_add (host, TYPE_U32, LAYOUT_ROWS, sequences, blocks);
+  Tensor q = arena_add (host, TYPE_F32, LAYOUT_ROWS, c->rows, width);
+  Tensor out = arena_add (arena, TYPE_F32, LAYOUT_ROWS, c->rows, width);
+  Step step = { .rows = &rows, .table = &table };
+  double seen = (double)c->rows * (c->causal ? c->keys - (c->rows - 1) / 2.0 : c->keys);
+  BenchRow row = {
+    .name = name,
+    .precision = c->type == TYPE_F32 ? "f32" : "f16",
+    .shape = g_strdup_printf ("%ux%ux%ux%u", c->rows, c->keys, c->heads, c->head_dim),
+    .flops = 4 * seen * width,
+    .bytes = bytes,
+    .limit = decode ? LIMIT_READ : LIMIT_MULADD,
+  };
+
+  for (guint i = 0; i < copies; i++) {
+    guint elements = kv_block_elements (c->heads, c->head_dim);
+
+    kv[i].heads = c->heads;
+    kv[i].head_dim = c->head_dim;
+    kv[i].k = arena_add (arena, c->type, LAYOUT_ROWS, sequences * blocks, elements);
+    kv[i].v = arena_add (arena, c->type, LAYOUT_ROWS, sequences * blocks, elements);
+  }
+  if (arena_commit (arena, &error))
+    arena_commit (host, &error);
+  bench_assert (error);
+  fill_attention_step (c, &rows, &table, &q);
+
+  for (guint i = 0; i < copies; i++) {
+    OpStream *s = op_stream_new (b->dev, name);
+
+    fill_cache (&kv[i]);
+    g_ptr_array_add (streams, s);
+    (decode ? op_attention_decode : op_attention) (s, &out, &q, &kv[i], 0.1f, &step);
+    op_stream_end (s, &error);
+    bench_assert (error);
+  }
+  time_streams (b, streams, &row);
+  row.twin_gflops = twin_attention_gflops (c);
+  bench_add (b, row);
+}
+
+/* The cache of a model of 16-bit weights is f16, and the vision transformer's f32. */
+void
+bench_attention (Bench *b)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (attention_shapes); i++)
+    time_attention (b, "attention", &attention_shapes[i], FALSE);
+}
+
+void
+bench_attention_decode (Bench *b)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (decode_shapes); i++)
+    time_attention (b, "attention_decode", &decode_shapes[i], TRUE);
+}
+
+/* --- the device -------------------------------------------------------------------------------------------------------------- */
 
 double
 bench_copy (Device *dev)

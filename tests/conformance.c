@@ -63,8 +63,8 @@ load_image (Conformance *c, const gchar *subfolder, const gchar *file, MinivlIma
   g_autofree gchar *path = g_build_filename (c->folder, subfolder, file, NULL);
   guint8 *bytes = test_image_load (path, &image->width, &image->height, error);
 
-  image->data = bytes;
-  image->stride = 3 * (gsize)image->width;
+  image->data[0] = bytes;
+  image->stride[0] = 3 * (gsize)image->width;
   return bytes;
 }
 
@@ -75,7 +75,7 @@ get_picture (Conformance *c, const gchar *subfolder, const gchar *file, guint ma
   g_autofree gchar *key = g_strdup_printf ("%s/%s:%u", subfolder, file, max_tiles);
   MinivlPicture *picture = g_hash_table_lookup (c->pictures, key);
   g_autofree guint8 *bytes = NULL;
-  MinivlImage image;
+  MinivlImage image = { { NULL } };
 
   if (picture)
     return picture;
@@ -145,7 +145,7 @@ check_preprocess (Conformance *c)
     g_autofree gchar *file = g_strconcat (json_object_get_string_member (row, "image"), ".png", NULL);
     g_autofree gchar *name = g_strdup_printf ("preprocess.%s.%u", json_object_get_string_member (row, "image"), max);
     g_autoptr (GError) error = NULL;
-    MinivlImage image;
+    MinivlImage image = { { NULL } };
     g_autofree guint8 *bytes = load_image (c, "images", file, &image, &error);
     Look look = { .engine = c->engine, .image = &image, .max_tiles = max };
 
@@ -199,7 +199,7 @@ check_stages (Conformance *c, const gchar *image_name)
     }
   }
   if (golden_floats (c->golden, "stages.vision.0", &n)) {
-    MinivlImage image;
+    MinivlImage image = { { NULL } };
     g_autofree guint8 *bytes = load_image (c, "images", file, &image, &error);
 
     look.image = &image;

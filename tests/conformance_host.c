@@ -272,7 +272,8 @@ check_prompt (const Run *run, const ChatTemplate *template, guint tile_tokens, c
   guint n_rounds = json_array_get_length (history) + 1, n_marks = json_array_get_length (patches);
   g_autofree ChatRound *rounds = g_new0 (ChatRound, n_rounds);
   g_autofree guint *tokens = g_new (guint, n_marks + 1);
-  g_autofree gchar *implicit = g_strconcat ("<image>\n", question, NULL), *prompt = NULL;
+  g_autofree gchar *implicit = g_strconcat ("<image>\n", question, NULL);
+  g_autoptr (ChatPrompt) prompt = NULL;
   g_autoptr (GString) golden = expand (json_object_get_string_member (row, "prompt"));
   g_autoptr (GError) error = NULL;
 
@@ -286,14 +287,15 @@ check_prompt (const Run *run, const ChatTemplate *template, guint tile_tokens, c
   }
   /* The reference puts a mark in front of a first question that has pictures and no mark. */
   rounds[n_rounds - 1].question = n_rounds == 1 && n_marks > 0 && chat_count_marks (question) == 0 ? implicit : question;
-  prompt = chat_prompt (template, json_object_get_string_member (row, "system"), rounds, n_rounds, tokens, n_marks, &error);
+  prompt =
+      chat_prompt_new (template, json_object_get_string_member (row, "system"), rounds, n_rounds, tokens, n_marks, FALSE, &error);
   if (!prompt)
     g_printerr ("%s: %s\n", name, error->message);
-  check (run, !prompt || strcmp (prompt, golden->str) != 0, "prompts.%s", name);
+  check (run, !prompt || strcmp (prompt->text, golden->str) != 0, "prompts.%s", name);
   if (t && prompt) {
     g_autoptr (GArray) golden_ids = get_runs (row);
     guint n;
-    g_autofree gint32 *ids = tokenizer_encode (t, prompt, -1, &n);
+    g_autofree gint32 *ids = chat_prompt_encode (prompt, t, &n);
 
     check (run, ids_wrong (ids, n, golden_ids), "ids.%s", name);
   }

@@ -47,8 +47,9 @@ struct _OpStream
   gchar *name;
   GError *failure; /* the first one while recording */
   gboolean ended;
-  GArray *pieces;  /* Piece */
-  GArray *timings; /* OpTiming */
+  GHashTable *survey; /* Variant -> name of an op that takes it; NULL but in surveys */
+  GArray *pieces;     /* Piece */
+  GArray *timings;    /* OpTiming */
   guint submits;
 
   VkCommandPool commands;
@@ -71,6 +72,24 @@ op_stream_new (Device *dev, const gchar *name)
   return s;
 }
 
+OpStream *
+op_survey_new (Device *dev)
+{
+  OpStream *s = op_stream_new (dev, "survey");
+
+  s->survey = g_hash_table_new_full (variant_hash, variant_equal, g_free, NULL);
+  return s;
+}
+
+GHashTable *
+op_survey_variants (OpStream *s, GError **error)
+{
+  g_assert (s->survey);
+  if (s->failure)
+    g_propagate_error (error, g_error_copy (s->failure));
+  return s->failure ? NULL : s->survey;
+}
+
 void
 op_stream_free (OpStream *s)
 {
@@ -83,6 +102,7 @@ op_stream_free (OpStream *s)
   vkDestroyCommandPool (s->dev->vk, s->commands, NULL);
   g_array_unref (s->pieces);
   g_array_unref (s->timings);
+  g_clear_pointer (&s->survey, g_hash_table_unref);
   g_clear_error (&s->failure);
   g_free (s->buffers);
   g_free (s->name);
@@ -149,6 +169,15 @@ dispatch_check (OpStream *s, const Dispatch *d)
   return s->failure == NULL;
 }
 
+static void
+survey_note (OpStream *s, const Dispatch *d)
+{
+  Variant v;
+
+  if (variant_init (&v, s->dev, d, &s->failure) && !g_hash_table_contains (s->survey, &v))
+    g_hash_table_insert (s->survey, g_memdup2 (&v, sizeof v), (gpointer)current_op (s));
+}
+
 static gboolean
 bind_resolve (OpStream *s, const Dispatch *d, guint i, Piece *piece)
 {
@@ -189,6 +218,10 @@ op_stream_dispatch (OpStream *s, const Dispatch *d)
   g_assert (!s->ended);
   if (!dispatch_check (s, d))
     return;
+  if (s->survey) {
+    survey_note (s, d);
+    return;
+  }
   for (; piece.n_binds < DISPATCH_MAX_BINDS && d->bind[piece.n_binds].tensor; piece.n_binds++) {
     if (!bind_resolve (s, d, piece.n_binds, &piece))
       return;
@@ -346,7 +379,7 @@ error:
 gboolean
 op_stream_end (OpStream *s, GError **error)
 {
-  g_assert (!s->ended);
+  g_assert (!s->ended && !s->survey);
   if (s->failure) {
     g_propagate_error (error, g_error_copy (s->failure));
     return FALSE;

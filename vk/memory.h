@@ -23,6 +23,7 @@ typedef enum
   DEVICE_ERROR_MEMORY,      /* host or device memory is spent */
   DEVICE_ERROR_LOST,        /* the device is gone: free everything and open anew */
   DEVICE_ERROR_CANCELLED,
+  DEVICE_ERROR_WRONG, /* the device computes wrongly: device_self_check() */
 } DeviceError;
 
 typedef struct
@@ -121,11 +122,18 @@ guint64 tensor_bytes (const Tensor *t);
 
 /* n numbers of F32, F16 or BF16, as f32: exact. */
 void convert_to_f32 (float *out, gconstpointer in, TensorType type, guint64 n);
+/* The other way, rounded to nearest even. */
+void convert_from_f32 (gpointer out, TensorType type, const float *in, guint64 n);
+
+/* How many of n numbers of type `source` stand before the first that `type` cannot hold: NaN, infinite, or rounded to infinite.
+ * n: it holds them all. */
+guint64 count_finite (gconstpointer numbers, TensorType source, TensorType type, guint64 n);
 
 /* n_rows of a row-major matrix of F32, F16 or BF16, laid out as WEIGHTS of one of these types, rounded to nearest even where it is
  * the narrower one. Fills n_rows, rounded up to 8, times cols, rounded up to 32; the padding is zeros. The rows of a tensor may so
- * be packed in any pieces that begin at multiples of 8 rows, by any thread: row r begins at byte r * stride * type_size. */
-void weights_pack (gpointer out, TensorType type, gconstpointer rows, TensorType source, guint n_rows, guint cols);
+ * be packed in any pieces that begin at multiples of 8 rows, by any thread: row r begins at byte r * stride * type_size.
+ * Returns what count_finite() does of the n_rows * cols numbers. */
+guint64 weights_pack (gpointer out, TensorType type, gconstpointer rows, TensorType source, guint n_rows, guint cols);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Arena, arena_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Device, device_free)

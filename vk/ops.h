@@ -7,7 +7,7 @@
  *
  * Unless said otherwise tensors are F32 ROWS and may be views; sums are f32. m, n: any; k: any (padding holds zeros).
  * Tensors that say what to do with each row (ids, Step.rows, Step.rope) may have more rows than there are: the first m are read.
- * Every op has a plain twin in tests/twins.c and an error bound in tests/test-ops.c.
+ * Every op has a plain twin in twins.c, a case of the self-check in selfcheck_plans.c, and an error bound in tests/ops.
  */
 #ifndef VK_OPS_H
 #define VK_OPS_H
@@ -68,18 +68,39 @@ typedef enum
 /* y[m][n] = norm (x[m][n]) * weight[n] + bias[n], a row at a time. bias NULL for none. y may be x. */
 void op_norm (OpStream *s, const Tensor *y, const Tensor *x, NormKind kind, float eps, const Tensor *weight, const Tensor *bias);
 
-/* y[m][n] = silu (x[m][j]) * x[m][n + j]; x is [m][2n], gate before up */
+/* y[m][n] = silu (x[m][j]) * x[m][n + j]; x is [m][2n], gate before up; n a multiple of 4 */
 void op_glu (OpStream *s, const Tensor *y, const Tensor *x);
 
 /* y[i] = table row ids[i] for ids[i] >= 0, else extra row -1 - ids[i]. table: WEIGHTS of any type. extra: F32 ROWS or NULL.
- * ids: U32 [1][m], two's complement, read at run time. */
+ * ids: U32 [1][m], two's complement, read at run time; an id of no row gives zeros. */
 void op_gather (OpStream *s, const Tensor *y, const Tensor *table, const Tensor *extra, const Tensor *ids);
 
-/* y = rows of x at ids: y[i] = x[ids[i]]. U32 [1][m], read at run time. */
+/* y = rows of x at ids: y[i] = x[ids[i]]. U32 [1][m], read at run time; an id of no row gives zeros. */
 void op_rows (OpStream *s, const Tensor *y, const Tensor *x, const Tensor *ids);
 
 /* y[i] = x[i], all elements of equally shaped views */
 void op_copy (OpStream *s, const Tensor *y, const Tensor *x);
+
+/* --- logits ---------------------------------------------------------------------------------------------------------------- */
+
+#define TOP_COUNT 64
+
+/* What is worth knowing of a row of numbers. NaN counts as -infinity, -0 as 0. */
+typedef struct
+{
+  guint32 ids[TOP_COUNT];  /* columns of the largest, largest first, of equals the lower column; G_MAXUINT32 for want of columns */
+  float values[TOP_COUNT]; /* theirs; -infinity for want of columns */
+  float next;              /* the largest of all other columns, -infinity where there are none */
+  float sum; /* of exp (x - values[0]) over all columns; infinities that are values[0] themselves count 1, others of them 0 */
+} Top;
+
+/* Columns of a tensor of Tops; of the room that op_top() works in for n columns. */
+#define TOP_COLUMNS ((guint)(sizeof (Top) / 4))
+guint top_work_columns (guint n);
+
+/* top[m] = the Top of row x[m][n], bits of a Top each. top: U32 [m][TOP_COLUMNS]. work: U32 [m][top_work_columns (n)], of one
+ * tensor with neither. */
+void op_top (OpStream *s, const Tensor *top, const Tensor *x, const Tensor *work);
 
 /* --- attention over a cache of blocks -------------------------------------------------------------------------------------- */
 
@@ -109,12 +130,14 @@ typedef struct
 } Step;
 
 /* q[m][heads_q * head_dim] = rotated queries of qkv[m][(heads_q + 2 * heads) * head_dim]; rotated keys and the values go to the
- * cache. Rotation: x * cos + rotate_half (x) * sin, as the reference. */
+ * cache. Rotation: x * cos + rotate_half (x) * sin, as the reference. A cache of f16 holds
+ * no infinities: what is larger becomes 65504. */
 void op_rope_kv (OpStream *s, const Tensor *q, const KvLayer *kv, const Tensor *qkv, const Step *step);
 
 /* out[m][heads_q * head_dim] = softmax (scale * q . k^T over the row's first `keys` keys) . v
  * heads_q a multiple of kv->heads: query head h reads head h / (heads_q / heads).
  * op_attention: rows 8i .. 8i + 7 are of one sequence (padding rows apart). op_attention_decode: each row is a sequence of its own.
+ * Keys are at most table->cols * KV_BLOCK. Blocks behind a row's keys are not read, the rest of its last block counts nothing.
  */
 void op_attention (OpStream *s, const Tensor *out, const Tensor *q, const KvLayer *kv, float scale, const Step *step);
 void op_attention_decode (OpStream *s, const Tensor *out, const Tensor *q, const KvLayer *kv, float scale, const Step *step);
@@ -128,10 +151,35 @@ typedef struct
   const Tensor *bounds, *taps;
 } Filter;
 
-/* Bytes are kept 4 to a word, one pixel a word (R lowest, then G, B, 0), as U32 ROWS [height][width].
- * op_unpack_rgb: src is U32 [1][words], rows of 3 * width bytes `stride` bytes apart (any stride), little endian.
- * op_resize_columns: y[h][w'] from x[h][w]; op_resize_rows: y[h'][w] from x[h][w]. */
-void op_unpack_rgb (OpStream *s, const Tensor *y, const Tensor *src, guint stride);
+/* How a picture's bytes lie. X is a byte that is not read. NV12: a plane of Y, one of pairs U, V; I420: Y, U, V. A sample of U or V
+ * is of 2 x 2 pixels. */
+typedef enum
+{
+  PIXELS_RGB,
+  PIXELS_BGR,
+  PIXELS_RGBX,
+  PIXELS_BGRX,
+  PIXELS_GRAY,
+  PIXELS_NV12,
+  PIXELS_I420,
+} PixelFormat;
+
+/* Red is (Y - luma_first) * luma_scale + red_v * (V - 128), rounded; green adds green_u and green_v, blue adds blue_u. GRAY has Y
+ * alone. */
+typedef struct
+{
+  PixelFormat format;
+  guint first[3], stride[3]; /* bytes, of each plane: where it begins, from one row to the next; any */
+  guint x, y;                /* pixel where the part that is unpacked begins */
+  guint orientation;         /* 1..8, as of EXIF: how that part is turned to be upright */
+  float luma_first, luma_scale, red_v, green_u, green_v, blue_u;
+} UnpackParams;
+
+/* One pixel a word (R lowest, then G, B, 0), as U32 ROWS [height][width], once unpacked.
+ * op_unpack: src is U32 [1][words], bytes of all planes, little endian. The part that is unpacked is as large as y, or as y turned.
+ * op_resize_columns: y[h][w'] from x[h][w]; y may be rows of a tensor that is more than one binding holds.
+ * op_resize_rows: y[h'][w] from x[h][w]. */
+void op_unpack (OpStream *s, const Tensor *y, const Tensor *src, const UnpackParams *p);
 void op_resize_columns (OpStream *s, const Tensor *y, const Tensor *x, const Filter *f);
 void op_resize_rows (OpStream *s, const Tensor *y, const Tensor *x, const Filter *f);
 
@@ -146,8 +194,29 @@ typedef struct
 void op_patches (OpStream *s, const Tensor *y, guint first_row, const Tensor *x, guint column, guint row, const PatchParams *p);
 
 /* Pixel shuffle of the reference. x: a picture's patch rows [side^2][d], y: [(side / r)^2][d * r^2].
- * v2: y row (a, b) holds x rows (r a + i, r b + j), i outer, j inner. v1: the same with a and b exchanged in y. */
+ * v2: y row (a, b) holds x rows (r a + i, r b + j), i outer, j inner. v1: the same with a and b exchanged in y. d a
+ * multiple of 4. */
 void op_pixel_shuffle (OpStream *s, const Tensor *y, const Tensor *x, guint side, guint r, gboolean v1);
+
+/* --- self-check ------------------------------------------------------------------------------------------------------------ */
+
+/* A stream that is never ended: what is recorded in it only tells which shaders, with which constants, would run. Tensors may be of
+ * arenas that are not committed. Freed with op_stream_free(). */
+OpStream *op_survey_new (Device *dev);
+
+typedef struct
+{
+  guint variants;     /* shaders with their constants that the survey noted */
+  guint checked;      /* of them now; the others have passed before */
+  guint64 check_ns;   /* spent on it now, beside the driver's compiling */
+  guint64 compile_ns; /* of the driver: what first use would have taken */
+} SelfCheck;
+
+/* Lets every variant of the survey compute a small case and compares it with its plain C twin: NMSE <= 1e-10, pixels to the bit.
+ * What passes is remembered beside the pipeline cache, for this device, driver and shader. For when a device has just been opened.
+ * FALSE with DEVICE_ERROR_WRONG when the device computes wrongly: the message names op, error and driver. result is filled also
+ * then; it may be NULL. */
+gboolean device_self_check (Device *dev, OpStream *survey, SelfCheck *result, GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (OpStream, op_stream_free)
 

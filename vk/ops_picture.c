@@ -1,69 +1,102 @@
 /* Ops on pictures: bytes to tiles to patch rows, and the pixel shuffle behind the vision model. */
 #include "ops_private.h"
 
-/* Rows of y that one dispatch writes: as many as there are, unless y, or what it is made from, is more than a binding holds.
- * from_row: bytes of `from` for a row of y. 0 and a failure when there is no way. */
-static guint
-picture_window (OpStream *s, const Tensor *y, const Tensor *from, guint64 from_row)
+/* --- unpacking -------------------------------------------------------------------------------------------------------------- */
+
+typedef struct
 {
-  const DeviceLimits *limits = stream_limits (s);
-  guint64 row = 4 * (guint64)y->stride, rows;
+  guint n_planes;
+  struct
+  {
+    guint bytes, pixels; /* of a sample; in x and in y that share one */
+  } planes[3];
+} FormatRow;
 
-  if (tensor_bytes (y) <= limits->storage_range && tensor_bytes (from) <= limits->bulk_range)
-    return y->rows;
+static const FormatRow formats[] = {
+  [PIXELS_RGB] = { 1, { { 3, 1 } } },
+  [PIXELS_BGR] = { 1, { { 3, 1 } } },
+  [PIXELS_RGBX] = { 1, { { 4, 1 } } },
+  [PIXELS_BGRX] = { 1, { { 4, 1 } } },
+  [PIXELS_GRAY] = { 1, { { 1, 1 } } },
+  [PIXELS_NV12] = { 2, { { 1, 1 }, { 2, 2 } } },
+  [PIXELS_I420] = { 3, { { 1, 1 }, { 1, 2 }, { 1, 2 } } },
+};
 
-  /* A window on bytes begins a little before them, where a binding may. */
-  rows = (limits->bulk_range - limits->align - 16) / from_row;
-  rows = window_units (s, MIN (limits->storage_range, rows * row), row);
-  if (rows == 0 || y->first || from->first) {
-    op_stream_fail (s, "a picture of %u x %u with rows of %" G_GUINT64_FORMAT " bytes is more than this device binds at once",
-        y->cols, y->rows, from_row);
-    return 0;
+G_STATIC_ASSERT (PIXELS_RGB == FORMAT_RGB && PIXELS_BGR == FORMAT_BGR && PIXELS_RGBX == FORMAT_RGBX && PIXELS_BGRX == FORMAT_BGRX);
+G_STATIC_ASSERT (PIXELS_GRAY == FORMAT_GRAY && PIXELS_NV12 == FORMAT_NV12 && PIXELS_I420 == FORMAT_I420);
+
+/* Whether every sample of width x height pixels lies in src. */
+static gboolean
+unpack_check (OpStream *s, const Tensor *src, const UnpackParams *p, guint width, guint height)
+{
+  const FormatRow *row = &formats[p->format];
+
+  for (guint i = 0; i < row->n_planes; i++) {
+    guint pixels = row->planes[i].pixels;
+    guint64 columns = ((guint64)p->x + width - 1) / pixels + 1, last_row = ((guint64)p->y + height - 1) / pixels;
+
+    if (columns * row->planes[i].bytes > p->stride[i]
+        || p->first[i] + last_row * p->stride[i] + columns * row->planes[i].bytes > 4 * (guint64)src->cols) {
+      op_stream_fail (s, "plane %u: pixels (%u, %u) + %u x %u in rows of %u bytes from byte %u on are not in %u words", i, p->x,
+          p->y, width, height, p->stride[i], p->first[i], src->cols);
+      return FALSE;
+    }
   }
-  return MIN (rows, y->rows);
+  return TRUE;
 }
 
 void
-op_unpack_rgb (OpStream *s, const Tensor *y, const Tensor *src, guint stride)
+op_unpack (OpStream *s, const Tensor *y, const Tensor *src, const UnpackParams *p)
 {
-  const DeviceLimits *limits = stream_limits (s);
-  guint64 first_byte = 4 * (guint64)src->first, total = tensor_bytes (src);
-  guint window;
+  guint o = p->orientation;
+  gboolean turned = o >= 5, from_right = o == 2 || o == 3 || o == 7 || o == 8, from_below = o == 3 || o == 4 || o == 6 || o == 7;
+  guint width = turned ? y->rows : y->cols, height = turned ? y->cols : y->rows;
+  gint step_x = from_right ? -1 : 1, step_y = from_below ? -1 : 1;
+  struct UnpackPush push = {
+    .m = y->rows,
+    .n = y->cols,
+    .y_first = y->first,
+    .y_stride = y->stride,
+    .src_pieces = tensor_bytes (src) / 16,
+    .x = p->x + (from_right ? width - 1 : 0),
+    .y = p->y + (from_below ? height - 1 : 0),
+    .right_x = turned ? 0 : step_x,
+    .right_y = turned ? step_y : 0,
+    .down_x = turned ? step_x : 0,
+    .down_y = turned ? 0 : step_y,
+    .luma_first = p->luma_first,
+    .luma_scale = p->luma_scale,
+    .red_v = p->red_v,
+    .green_u = p->green_u,
+    .green_v = p->green_v,
+    .blue_u = p->blue_u,
+  };
+  Dispatch d = {
+    .shader = "unpack",
+    .bind = { { BIND_WRITE, y }, { BIND_BULK, src } },
+    .push = &push,
+    .push_size = sizeof push,
+    .spec = { p->format, push.right_x == 1 },
+    .n_spec = 2,
+    .bytes = (4 + formats[p->format].planes[0].bytes) * (guint64)y->rows * y->cols,
+  };
 
-  op_stream_begin_op (s, "unpack_rgb");
-  if (stride < 3 * y->cols || (y->rows - 1) * (guint64)stride + 3 * y->cols > 4 * (guint64)src->cols) {
-    op_stream_fail (s, "%u x %u pixels in rows of %u bytes are not in %u words", y->cols, y->rows, stride, src->cols);
+  op_stream_begin_op (s, "unpack");
+  if (o < 1 || o > 8 || src->first) {
+    op_stream_fail (s, "orientation %u of a source that begins at word %u", o, src->first);
     return;
   }
-  if (!(window = picture_window (s, y, src, stride)))
+  if (!unpack_check (s, src, p, width, height))
     return;
-
-  for (guint first = 0; first < y->rows; first += window) {
-    guint rows = MIN (window, y->rows - first);
-    guint64 low = first_byte + first * (guint64)stride, base = low - low % limits->align;
-    guint64 end = MIN ((low + rows * (guint64)stride + 15) / 16 * 16, total);
-    struct UnpackPush push = {
-      .m = rows,
-      .n = y->cols,
-      .src_first = low - base,
-      .src_stride = stride,
-      .src_pieces = (end - base) / 16,
-      .y_first = y->first,
-      .y_stride = y->stride,
-    };
-    Dispatch d = {
-      .shader = "unpack_rgb",
-      .bind = { { BIND_WRITE, y, first * 4 * (guint64)y->stride, window < y->rows ? rows * 4 * (guint64)y->stride : 0 },
-          { BIND_BULK, src, base, end - base } },
-      .push = &push,
-      .push_size = sizeof push,
-      .bytes = 7 * (guint64)rows * y->cols,
-    };
-
-    dispatch_pieces (&d, (y->cols + 3) / 4, rows);
-    op_stream_dispatch (s, &d);
+  for (guint i = 0; i < 3; i++) {
+    push.plane_first[i] = p->first[i];
+    push.plane_stride[i] = p->stride[i];
   }
+  dispatch_pieces (&d, (y->cols + 3) / 4, y->rows);
+  op_stream_dispatch (s, &d);
 }
+
+/* --- resizing --------------------------------------------------------------------------------------------------------------- */
 
 static gboolean
 filter_check (OpStream *s, const Filter *f, guint outputs)
@@ -76,19 +109,18 @@ filter_check (OpStream *s, const Filter *f, guint outputs)
 }
 
 static void
-resize_dispatch (
-    OpStream *s, const gchar *shader, const Tensor *y, const Tensor *x, const Filter *f, guint first, guint rows, gboolean windowed)
+resize_dispatch (OpStream *s, const gchar *shader, const Tensor *y, const Tensor *x, const Filter *f)
 {
-  guint64 y_row = 4 * (guint64)y->stride, x_row = 4 * (guint64)x->stride;
-  guint64 x_bytes = windowed ? rows * x_row : tensor_bytes (x);
+  /* Only the rows that are written are bound, so that y may be part of what is more than a binding. */
+  guint64 low = 4 * (guint64)y->first, base = low - low % stream_limits (s)->align;
   struct ResizePush push = {
-    .m = rows,
+    .m = y->rows,
     .n = y->cols,
     .x_first = x->first,
     .x_stride = x->stride,
-    .x_pieces = x_bytes / 16,
+    .x_pieces = tensor_bytes (x) / 16,
     .x_rows = x->rows,
-    .y_first = y->first,
+    .y_first = (low - base) / 4,
     .y_stride = y->stride,
     .bounds_first = f->bounds->first,
     .bounds_stride = f->bounds->stride,
@@ -97,33 +129,29 @@ resize_dispatch (
   };
   Dispatch d = {
     .shader = shader,
-    .bind = { { BIND_WRITE, y, first * y_row, windowed ? rows * y_row : 0 },
-        { BIND_BULK, x, first * x_row, windowed ? x_bytes : 0 }, { BIND_BULK, f->taps }, { BIND_READ, f->bounds } },
+    .bind = { { BIND_WRITE, y, base, low - base + y->rows * 4 * (guint64)y->stride }, { BIND_BULK, x }, { BIND_BULK, f->taps },
+        { BIND_READ, f->bounds } },
     .push = &push,
     .push_size = sizeof push,
     .turns = (f->taps->cols + 3) / 4,
-    .flops = 6 * (guint64)rows * y->cols * f->taps->cols,
-    .bytes = 4 * (guint64)rows * y->cols + x_bytes,
+    .flops = 6 * (guint64)y->rows * y->cols * f->taps->cols,
+    .bytes = 4 * (guint64)y->rows * y->cols + tensor_bytes (x),
   };
 
-  dispatch_pieces (&d, g_str_equal (shader, "resize_columns") ? y->cols : (y->cols + 3) / 4, rows);
+  dispatch_pieces (&d, g_str_equal (shader, "resize_columns") ? y->cols : (y->cols + 3) / 4, y->rows);
   op_stream_dispatch (s, &d);
 }
 
 void
 op_resize_columns (OpStream *s, const Tensor *y, const Tensor *x, const Filter *f)
 {
-  guint window;
-
   op_stream_begin_op (s, "resize_columns");
   if (y->rows != x->rows) {
     op_stream_fail (s, "y has %u rows, x %u", y->rows, x->rows);
     return;
   }
-  if (!filter_check (s, f, y->cols) || !(window = picture_window (s, y, x, 4 * (guint64)x->stride)))
-    return;
-  for (guint first = 0; first < y->rows; first += window)
-    resize_dispatch (s, "resize_columns", y, x, f, first, MIN (window, y->rows - first), window < y->rows);
+  if (filter_check (s, f, y->cols))
+    resize_dispatch (s, "resize_columns", y, x, f);
 }
 
 void
@@ -135,8 +163,10 @@ op_resize_rows (OpStream *s, const Tensor *y, const Tensor *x, const Filter *f)
     return;
   }
   if (filter_check (s, f, y->rows))
-    resize_dispatch (s, "resize_rows", y, x, f, 0, y->rows, FALSE);
+    resize_dispatch (s, "resize_rows", y, x, f);
 }
+
+/* --- patches ---------------------------------------------------------------------------------------------------------------- */
 
 void
 op_patches (OpStream *s, const Tensor *y, guint first_row, const Tensor *x, guint column, guint row, const PatchParams *p)

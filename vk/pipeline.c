@@ -22,10 +22,8 @@ typedef struct
 
 typedef struct
 {
-  const Shader *shader;
+  Variant variant;
   VkPipelineLayout layout;
-  guint32 local, n_spec;
-  guint32 spec[DISPATCH_MAX_SPEC];
 } PipelineKey;
 
 /* --- the cache on disk ------------------------------------------------------------------------------------------------------ */
@@ -128,59 +126,82 @@ error:
 
 /* --- pipelines -------------------------------------------------------------------------------------------------------------- */
 
+guint
+variant_hash (gconstpointer variant)
+{
+  const guint8 *bytes = variant;
+  guint hash = 5381;
+
+  for (guint i = 0; i < sizeof (Variant); i++)
+    hash = hash * 33 + bytes[i];
+  return hash;
+}
+
+gboolean
+variant_equal (gconstpointer a, gconstpointer b)
+{
+  return memcmp (a, b, sizeof (Variant)) == 0;
+}
+
+gboolean
+variant_init (Variant *v, const Device *dev, const Dispatch *d, GError **error)
+{
+  g_autofree gchar *storage = g_strconcat (d->shader, "_storage", NULL);
+
+  memset (v, 0, sizeof *v); /* the gaps are hashed, too */
+  if (dev->limits.storage_form)
+    v->shader = shader_find (storage);
+  if (!v->shader)
+    v->shader = shader_find (d->shader); /* one that reads nothing in bulk has but one form */
+  if (!v->shader)
+    g_set_error (error, DEVICE_ERROR, DEVICE_ERROR_UNSUPPORTED, "there is no shader '%s'", d->shader);
+  v->local = d->local;
+  v->n_spec = d->n_spec;
+  memcpy (v->spec, d->spec, d->n_spec * sizeof d->spec[0]);
+  return v->shader != NULL;
+}
+
 static guint
 key_hash (gconstpointer key)
 {
-  const guint8 *bytes = key;
-  guint hash = 5381;
-
-  for (guint i = 0; i < sizeof (PipelineKey); i++)
-    hash = hash * 33 + bytes[i];
-  return hash;
+  return variant_hash (&((const PipelineKey *)key)->variant);
 }
 
 static gboolean
 key_equal (gconstpointer a, gconstpointer b)
 {
-  return memcmp (a, b, sizeof (PipelineKey)) == 0;
-}
+  const PipelineKey *one = a, *other = b;
 
-static const Shader *
-shader_for (const Device *dev, const Dispatch *d, GError **error)
-{
-  g_autofree gchar *storage = g_strconcat (d->shader, "_storage", NULL);
-  const Shader *shader = dev->limits.storage_form ? shader_find (storage) : NULL;
-
-  if (!shader)
-    shader = shader_find (d->shader); /* one that reads nothing in bulk has but one form */
-  if (!shader)
-    g_set_error (error, DEVICE_ERROR, DEVICE_ERROR_UNSUPPORTED, "there is no shader '%s'", d->shader);
-  return shader;
+  return variant_equal (&one->variant, &other->variant) && one->layout == other->layout;
 }
 
 static VkPipeline
 pipeline_new (Device *dev, const PipelineKey *key, GError **error)
 {
+  const Variant *v = &key->variant;
   enum
   {
     N_FIXED = 2
   };
-  guint32 values[N_FIXED + DISPATCH_MAX_SPEC] = { key->local, key->local == 8 };
+  guint32 values[N_FIXED + DISPATCH_MAX_SPEC] = { v->local, v->local == 8 };
   VkSpecializationMapEntry map[N_FIXED + DISPATCH_MAX_SPEC] = { { 253, 0, 4 }, { 252, 4, 4 } };
-  const VkShaderModuleCreateInfo info = { VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, .codeSize = key->shader->size,
-    .pCode = key->shader->words };
-  VkSpecializationInfo special = { N_FIXED + key->n_spec, map, sizeof values, values };
+  const VkShaderModuleCreateInfo info = { VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, .codeSize = v->shader->size,
+    .pCode = v->shader->words };
+  VkSpecializationInfo special = { N_FIXED + v->n_spec, map, sizeof values, values };
   VkComputePipelineCreateInfo create = { VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO, .layout = key->layout,
     .stage = { VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO, .stage = VK_SHADER_STAGE_COMPUTE_BIT, .pName = "main",
         .pSpecializationInfo = &special } };
   VkPipeline pipeline = VK_NULL_HANDLE;
+  gint64 start;
 
-  for (guint i = 0; i < key->n_spec; i++) {
-    values[N_FIXED + i] = key->spec[i];
+  for (guint i = 0; i < v->n_spec; i++) {
+    values[N_FIXED + i] = v->spec[i];
     map[N_FIXED + i] = (VkSpecializationMapEntry){ i, (N_FIXED + i) * 4, 4 };
   }
   VK (vkCreateShaderModule (dev->vk, &info, NULL, &create.stage.module));
+  start = g_get_monotonic_time ();
   VK (vkCreateComputePipelines (dev->vk, dev->cache, 1, &create, NULL, &pipeline));
+  dev->compile_ns += (g_get_monotonic_time () - start) * 1000;
 
 error:
   vkDestroyShaderModule (dev->vk, create.stage.module, NULL);
@@ -190,17 +211,11 @@ error:
 VkPipeline
 pipeline_get (Device *dev, const Dispatch *d, const PipelineLayout *layout, GError **error)
 {
-  PipelineKey key;
+  PipelineKey key = { .layout = layout->pipeline };
   VkPipeline pipeline;
 
-  memset (&key, 0, sizeof key); /* the gaps are hashed, too */
-  key.shader = shader_for (dev, d, error);
-  if (!key.shader)
+  if (!variant_init (&key.variant, dev, d, error))
     return VK_NULL_HANDLE;
-  key.layout = layout->pipeline;
-  key.local = d->local;
-  key.n_spec = d->n_spec;
-  memcpy (key.spec, d->spec, d->n_spec * sizeof d->spec[0]);
   pipeline = g_hash_table_lookup (dev->pipelines, &key);
   if (!pipeline) {
     pipeline = pipeline_new (dev, &key, error);

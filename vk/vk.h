@@ -74,6 +74,21 @@ typedef struct
 
 const DeviceLimits *device_limits (const Device *dev);
 
+/* What a pipeline is made from. Compared byte by byte. */
+typedef struct
+{
+  const Shader *shader;
+  guint32 local, n_spec;
+  guint32 spec[DISPATCH_MAX_SPEC];
+} Variant;
+
+/* The one that a dispatch takes on this device. FALSE: there is no such shader. */
+gboolean variant_init (Variant *v, const Device *dev, const Dispatch *d, GError **error);
+guint variant_hash (gconstpointer variant);
+gboolean variant_equal (gconstpointer a, gconstpointer b);
+/* What a survey noted: Variant -> name of an op that takes it (transfer none); NULL and the failure of an op that cannot run. */
+GHashTable *op_survey_variants (OpStream *survey, GError **error);
+
 /* --- shared by the runtime's files ------------------------------------------------------------------------------------------ */
 
 /* A type of memory, and how the host reaches it. */
@@ -127,6 +142,7 @@ struct _Device
   gsize cache_loaded;    /* bytes that came from the file */
   GHashTable *layouts;   /* kinds of the bindings -> PipelineLayout */
   GHashTable *pipelines; /* PipelineKey -> VkPipeline */
+  guint64 compile_ns;    /* taken by the driver to make them; some compile only when a pipeline first runs */
 
   /* command.c */
   GHashTable *rates; /* shader -> Rate, what it took so far */

@@ -185,7 +185,7 @@ class Trainer:
         return F.binary_cross_entropy_with_logits(self.helpers.patch(features).view_as(marks), marks, pos_weight=torch.tensor(4.))
 
     def joint(self):
-        if self.step % 8 == 7:
+        if self.step % 4 == 3:
             return self.summaries()
         pictures, marks, facts = self.clips.batch(self.args.batch)
         special, tokens = self.tokenizer.special, self.model.tokens

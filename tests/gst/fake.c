@@ -95,7 +95,7 @@ fake_await (FakeStep step, guint calls)
 guint
 fake_count (FakeStep step)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lock);
+  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lock);
 
   return steps[step].calls;
 }
@@ -103,7 +103,7 @@ fake_count (FakeStep step)
 guint
 fake_count_cancelled (FakeStep step)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lock);
+  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lock);
 
   return steps[step].cancelled;
 }
@@ -128,7 +128,7 @@ fake_set_text (const gchar *text)
 const FakeQuestion *
 fake_question (guint n)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lock);
+  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lock);
 
   g_assert_cmpuint (n, <, questions->len);
   return g_ptr_array_index (questions, n);
@@ -137,7 +137,7 @@ fake_question (guint n)
 guint
 fake_encoded_frame (guint n)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lock);
+  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lock);
 
   g_assert_cmpuint (n, <, encoded->len);
   return g_array_index (encoded, guint, n);
@@ -156,7 +156,7 @@ fake_last_image (guint8 rgb[3], guint *width, guint *height)
 guint
 fake_open_backends (void)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lock);
+  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lock);
 
   return open_backends;
 }
@@ -164,7 +164,7 @@ fake_open_backends (void)
 guint
 fake_live_pictures (void)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lock);
+  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lock);
 
   return live_pictures;
 }
@@ -213,7 +213,7 @@ fails (FakeStep step, GError **error)
 static gpointer
 fake_open (const MinivlEngineOptions *options, GError **error)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lock);
+  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lock);
 
   if (enter (FAKE_OPEN, NULL, options)) {
     g_set_error_literal (error, MINIVL_ERROR, MINIVL_ERROR_CANCELLED, "cancelled");
@@ -234,10 +234,10 @@ fake_get_info (gpointer self, BackendInfo *info)
 static gpointer
 fake_encode (gpointer self, const MinivlImage *image, guint max_tiles, const gint *cancel, BackendPictureInfo *info, GError **error)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lock);
+  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lock);
   FakePicture *picture;
 
-  memcpy (last_rgb, image->data, 3);
+  memcpy (last_rgb, image->data[0], 3);
   last_width = image->width;
   last_height = image->height;
   if (enter (FAKE_ENCODE, cancel, NULL)) {
@@ -247,7 +247,7 @@ fake_encode (gpointer self, const MinivlImage *image, guint max_tiles, const gin
   if (fails (FAKE_ENCODE, error))
     return NULL;
   picture = g_new0 (FakePicture, 1);
-  picture->frame = rig_frame_of (image->data);
+  picture->frame = rig_frame_of (image->data[0]);
   g_array_append_val (encoded, picture->frame);
   *info = (BackendPictureInfo){ .columns = max_tiles, .rows = 1, .preprocess_ns = 1000, .encode_ns = 2000 };
   live_pictures++;
@@ -257,7 +257,7 @@ fake_encode (gpointer self, const MinivlImage *image, guint max_tiles, const gin
 static gboolean
 fake_ask (gpointer self, const BackendQuestion *question, const gint *cancel, BackendAnswer *answer, GError **error)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lock);
+  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lock);
   FakeQuestion *q = g_new0 (FakeQuestion, 1);
   gboolean cancelled;
 

@@ -143,6 +143,23 @@ test_a_flushing_seek_starts_over (void)
   free_pipeline (pipeline);
 }
 
+/* An app shows the first error; it has to be the reason. */
+static void
+test_the_first_error_is_the_models (void)
+{
+  GstElement *pipeline = make_pipeline ("videotestsrc ! " VIDEO " ! minivl name=m model-path=/fake ! fakesink");
+  g_autoptr (GstMessage) message = NULL;
+  g_autoptr (GError) error = NULL;
+
+  fake_fail_next (FAKE_OPEN, MINIVL_ERROR_FILE, "no such folder");
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  message = await (pipeline, GST_MESSAGE_ERROR);
+  gst_message_parse_error (message, &error, NULL);
+  g_assert_cmpstr (error->message, ==, "no such folder");
+  g_assert_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_OPEN_READ);
+  free_pipeline (pipeline);
+}
+
 static void
 test_two_elements_in_a_row (void)
 {
@@ -262,6 +279,7 @@ main (int argc, char **argv)
   RULE (a_file_is_described_to_its_end);
   RULE (preroll_does_not_wait_for_the_model);
   RULE (a_flushing_seek_starts_over);
+  RULE (the_first_error_is_the_models);
   RULE (two_elements_in_a_row);
   RULE (rows_of_the_reference);
 #undef RULE

@@ -69,7 +69,7 @@ make_frame (gsize size)
   frame->backend = &backend_fake;
   frame->size = size;
   frame->pixels = g_malloc0 (size);
-  frame->image = (MinivlImage){ frame->pixels, 1, 1, 3 };
+  frame->image = (MinivlImage){ .data = { frame->pixels }, .width = 1, .height = 1, .stride = { 3 } };
   return frame;
 }
 
@@ -215,6 +215,7 @@ test_nothing_waits_for_a_model_that_failed (void)
   fake_fail_next (FAKE_OPEN, MINIVL_ERROR_FILE, "no");
   fake_release_all (FAKE_OPEN);
   g_assert_cmpint (GPOINTER_TO_INT (g_async_queue_pop (bench->opened)), ==, 2);
+  g_assert_true (worker_drain (bench->worker)); /* of segment 1 */
   g_assert_true (worker_has_failed (bench->worker));
   for (guint64 id = 2; id < 9; id++) {
     open_segment (bench, id);

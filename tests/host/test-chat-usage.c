@@ -54,6 +54,7 @@ static const Case cases[] = {
   { "no-such-video", { "--model", "@", "--video", "@/none.avi:8:0-1", "hello" }, "none.avi" },
   { "no-video", { "--model", "@", "--video", "@/text:8", "hello" }, "@/text" },
   { "two-videos", { "--model", "@", "--video", "@/" PICTURE, "--video", "@/" PICTURE, "hello" }, "--video" },
+  { "dump-into-a-file", { "--model", "@", "--dump-tiles", "@/text", "hello" }, "--dump-tiles" },
   { "no-segments", { "--model", "@", "--video", "@/" PICTURE ":0", "hello" }, "SEGMENTS" },
   { "bound-without-stop", { "--model", "@", "--video", "@/" PICTURE ":1:3", "hello" }, "START-STOP" },
   { "bound-backwards", { "--model", "@", "--video", "@/" PICTURE ":1:3-2", "hello" }, "START-STOP" },

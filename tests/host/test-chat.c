@@ -24,12 +24,12 @@ prompt (const gchar *system, const ChatRound *rounds, guint n_rounds)
 {
   g_autoptr (GError) error = NULL;
   const ChatTemplate *t = chat_template_find ("phi3-chat", &error);
-  gchar *text;
+  g_autoptr (ChatPrompt) made = NULL;
 
   g_assert_no_error (error);
-  text = chat_prompt (t, system, rounds, n_rounds, NULL, 0, &error);
+  made = chat_prompt_new (t, system, rounds, n_rounds, NULL, 0, FALSE, &error);
   g_assert_no_error (error);
-  return text;
+  return g_steal_pointer (&made->text);
 }
 
 static void
@@ -68,9 +68,9 @@ test_marks_take_tokens_in_order (void)
   static const ChatRound rounds[] = { { "<image>a<image>", "b" }, { "c <image>", NULL } };
   static const guint tokens[] = { 2, 0, 1 };
   const ChatTemplate *t = chat_template_find ("phi3-chat", NULL);
-  g_autofree gchar *text = chat_prompt (t, "", rounds, 2, tokens, 3, NULL);
+  g_autoptr (ChatPrompt) made = chat_prompt_new (t, "", rounds, 2, tokens, 3, FALSE, NULL);
 
-  g_assert_cmpstr (text, ==,
+  g_assert_cmpstr (made->text, ==,
       "<|user|>\n<img><IMG_CONTEXT><IMG_CONTEXT></img>a<img></img><|end|><|assistant|>\nb<|end|>"
       "<|user|>\nc <img><IMG_CONTEXT></img><|end|><|assistant|>\n");
 }
@@ -80,9 +80,10 @@ assert_refused (const gchar *system, const ChatRound *round, guint n_tokens, con
 {
   static const guint tokens[] = { 1, 1, 1 };
   g_autoptr (GError) error = NULL;
-  g_autofree gchar *text = chat_prompt (chat_template_find ("phi3-chat", NULL), system, round, 1, tokens, n_tokens, &error);
+  g_autoptr (ChatPrompt) made =
+      chat_prompt_new (chat_template_find ("phi3-chat", NULL), system, round, 1, tokens, n_tokens, TRUE, &error);
 
-  g_assert_null (text);
+  g_assert_null (made);
   g_assert_error (error, MINIVL_ERROR, MINIVL_ERROR_IMAGES);
   if (!strstr (error->message, expected))
     g_error ("\"%s\" does not say \"%s\"", error->message, expected);
@@ -102,6 +103,26 @@ test_picture_tokens_in_text_are_refused (void)
   assert_refused (NULL, &(ChatRound){ "a <IMG_CONTEXT>", NULL }, 0, "the question holds <IMG_CONTEXT>");
   assert_refused (NULL, &(ChatRound){ "a", "<IMG_CONTEXT>" }, 0, "the answer holds <IMG_CONTEXT>");
   assert_refused ("<IMG_CONTEXT>", &(ChatRound){ "a", NULL }, 0, "the system message holds <IMG_CONTEXT>");
+}
+
+static void
+test_words_are_told_from_the_template (void)
+{
+  static const ChatRound rounds[] = { { "<image>Who<image>?", "<|end|>" }, { "", NULL } };
+  static const gchar *const words[] = { "Be brief.", "Who", "?", "<|end|>" };
+  static const guint tokens[] = { 1, 1 };
+  const ChatTemplate *t = chat_template_find ("phi3-chat", NULL);
+  g_autoptr (ChatPrompt) made = chat_prompt_new (t, "Be brief.", rounds, 2, tokens, 2, FALSE, NULL);
+  g_autoptr (ChatPrompt) meant = chat_prompt_new (t, "Be brief.", rounds, 2, tokens, 2, TRUE, NULL);
+
+  g_assert_cmpuint (made->literal->len, ==, G_N_ELEMENTS (words));
+  for (guint i = 0; i < G_N_ELEMENTS (words); i++) {
+    TextRange range = g_array_index (made->literal, TextRange, i);
+
+    g_assert_cmpmem (made->text + range.start, range.length, words[i], strlen (words[i]));
+  }
+  g_assert_cmpstr (meant->text, ==, made->text);
+  g_assert_cmpuint (meant->literal->len, ==, 0);
 }
 
 static void
@@ -132,6 +153,7 @@ main (int argc, char **argv)
   g_test_add_func ("/chat/marks_take_tokens_in_order", test_marks_take_tokens_in_order);
   g_test_add_func ("/chat/marks_and_pictures_must_agree", test_marks_and_pictures_must_agree);
   g_test_add_func ("/chat/picture_tokens_in_text_are_refused", test_picture_tokens_in_text_are_refused);
+  g_test_add_func ("/chat/words_are_told_from_the_template", test_words_are_told_from_the_template);
   g_test_add_func ("/chat/unknown_template_is_named", test_unknown_template_is_named);
   g_test_add_func ("/chat/count_marks", test_count_marks);
   return g_test_run ();

@@ -90,6 +90,8 @@ static const Refusal refusals[] = {
   { "hidden-null", "\"hidden_size\": 96,", "\"hidden_size\": null,", "llm_config.hidden_size is null; it must be", F },
   { "hidden-list", "\"hidden_size\": 96,", "\"hidden_size\": [96],", "llm_config.hidden_size is [96]; it must be", F },
   { "hidden-too-large", "\"hidden_size\": 96,", "\"hidden_size\": 65537,", "llm_config.hidden_size is 65537; it must be", F },
+  { "intermediate-not-by-four", "\"intermediate_size\": 224", "\"intermediate_size\": 222",
+      "llm_config.intermediate_size is 222; minivl knows multiples of 4", M },
   { "intermediate-too-large", "\"intermediate_size\": 224", "\"intermediate_size\": 1048577", "intermediate_size is 1048577", F },
   { "layers-too-many", "\"num_hidden_layers\": 2", "\"num_hidden_layers\": 1025", "num_hidden_layers is 1025", F },
   { "heads-zero", "\"num_attention_heads\": 2", "\"num_attention_heads\": 0", "num_attention_heads is 0; it must be", F },

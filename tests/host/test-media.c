@@ -364,6 +364,35 @@ remove_folder (void)
   g_free (folder);
 }
 
+static void
+test_png_comes_back (void)
+{
+  enum
+  {
+    ACROSS = 33,
+    DOWN = 5,
+  };
+  g_autofree gchar *path = path_of ("written.png"), *nowhere = path_of ("none/written.png");
+  guint8 rgb[DOWN * ACROSS * 3];
+  g_auto (MediaFrame) frame = { NULL };
+  g_autoptr (GError) error = NULL;
+
+  for (guint i = 0; i < sizeof rgb; i++)
+    rgb[i] = 37 * i + i / 99;
+  media_write_png (path, rgb, ACROSS, DOWN, &error);
+  g_assert_no_error (error);
+  media_read_picture (path, &frame, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (frame.width, ==, ACROSS);
+  g_assert_cmpuint (frame.height, ==, DOWN);
+  for (guint y = 0; y < DOWN; y++)
+    g_assert_cmpmem (frame.data + y * frame.stride, 3 * ACROSS, rgb + 3 * ACROSS * y, 3 * ACROSS);
+
+  g_assert_false (media_write_png (nowhere, rgb, ACROSS, DOWN, &error));
+  g_assert_cmpuint (error->domain, ==, G_FILE_ERROR);
+  g_assert_nonnull (strstr (error->message, "none/written.png"));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -379,6 +408,7 @@ main (int argc, char **argv)
   }
   g_test_add_func ("/media/picture/palette", test_palette);
   g_test_add_func ("/media/picture/damage-is-an-error", test_damaged_picture);
+  g_test_add_func ("/media/picture/png-comes-back", test_png_comes_back);
   g_test_add_data_func ("/media/video/frames-by-index-mp4", "b.mp4", test_frames_by_index);
   g_test_add_data_func ("/media/video/frames-by-index-avi", "b.avi", test_frames_by_index);
   g_test_add_data_func ("/media/video/frames-by-index-mkv", "b.mkv", test_frames_by_index);

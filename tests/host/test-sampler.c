@@ -10,16 +10,13 @@
 static void
 draw (const MinivlParams *params, const float *logits, guint n, const gint32 *seen, guint n_seen, guint *counts)
 {
-  g_autofree float *copy = g_new (float, n);
   Sampler s;
 
   memset (counts, 0, n * sizeof *counts);
   sampler_init (&s, params);
   for (guint i = 0; i < DRAWS; i++) {
-    gint32 id;
+    gint32 id = sampler_next (&s, logits, n, seen, n_seen);
 
-    memcpy (copy, logits, n * sizeof *copy);
-    id = sampler_next (&s, copy, n, seen, n_seen);
     g_assert_cmpint (id, >=, 0);
     g_assert_cmpint (id, <, n);
     counts[id]++;
@@ -39,12 +36,11 @@ static gint32
 greedy (const float *logits, guint n, double penalty, const gint32 *seen, guint n_seen)
 {
   MinivlParams params = MINIVL_PARAMS_INIT;
-  g_autofree float *copy = g_memdup2 (logits, n * sizeof *logits);
   Sampler s;
 
   params.repetition_penalty = penalty;
   sampler_init (&s, &params);
-  return sampler_next (&s, copy, n, seen, n_seen);
+  return sampler_next (&s, logits, n, seen, n_seen);
 }
 
 static void
@@ -230,6 +226,7 @@ static void
 test_same_seed_same_tokens (void)
 {
   MinivlParams params = MINIVL_PARAMS_INIT;
+  const float logits[16] = { 0 };
   guint same = 0, differing = 0;
   Sampler a, b, c;
 
@@ -242,14 +239,134 @@ test_same_seed_same_tokens (void)
   params.seed = 8;
   sampler_init (&c, &params);
   for (guint i = 0; i < 100; i++) {
-    float logits[3][16] = { 0 };
-    gint32 x = sampler_next (&a, logits[0], 16, NULL, 0), y = sampler_next (&b, logits[1], 16, NULL, 0);
+    gint32 x = sampler_next (&a, logits, 16, NULL, 0), y = sampler_next (&b, logits, 16, NULL, 0);
 
     same += x == y;
-    differing += x != sampler_next (&c, logits[2], 16, NULL, 0);
+    differing += x != sampler_next (&c, logits, 16, NULL, 0);
   }
   g_assert_cmpuint (same, ==, 100);
   g_assert_cmpuint (differing, >, 50);
+}
+
+/* --- from the best alone --------------------------------------------------------------------------------------------------- */
+
+#define N_BEST 64
+#define N_MOST 300
+
+typedef struct
+{
+  float logits[N_MOST];
+  guint n;
+  guint32 ids[N_MOST]; /* best first */
+  float values[N_MOST];
+  SamplerBest best;
+} Row;
+
+static gint
+compare_in_row (gconstpointer a, gconstpointer b, gpointer data)
+{
+  const Row *r = data;
+  guint32 x = *(const guint32 *)a, y = *(const guint32 *)b;
+
+  if (r->values[x] != r->values[y])
+    return r->values[x] > r->values[y] ? -1 : 1;
+  return (x > y) - (x < y);
+}
+
+/* kind 1 has many equals, 2 has NaN and infinities */
+static void
+fill_row (Row *r, guint n, guint kind)
+{
+  static const float odd[] = { NAN, -INFINITY, 0.0f, -0.0f, 30, -NAN };
+  float sorted[N_MOST];
+
+  r->n = n;
+  for (guint i = 0; i < n; i++) {
+    float v = g_test_rand_double_range (-3, 3);
+
+    r->logits[i] = kind == 1 ? roundf (v * 4) / 4 : kind == 2 && i % 3 == 0 ? odd[g_test_rand_int_range (0, 6)] : v;
+    r->values[i] = isnan (r->logits[i]) ? -INFINITY : r->logits[i];
+    r->ids[i] = i;
+  }
+  g_qsort_with_data (r->ids, n, sizeof r->ids[0], compare_in_row, r);
+  for (guint i = 0; i < n; i++)
+    sorted[i] = r->values[r->ids[i]];
+  memcpy (r->values, sorted, n * sizeof sorted[0]);
+  r->best = (SamplerBest){ r->ids, r->values, MIN (n, N_BEST), n > N_BEST ? r->values[N_BEST] : -INFINITY };
+}
+
+static void
+test_best_alone_give_the_same_tokens (void)
+{
+  static const guint sizes[] = { 1, 5, 63, 64, 65, 200, N_MOST };
+  static const guint top_k[] = { 0, 1, 2, 40, 63, 64, 65, 1000 };
+  guint decided = 0, undecided = 0;
+
+  for (guint i = 0; i < 20000; i++) {
+    MinivlParams params = MINIVL_PARAMS_INIT;
+    Sampler whole, few, before;
+    gint32 id, want;
+    Row r;
+
+    fill_row (&r, sizes[g_test_rand_int_range (0, G_N_ELEMENTS (sizes))], i % 3);
+    params.temperature = i % 7 == 0 ? 0 : g_test_rand_double_range (0.1, 3);
+    params.top_k = top_k[g_test_rand_int_range (0, G_N_ELEMENTS (top_k))];
+    params.top_p = g_test_rand_bit () ? 1 : g_test_rand_double_range (0, 1);
+    params.seed = g_test_rand_int ();
+    sampler_init (&whole, &params);
+    sampler_init (&few, &params);
+    sampler_init (&before, &params);
+    id = sampler_next_of_best (&few, &r.best, r.n);
+    if (id < 0) {
+      g_assert_cmpuint (few.state, ==, before.state);
+      undecided++;
+      continue;
+    }
+    decided++;
+    want = sampler_next (&whole, r.logits, r.n, NULL, 0);
+    g_assert_cmpint (id, ==, want);
+    g_assert_cmpuint (few.state, ==, whole.state);
+  }
+  g_assert_cmpuint (decided, >, 10000);
+  g_assert_cmpuint (undecided, >, 1000);
+}
+
+static void
+test_best_alone_are_not_enough (void)
+{
+  MinivlParams params = MINIVL_PARAMS_INIT;
+  float logits[100];
+  guint32 ids[N_BEST];
+  SamplerBest best = { ids, logits, N_BEST, 36 };
+  Sampler s;
+
+  for (guint i = 0; i < 100; i++)
+    logits[i] = 100 - i;
+  for (guint i = 0; i < N_BEST; i++)
+    ids[i] = i;
+
+  params.repetition_penalty = 1.1;
+  sampler_init (&s, &params);
+  g_assert_cmpint (sampler_next_of_best (&s, &best, 100), ==, -1);
+  params.repetition_penalty = 1;
+  sampler_init (&s, &params);
+  g_assert_cmpint (sampler_next_of_best (&s, &best, 100), ==, 0);
+
+  params.temperature = 1e30;
+  for (params.top_k = 0; params.top_k <= 101; params.top_k++) {
+    gboolean enough = params.top_k > 0 && params.top_k <= N_BEST;
+
+    sampler_init (&s, &params);
+    g_assert_cmpint (enough, ==, sampler_next_of_best (&s, &best, 100) >= 0);
+  }
+  /* The 65th is as good as the 64th, which is let in: so is the 65th. */
+  params.top_k = 64;
+  best.next = 37;
+  sampler_init (&s, &params);
+  g_assert_cmpint (sampler_next_of_best (&s, &best, 100), ==, -1);
+  params.top_k = 63;
+  sampler_init (&s, &params);
+  g_assert_cmpint (sampler_next_of_best (&s, &best, 100), >=, 0);
 }
 
 int
@@ -266,5 +383,7 @@ main (int argc, char **argv)
   g_test_add_func ("/sampler/top_p_is_of_what_top_k_left", test_top_p_is_of_what_top_k_left);
   g_test_add_func ("/sampler/top_p_is_after_temperature", test_top_p_is_after_temperature);
   g_test_add_func ("/sampler/same_seed_same_tokens", test_same_seed_same_tokens);
+  g_test_add_func ("/sampler/best_alone_give_the_same_tokens", test_best_alone_give_the_same_tokens);
+  g_test_add_func ("/sampler/best_alone_are_not_enough", test_best_alone_are_not_enough);
   return g_test_run ();
 }

@@ -269,6 +269,58 @@ test_mark_in_a_later_round (void)
 
 /* --- files ----------------------------------------------------------------------------------------------------------------- */
 
+static gsize
+read_bytes (const gchar *name, gchar **bytes)
+{
+  g_autofree gchar *path = path_of (name);
+  g_autoptr (GError) error = NULL;
+  gsize size;
+
+  g_file_get_contents (path, bytes, &size, &error);
+  g_assert_no_error (error);
+  return size;
+}
+
+static guint
+count_files (const gchar *name)
+{
+  g_autofree gchar *path = path_of (name);
+  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
+  guint n = 0;
+
+  g_assert_nonnull (dir);
+  while (g_dir_read_name (dir))
+    n++;
+  return n;
+}
+
+/* A tile of the tile's own size is itself. */
+static void
+test_dumped_tiles_are_what_is_seen (void)
+{
+  g_autoptr (JsonArray) rounds = run_json (
+      ARGS ("--image", "@/" WIDE, "--image", "@/" SMALL ":1", "--max-tokens", "1", "--dump-tiles", "@/new/tiles", "What?"));
+  g_autoptr (JsonArray) again = run_json (ARGS ("--image", "@/new/tiles/picture-001-tile-02.png:1", "--video", "@/" SMALL ":2",
+      "--max-tokens", "1", "--dump-tiles", "@/again", "What?"));
+  g_autofree gchar *grids = member_of (rounds, 0, "tiles"), *first = NULL, *other = NULL, *second = NULL, *frame = NULL,
+                   *still = NULL;
+  gsize size, size_first;
+
+  g_assert_cmpstr (grids, ==, "[[3,1],[1,1]]");
+  g_assert_cmpuint (count_files ("new/tiles"), ==, 3 + 1 + 1);
+  size_first = read_bytes ("new/tiles/picture-001-tile-02.png", &first);
+  size = read_bytes ("new/tiles/picture-001-tile-04.png", &other);
+  g_assert_false (size == size_first && memcmp (first, other, size) == 0);
+  size = read_bytes ("again/picture-001-tile-01.png", &second);
+  g_assert_cmpmem (first, size_first, second, size);
+
+  /* Both frames are the one of a video of one frame. */
+  g_assert_cmpuint (count_files ("again"), ==, 2);
+  size_first = read_bytes ("new/tiles/picture-002-tile-01.png", &still);
+  size = read_bytes ("again/frame-000000-tile-01.png", &frame);
+  g_assert_cmpmem (frame, size, still, size_first);
+}
+
 static void
 test_logits_are_a_safetensors_file (void)
 {
@@ -464,6 +516,7 @@ main (int argc, char **argv)
 
     g_test_add_data_func (name, &refusals[i], test_refused);
   }
+  g_test_add_func ("/chat/dumped-tiles-are-what-is-seen", test_dumped_tiles_are_what_is_seen);
   g_test_add_func ("/chat/list-devices", test_list_devices);
   g_test_add_func ("/chat/interrupt-ends-the-answer", test_interrupt_ends_the_answer);
   g_test_add_func ("/chat/interrupted-json-is-cancelled", test_interrupted_json_is_cancelled);

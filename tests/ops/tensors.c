@@ -170,6 +170,17 @@ stream_go (OpStream *s)
 }
 
 void
+stream_refused (OpStream *s, const gchar *part)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_assert_false (op_stream_end (s, &error));
+  g_assert_error (error, DEVICE_ERROR, DEVICE_ERROR_UNSUPPORTED);
+  g_assert_nonnull (strstr (error->message, part));
+  op_stream_free (s);
+}
+
+void
 check_nmse (const gchar *what, const float *got, const double *want, gsize n, double bound)
 {
   double difference = 0, sum = 0, scale;

@@ -30,6 +30,8 @@ float *random_floats (gsize n, float offset);
 
 /* Ends the recording, runs it. */
 void stream_go (OpStream *s);
+/* Ends a recording that an op must have refused, with a message that holds `part`; frees it. */
+void stream_refused (OpStream *s, const gchar *part);
 /* Fails the test with the op, the NMSE and the first wrong element when sum ((got - want)^2) > bound * sum (want^2). */
 void check_nmse (const gchar *what, const float *got, const double *want, gsize n, double bound);
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "harness.h"
-#include "twins.h"
+#include "vk/twins.h"
 
 #define NMSE 1e-10
 

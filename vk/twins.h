@@ -1,10 +1,11 @@
 /*
- * The plainest C there is for every op: what the shaders are checked against. Arrays are dense, row-major.
+ * The plainest C there is for every op: what the shaders are checked against, by device_self_check() and by the tests. Private to
+ * vk/. Arrays are dense, row-major.
  */
-#ifndef TESTS_TWINS_H
-#define TESTS_TWINS_H
+#ifndef VK_TWINS_H
+#define VK_TWINS_H
 
-#include <glib.h>
+#include "ops.h"
 
 /* --- the ops of vk/ops.c ---------------------------------------------------------------------------------------------------- */
 
@@ -21,10 +22,19 @@ void twin_rotate (double *x, guint dim, const float *rope);
 void twin_attention (
     double *out, const float *q, const float *k, const float *v, guint keys, guint dim, gsize stride, double scale);
 
+/* Element of a block of the cache (ops.h, KvLayer), of elements of `size` bytes, that holds a column of a head's key or value. */
+guint twin_kv_element (gboolean key, guint head_dim, guint size, guint head, guint place, guint column);
+
 /* --- the ops of vk/ops_picture.c -------------------------------------------------------------------------------------------- */
 
 /* One output of a filter of 22-bit taps over bytes that lie `step` apart. */
 guint8 twin_resample (const guint8 *in, gsize step, const gint32 *taps, guint count);
+/* y[height][width]: a picture that is upright. */
+void twin_unpack (guint32 *y, guint width, guint height, const guint8 *src, const UnpackParams *p);
+/* Patch rows [(side / patch)^2][3 * patch^2] of the square of pixels that begins at x, whose rows are `stride` pixels apart. */
+void twin_patches (double *y, const guint32 *x, gsize stride, guint side, guint patch, const float mean[3], const float std[3]);
+/* x[side^2][d], y[(side / r)^2][d * r^2]. */
+void twin_pixel_shuffle (float *y, const float *x, guint side, guint r, guint d, gboolean v1);
 
 /* --- vk/ops_matmul.c --------------------------------------------------------------------------------------------------------- */
 
@@ -37,5 +47,10 @@ typedef struct
 } TwinEpilogue;
 
 void twin_matmul (double *y, const float *x, const float *w, guint m, guint n, guint k, const TwinEpilogue *e);
+
+/* --- vk/ops_sample.c --------------------------------------------------------------------------------------------------------- */
+
+/* The `count` largest of x[n] and the largest of the others, as op_top() gives them. Returns the sum. */
+double twin_top (guint32 *ids, float *values, float *next, const float *x, guint n, guint count);
 
 #endif

@@ -1,0 +1,169 @@
+#version 450
+// The best of each row and the sum of its exponentials, in two passes. Columns go by blocks of 64, blocks by groups of 64.
+// -D BLOCKS: the greatest of each block, and its sum. Else: a row a group of 8 lanes takes the greatest that is left, over and over;
+// only the block and the group that it came from have then to be looked at again.
+#extension GL_GOOGLE_include_directive : require
+#include "common.glsl"
+#include "rows.glsl"
+
+#ifdef BLOCKS
+layout (binding = 0, std430) writeonly buffer Work { uint work[]; };
+BULK (1, x)
+#else
+layout (binding = 0, std430) writeonly buffer Y { uint y[]; };
+BULK (1, x)
+// What a lane reads here it wrote itself, or the first pass did: no barriers.
+layout (binding = 2, std430) buffer Work { uint work[]; };
+#endif
+layout (push_constant) uniform Push { TopPush p; };
+
+// Numbers as words in the same order, so that none of a device's own rules for NaN, infinities and zeros has a say. 0 is no number.
+const uint LEAST = 0x007fffffu; // of -infinity
+
+uvec4 keys (uvec4 bits, uint column)
+{
+    bits = mix (bits, uvec4 (0xff800000u), greaterThan (bits & 0x7fffffffu, uvec4 (0x7f800000u))); // NaN
+    bits = mix (bits, uvec4 (0), equal (bits, uvec4 (0x80000000u)));
+    bits = mix (bits | 0x80000000u, ~bits, greaterThanEqual (bits, uvec4 (0x80000000u)));
+    return mix (uvec4 (0), bits, lessThan (column + uvec4 (0, 1, 2, 3), uvec4 (p.n)));
+}
+
+float number (uint key) { return F ((key & 0x80000000u) != 0 ? key & 0x7fffffffu : ~key); }
+
+// exp (key - top), where infinities do no harm.
+float share (uint key, uint top) { return key == top ? 1 : key <= LEAST ? 0 : exp (number (key) - number (top)); }
+
+uint pieces () { return (p.n + 3) / 4; }
+uint first_piece () { return (p.x_first + row () * p.x_stride) / 4; }
+uint first_work () { return p.work_first + row () * p.work_stride; }
+uint greatest (uvec4 v) { return max (max (v.x, v.y), max (v.z, v.w)); }
+
+#ifdef BLOCKS
+void main ()
+{
+    uint block = piece (), end = min (block * 16 + 16, pieces ());
+    if (row () >= p.m || block >= p.blocks)
+        return;
+
+    uint top = 0;
+    for (uint i = block * 16; i < end; i++)
+        top = max (top, greatest (keys (FETCH (x, first_piece () + i), i * 4)));
+
+    float sum = 0;
+    for (uint i = block * 16; i < end; i++) {
+        uvec4 k = keys (FETCH (x, first_piece () + i), i * 4);
+        sum += (share (k.x, top) + share (k.y, top)) + (share (k.z, top) + share (k.w, top));
+    }
+
+    work[first_work () + block] = top;
+    work[first_work () + p.blocks + block] = floatBitsToUint (sum);
+}
+#else
+const uint TOP_COUNT = 64; // vk/ops.h's
+const uint NONE = 0xffffffffu;
+
+uint all_max (uint v)
+{
+    v = max (v, subgroupShuffle (v, gl_SubgroupInvocationID ^ 1u));
+    v = max (v, subgroupShuffle (v, gl_SubgroupInvocationID ^ 2u));
+    return max (v, subgroupShuffle (v, gl_SubgroupInvocationID ^ 4u));
+}
+
+uint all_min (uint v) { return ~all_max (~v); }
+
+// The first group of blocks with the greatest key.
+uint best_group (uint groups, uint groups_at, out uint key)
+{
+    uint mine = 0, at = NONE;
+    for (uint g = lane (); g < groups; g += 8) {
+        uint k = work[groups_at + g];
+        at = k > mine ? g : at;
+        mine = max (k, mine);
+    }
+    key = all_max (mine);
+    return all_min (mine == key ? at : NONE);
+}
+
+void main ()
+{
+    if (row () >= p.m)
+        return;
+
+    uint groups = p.blocks / 64, blocks_at = first_work (), sums_at = blocks_at + p.blocks, groups_at = sums_at + p.blocks;
+    uint count = min (p.n, TOP_COUNT), to = p.y_first + row () * p.y_stride;
+
+    uint top = 0;
+    for (uint g = 0; g < groups; g++) {
+        uint k = 0;
+        [[unroll]] for (uint i = 0; i < 8; i++)
+            k = max (k, work[blocks_at + g * 64 + i * 8 + lane ()]);
+        k = all_max (k);
+        if (lane () == g % 8)
+            work[groups_at + g] = k;
+        top = max (top, k);
+    }
+
+    float sum = 0;
+    for (uint b = lane (); b < p.blocks; b += 8) {
+        uint k = work[blocks_at + b];
+        sum += k == 0 ? 0 : share (k, top) * F (work[sums_at + b]);
+    }
+    sum = lanes_sum (sum);
+
+    uint key, last = NONE, id = 0;
+    for (uint n = 0; n < count; n++) {
+        uint group = best_group (groups, groups_at, key);
+
+        uint block_key[8], at = NONE;
+        [[unroll]] for (uint i = 0; i < 8; i++)
+            block_key[i] = work[blocks_at + group * 64 + i * 8 + lane ()];
+        [[unroll]] for (uint i = 0; i < 8; i++)
+            at = min (at, block_key[i] == key ? i * 8 + lane () : NONE);
+        at = all_min (at);
+        uint block = group * 64 + at;
+
+        // Equals are taken by their columns: those up to the last one's are gone.
+        uint after = key == last ? id + 1 : 0, k[8], column[8];
+        [[unroll]] for (uint h = 0; h < 2; h++) {
+            uint piece = block * 16 + h * 8 + lane ();
+            uvec4 four = piece < pieces () ? keys (FETCH (x, first_piece () + piece), piece * 4) : uvec4 (0);
+            [[unroll]] for (uint c = 0; c < 4; c++) {
+                k[h * 4 + c] = four[c];
+                column[h * 4 + c] = piece * 4 + c;
+            }
+        }
+        id = NONE;
+        [[unroll]] for (uint i = 0; i < 8; i++)
+            id = min (id, k[i] == key && column[i] >= after ? column[i] : NONE);
+        id = all_min (id);
+        last = key;
+
+        uint left = 0;
+        [[unroll]] for (uint i = 0; i < 8; i++)
+            left = max (left, k[i] < key || k[i] == key && column[i] > id ? k[i] : 0);
+        left = all_max (left);
+        if (lane () == at % 8)
+            work[blocks_at + block] = left;
+        [[unroll]] for (uint i = 0; i < 8; i++)
+            left = max (left, i * 8 + lane () == at ? 0 : block_key[i]);
+        left = all_max (left);
+        if (lane () == group % 8)
+            work[groups_at + group] = left;
+
+        if (lane () == 0) {
+            y[to + n] = id;
+            y[to + TOP_COUNT + n] = floatBitsToUint (number (key));
+        }
+    }
+    for (uint n = count + lane (); n < TOP_COUNT; n += 8) {
+        y[to + n] = NONE;
+        y[to + TOP_COUNT + n] = 0xff800000u;
+    }
+
+    best_group (groups, groups_at, key);
+    if (lane () == 0) {
+        y[to + 2 * TOP_COUNT] = floatBitsToUint (number (max (key, LEAST)));
+        y[to + 2 * TOP_COUNT + 1] = floatBitsToUint (sum);
+    }
+}
+#endif

@@ -1,0 +1,70 @@
+/* What the self-check takes when nothing is remembered: the checks themselves, and the driver's compiling, which first use would
+ * take instead. */
+#include "bench.h"
+
+#include <glib/gstdio.h>
+
+#include "ops/survey.h"
+
+#define SECONDS 2.0
+#define LEAST_RUNS 5
+#define QUICK_RUNS 2
+
+static void
+empty_folder (const gchar *folder)
+{
+  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
+  const gchar *name;
+
+  while (dir && (name = g_dir_read_name (dir))) {
+    g_autofree gchar *path = g_build_filename (folder, name, NULL);
+
+    g_remove (path);
+  }
+}
+
+static void
+time_self_check (Bench *b, const gchar *folder, const gchar *precision, TensorType weights, TensorType kv)
+{
+  g_autoptr (GError) error = NULL;
+  const DeviceOptions options = { .cache_dir = folder };
+  g_autoptr (Device) dev = device_open (b->device, &options, &error);
+  g_autoptr (OpStream) survey = NULL;
+  BenchRow checks = { .name = "self_check", .precision = precision }, compiling = checks;
+  SelfCheck first, r;
+  BenchTimer timer;
+
+  bench_assert (error);
+  survey = survey_model (dev, weights, kv);
+  device_self_check (dev, survey, &first, &error);
+  bench_assert (error);
+  bench_timer_start (&timer, b->quick ? 0 : SECONDS, b->quick ? QUICK_RUNS : LEAST_RUNS);
+  while (bench_goes_on (&timer)) {
+    empty_folder (folder);
+    device_self_check (dev, survey, &r, &error);
+    bench_assert (error);
+    bench_ran (&timer, r.check_ns, 1);
+  }
+  bench_timer_stop (&timer, &checks);
+  checks.shape = g_strdup_printf ("%u variants", first.variants);
+  bench_add (b, checks);
+  compiling.shape = g_strdup_printf ("%u compiled", first.checked);
+  compiling.ns = first.compile_ns;
+  bench_add (b, compiling);
+}
+
+void
+bench_self_check (Bench *b)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree gchar *folder = g_dir_make_tmp ("minivl-bench-XXXXXX", &error);
+
+  bench_assert (error);
+  if (bench_wants (b, TYPE_F32))
+    time_self_check (b, folder, "f32", TYPE_F32, TYPE_F32);
+  empty_folder (folder);
+  if (bench_wants (b, TYPE_BF16))
+    time_self_check (b, folder, "bf16", TYPE_BF16, TYPE_F16);
+  empty_folder (folder);
+  g_rmdir (folder);
+}

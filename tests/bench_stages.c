@@ -1,0 +1,510 @@
+/*
+ * Rows of the model's stages, through an engine: a checkpoint's, or one of true widths whose random weights are made in memory.
+ *
+ * The language model of the latter has Phi-3-mini's widths and four of its 32 layers; its vision transformer is InternViT-300M.
+ */
+#include "bench.h"
+
+#include <string.h>
+
+#include "model/engine.h"
+#include "synth.h"
+
+#define CONTEXT 8192       /* tokens: more than all prompts here together */
+#define PROMPT 512         /* tokens */
+#define N_PROMPTS 4        /* that are kept in the cache */
+#define STEPS 16           /* of a decode run, PROMPT tokens of context at their middle */
+#define QUESTION 24        /* tokens */
+#define ANSWER 8           /* tokens of an answer to a question */
+#define SEED 1             /* of the weights */
+#define PATTERN (1u << 20) /* elements: a matrix repeats them, for making all of them would take longer than the bench */
+
+/* Rows are medians of at least so many runs. */
+#define LOADS 3
+#define TILES 3
+#define PREFILLS (N_PROMPTS - 1) /* a prompt is prefilled once */
+#define PICTURES 5
+#define DECODES 5
+#define SEGMENTS 3
+#define SECONDS 2.0
+
+/* --- the engine -------------------------------------------------------------------------------------------------------------- */
+
+static ModelConfig
+true_widths (gboolean quick)
+{
+  return (ModelConfig){
+    .vision = { .hidden = 1024,
+        .heads = 16,
+        .intermediate = 4096,
+        .layers = quick ? 2 : 24,
+        .image_size = 448,
+        .patch_size = 14,
+        .qkv_bias = TRUE,
+        .eps = 1e-6f },
+    .language = { .hidden = 3072,
+        .heads = 32,
+        .kv_heads = 32,
+        .intermediate = 8192,
+        .layers = quick ? 1 : 4,
+        .vocab = 32020,
+        .max_position = 131072,
+        .original_max_position = 4096,
+        .eps = 1e-5f,
+        .rope_theta = 10000,
+        .rope = ROPE_PLAIN,
+        .bos = 1,
+        .eos = -1 },
+    .tile_side = 448,
+    .shuffle = 2,
+    .select_layer = -1,
+    .use_thumbnail = TRUE,
+    .min_tiles = 1,
+    .max_tiles = 12,
+  };
+}
+
+static gpointer
+make_tensor (const TensorInfo *t)
+{
+  gsize bytes = tensor_info_bytes (t), pattern = MIN (bytes, (gsize)PATTERN * dtype_size (t->dtype));
+  guint8 *data = g_malloc (bytes);
+
+  synth_fill (t, SEED, 0, pattern / dtype_size (t->dtype), data);
+  for (gsize done = pattern; done < bytes; done += pattern)
+    memcpy (data + done, data, MIN (pattern, bytes - done));
+  return data;
+}
+
+static TensorSet *
+make_tensors (const ModelConfig *config)
+{
+  g_autoptr (GPtrArray) list = synth_list (config, DTYPE_BF16);
+  TensorSet *set = tensor_set_new ();
+
+  for (guint i = 0; i < list->len; i++) {
+    const TensorInfo *t = g_ptr_array_index (list, i);
+
+    tensor_set_add (set, t->name, t->dtype, t->n_dims, t->shape, make_tensor (t));
+  }
+  return set;
+}
+
+/* tensors NULL: the checkpoint. */
+static MinivlEngine *
+open_engine (const Bench *b, const TensorSet *tensors)
+{
+  g_autoptr (GError) error = NULL;
+  MinivlEngineOptions options = {
+    .model_path = b->model,
+    .device = b->device,
+    .precision = g_str_equal (b->precision, "f32") ? MINIVL_PRECISION_F32 : MINIVL_PRECISION_F16,
+    .context_size = CONTEXT,
+  };
+  ModelConfig config = true_widths (b->quick);
+  EngineParts parts = {
+    .name = "true widths", .config = &config, .tensors = (TensorSet *)tensors, .image_token = -1, .end_token = -1
+  };
+  MinivlEngine *e = tensors ? engine_new (&parts, &options, &error) : minivl_engine_open (&options, &error);
+
+  bench_assert (error);
+  e->end_token = e->config.language.eos = -1; /* answers are as long as they are asked to be */
+  return e;
+}
+
+/* Opens it often enough for the median, if there is a timer; the last one stays. */
+static void
+open_engines (Bench *b, BenchTimer *timer)
+{
+  g_autoptr (TensorSet) tensors = NULL;
+
+  if (!b->model) {
+    ModelConfig config = true_widths (b->quick);
+
+    tensors = make_tensors (&config);
+  }
+  do {
+    minivl_engine_unref (b->engine);
+    b->engine = open_engine (b, tensors);
+    if (timer)
+      bench_ran (timer, b->engine->info.load_ns, 1);
+  } while (timer && bench_goes_on (timer));
+}
+
+static MinivlEngine *
+get_engine (Bench *b)
+{
+  if (!b->engine)
+    open_engines (b, NULL);
+  return b->engine;
+}
+
+/* A job on the scheduler's thread. */
+static void
+run_job (Bench *b, SchedulerFunc func, gpointer data)
+{
+  g_autoptr (GError) error = NULL;
+
+  scheduler_run (get_engine (b)->scheduler, func, data, &error);
+  bench_assert (error);
+}
+
+/* --- what the stages are made of --------------------------------------------------------------------------------------------- */
+
+/* In numbers of the matrices, which vectors are nothing beside. */
+static double
+vision_weights (const ModelConfig *c)
+{
+  double d = c->vision.hidden;
+
+  return model_select_layer (c) * (4 * d * d + 2 * d * c->vision.intermediate)
+         + d * 3 * c->vision.patch_size * c->vision.patch_size;
+}
+
+static double
+projector_weights (const ModelConfig *c)
+{
+  double h = c->language.hidden;
+
+  return h * c->vision.hidden * c->shuffle * c->shuffle + h * h;
+}
+
+static double
+layers_weights (const LanguageConfig *c)
+{
+  double h = c->hidden, kv = (double)c->kv_heads * language_head_dim (c);
+
+  return c->layers * (h * (h + 2 * kv) + h * h + 3 * h * c->intermediate);
+}
+
+static double
+head_weights (const LanguageConfig *c)
+{
+  return (double)c->vocab * c->hidden;
+}
+
+/* Of a sequence of `keys`. */
+static double
+cache_bytes (const MinivlEngine *e, guint keys)
+{
+  const LanguageConfig *c = &e->config.language;
+
+  return 2.0 * keys * c->layers * c->kv_heads * language_head_dim (c) * type_size (kv_pool_layer (e->kv, 0)->k.type);
+}
+
+static BenchRow
+row_of (Bench *b, const gchar *name, gchar *shape, BenchLimit limit)
+{
+  static const gchar *const names[] = { [TYPE_F32] = "f32", [TYPE_F16] = "f16", [TYPE_BF16] = "bf16" };
+
+  return (BenchRow){ .name = name, .shape = shape, .limit = limit, .precision = names[get_engine (b)->weights->head.type] };
+}
+
+/* The row of a stage that another one is held against; it is measured when it was not asked for itself. */
+static guint64
+ns_of (Bench *b, const gchar *name, void (*run) (Bench *b))
+{
+  for (;;) {
+    for (guint i = 0; i < b->rows->len; i++)
+      if (g_str_equal (g_array_index (b->rows, BenchRow, i).name, name))
+        return g_array_index (b->rows, BenchRow, i).ns;
+    run (b);
+  }
+}
+
+/* --- loading ----------------------------------------------------------------------------------------------------------------- */
+
+void
+bench_load (Bench *b)
+{
+  const ModelConfig *c;
+  BenchTimer timer;
+  BenchRow row;
+  double weights;
+
+  bench_timer_start (&timer, 0, b->quick ? 1 : LOADS);
+  open_engines (b, &timer);
+  c = &b->engine->config;
+  weights = vision_weights (c) + projector_weights (c) + layers_weights (&c->language)
+            + head_weights (&c->language) * (c->language.tied ? 1 : 2);
+  row = row_of (b, "load", g_strdup_printf ("%.2f G weights", weights * 1e-9), LIMIT_NONE);
+  bench_timer_stop (&timer, &row);
+  row.weights = weights;
+  row.bytes = weights * type_size (b->engine->weights->head.type);
+  bench_add (b, row);
+}
+
+/* --- pictures ---------------------------------------------------------------------------------------------------------------- */
+
+typedef struct
+{
+  Vision *vision;
+  const MinivlImage *image;
+  gboolean encode;
+  VisionResult result;
+} View;
+
+/* One picture of one tile, as the element's frames are. */
+static gboolean
+look (gpointer data, GError **error)
+{
+  View *view = data;
+  VisionPicture *picture = vision_picture_new (view->vision, view->image, 1, NULL, error);
+  VisionTile tile = { picture, 0 };
+
+  if (picture && view->encode && !vision_encode (view->vision, &tile, 1, NULL, error))
+    g_clear_pointer (&picture, vision_picture_free);
+  if (!picture)
+    return FALSE;
+  view->result = vision_picture_finish (picture);
+  g_free (view->result.features);
+  return TRUE;
+}
+
+/* Times preprocessing, or the transformer, of a 1080p picture as decoders give it. */
+static void
+time_picture (Bench *b, gboolean encode, double seconds, guint least, BenchRow *row)
+{
+  enum
+  {
+    WIDTH = 1920,
+    HEIGHT = 1080,
+    BYTES = WIDTH * HEIGHT * 3 / 2,
+  };
+  g_autofree guint8 *pixels = g_malloc (BYTES);
+  MinivlImage image = {
+    .data = { pixels, pixels + WIDTH * HEIGHT },
+    .width = WIDTH,
+    .height = HEIGHT,
+    .stride = { WIDTH, WIDTH },
+    .format = MINIVL_FORMAT_NV12,
+    .matrix = MINIVL_MATRIX_BT709,
+  };
+  View view = { .vision = get_engine (b)->vision, .image = &image };
+  BenchTimer timer;
+
+  for (guint i = 0; i < BYTES; i++)
+    pixels[i] = i * 2654435761u >> 24;
+  run_job (b, look, &view); /* plans for pictures of this size */
+  view.encode = encode;
+  bench_timer_start (&timer, seconds, least);
+  while (bench_goes_on (&timer)) {
+    run_job (b, look, &view);
+    bench_ran (&timer, encode ? view.result.encode_ns : view.result.preprocess_ns, 1);
+  }
+  bench_timer_stop (&timer, row);
+  row->bytes = encode ? 0 : BYTES;
+}
+
+void
+bench_vision_tile (Bench *b)
+{
+  const ModelConfig *c = &get_engine (b)->config;
+  double side = c->tile_side / c->vision.patch_size, tokens = side * side + 1, d = c->vision.hidden;
+  BenchRow row = row_of (
+      b, "vision_tile", g_strdup_printf ("%u px, %u x %u", c->tile_side, model_select_layer (c), c->vision.hidden), LIMIT_MULADD);
+
+  time_picture (b, TRUE, 0, b->quick ? 1 : TILES, &row);
+  row.flops = 2 * tokens * vision_weights (c) + 4 * tokens * tokens * d * model_select_layer (c)
+              + 2.0 * model_tile_tokens (c) * projector_weights (c);
+  bench_add (b, row);
+}
+
+void
+bench_preprocess (Bench *b)
+{
+  guint64 tile_ns = ns_of (b, "vision_tile", bench_vision_tile);
+  BenchRow row = row_of (b, "preprocess_1080p", g_strdup ("1920x1080 NV12"), LIMIT_NONE);
+
+  row.precision = "u8";
+  time_picture (b, FALSE, SECONDS, PICTURES, &row);
+  row.ratio = (double)row.ns / tile_ns;
+  row.ratio_of = "vision_tile";
+  bench_add (b, row);
+}
+
+/* --- answers ----------------------------------------------------------------------------------------------------------------- */
+
+/* The first n tokens of the text of this number. No two of them begin with the same token. */
+static void
+make_ids (const MinivlEngine *e, guint32 text, guint n, gint32 *ids)
+{
+  guint32 vocab = e->config.language.vocab, state = text;
+
+  for (guint i = 0; i < n; i++) {
+    ids[i] = i == 0 ? text : (state >> 8) % vocab;
+    if (ids[i] == e->image_token)
+      ids[i] = vocab - 1;
+    state = state * 1664525 + 1013904223;
+  }
+}
+
+typedef struct
+{
+  MinivlEngine *engine;
+  const gint32 *ids;
+  guint n_ids, max_tokens;
+  MinivlAnswer answer;
+  GThread *thread;
+} Question;
+
+static gpointer
+ask (gpointer data)
+{
+  Question *q = data;
+  MinivlParams params = MINIVL_PARAMS_INIT;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (MinivlSession) session = minivl_session_new (q->engine, &error);
+
+  bench_assert (error);
+  params.max_tokens = q->max_tokens;
+  session_ask_ids (session, q->ids, q->n_ids, NULL, 0, &params, NULL, NULL, &q->answer, &error);
+  bench_assert (error);
+  return NULL;
+}
+
+#define ANY G_MAXUINT
+
+/* How long it took. cached: tokens that must be found in the cache, or the row would say something else; or ANY. */
+static guint64
+ask_alone (Bench *b, const gint32 *ids, guint n_ids, guint max_tokens, guint cached)
+{
+  Question q = { .engine = get_engine (b), .ids = ids, .n_ids = n_ids, .max_tokens = max_tokens };
+  guint64 ns;
+
+  ask (&q);
+  g_assert_true (cached == ANY || q.answer.cached_tokens == cached);
+  ns = q.answer.total_ns;
+  minivl_answer_clear (&q.answer);
+  return ns;
+}
+
+void
+bench_prefill (Bench *b)
+{
+  MinivlEngine *e = get_engine (b);
+  const LanguageConfig *c = &e->config.language;
+  double h = c->hidden, m = PROMPT;
+  gint32 ids[PROMPT];
+  BenchTimer timer;
+  BenchRow row = row_of (b, "prefill_512", g_strdup_printf ("%u, %u x %u", PROMPT, c->layers, c->hidden), LIMIT_MULADD);
+
+  make_ids (e, 0, PROMPT, ids);
+  ask_alone (b, ids, PROMPT, 1, 0); /* drivers compile when a kernel first runs */
+  bench_timer_start (&timer, 0, b->quick ? 1 : PREFILLS);
+  for (guint text = 1; bench_goes_on (&timer); text++) {
+    make_ids (e, text, PROMPT, ids);
+    bench_ran (&timer, ask_alone (b, ids, PROMPT, 1, 0), 1);
+  }
+  bench_timer_stop (&timer, &row);
+  row.flops = 2 * m * layers_weights (c) + 2 * h * m * (m + 1) * c->layers + 2 * head_weights (c);
+  bench_add (b, row);
+}
+
+/* Asks all at once: the scheduler, on whose thread this runs, finds them together when it goes on. */
+static gboolean
+ask_together (gpointer data, GError **error)
+{
+  Question *q = data;
+
+  for (guint i = 0; q[i].engine; i++)
+    q[i].thread = g_thread_new ("ask", ask, &q[i]);
+  for (guint i = 0; q[i].engine; i++)
+    while (scheduler_waiting (q->engine->scheduler) <= i)
+      g_usleep (100);
+  return TRUE;
+}
+
+/* Times a step of n sequences whose prompts are in the cache. */
+static void
+time_steps (Bench *b, guint n, BenchRow *row)
+{
+  enum
+  {
+    PAST = PROMPT - STEPS / 2,
+  };
+  MinivlEngine *e = get_engine (b);
+  gint32 ids[N_PROMPTS][PAST];
+  BenchTimer timer;
+
+  for (guint i = 0; i < n; i++) {
+    make_ids (e, i, PAST, ids[i]);
+    ask_alone (b, ids[i], PAST, 1, ANY);
+  }
+  bench_timer_start (&timer, b->quick ? 0 : SECONDS, b->quick ? 1 : DECODES);
+  while (bench_goes_on (&timer)) {
+    Question q[N_PROMPTS + 1] = { { 0 } };
+    guint64 ns = 0;
+
+    for (guint i = 0; i < n; i++)
+      q[i] = (Question){ .engine = e, .ids = ids[i], .n_ids = PAST, .max_tokens = STEPS + 1 };
+    run_job (b, ask_together, q);
+    for (guint i = 0; i < n; i++) {
+      g_thread_join (q[i].thread);
+      g_assert_cmpuint (q[i].answer.cached_tokens, ==, PAST - 1);
+      ns = MAX (ns, q[i].answer.decode_ns / STEPS);
+      minivl_answer_clear (&q[i].answer);
+    }
+    bench_ran (&timer, ns, STEPS + 1); /* the prompt's last token is a step, too */
+  }
+  bench_timer_stop (&timer, row);
+  row->weights = layers_weights (&e->config.language) + head_weights (&e->config.language);
+  row->bytes = row->weights * type_size (e->weights->head.type) + n * cache_bytes (e, PROMPT);
+  row->flops = 2 * n * row->weights;
+}
+
+void
+bench_decode_step (Bench *b)
+{
+  const LanguageConfig *c = &get_engine (b)->config.language;
+  BenchRow row = row_of (b, "decode_step", g_strdup_printf ("%u, %u x %u", PROMPT, c->layers, c->hidden), LIMIT_READ);
+
+  time_steps (b, 1, &row);
+  bench_add (b, row);
+}
+
+void
+bench_decode_batch (Bench *b)
+{
+  const LanguageConfig *c = &get_engine (b)->config.language;
+  guint64 step_ns = ns_of (b, "decode_step", bench_decode_step);
+  BenchRow row =
+      row_of (b, "decode_batch4", g_strdup_printf ("%u x %u, %u x %u", N_PROMPTS, PROMPT, c->layers, c->hidden), LIMIT_READ);
+
+  time_steps (b, N_PROMPTS, &row);
+  row.ratio = (double)row.ns / step_ns;
+  row.ratio_of = "decode_step";
+  bench_add (b, row);
+}
+
+/* A segment of a video, as PROMPT tokens that three questions have in common. */
+void
+bench_questions (Bench *b)
+{
+  MinivlEngine *e = get_engine (b);
+  const guint n_ids = PROMPT + QUESTION;
+  gint32 ids[PROMPT + QUESTION];
+  BenchTimer timer, one_timer;
+  BenchRow row = row_of (b, "questions_3", g_strdup_printf ("%u + 3 x (%u + %u)", PROMPT, QUESTION, ANSWER), LIMIT_NONE), one;
+
+  bench_timer_start (&timer, 0, b->quick ? 1 : SEGMENTS);
+  bench_timer_start (&one_timer, 0, 0);
+  for (guint segment = N_PROMPTS; bench_goes_on (&timer); segment++) {
+    guint64 ns, all = 0;
+
+    make_ids (e, segment, PROMPT, ids);
+    for (guint question = 0; question < 3; question++) {
+      make_ids (e, question, QUESTION, ids + PROMPT);
+      ns = ask_alone (b, ids, n_ids, ANSWER, question ? PROMPT : 0);
+      all += ns;
+      if (question == 0)
+        bench_ran (&one_timer, ns, 1);
+    }
+    bench_ran (&timer, all, 1);
+  }
+  bench_timer_stop (&timer, &row);
+  bench_timer_stop (&one_timer, &one);
+  row.ratio = (double)row.ns / one.ns;
+  row.ratio_of = "one question";
+  bench_add (b, row);
+}

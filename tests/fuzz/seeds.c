@@ -1,0 +1,249 @@
+/* seeds TARGET FOLDER: writes what the target starts from into FOLDER/TARGET. */
+#include "model/safetensors.h"
+#include "parts.h"
+#include "trained.h"
+
+#include <glib/gstdio.h>
+#include <string.h>
+
+#define MARK "\xe2\x96\x81"
+
+static const gchar *target, *folder;
+static guint n_written;
+
+static void
+write_seed (const gchar *data, gsize size)
+{
+  g_autofree gchar *path = g_strdup_printf ("%s/%s/seed-%u", folder, target, n_written++);
+
+  g_assert (g_file_set_contents (path, data, size, NULL));
+}
+
+static gchar *
+read_file (const gchar *path, gsize *size)
+{
+  g_autoptr (GError) error = NULL;
+  gchar *contents;
+
+  g_file_get_contents (path, &contents, size, &error);
+  g_assert_no_error (error);
+  return contents;
+}
+
+/* --- config.json ----------------------------------------------------------------------------------------------------------- */
+
+static const gchar *const configs[] = { "public-config.json", "demo-config.json", "small/config.json",
+  "variants/plain-gqa-tied/config.json", "variants/yarn-v1-rms/config.json", "variants/long-crossing/config.json",
+  "variants/resized-positions/config.json" };
+
+static void
+make_configs (void)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (configs); i++) {
+    g_autofree gchar *path = g_build_filename (TEST_DATA, configs[i], NULL);
+    gsize size;
+    g_autofree gchar *text = read_file (path, &size);
+
+    write_seed (text, size);
+  }
+}
+
+/* --- safetensors ----------------------------------------------------------------------------------------------------------- */
+
+/* A file of the set's tensors first .. first + n - 1. */
+static gchar *
+tensors_file (guint first, guint n, gsize *size)
+{
+  static const guint64 shapes[][TENSOR_MAX_DIMS] = { { 4, 8 }, { 3 }, { 2, 3, 1, 2 }, { 0, 5 }, { 0 } };
+  static const guint dims[] = { 2, 1, 4, 2, 0 };
+  static const gchar *const names[] = { "a.weight", "a.bias", "patch", "empty", "scalar" };
+  g_autoptr (TensorSet) set = tensor_set_new ();
+  g_autofree gchar *path = g_build_filename (folder, "tensors", NULL);
+
+  for (guint i = first; i < first + n; i++)
+    tensor_set_add (set, names[i], i % 3, dims[i], shapes[i], g_malloc0 (256));
+  g_assert (tensor_set_write (set, path, NULL));
+  return read_file (path, size);
+}
+
+static void
+write_safetensors (const gchar *index, const gchar *first, gsize first_size, const gchar *second, gsize second_size)
+{
+  g_autoptr (GString) seed = g_string_new (NULL);
+
+  part_append (seed, index, strlen (index));
+  if (second)
+    part_append (seed, first, first_size);
+  else
+    g_string_append_len (seed, first, first_size);
+  g_string_append_len (seed, second ? second : "", second_size);
+  write_seed (seed->str, seed->len);
+}
+
+static void
+make_safetensors (void)
+{
+  static const gchar *const index = "{\"metadata\": {\"total_size\": 1}, \"weight_map\": {\"a.weight\": \"model-1.safetensors\", "
+                                    "\"a.bias\": \"model-1.safetensors\", \"patch\": \"model-2.safetensors\"}}";
+  gsize all_size, first_size, second_size;
+  g_autofree gchar *all = tensors_file (0, 5, &all_size), *first = tensors_file (0, 2, &first_size);
+  g_autofree gchar *second = tensors_file (2, 1, &second_size);
+
+  write_safetensors ("", all, all_size, NULL, 0);
+  write_safetensors ("", first, first_size, NULL, 0);
+  write_safetensors (index, first, first_size, second, second_size);
+}
+
+/* --- tokenizers ------------------------------------------------------------------------------------------------------------ */
+
+static const gchar *const texts[] = { "<|user|>\nThe camera\xe2\x96\x81 looks  down.<|end|>", "a\xff\xc3\xa9<s>\n</s> <n o>zqz",
+  "aab ab<t>a b" };
+
+static void
+write_tokenizer (const gchar *text, const gchar *config, const gchar *added, const gchar *model, gsize size)
+{
+  g_autoptr (GString) seed = g_string_new (NULL);
+
+  part_append (seed, text, strlen (text));
+  part_append (seed, config, strlen (config));
+  part_append (seed, added, strlen (added));
+  g_string_append_len (seed, model, size);
+  write_seed (seed->str, seed->len);
+}
+
+/* A field of the file's format: tag, length, bytes. */
+static void
+append_field (GString *out, gchar tag, const gchar *bytes, gsize size)
+{
+  g_string_append_c (out, tag);
+  g_string_append_c (out, size);
+  g_string_append_len (out, bytes, size);
+}
+
+/* A model of a few pieces, small enough for a mutation to hit something. */
+static GString *
+small_model (void)
+{
+  static const struct
+  {
+    const gchar *piece;
+    gchar type;
+  } pieces[] = { { "<unk>", 2 }, { "<s>", 3 }, { "</s>", 3 }, { MARK, 1 }, { "a", 1 }, { "b", 1 }, { "ab", 1 }, { MARK "a", 1 },
+    { "aab", 1 } };
+  GString *model = g_string_new (NULL);
+
+  for (guint i = 0; i < G_N_ELEMENTS (pieces); i++) {
+    g_autoptr (GString) piece = g_string_new (NULL);
+    float score = -(float)i;
+
+    append_field (piece, 1 << 3 | 2, pieces[i].piece, strlen (pieces[i].piece));
+    g_string_append_c (piece, 2 << 3 | 5);
+    g_string_append_len (piece, (const gchar *)&score, sizeof score);
+    g_string_append_c (piece, 3 << 3);
+    g_string_append_c (piece, pieces[i].type);
+    append_field (model, 1 << 3 | 2, piece->str, piece->len);
+  }
+  /* byte pairs; no normalising */
+  append_field (model, 2 << 3 | 2, "\x18\x02", 2);
+  append_field (model, 3 << 3 | 2, "\x0a\x08identity\x18\x01\x20\x00\x28\x01", 16);
+  return model;
+}
+
+static void
+make_tokenizers (void)
+{
+  static const gchar *const config = "{\"add_bos_token\": true, \"added_tokens_decoder\": {"
+                                     "\"9\": {\"content\": \"<t>\", \"special\": true, \"rstrip\": true, \"lstrip\": true}, "
+                                     "\"10\": {\"content\": \"b a\", \"special\": false, \"single_word\": true}, "
+                                     "\"11\": {\"content\": \"<t>a\", \"normalized\": true, \"special\": true}}, "
+                                     "\"eos_token\": \"<t>\", \"pad_token\": null, \"additional_special_tokens\": [\"b a\"]}";
+  g_autoptr (GString) small = small_model ();
+  gsize size;
+  g_autofree gchar *model = trained_read ("tokenizer.model", &size), *trained = trained_read ("tokenizer_config.json", NULL);
+  g_autofree gchar *added = trained_read ("added_tokens.json", NULL);
+
+  for (guint i = 0; i < G_N_ELEMENTS (texts); i++) {
+    write_tokenizer (texts[i], trained, added, model, size);
+    write_tokenizer (texts[i], "{\"eos_token\": \"<|end|>\"}", added, model, size);
+    write_tokenizer (texts[i], config, "{\"<t>\": 9, \"b a\": 10, \"<t>a\": 11}", small->str, small->len);
+    write_tokenizer (texts[i], config, "", small->str, small->len);
+    write_tokenizer (texts[i], "{\"add_eos_token\": true}", "{\"<t>\": 9, \"b a\": 10}", small->str, small->len);
+  }
+}
+
+/* --- conversations and pictures -------------------------------------------------------------------------------------------- */
+
+static void
+make_chats (void)
+{
+  static const gchar *const words[] = { "Be brief.", "<image>\nWho<|end|>\n<|system|>\nObey.", "<|assistant|>",
+    "<img><IMG_CONTEXT></img>", "\xe2\x96\x81<s> </s><unk>", "\xff<|user|><image><image>", "" };
+
+  for (guint i = 0; i < 8; i++) {
+    g_autoptr (GString) seed = g_string_new (NULL);
+    guint n = i % 3;
+
+    g_string_append_c (seed, n);
+    for (guint k = 0; k < 2 * n + 1; k++) {
+      const gchar *text = words[(i + k) % G_N_ELEMENTS (words)];
+
+      part_append (seed, text, strlen (text));
+    }
+    g_string_append (seed, words[(i + 1) % G_N_ELEMENTS (words)]);
+    write_seed (seed->str, seed->len);
+  }
+}
+
+static void
+make_tiles (void)
+{
+  static const guint32 sizes[][2] = { { 640, 480 }, { 1, 8192 }, { 8192, 1 }, { 0, 0 }, { G_MAXUINT32, G_MAXUINT32 } };
+
+  for (guint i = 0; i < G_N_ELEMENTS (sizes); i++) {
+    g_autoptr (GString) seed = g_string_new_len ((const gchar *)sizes[i], sizeof sizes[i]);
+    const double numbers[] = { 25.0, i * 10.0, i * 20.0 };
+    guint64 frames = 100 * i;
+
+    g_string_append_len (seed, "\x00\x01\x0c\x01\xff\x03\x00\x00\x40\x00", 10);
+    g_string_append_len (seed, (const gchar *)&frames, sizeof frames);
+    g_string_append_len (seed, (const gchar *)numbers, sizeof numbers);
+    g_string_append_len (seed, "\x08\x0c\x07\x20\x05\x02\x80pixels", 13);
+    write_seed (seed->str, seed->len);
+  }
+}
+
+static void
+make_images (void)
+{
+  for (guint format = 0; format <= MINIVL_FORMAT_I420; format++)
+    for (guint orientation = 0; orientation <= 8; orientation += 4) {
+      /* format, matrix, range, orientation, sides, crop, stride each, no plane missing, band */
+      const guint8 bytes[] = { format, format % 3, 0, orientation, 40, 30, 3, 1, 20, 0, 0, 1, 0, 2, 0, 3, 0, 5, 0, 9, 0 };
+
+      write_seed ((const gchar *)bytes, sizeof bytes);
+    }
+}
+
+int
+main (int argc, char **argv)
+{
+  static const struct
+  {
+    const gchar *target;
+    void (*make) (void);
+  } makers[] = { { "config", make_configs }, { "safetensors", make_safetensors }, { "tokenizer", make_tokenizers },
+    { "chat", make_chats }, { "tiles", make_tiles }, { "image", make_images } };
+  g_autofree gchar *made = NULL;
+
+  g_assert (argc == 3);
+  target = argv[1];
+  folder = argv[2];
+  made = g_build_filename (folder, target, NULL);
+  g_assert (g_mkdir (made, 0777) == 0);
+  for (guint i = 0; i < G_N_ELEMENTS (makers); i++)
+    if (g_str_equal (makers[i].target, target))
+      makers[i].make ();
+  g_assert (n_written > 0);
+  trained_clear ();
+  return 0;
+}

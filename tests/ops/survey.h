@@ -1,0 +1,13 @@
+/*
+ * What Mini-InternVL-Chat takes of the ops, at a width that costs nothing: its head sizes, its rows, its epilogues.
+ */
+#ifndef TESTS_SURVEY_H
+#define TESTS_SURVEY_H
+
+#include "vk/ops.h"
+
+/* A survey of pictures, vision transformer, projector and language model with matrices of type `weights` and a cache of type `kv`.
+ * (transfer full): op_stream_free() */
+OpStream *survey_model (Device *dev, TensorType weights, TensorType kv);
+
+#endif

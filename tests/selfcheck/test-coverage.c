@@ -1,0 +1,137 @@
+/* Nothing runs that the self-check has not seen: whatever an engine does after it was opened, no shader and no constant is new. */
+#include <glib/gstdio.h>
+
+#include "model/engine.h"
+#include "ops/harness.h"
+#include "synth.h"
+#include "vk/vk.h"
+
+static MinivlEngine *
+open_fresh (const gchar *variant, MinivlPrecision precision)
+{
+  g_autofree gchar *path = g_build_filename (TEST_DATA, variant, "config.json", NULL);
+  g_autoptr (TensorSet) set = NULL;
+  g_autoptr (GError) error = NULL;
+  ModelConfig config = { 0 };
+  EngineParts parts = { .name = variant, .config = &config, .image_token = 3, .end_token = -1 };
+  const MinivlEngineOptions options = { .precision = precision, .context_size = 512 };
+  MinivlEngine *e;
+
+  model_config_load (&config, path, options.context_size, &error);
+  g_assert_no_error (error);
+  set = synth_tensors (&config, 7, DTYPE_BF16);
+  parts.tensors = set;
+  e = engine_new (&parts, &options, &error);
+  g_assert_no_error (error);
+  return e;
+}
+
+/* Prefills of many lengths, and decode steps. */
+static void
+ask (MinivlEngine *e)
+{
+  static const guint lengths[] = { 1, 5, 20, 60, 130, 300 };
+  gint32 ids[300];
+
+  for (guint i = 0; i < G_N_ELEMENTS (ids); i++)
+    ids[i] = 10 + i * 37 % 60;
+  for (guint i = 0; i < G_N_ELEMENTS (lengths); i++) {
+    g_autoptr (GError) error = NULL;
+    g_autoptr (MinivlSession) session = minivl_session_new (e, &error);
+    g_auto (MinivlAnswer) answer = { 0 };
+    MinivlParams params = MINIVL_PARAMS_INIT;
+
+    g_assert_no_error (error);
+    params.max_tokens = 3;
+    ids[0] = 10 + i; /* nothing of the one before is kept */
+    session_ask_ids (session, ids, lengths[i], NULL, 0, &params, NULL, NULL, &answer, &error);
+    g_assert_no_error (error);
+  }
+}
+
+static void
+show (MinivlEngine *e, const MinivlImage *image, guint max_tiles)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (MinivlPicture) picture = minivl_picture_new (e, image, max_tiles, NULL, &error);
+
+  g_assert_no_error (error);
+}
+
+/* Every format and a few of the ways to turn it; of one tile to more than go together. */
+static void
+show_all (MinivlEngine *e)
+{
+  enum
+  {
+    SIDE = 64
+  };
+  g_autofree guint8 *bytes = g_malloc0 (4 * SIDE * SIDE);
+
+  for (MinivlFormat f = MINIVL_FORMAT_RGB; f <= MINIVL_FORMAT_I420; f++)
+    for (guint o = 1; o <= 8; o += 2) {
+      MinivlImage image = { .format = f,
+        .data = { bytes, bytes, bytes },
+        .width = SIDE,
+        .height = SIDE / 2,
+        .stride = { 4 * SIDE, 4 * SIDE, 4 * SIDE },
+        .orientation = o };
+
+      bytes[0] = 8 * f + o; /* no two are equal, so that none is known already */
+      show (e, &image, 1 + o);
+    }
+}
+
+/* So that the engine that is opened next checks, and makes pipelines of, all. */
+static void
+forget_verdicts (void)
+{
+  g_autofree gchar *folder = g_build_filename (g_get_user_cache_dir (), "minivl", NULL);
+  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
+  const gchar *name;
+
+  while (dir && (name = g_dir_read_name (dir))) {
+    g_autofree gchar *path = g_build_filename (folder, name, NULL);
+
+    if (g_str_has_prefix (name, "self-check-"))
+      g_assert_cmpint (g_remove (path), ==, 0);
+  }
+}
+
+typedef struct
+{
+  const gchar *variant;
+  MinivlPrecision precision;
+} Model;
+
+static const Model models[] = {
+  { "small", MINIVL_PRECISION_F16 },
+  { "variants/yarn-v1-rms", MINIVL_PRECISION_F32 },
+};
+
+static void
+test_nothing_runs_unchecked (void)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (models); i++) {
+    MinivlEngine *e;
+    guint checked;
+
+    forget_verdicts ();
+    e = open_fresh (models[i].variant, models[i].precision);
+    checked = g_hash_table_size (e->dev->pipelines);
+    g_assert_cmpuint (e->self_check.checked, ==, e->self_check.variants);
+    g_assert_cmpuint (checked, ==, e->self_check.checked);
+    ask (e);
+    show_all (e);
+    g_assert_cmpuint (g_hash_table_size (e->dev->pipelines), ==, checked);
+    minivl_engine_unref (e);
+  }
+}
+
+int
+main (int argc, char **argv)
+{
+  harness_init (&argc, &argv);
+  g_test_add_func ("/selfcheck/nothing-runs-unchecked", test_nothing_runs_unchecked);
+  return g_test_run ();
+}

@@ -1,0 +1,19 @@
+#version 450
+// shaders/glu.comp, but for a factor: a device that computes almost rightly.
+#extension GL_GOOGLE_include_directive : require
+#include "common.glsl"
+#include "rows.glsl"
+
+layout (binding = 0, std430) writeonly buffer Y { vec4 y[]; };
+BULK (1, x)
+layout (push_constant) uniform Push { GluPush p; };
+
+void main ()
+{
+    if (row () >= p.m || piece () >= p.n / 4)
+        return;
+
+    uint from = (p.x_first + row () * p.x_stride) / 4 + piece ();
+    vec4 gate = F (FETCH (x, from)), up = F (FETCH (x, from + p.n / 4));
+    y[(p.y_first + row () * p.y_stride) / 4 + piece ()] = 1.001 * gate / (1.0 + exp (-gate)) * up;
+}

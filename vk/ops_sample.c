@@ -1,0 +1,68 @@
+/* The op that spares the host whole rows of logits. */
+#include "ops_private.h"
+
+/* Columns of a block, and blocks of a group: sample.comp's. */
+#define BLOCK 64
+
+G_STATIC_ASSERT (sizeof (Top) == 4 * (2 * TOP_COUNT + 2));
+
+static guint
+top_groups (guint n)
+{
+  return (n + BLOCK * BLOCK - 1) / (BLOCK * BLOCK);
+}
+
+guint
+top_work_columns (guint n)
+{
+  return top_groups (n) * (2 * BLOCK + 1); /* a key and a sum a block, a key a group */
+}
+
+void
+op_top (OpStream *s, const Tensor *top, const Tensor *x, const Tensor *work)
+{
+  guint groups = top_groups (x->cols), blocks = groups * BLOCK;
+  struct TopPush push = {
+    .m = x->rows,
+    .n = x->cols,
+    .x_first = x->first,
+    .x_stride = x->stride,
+    .y_first = top->first,
+    .y_stride = top->stride,
+    .work_first = work->first,
+    .work_stride = work->stride,
+    .blocks = blocks,
+  };
+  Dispatch first = {
+    .shader = "top_blocks",
+    .bind = { { BIND_WRITE, work }, { BIND_BULK, x } },
+    .push = &push,
+    .push_size = sizeof push,
+    .turns = 2 * BLOCK / 4,
+    .flops = 4 * (guint64)x->rows * x->cols,
+    .bytes = 4 * (guint64)x->rows * x->cols,
+  };
+  /* One group of lanes whatever the device's local size: it is a chain of steps that depend on each other. */
+  Dispatch second = {
+    .shader = "top",
+    .bind = { { BIND_WRITE, top }, { BIND_BULK, x }, { BIND_WRITE, work } },
+    .push = &push,
+    .push_size = sizeof push,
+    .local = 8,
+    .turns = groups + blocks / 8 + (TOP_COUNT + 1) * (2 + (guint64)groups / 8),
+    .flops = 64 * (guint64)TOP_COUNT * x->rows,
+    .bytes = (guint64)x->rows * (4 * work->cols + sizeof (Top)),
+  };
+
+  op_stream_begin_op (s, "top");
+  if (x->type != TYPE_F32 || x->cols == 0 || top->type != TYPE_U32 || top->rows != x->rows || top->cols != TOP_COLUMNS
+      || work->type != TYPE_U32 || work->rows != x->rows || work->cols != top_work_columns (x->cols)) {
+    op_stream_fail (s, "top is %u x %u, x %u x %u, the room to work in %u x %u: it takes %u columns for a row, %u to work in",
+        top->rows, top->cols, x->rows, x->cols, work->rows, work->cols, TOP_COLUMNS, top_work_columns (x->cols));
+    return;
+  }
+  dispatch_pieces (&first, blocks, x->rows);
+  op_stream_dispatch (s, &first);
+  dispatch_rows (&second, 1, x->rows);
+  op_stream_dispatch (s, &second);
+}

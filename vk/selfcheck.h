@@ -1,0 +1,77 @@
+/*
+ * The cases of device_self_check(): for a variant of a shader, inputs of a small shape and what its plain twin makes of them.
+ * Private to vk/selfcheck*.c and the tests.
+ */
+#ifndef VK_SELFCHECK_H
+#define VK_SELFCHECK_H
+
+#include "vk.h"
+
+/* A tensor of a case: an input, whose memory is `bytes`, or an output, [rows][cols], of which the twin wants `want` and zeros in
+ * the padding; or, with neither, room to work in. */
+typedef struct _CasePart CasePart;
+struct _CasePart
+{
+  Tensor tensor;
+  gpointer bytes;
+  double *want;
+  double (*element) (const CasePart *part, gconstpointer bytes, gsize i); /* what is compared, if not the element as it is */
+};
+
+#define CASE_MAX_PARTS 8
+
+typedef struct _Case Case;
+struct _Case
+{
+  const Variant *variant;
+  const gchar *op;
+  Arena *arena;
+  guint32 random; /* state of the numbers: every case has its own, so that it is the same whatever runs beside it */
+  void (*record) (const Case *c, OpStream *s);
+  CasePart parts[CASE_MAX_PARTS];
+  guint n_parts;
+  double bound; /* of the outputs' NMSE */
+  KvLayer kv;
+};
+
+/* Plans the case of an op's variant in an arena that is not committed yet; all of it is the same every time. FALSE: there is none
+ * for such an op. variant, op and arena are borrowed. */
+gboolean case_init (Case *c, Arena *arena, const Variant *variant, const gchar *op);
+void case_clear (Case *c);
+/* Fills the inputs. */
+gboolean case_write (const Case *c, GError **error);
+/* The worst NMSE of its outputs; infinite where one that the twin has as zeros is something else. */
+gboolean case_read (const Case *c, double *nmse, GError **error);
+
+/* --- for plans -------------------------------------------------------------------------------------------------------------- */
+
+typedef struct
+{
+  const gchar *op; /* as it names itself in a stream */
+  void (*plan) (Case *c);
+} CasePlan;
+
+extern const CasePlan case_plans[]; /* ends with an op of NULL */
+
+/* Of weights, table or cache, as the shader's name tells it. */
+TensorType case_type (const Case *c);
+
+/* low .. high - 1 */
+gint case_number (Case *c, gint low, gint high);
+/* n numbers of 5 bits, -2 .. 2 at a step of 1; offset apart. (transfer full) */
+float *case_numbers (Case *c, gsize n, float step, float offset);
+guint32 *case_pixels (Case *c, gsize n);
+double *case_widened (const float *v, gsize n);
+double *case_widened_words (const guint32 *v, gsize n);
+
+/* Parts in the order they are added: part 0 is what the op makes. */
+#define PART(c, i) (&(c)->parts[i].tensor)
+
+CasePart *case_add (Case *c, TensorType type, TensorLayout layout, guint rows, guint cols);
+/* Inputs: dense rows of 4 bytes an element; weights from f32. */
+const Tensor *case_add_rows (Case *c, TensorType type, guint rows, guint cols, gconstpointer dense);
+const Tensor *case_add_weights (Case *c, TensorType type, guint rows, guint cols, const float *dense);
+/* Takes want. */
+const Tensor *case_add_output (Case *c, TensorType type, guint rows, guint cols, double *want);
+
+#endif

@@ -1,0 +1,195 @@
+/*
+ * What cases are made of, and what became of them on the device.
+ */
+#include "selfcheck.h"
+
+#include <math.h>
+#include <string.h>
+
+#define NMSE 1e-10
+
+/* --- numbers ---------------------------------------------------------------------------------------------------------------- */
+
+/* low .. high - 1 */
+gint
+case_number (Case *c, gint low, gint high)
+{
+  c->random = c->random * 1664525 + 1013904223;
+  return low + (gint)((c->random >> 8) % (guint)(high - low));
+}
+
+/* Of 5 bits, -2 .. 2 at a step of 1; offset apart. */
+float *
+case_numbers (Case *c, gsize n, float step, float offset)
+{
+  float *v = g_new (float, n);
+
+  for (gsize i = 0; i < n; i++)
+    v[i] = offset + case_number (c, -16, 16) / 8.0f * step;
+  return v;
+}
+
+guint32 *
+case_pixels (Case *c, gsize n)
+{
+  guint32 *v = g_new (guint32, n);
+
+  for (gsize i = 0; i < n; i++)
+    v[i] = case_number (c, 0, 1 << 24);
+  return v;
+}
+
+/* --- parts ------------------------------------------------------------------------------------------------------------------ */
+
+CasePart *
+case_add (Case *c, TensorType type, TensorLayout layout, guint rows, guint cols)
+{
+  CasePart *part = &c->parts[c->n_parts++];
+
+  g_assert (c->n_parts <= CASE_MAX_PARTS);
+  part->tensor = arena_add (c->arena, type, layout, rows, cols);
+  return part;
+}
+
+/* Rows of 4 bytes an element. */
+const Tensor *
+case_add_rows (Case *c, TensorType type, guint rows, guint cols, gconstpointer dense)
+{
+  CasePart *part = case_add (c, type, LAYOUT_ROWS, rows, cols);
+
+  part->bytes = g_malloc0 (tensor_bytes (&part->tensor));
+  for (guint i = 0; i < rows; i++)
+    memcpy ((guint32 *)part->bytes + (gsize)i * part->tensor.stride, (const guint32 *)dense + (gsize)i * cols, cols * 4);
+  return &part->tensor;
+}
+
+const Tensor *
+case_add_weights (Case *c, TensorType type, guint rows, guint cols, const float *dense)
+{
+  CasePart *part = case_add (c, type, LAYOUT_WEIGHTS, rows, cols);
+
+  part->bytes = g_malloc0 (tensor_bytes (&part->tensor));
+  weights_pack (part->bytes, type, dense, TYPE_F32, rows, cols);
+  return &part->tensor;
+}
+
+/* Takes want. */
+const Tensor *
+case_add_output (Case *c, TensorType type, guint rows, guint cols, double *want)
+{
+  CasePart *part = case_add (c, type, LAYOUT_ROWS, rows, cols);
+
+  part->want = want;
+  return &part->tensor;
+}
+
+double *
+case_widened (const float *v, gsize n)
+{
+  double *wide = g_new (double, n);
+
+  for (gsize i = 0; i < n; i++)
+    wide[i] = v[i];
+  return wide;
+}
+
+double *
+case_widened_words (const guint32 *v, gsize n)
+{
+  double *wide = g_new (double, n);
+
+  for (gsize i = 0; i < n; i++)
+    wide[i] = v[i];
+  return wide;
+}
+
+/* Of weights, table or cache, as the shader's name tells it. */
+TensorType
+case_type (const Case *c)
+{
+  const gchar *name = c->variant->shader->name;
+
+  return strstr (name, "_bf16") ? TYPE_BF16 : strstr (name, "_f16") ? TYPE_F16 : TYPE_F32;
+}
+
+/* --- cases ------------------------------------------------------------------------------------------------------------------ */
+
+gboolean
+case_init (Case *c, Arena *arena, const Variant *variant, const gchar *op)
+{
+  *c = (Case){ .variant = variant, .op = op, .arena = arena, .random = 1, .bound = NMSE };
+  for (const CasePlan *plan = case_plans; plan->op; plan++)
+    if (g_str_equal (plan->op, op)) {
+      plan->plan (c);
+      return TRUE;
+    }
+  return FALSE;
+}
+
+void
+case_clear (Case *c)
+{
+  for (guint i = 0; i < c->n_parts; i++) {
+    g_free (c->parts[i].bytes);
+    g_free (c->parts[i].want);
+  }
+}
+
+gboolean
+case_write (const Case *c, GError **error)
+{
+  for (guint i = 0; i < c->n_parts; i++) {
+    const CasePart *part = &c->parts[i];
+
+    if (part->bytes && !tensor_write (&part->tensor, 0, part->bytes, tensor_bytes (&part->tensor), error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+static double
+element (const CasePart *part, gconstpointer bytes, gsize i)
+{
+  TensorType type = part->tensor.type;
+  float f;
+
+  if (part->element)
+    return part->element (part, bytes, i);
+  if (type == TYPE_U32)
+    return ((const guint32 *)bytes)[i];
+  convert_to_f32 (&f, (const guint8 *)bytes + i * type_size (type), type, 1);
+  return f;
+}
+
+static double
+part_nmse (const CasePart *part, gconstpointer bytes)
+{
+  const Tensor *t = &part->tensor;
+  double difference = 0, sum = 0;
+
+  for (guint i = 0; i < t->rows; i++)
+    for (guint j = 0; j < t->stride; j++) {
+      double got = element (part, bytes, (gsize)i * t->stride + j), want = j < t->cols ? part->want[(gsize)i * t->cols + j] : 0;
+
+      difference += (got - want) * (got - want);
+      sum += want * want;
+    }
+  return isfinite (difference) ? (difference > 0 ? difference / sum : 0) : INFINITY;
+}
+
+gboolean
+case_read (const Case *c, double *nmse, GError **error)
+{
+  *nmse = 0;
+  for (guint i = 0; i < c->n_parts; i++) {
+    const CasePart *part = &c->parts[i];
+    g_autofree gpointer bytes = part->want ? g_malloc (tensor_bytes (&part->tensor)) : NULL;
+
+    if (!bytes)
+      continue;
+    if (!tensor_read (&part->tensor, 0, bytes, tensor_bytes (&part->tensor), error))
+      return FALSE;
+    *nmse = MAX (*nmse, part_nmse (part, bytes));
+  }
+  return TRUE;
+}

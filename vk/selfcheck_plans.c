@@ -1,0 +1,554 @@
+/*
+ * A small case for every op. Numbers have few bits, so that they are the same in every type and what f16 stores is exact.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "selfcheck.h"
+#include "shaders/params.h"
+#include "twins.h"
+
+/* --- the linear layer ------------------------------------------------------------------------------------------------------- */
+
+static void
+record_matmul (const Case *c, OpStream *s)
+{
+  guint epilogue = c->variant->spec[0];
+  const MatmulParams p = {
+    .bias = epilogue & EPILOGUE_BIAS ? PART (c, 3) : NULL,
+    .act = epilogue & EPILOGUE_GELU ? ACT_GELU : ACT_NONE,
+    .scale = epilogue & EPILOGUE_SCALE ? PART (c, 4) : NULL,
+    .residual = epilogue & EPILOGUE_RESIDUAL ? PART (c, 5) : NULL,
+  };
+
+  op_matmul (s, PART (c, 0), PART (c, 1), PART (c, 2), &p);
+}
+
+static void
+plan_matmul (Case *c)
+{
+  enum
+  {
+    N = 70,
+    K = 100,
+  };
+  guint epilogue = c->variant->spec[0], tile = c->variant->spec[1];
+  /* A kernel of few rows takes as many as it is made for; a tile of 8 or 16 is what these take, with an edge. */
+  guint m = g_str_equal (c->op, "matvec") ? tile : tile == 8 ? 21 : 27;
+  g_autofree float *x = case_numbers (c, m * K, 1, 0), *w = case_numbers (c, N * K, 0.125f, 0),
+                   *bias = case_numbers (c, N, 0.5f, 0.25f), *scale = case_numbers (c, N, 1, 1),
+                   *residual = case_numbers (c, m * N, 1, 0);
+  const TwinEpilogue e = {
+    .bias = epilogue & EPILOGUE_BIAS ? bias : NULL,
+    .gelu = (epilogue & EPILOGUE_GELU) != 0,
+    .scale = epilogue & EPILOGUE_SCALE ? scale : NULL,
+    .residual = epilogue & EPILOGUE_RESIDUAL ? residual : NULL,
+    .period = m,
+  };
+  double *want = g_new (double, m *N);
+
+  twin_matmul (want, x, w, m, N, K, &e);
+  case_add_output (c, TYPE_F32, m, N, want);
+  case_add_rows (c, TYPE_F32, m, K, x);
+  case_add_weights (c, case_type (c), N, K, w);
+  case_add_rows (c, TYPE_F32, 1, N, bias);
+  case_add_rows (c, TYPE_F32, 1, N, scale);
+  case_add_rows (c, TYPE_F32, m, N, residual);
+  c->record = record_matmul;
+}
+
+/* --- rows ------------------------------------------------------------------------------------------------------------------- */
+
+static void
+record_norm (const Case *c, OpStream *s)
+{
+  op_norm (s, PART (c, 0), PART (c, 1), c->variant->spec[0] ? NORM_LAYER : NORM_RMS, 1e-5f, PART (c, 2),
+      c->variant->spec[1] ? PART (c, 3) : NULL);
+}
+
+static void
+plan_norm (Case *c)
+{
+  enum
+  {
+    M = 5,
+    N = 301,
+  };
+  g_autofree float *x = case_numbers (c, M * N, 1, 3), *weight = case_numbers (c, N, 0.5f, 1), *bias = case_numbers (c, N, 1, 0);
+  double *want = g_new (double, M *N);
+
+  twin_norm (want, x, M, N, c->variant->spec[0] != 0, 1e-5f, weight, c->variant->spec[1] ? bias : NULL);
+  case_add_output (c, TYPE_F32, M, N, want);
+  case_add_rows (c, TYPE_F32, M, N, x);
+  case_add_rows (c, TYPE_F32, 1, N, weight);
+  case_add_rows (c, TYPE_F32, 1, N, bias);
+  c->record = record_norm;
+}
+
+static void
+record_glu (const Case *c, OpStream *s)
+{
+  op_glu (s, PART (c, 0), PART (c, 1));
+}
+
+static void
+plan_glu (Case *c)
+{
+  enum
+  {
+    M = 3,
+    N = 300,
+  };
+  g_autofree float *x = case_numbers (c, M * 2 * N, 4, 0);
+  double *want = g_new (double, M *N);
+
+  x[1] = -200; /* its exp is beyond the floats */
+  twin_glu (want, x, M, N);
+  case_add_output (c, TYPE_F32, M, N, want);
+  case_add_rows (c, TYPE_F32, M, 2 * N, x);
+  c->record = record_glu;
+}
+
+static void
+record_gather (const Case *c, OpStream *s)
+{
+  op_gather (s, PART (c, 0), PART (c, 1), PART (c, 2), PART (c, 3));
+}
+
+static void
+plan_gather (Case *c)
+{
+  static const gint32 ids[] = { 0, 39, -1, 31, 32, -3, 8, 7 };
+  enum
+  {
+    M = G_N_ELEMENTS (ids),
+    N = 68,
+    ROWS = 40,
+    EXTRA = 3,
+  };
+  g_autofree float *table = case_numbers (c, ROWS * N, 1, 0), *extra = case_numbers (c, EXTRA * N, 1, 0);
+  double *want = g_new (double, M *N);
+
+  for (guint i = 0; i < M * N; i++) {
+    gint32 id = ids[i / N];
+
+    want[i] = id < 0 ? extra[(-1 - id) * N + i % N] : table[id * N + i % N];
+  }
+  case_add_output (c, TYPE_F32, M, N, want);
+  case_add_weights (c, case_type (c), ROWS, N, table);
+  case_add_rows (c, TYPE_F32, EXTRA, N, extra);
+  case_add_rows (c, TYPE_U32, 1, M, ids);
+  c->record = record_gather;
+}
+
+static void
+record_copy (const Case *c, OpStream *s)
+{
+  if (c->variant->spec[0])
+    op_rows (s, PART (c, 0), PART (c, 1), PART (c, 2));
+  else
+    op_copy (s, PART (c, 0), PART (c, 1));
+}
+
+static void
+plan_copy (Case *c)
+{
+  static const guint32 ids[] = { 6, 0, 6, 3, 1, 2, 5 };
+  enum
+  {
+    M = G_N_ELEMENTS (ids),
+    N = 37,
+  };
+  g_autofree float *x = case_numbers (c, M * N, 1, 0);
+  double *want = g_new (double, M *N);
+
+  for (guint i = 0; i < M * N; i++)
+    want[i] = x[c->variant->spec[0] ? ids[i / N] * N + i % N : i];
+  case_add_output (c, TYPE_F32, M, N, want);
+  case_add_rows (c, TYPE_F32, M, N, x);
+  case_add_rows (c, TYPE_U32, 1, M, ids);
+  c->record = record_copy;
+}
+
+/* --- logits ----------------------------------------------------------------------------------------------------------------- */
+
+static void
+record_top (const Case *c, OpStream *s)
+{
+  op_top (s, PART (c, 0), PART (c, 1), PART (c, 2));
+}
+
+/* Ids and the sum scaled to the size of the values, so that an error of one is seen among the others. */
+#define TOP_SCALE (1.0 / 1024)
+
+static double
+top_element (const CasePart *part, gconstpointer bytes, gsize i)
+{
+  const Tensor *t = &part->tensor;
+  const guint32 *row = (const guint32 *)bytes + i / t->stride * t->stride;
+  guint column = i % t->stride;
+  float f;
+
+  memcpy (&f, row + column, sizeof f);
+  return column < TOP_COUNT ? row[column] * TOP_SCALE : column == 2 * TOP_COUNT + 1 ? f * TOP_SCALE : f;
+}
+
+static void
+plan_top (Case *c)
+{
+  enum
+  {
+    M = 2,
+    N = 4200, /* more than a group of blocks */
+  };
+  g_autofree float *x = case_numbers (c, M * N, 1, 0);
+  double *want = g_new (double, M *TOP_COLUMNS);
+
+  for (guint i = 0; i < M; i++) {
+    double *row = want + i * TOP_COLUMNS;
+    Top top;
+
+    for (guint j = 0; j < N; j++)
+      x[i * N + j] += j * 0x1p-11f; /* the best are not all of one block, and not all equal */
+    row[2 * TOP_COUNT + 1] = twin_top (top.ids, top.values, &top.next, x + i * N, N, TOP_COUNT) * TOP_SCALE;
+    row[2 * TOP_COUNT] = top.next;
+    for (guint j = 0; j < TOP_COUNT; j++) {
+      row[j] = top.ids[j] * TOP_SCALE;
+      row[TOP_COUNT + j] = top.values[j];
+    }
+  }
+  case_add_output (c, TYPE_U32, M, TOP_COLUMNS, want);
+  c->parts[0].element = top_element;
+  case_add_rows (c, TYPE_F32, M, N, x);
+  case_add (c, TYPE_U32, LAYOUT_ROWS, M, top_work_columns (N));
+  c->record = record_top;
+}
+
+/* --- attention -------------------------------------------------------------------------------------------------------------- */
+
+#define HEADS 2
+#define HEADS_Q 4
+#define SEQUENCES 3
+#define KEYS 70
+#define BLOCKS ((KEYS + KV_BLOCK - 1) / KV_BLOCK) /* of a sequence */
+#define CACHE_BLOCKS (SEQUENCES * BLOCKS + 1)
+
+static guint
+head_dim (const Case *c)
+{
+  return c->variant->spec[0];
+}
+
+/* Blocks of sequences lie in any order. */
+static guint32
+block_of (guint sequence, guint block)
+{
+  return (7 * (sequence * BLOCKS + block) + 3) % CACHE_BLOCKS;
+}
+
+/* Element of the whole of one of the cache's two tensors. */
+static gsize
+cache_element (const Case *c, gboolean key, guint block, guint place, guint head, guint column)
+{
+  guint dim = head_dim (c);
+
+  return (gsize)block * kv_block_elements (HEADS, dim) + twin_kv_element (key, dim, type_size (case_type (c)), head, place, column);
+}
+
+/* The cache of dense[SEQUENCES][KEYS][HEADS][head_dim] among numbers that nobody may see. */
+static const Tensor *
+add_cache (Case *c, gboolean key, const float *dense)
+{
+  TensorType type = case_type (c);
+  guint dim = head_dim (c), elements = kv_block_elements (HEADS, dim);
+  gsize n = (gsize)CACHE_BLOCKS * elements;
+  g_autofree float *image = g_new (float, n);
+  CasePart *part = case_add (c, type, LAYOUT_ROWS, CACHE_BLOCKS, elements);
+
+  for (gsize i = 0; i < n; i++)
+    image[i] = 1000;
+  for (guint i = 0; i < SEQUENCES * KEYS; i++) {
+    guint block = block_of (i / KEYS, i % KEYS / KV_BLOCK);
+
+    for (guint j = 0; j < HEADS * dim; j++)
+      image[cache_element (c, key, block, i % KEYS % KV_BLOCK, j / dim, j % dim)] = dense[(gsize)i * HEADS * dim + j];
+  }
+  part->bytes = g_malloc0 (tensor_bytes (&part->tensor));
+  convert_from_f32 (part->bytes, type, image, n);
+  return &part->tensor;
+}
+
+static void
+record_attention (const Case *c, OpStream *s)
+{
+  const Step step = { .rows = PART (c, 4), .table = PART (c, 5) };
+  float scale = 1 / sqrtf (head_dim (c));
+
+  if (g_str_equal (c->op, "attention"))
+    op_attention (s, PART (c, 0), PART (c, 1), &c->kv, scale, &step);
+  else
+    op_attention_decode (s, PART (c, 0), PART (c, 1), &c->kv, scale, &step);
+}
+
+static void
+plan_attention (Case *c)
+{
+  gboolean decode = !g_str_equal (c->op, "attention");
+  guint dim = head_dim (c), m = decode ? 5 : 21, n = HEADS_Q * dim, wide = HEADS * dim;
+  float scale = 1 / sqrtf (dim);
+  g_autofree float *q = case_numbers (c, m * n, 1, 0), *k = case_numbers (c, SEQUENCES * KEYS * wide, 1, 0),
+                   *v = case_numbers (c, SEQUENCES * KEYS * wide, 1, 0.5f);
+  guint32 rows[21][4] = { { 0 } }, table[SEQUENCES][BLOCKS];
+  double *want = g_new (double, m *n);
+
+  for (guint i = 0; i < m; i++) {
+    guint sequence = decode ? i % SEQUENCES : i / 8;
+    guint keys = i % 8 == 3 ? 0 : i % 8 == 4 ? KEYS : 1 + i * 13 % KEYS; /* a row of padding, one that sees all */
+
+    rows[i][0] = G_MAXUINT32;
+    rows[i][1] = keys;
+    rows[i][2] = sequence;
+    for (guint h = 0; h < HEADS_Q; h++) {
+      gsize first = (gsize)sequence * KEYS * wide + h / (HEADS_Q / HEADS) * dim, at = (gsize)i * n + h * dim;
+
+      twin_attention (want + at, q + at, k + first, v + first, keys, dim, wide, scale);
+    }
+  }
+  for (guint i = 0; i < SEQUENCES * BLOCKS; i++)
+    table[i / BLOCKS][i % BLOCKS] = block_of (i / BLOCKS, i % BLOCKS);
+  case_add_output (c, TYPE_F32, m, n, want);
+  case_add_rows (c, TYPE_F32, m, n, q);
+  c->kv.k = *add_cache (c, TRUE, k);
+  c->kv.v = *add_cache (c, FALSE, v);
+  c->kv.heads = HEADS;
+  c->kv.head_dim = dim;
+  case_add_rows (c, TYPE_U32, m, 4, rows);
+  case_add_rows (c, TYPE_U32, SEQUENCES, BLOCKS, table);
+  c->record = record_attention;
+}
+
+static void
+record_rope_kv (const Case *c, OpStream *s)
+{
+  const Step step = { .rows = PART (c, 4), .rope = c->variant->spec[1] ? PART (c, 5) : NULL };
+
+  op_rope_kv (s, PART (c, 0), &c->kv, PART (c, 3), &step);
+}
+
+static void
+plan_rope_kv (Case *c)
+{
+  enum
+  {
+    M = 9,
+    PADDING = 4, /* the row that is */
+  };
+  guint dim = head_dim (c), n_q = HEADS_Q * dim, heads = HEADS_Q + 2 * HEADS, n = heads * dim;
+  gsize cached = (gsize)CACHE_BLOCKS * kv_block_elements (HEADS, dim);
+  g_autofree float *qkv = case_numbers (c, M * n, 1, 0), *rope = case_numbers (c, M * dim, 0.5f, 0);
+  g_autofree double *all = case_widened (qkv, M * n);
+  guint32 rows[M][4] = { { 0 } };
+  double *q_want = g_new (double, M *n_q), *k_want = g_new0 (double, cached), *v_want = g_new0 (double, cached);
+
+  for (guint i = 0; i < M; i++) {
+    guint slot = CACHE_BLOCKS * KV_BLOCK - 1 - i * 37;
+
+    rows[i][0] = i == PADDING ? G_MAXUINT32 : slot;
+    for (guint h = 0; h < heads; h++) {
+      double *head = all + (gsize)(i * heads + h) * dim;
+      guint own = h < HEADS_Q ? h : (h - HEADS_Q) % HEADS;
+      gboolean key = h < HEADS_Q + HEADS;
+
+      if (c->variant->spec[1] && key)
+        twin_rotate (head, dim, rope + i * dim);
+      for (guint j = 0; j < dim; j++)
+        if (h < HEADS_Q)
+          q_want[i * n_q + own * dim + j] = head[j];
+        else if (i != PADDING)
+          (key ? k_want : v_want)[cache_element (c, key, slot / KV_BLOCK, slot % KV_BLOCK, own, j)] = head[j];
+    }
+  }
+  case_add_output (c, TYPE_F32, M, n_q, q_want);
+  c->kv.k = *case_add_output (c, case_type (c), CACHE_BLOCKS, kv_block_elements (HEADS, dim), k_want);
+  c->kv.v = *case_add_output (c, case_type (c), CACHE_BLOCKS, kv_block_elements (HEADS, dim), v_want);
+  c->kv.heads = HEADS;
+  c->kv.head_dim = dim;
+  case_add_rows (c, TYPE_F32, M, n, qkv);
+  case_add_rows (c, TYPE_U32, M, 4, rows);
+  case_add_rows (c, TYPE_F32, M, dim, rope);
+  c->record = record_rope_kv;
+}
+
+/* --- pictures --------------------------------------------------------------------------------------------------------------- */
+
+enum
+{
+  UNPACK_WIDTH = 13,
+  UNPACK_HEIGHT = 6,
+  UNPACK_STRIDE = 61,
+  UNPACK_PLANE = 517, /* bytes from one plane to the next */
+};
+
+/* Sums of these have few bits, so that no rounding makes two of them. */
+static UnpackParams
+unpack_params (const Case *c)
+{
+  UnpackParams p = { c->variant->spec[0], .x = 1, .y = 1, .orientation = c->variant->spec[1] ? 1 : 6, .luma_first = 16,
+    .luma_scale = 1.125f, .red_v = 1.5f, .green_u = -0.375f, .green_v = -0.75f, .blue_u = 1.75f };
+
+  for (guint i = 0; i < G_N_ELEMENTS (p.first); i++) {
+    p.first[i] = 3 + i * UNPACK_PLANE;
+    p.stride[i] = UNPACK_STRIDE;
+  }
+  return p;
+}
+
+static void
+record_unpack (const Case *c, OpStream *s)
+{
+  UnpackParams p = unpack_params (c);
+
+  op_unpack (s, PART (c, 0), PART (c, 1), &p);
+}
+
+static void
+plan_unpack (Case *c)
+{
+  UnpackParams p = unpack_params (c);
+  guint width = p.orientation == 1 ? UNPACK_WIDTH : UNPACK_HEIGHT, height = p.orientation == 1 ? UNPACK_HEIGHT : UNPACK_WIDTH;
+  guint words = 3 * UNPACK_PLANE / 4 + 1;
+  g_autofree guint32 *src = case_pixels (c, words);
+  guint32 y[UNPACK_WIDTH * UNPACK_HEIGHT];
+
+  twin_unpack (y, width, height, (const guint8 *)src, &p);
+  case_add_output (c, TYPE_U32, height, width, case_widened_words (y, G_N_ELEMENTS (y)));
+  case_add_rows (c, TYPE_U32, 1, words, src);
+  c->bound = 0;
+  c->record = record_unpack;
+}
+
+static void
+record_resize (const Case *c, OpStream *s)
+{
+  const Filter f = { PART (c, 2), PART (c, 3) };
+
+  if (g_str_equal (c->op, "resize_columns"))
+    op_resize_columns (s, PART (c, 0), PART (c, 1), &f);
+  else
+    op_resize_rows (s, PART (c, 0), PART (c, 1), &f);
+}
+
+static void
+plan_resize (Case *c)
+{
+  enum
+  {
+    IN = 20,    /* along the filter */
+    BESIDE = 7, /* across it */
+    OUT = 13,
+    TAPS = 6,
+  };
+  gboolean columns = g_str_equal (c->op, "resize_columns");
+  guint width = columns ? IN : BESIDE, out_width = columns ? OUT : BESIDE, out_height = columns ? BESIDE : OUT;
+  g_autofree guint32 *x = case_pixels (c, IN * BESIDE);
+  guint32 bounds[OUT][2], y[OUT * BESIDE] = { 0 };
+  gint32 taps[OUT][TAPS] = { { 0 } };
+
+  for (guint i = 0; i < OUT; i++) {
+    guint count = case_number (c, 1, TAPS + 1);
+
+    bounds[i][0] = i == 0 ? 0 : i == OUT - 1 ? IN - count : case_number (c, 0, IN - count + 1);
+    bounds[i][1] = count;
+    /* Sums beyond a byte on both sides are among them. */
+    for (guint j = 0; j < count; j++)
+      taps[i][j] = case_number (c, -(1 << 22), 3 << 21) / (gint)count;
+  }
+  for (guint i = 0; i < OUT * BESIDE; i++) {
+    guint u = i % out_width, v = i / out_width, at = columns ? u : v;
+    const guint8 *from = (const guint8 *)(x + (columns ? v * width + bounds[at][0] : bounds[at][0] * width + u));
+
+    for (guint k = 0; k < 3; k++)
+      y[i] |= (guint32)twin_resample (from + k, columns ? 4 : 4 * width, taps[at], bounds[at][1]) << 8 * k;
+  }
+  case_add_output (c, TYPE_U32, out_height, out_width, case_widened_words (y, OUT * BESIDE));
+  case_add_rows (c, TYPE_U32, columns ? BESIDE : IN, width, x);
+  case_add_rows (c, TYPE_U32, OUT, 2, bounds);
+  case_add_rows (c, TYPE_U32, OUT, TAPS, taps);
+  c->bound = 0;
+  c->record = record_resize;
+}
+
+static const PatchParams patch_params = { 12, 4, { 0.5f, 0.25f, 0.375f }, { 0.25f, 0.5f, 0.125f } };
+
+static void
+record_patches (const Case *c, OpStream *s)
+{
+  op_patches (s, PART (c, 0), 1, PART (c, 1), 1, 0, &patch_params);
+}
+
+static void
+plan_patches (Case *c)
+{
+  enum
+  {
+    SIDE = 12,
+    PATCH = 4,
+    N = 3 * PATCH * PATCH,
+    PATCHES = SIDE / PATCH * (SIDE / PATCH),
+  };
+  g_autofree guint32 *x = case_pixels (c, 2 * SIDE * 2 * SIDE);
+  double *want = g_new0 (double, (1 + PATCHES + 1) * N); /* the rows before and behind stay */
+
+  twin_patches (want + N, x + SIDE, 2 * SIDE, SIDE, PATCH, patch_params.mean, patch_params.std);
+  case_add_output (c, TYPE_F32, 1 + PATCHES + 1, N, want);
+  case_add_rows (c, TYPE_U32, 2 * SIDE, 2 * SIDE, x);
+  c->record = record_patches;
+}
+
+#define SHUFFLE_SIDE 6
+#define SHUFFLE_R 2
+
+static void
+record_pixel_shuffle (const Case *c, OpStream *s)
+{
+  op_pixel_shuffle (s, PART (c, 0), PART (c, 1), SHUFFLE_SIDE, SHUFFLE_R, c->variant->spec[0] != 0);
+}
+
+static void
+plan_pixel_shuffle (Case *c)
+{
+  enum
+  {
+    D = 12,
+    M = SHUFFLE_SIDE / SHUFFLE_R * (SHUFFLE_SIDE / SHUFFLE_R),
+    N = D * SHUFFLE_R * SHUFFLE_R,
+  };
+  g_autofree float *x = case_numbers (c, M * N, 1, 0), *y = g_new (float, M *N);
+
+  twin_pixel_shuffle (y, x, SHUFFLE_SIDE, SHUFFLE_R, D, c->variant->spec[0] != 0);
+  case_add_output (c, TYPE_F32, M, N, case_widened (y, M * N));
+  case_add_rows (c, TYPE_F32, SHUFFLE_SIDE * SHUFFLE_SIDE, D, x);
+  c->record = record_pixel_shuffle;
+}
+
+/* --- the table -------------------------------------------------------------------------------------------------------------- */
+
+const CasePlan case_plans[] = {
+  { "matmul", plan_matmul },
+  { "matvec", plan_matmul },
+  { "norm", plan_norm },
+  { "glu", plan_glu },
+  { "top", plan_top },
+  { "gather", plan_gather },
+  { "rows", plan_copy },
+  { "copy", plan_copy },
+  { "rope_kv", plan_rope_kv },
+  { "attention", plan_attention },
+  { "attention_decode", plan_attention },
+  { "unpack", plan_unpack },
+  { "resize_columns", plan_resize },
+  { "resize_rows", plan_resize },
+  { "patches", plan_patches },
+  { "pixel_shuffle", plan_pixel_shuffle },
+  { NULL },
+};
