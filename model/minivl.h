@@ -330,9 +330,9 @@ MINIVL_API void minivl_session_add_round (MinivlSession *session, const gchar *q
  * @seed: same seed, same text
  * @stop: (nullable) (array zero-terminated=1): the answer ends before the first of these; no part of one is ever shown
  * @want_logits: fill @logits of the answer
- * @n_logprobs: fill @top_ids and @top_logprobs of the answer with as many for each token, 0..64
+ * @n_logprobs: fill @top_ids and @top_logprobs of the answer with as many for each token, 0..64; more is %MINIVL_ERROR_USAGE
  * @want_yes: fill @yes of the answer; for a question to be answered by yes or no. %MINIVL_ERROR_MODEL when the tokenizer has no
- *   token for either
+ *   token for one of the two
  * @deadline: monotonic time (g_get_monotonic_time() * 1000) at which the text so far is the answer; 0 is none
  */
 typedef struct

@@ -308,6 +308,9 @@ take_token (Scheduler *s, Ask *ask, const Top *top, guint row)
     finish (s, ask, MINIVL_FINISH_STOP, NULL);
     return;
   }
+  if (ask->seen->len > ask->n_prompt)
+    ask->most = MAX (ask->most, language_tokens_computed (s->language) - ask->computed);
+  ask->computed = language_tokens_computed (s->language);
   g_array_append_val (ask->seen, id);
   g_mutex_lock (&s->lock);
   add_token (ask, top, id);

@@ -48,6 +48,8 @@ typedef struct
   GArray *seen;     /* gint32: ids of prompt and answer */
   float *logits;    /* [vocab]; NULL: were not needed yet */
   gboolean started; /* was let in once */
+  guint64 computed; /* tokens the model had computed at its last token */
+  guint64 most;     /* most tokens computed between two of its own: what tests of fairness look at */
   /* Under the scheduler's lock. */
   GArray *ids;                    /* gint32: the answer so far */
   GArray *logprobs;               /* double: of each of ids */

@@ -431,13 +431,20 @@ test_session_freed_in_mid_answer_leaves_nothing (Fixture *f, gconstpointer varia
   minivl_answer_clear (&i.answer);
 }
 
+typedef struct
+{
+  GMutex gate;
+  gint held;
+} Hold;
+
 static gboolean
 hold_the_device (gpointer data, GError **error)
 {
-  GMutex *gate = data;
+  Hold *hold = data;
 
-  g_mutex_lock (gate);
-  g_mutex_unlock (gate);
+  g_atomic_int_set (&hold->held, TRUE);
+  g_mutex_lock (&hold->gate);
+  g_mutex_unlock (&hold->gate);
   return TRUE;
 }
 
@@ -452,22 +459,24 @@ hold_in_a_thread (gpointer data)
 static void
 test_higher_priority_is_served_first (Fixture *f, gconstpointer variant)
 {
-  GMutex gate;
-  gpointer args[] = { f->engine->scheduler, &gate };
+  Hold hold = { .held = FALSE };
+  gpointer args[] = { f->engine->scheduler, &hold };
   GThread *holder, *threads[2];
   Asker low = { f->engine, f->ids, 150, 30, .priority = 0 }, high = { f->engine, f->ids + 5, 150, 30, .priority = 1 };
 
   /* Both are there before either begins, the lower one first. */
-  g_mutex_init (&gate);
-  g_mutex_lock (&gate);
+  g_mutex_init (&hold.gate);
+  g_mutex_lock (&hold.gate);
   holder = g_thread_new ("holder", hold_in_a_thread, args);
+  while (!g_atomic_int_get (&hold.held))
+    g_thread_yield ();
   threads[0] = g_thread_new ("low", ask_in_a_thread, &low);
   while (scheduler_waiting (f->engine->scheduler) < 1)
     g_thread_yield ();
   threads[1] = g_thread_new ("high", ask_in_a_thread, &high);
   while (scheduler_waiting (f->engine->scheduler) < 2)
     g_thread_yield ();
-  g_mutex_unlock (&gate);
+  g_mutex_unlock (&hold.gate);
   g_thread_join (holder);
   g_thread_join (threads[0]);
   g_thread_join (threads[1]);
@@ -475,7 +484,60 @@ test_higher_priority_is_served_first (Fixture *f, gconstpointer variant)
   g_assert_cmpuint (high.answer.prefill_ns, <, low.answer.prefill_ns);
   minivl_answer_clear (&low.answer);
   minivl_answer_clear (&high.answer);
-  g_mutex_clear (&gate);
+  g_mutex_clear (&hold.gate);
+}
+
+static GArray *
+text_tokens (const gint32 *ids, guint n)
+{
+  GArray *tokens = g_array_new (FALSE, FALSE, sizeof (LanguageToken));
+
+  for (guint i = 0; i < n; i++) {
+    LanguageToken t = { .key.id = ids[i % 256] + i / 256 };
+
+    g_array_append_val (tokens, t);
+  }
+  return tokens;
+}
+
+static void
+test_long_prompt_holds_an_answer_up_for_a_chunk_at_most (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (MinivlEngine) engine = open_variant ("long-crossing", 1024, &error);
+  MinivlParams params = MINIVL_PARAMS_INIT;
+  gint32 ids[256];
+  g_autoptr (GArray) short_prompt = NULL, long_prompt = NULL;
+  Ask answer = { .max_tokens = 60, .end_tokens = { -1, -1 } }, prompt = { .max_tokens = 1, .end_tokens = { -1, -1 } };
+  Hold hold = { .held = FALSE };
+  gpointer args[2];
+  GThread *holder;
+
+  g_assert_no_error (error);
+  for (guint i = 0; i < G_N_ELEMENTS (ids); i++)
+    ids[i] = 10 + i % 70;
+  answer.tokens = short_prompt = text_tokens (ids, 20);
+  prompt.tokens = long_prompt = text_tokens (ids + 1, 900);
+  sampler_init (&answer.sampler, &params);
+  sampler_init (&prompt.sampler, &params);
+  args[0] = engine->scheduler;
+  args[1] = &hold;
+  g_mutex_init (&hold.gate);
+  g_mutex_lock (&hold.gate);
+  holder = g_thread_new ("holder", hold_in_a_thread, args);
+  ask_begin (engine->scheduler, &answer);
+  ask_begin (engine->scheduler, &prompt);
+  g_mutex_unlock (&hold.gate);
+  g_thread_join (holder);
+  g_assert_true (ask_end (&prompt, &error));
+  g_assert_true (ask_end (&answer, &error));
+  g_assert_cmpuint (answer.ids->len, ==, 60);
+  /* Its own token, a chunk, and the other's token. */
+  g_assert_cmpuint (answer.most, >=, LANGUAGE_CHUNK);
+  g_assert_cmpuint (answer.most, <=, LANGUAGE_CHUNK + 2);
+  ask_clear (&prompt);
+  ask_clear (&answer);
+  g_mutex_clear (&hold.gate);
 }
 
 static void
@@ -665,6 +727,8 @@ main (int argc, char **argv)
   ADD (picture_tokens_are_reused);
   ADD (picture_arguments_are_checked);
   ADD (cancelled_picture_is_an_error);
+  g_test_add_func (
+      "/session/long_prompt_holds_an_answer_up_for_a_chunk_at_most", test_long_prompt_holds_an_answer_up_for_a_chunk_at_most);
   g_test_add_func ("/session/context_beyond_the_model_is_refused", test_context_beyond_the_model_is_refused);
   g_test_add_func ("/session/loading_is_cancelled", test_loading_is_cancelled);
   g_test_add_func ("/session/missing_tensor_is_named", test_missing_tensor_is_named);

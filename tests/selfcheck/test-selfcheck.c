@@ -135,7 +135,7 @@ test_damaged_verdict_is_ignored (Rig *f, gconstpointer data)
   rig_check (f, SOME_OP, TYPE_BF16, TYPE_F16, &error);
   g_assert_true (g_file_get_contents (f->file, &whole, &length, NULL));
   for (guint i = 0; i < 6; i++) {
-    g_autofree gchar *text = g_strndup (whole, length), *again = NULL;
+    g_autofree gchar *text = g_strndup (whole, length);
     gsize n = length;
 
     switch (i) {
@@ -245,17 +245,15 @@ test_op_without_a_case_is_refused (Rig *f, gconstpointer data)
   GHashTable *variants = op_survey_variants (survey, NULL);
   GHashTableIter iter;
   gpointer variant;
+  Variant other;
 
   g_assert_cmpuint (rig_keep_only (survey, "matvec"), >, 0);
   g_hash_table_iter_init (&iter, variants);
   g_assert_true (g_hash_table_iter_next (&iter, &variant, NULL));
-  {
-    Variant other = *(const Variant *)variant;
-
-    g_hash_table_remove_all (variants);
-    other.spec[1] = 77; /* rows that no kernel is made for */
-    g_hash_table_insert (variants, g_memdup2 (&other, sizeof other), "matvec");
-  }
+  other = *(const Variant *)variant;
+  other.spec[1] = 77; /* rows that no kernel is made for */
+  g_hash_table_remove_all (variants);
+  g_hash_table_insert (variants, g_memdup2 (&other, sizeof other), "matvec");
   g_assert_false (device_self_check (dev, survey, NULL, &error));
   g_assert_error (error, DEVICE_ERROR, DEVICE_ERROR_UNSUPPORTED);
   g_assert_nonnull (strstr (error->message, "no case of matvec"));
