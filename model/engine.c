@@ -61,6 +61,7 @@ build (gpointer data, GError **error)
   Build *b = data;
   MinivlEngine *e = b->engine;
   TensorType kv_type = b->precision == MINIVL_PRECISION_F32 ? TYPE_F32 : TYPE_F16;
+  g_autoptr (OpStream) survey = NULL;
 
   e->dev = device_open (b->options->device, NULL, error);
   if (!e->dev)
@@ -78,6 +79,11 @@ build (gpointer data, GError **error)
     return FALSE;
   e->language = language_new (e->dev, &e->config, e->weights, e->kv, error);
   if (!e->language)
+    return FALSE;
+  survey = op_survey_new (e->dev);
+  vision_survey (e->vision, survey);
+  language_survey (e->language, survey);
+  if (!device_self_check (e->dev, survey, &e->self_check, error))
     return FALSE;
   scheduler_set_model (e->scheduler, e->vision, e->kv, e->language);
   e->info.device_bytes =

@@ -14,6 +14,7 @@ struct _MinivlEngine
   gint ref_count;
   MinivlEngineInfo info;
   gchar *model, *model_hash, *device_name;
+  SelfCheck self_check;
 
   ModelConfig config;
   Tokenizer *tokenizer; /* NULL only in tests that ask by ids */

@@ -110,6 +110,42 @@ record_head (Language *l, OpStream *s, const Tensor *x)
   op_top (s, &top, &logits, &work);
 }
 
+static void
+record_chunk (Language *l, OpStream *s, guint m)
+{
+  record_embedding (l, s, m);
+  for (guint i = 0; i < l->config->language.layers; i++)
+    record_layer (l, s, i, m, FALSE);
+}
+
+static void
+record_last (Language *l, OpStream *s)
+{
+  op_rows (s, &l->last, &l->x, &l->last_ids);
+  record_head (l, s, &l->last);
+}
+
+static void
+record_tokens (Language *l, OpStream *s, guint m)
+{
+  Tensor x = tensor_rows (&l->x, 0, m);
+
+  record_embedding (l, s, m);
+  for (guint i = 0; i < l->config->language.layers; i++)
+    record_layer (l, s, i, m, TRUE);
+  record_head (l, s, &x);
+}
+
+void
+language_survey (Language *l, OpStream *survey)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (buckets); i++)
+    record_chunk (l, survey, buckets[i]);
+  record_last (l, survey);
+  for (guint i = 0; i < G_N_ELEMENTS (batches); i++)
+    record_tokens (l, survey, batches[i]);
+}
+
 /* Ends a recording. (transfer full), NULL on failure */
 static OpStream *
 recorded (OpStream *s, GError **error)
@@ -121,36 +157,29 @@ recorded (OpStream *s, GError **error)
 }
 
 static OpStream *
-record_prefill (Language *l, guint m, GError **error)
+new_prefill (Language *l, guint m, GError **error)
 {
   OpStream *s = op_stream_new (l->dev, "prefill");
 
-  record_embedding (l, s, m);
-  for (guint i = 0; i < l->config->language.layers; i++)
-    record_layer (l, s, i, m, FALSE);
+  record_chunk (l, s, m);
   return recorded (s, error);
 }
 
 static OpStream *
-record_decode (Language *l, guint m, GError **error)
+new_decode (Language *l, guint m, GError **error)
 {
   OpStream *s = op_stream_new (l->dev, "decode");
-  Tensor x = tensor_rows (&l->x, 0, m);
 
-  record_embedding (l, s, m);
-  for (guint i = 0; i < l->config->language.layers; i++)
-    record_layer (l, s, i, m, TRUE);
-  record_head (l, s, &x);
+  record_tokens (l, s, m);
   return recorded (s, error);
 }
 
 static OpStream *
-record_last (Language *l, GError **error)
+new_head (Language *l, GError **error)
 {
   OpStream *s = op_stream_new (l->dev, "head");
 
-  op_rows (s, &l->last, &l->x, &l->last_ids);
-  record_head (l, s, &l->last);
+  record_last (l, s);
   return recorded (s, error);
 }
 
@@ -191,7 +220,7 @@ language_new (Device *dev, const ModelConfig *config, const Weights *weights, Kv
 
   if (!arena_commit (l->scratch, error) || !arena_commit (l->step, error))
     return NULL;
-  l->head = record_last (l, error);
+  l->head = new_head (l, error);
   if (!l->head)
     return NULL;
   return g_steal_pointer (&l);
@@ -311,7 +340,7 @@ language_prefill (Language *l, KvSequence *seq, const LanguageToken *tokens, gui
   if (n == 1 && top)
     return language_decode (l, &seq, tokens, 1, top, error);
   if (!l->prefill[b])
-    l->prefill[b] = record_prefill (l, buckets[b], error);
+    l->prefill[b] = new_prefill (l, buckets[b], error);
   if (!l->prefill[b])
     return FALSE;
 
@@ -335,7 +364,7 @@ language_decode (Language *l, KvSequence *const *seqs, const LanguageToken *toke
 
   g_return_val_if_fail (n > 0 && n <= LANGUAGE_BATCH, FALSE);
   if (!l->decode[b])
-    l->decode[b] = record_decode (l, batches[b], error);
+    l->decode[b] = new_decode (l, batches[b], error);
   if (!l->decode[b])
     return FALSE;
 

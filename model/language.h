@@ -18,6 +18,8 @@ typedef struct _Language Language;
 
 Language *language_new (Device *dev, const ModelConfig *config, const Weights *weights, KvPool *pool, GError **error);
 void language_free (Language *l);
+/* Records what it will ever take of the device, for device_self_check(). */
+void language_survey (Language *l, OpStream *survey);
 guint64 language_bytes (const Language *l);
 
 /* One token of a sequence: an id, or a row of features when `feature` is set. */

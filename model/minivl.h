@@ -5,9 +5,21 @@
  * A session is one conversation. It is used by one thread at a time, minivl_session_cancel() apart.
  * A picture is an image or video frame as the vision transformer sees it; immutable, reference counted, bound to its engine.
  *
- * True of all: functions that can fail return FALSE or NULL and set @error in domain %MINIVL_ERROR, and leave out parameters and
- * the object as they were. `*_free (NULL)`, `*_unref (NULL)` and `*_clear` of zeroed memory are legal. Strings are UTF-8.
- * Times are nanoseconds. Strings and arrays handed in are borrowed until the call returns.
+ * True of all, and not said again:
+ * - Failure: functions that can fail return FALSE or NULL and set @error in domain %MINIVL_ERROR, and leave out parameters and the
+ *   object as they were. A message names the file, key, figure or device, and what would help. @error may be NULL.
+ * - NULL: a pointer is not NULL unless marked (nullable). `*_free (NULL)` and `*_unref (NULL)` are legal, and so is `*_clear` of
+ *   zeroed memory, more than once too. Every @user_data may be NULL.
+ * - Ownership: what is handed in is borrowed until the call returns, pixels too. What is (transfer full) is released by the
+ *   function named there. What an object tells of itself lives as long as the object.
+ * - Threads: functions of engines and pictures, and those of no object, may be called from any thread at any time, but not from
+ *   within a callback. Functions of a session come from one thread at a time. None may be called from a signal handler.
+ * - Units: times are nanoseconds, sizes are bytes, sides and places in pictures are pixels. Strings are UTF-8 and end in NUL;
+ *   names of files are as the file system has them. [a][b] is an array in C order, b runs fastest.
+ * - Text of prompts, systems and answers is only text: what looks like one of the model's own marks in it is not one, but for
+ *   `<image>`.
+ *
+ * With pkg-config, package `minivl`. examples/quickstart.c is a whole program.
  */
 #ifndef MINIVL_H
 #define MINIVL_H
@@ -16,6 +28,7 @@
 
 G_BEGIN_DECLS
 
+/* MINIVL_API: on all that the library exports. */
 #if defined(__GNUC__)
 #define MINIVL_API __attribute__ ((visibility ("default")))
 #else
@@ -27,7 +40,7 @@ G_BEGIN_DECLS
  * @MINIVL_ERROR_USAGE: an argument that no checkpoint and no device could satisfy
  * @MINIVL_ERROR_FILE: a file that is missing, truncated or not what it should be; the message names file and tensor or key
  * @MINIVL_ERROR_MODEL: a checkpoint that asks for something minivl does not know; the message names the key and the value
- * @MINIVL_ERROR_DEVICE: no such device, a device that lacks a feature, or a device that was lost
+ * @MINIVL_ERROR_DEVICE: no such device, or one that lacks a feature, computes wrongly or was lost
  * @MINIVL_ERROR_MEMORY: weights, cache or activations do not fit the device
  * @MINIVL_ERROR_BUDGET: prompt and answer do not fit the context; nothing was computed
  * @MINIVL_ERROR_IMAGES: the prompt's `<image>` marks and the pictures differ in number
@@ -45,11 +58,17 @@ typedef enum
   MINIVL_ERROR_CANCELLED,
 } MinivlError;
 
+/* MINIVL_ERROR: the domain of every error; its codes are #MinivlError. */
 #define MINIVL_ERROR (minivl_error_quark ())
+
+/* Returns: the quark of `minivl-error-quark` */
 MINIVL_API GQuark minivl_error_quark (void);
 
+/* MinivlEngine: one checkpoint on one device. Reference counted. */
 typedef struct _MinivlEngine MinivlEngine;
+/* MinivlPicture: one encoded image. Reference counted. */
 typedef struct _MinivlPicture MinivlPicture;
+/* MinivlSession: one conversation. Has one owner. */
 typedef struct _MinivlSession MinivlSession;
 
 /* --- devices --------------------------------------------------------------------------------------------------------------- */
@@ -77,10 +96,15 @@ typedef struct
 /**
  * minivl_devices_list:
  * @devices: (out) (array length=n_devices) (transfer full): freed with minivl_devices_free()
+ * @n_devices: (out): how many there are
  *
  * Lists the Vulkan devices in the driver's order; their places are the indices that `device` selects by. None is success.
+ *
+ * Returns: FALSE with %MINIVL_ERROR_DEVICE when there is no Vulkan on the machine
  */
 MINIVL_API gboolean minivl_devices_list (MinivlDevice **devices, guint *n_devices, GError **error);
+
+/* @devices: (nullable): as minivl_devices_list() gave them, NULL with @n_devices 0 */
 MINIVL_API void minivl_devices_free (MinivlDevice *devices, guint n_devices);
 
 /* --- engine ---------------------------------------------------------------------------------------------------------------- */
@@ -102,10 +126,12 @@ typedef enum
 
 /**
  * MinivlProgressFunc:
- * @fraction: 0..1 of the work
+ * @fraction: 0..1 of the weights, never less than before
+ * @user_data: of the options
  *
- * Called from a thread of the engine while weights are loaded and the opener waits. Returning FALSE cancels: opening fails with
- * %MINIVL_ERROR_CANCELLED.
+ * Called from a thread of the engine while weights are loaded and the opener waits, never after minivl_engine_open() returned.
+ *
+ * Returns: TRUE to go on. FALSE cancels: opening fails with %MINIVL_ERROR_CANCELLED
  */
 typedef gboolean (*MinivlProgressFunc) (double fraction, gpointer user_data);
 
@@ -113,8 +139,10 @@ typedef gboolean (*MinivlProgressFunc) (double fraction, gpointer user_data);
  * MinivlEngineOptions: zeroed memory is the default of every field.
  * @model_path: checkpoint folder: config.json, safetensors, tokenizer files. Required
  * @device: (nullable): index, UUID or part of a name; NULL takes a real GPU before a CPU device
- * @context_size: most tokens of a conversation, 0 for 8192
+ * @precision: how weights are stored
+ * @context_size: most tokens of a conversation, 0 for 8192; at most what the checkpoint was made for
  * @on_progress: (nullable): see #MinivlProgressFunc
+ * @user_data: handed to @on_progress
  */
 typedef struct
 {
@@ -153,15 +181,24 @@ typedef struct
 
 /**
  * minivl_engine_open:
+ * @options: model_path is required
  *
  * Reads a checkpoint and puts its weights on a device. Takes from a fraction of a second to minutes.
  *
- * Returns: (transfer full): one reference; released with minivl_engine_unref()
+ * Returns: (transfer full): one reference; released with minivl_engine_unref(). NULL with %MINIVL_ERROR_FILE or %MINIVL_ERROR_MODEL
+ *   for what is wrong with the folder, %MINIVL_ERROR_DEVICE when no device is what @device names or can compute this,
+ *   %MINIVL_ERROR_MEMORY when the model does not fit it, %MINIVL_ERROR_USAGE for other options that cannot be,
+ *   %MINIVL_ERROR_CANCELLED when on_progress said so
  */
 MINIVL_API MinivlEngine *minivl_engine_open (const MinivlEngineOptions *options, GError **error);
+
+/* Returns: (transfer full): @engine, with one more reference */
 MINIVL_API MinivlEngine *minivl_engine_ref (MinivlEngine *engine);
-/* The last reference frees the device. Sessions and pictures hold one each. */
+
+/* @engine: (nullable). The last reference frees the device. Sessions and pictures hold one each. */
 MINIVL_API void minivl_engine_unref (MinivlEngine *engine);
+
+/* Returns: (transfer none): what is true of @engine */
 MINIVL_API const MinivlEngineInfo *minivl_engine_get_info (MinivlEngine *engine);
 
 /* --- pictures -------------------------------------------------------------------------------------------------------------- */
@@ -219,7 +256,9 @@ typedef enum
  * MinivlImage: pixels in the caller's memory. Zeroed memory is the default of every field but the first four.
  * @data: first byte of each plane of @format
  * @width, @height: pixels, 1..65535 each. A picture that the device's memory does not hold is refused with %MINIVL_ERROR_MEMORY
- * @stride: bytes from one row of a plane to the next, at least the row's own; any number, odd ones as well
+ * @stride: bytes from one row of each plane to the next, at least the row's own; any number, odd ones as well
+ * @format: how the bytes lie, and so how many planes there are
+ * @matrix, @range: what the numbers mean
  * @crop_x, @crop_y, @crop_width, @crop_height: the part that is seen, in pixels of @data as they lie; a width or height of 0
  *   reaches to the edge. What lies outside plays no part
  * @orientation: 1..8 as the orientation tag of EXIF and TIFF: how the part that is seen is turned, after cropping, to be upright;
@@ -239,25 +278,34 @@ typedef struct
 
 /**
  * minivl_picture_new:
- * @image: borrowed until return
+ * @engine: the only one whose sessions may show the picture
+ * @image: read until return only
  * @max_tiles: most tiles, 1..40; the grid follows the reference's rule, and a thumbnail is added to two tiles and more where
  *   the checkpoint says so
- * @cancel: (nullable): set to non-zero, atomically, by any thread to give up; fails with %MINIVL_ERROR_CANCELLED
+ * @cancel: (nullable): set to non-zero, by g_atomic_int_set(), by any thread to give up; one for many calls is legal
  *
  * Turns, resizes, cuts and encodes one image; one that is equal to a living one, with as many tiles, is that one. Thread safe;
  * tiles of several callers go through the transformer together.
  *
- * Returns: (transfer full): one reference
+ * Returns: (transfer full): one reference; released with minivl_picture_unref(). NULL with %MINIVL_ERROR_USAGE for an @image or
+ *   @max_tiles that cannot be, %MINIVL_ERROR_MEMORY when the device does not hold it, %MINIVL_ERROR_CANCELLED, or
+ *   %MINIVL_ERROR_DEVICE when the device was lost
  */
 MINIVL_API MinivlPicture *minivl_picture_new (
     MinivlEngine *engine, const MinivlImage *image, guint max_tiles, const gint *cancel, GError **error);
+
+/* Returns: (transfer full): @picture, with one more reference */
 MINIVL_API MinivlPicture *minivl_picture_ref (MinivlPicture *picture);
+
+/* @picture: (nullable). Sessions that show it hold a reference each. */
 MINIVL_API void minivl_picture_unref (MinivlPicture *picture);
 
 /**
  * MinivlPictureInfo:
  * @columns, @rows: the grid, without the thumbnail
  * @tiles: tiles with the thumbnail; each takes tile_tokens of the context
+ * @preprocess_ns: time of turning, resizing and cutting
+ * @encode_ns: time of the vision transformer, shared with what went through it together
  */
 typedef struct
 {
@@ -265,16 +313,18 @@ typedef struct
   guint64 preprocess_ns, encode_ns;
 } MinivlPictureInfo;
 
+/* @info: (out caller-allocates): all of it is filled; there is nothing to clear */
 MINIVL_API void minivl_picture_get_info (MinivlPicture *picture, MinivlPictureInfo *info);
 
 /**
  * minivl_engine_read_tiles:
- * @max_tiles: as for minivl_picture_new()
+ * @image, @max_tiles: as for minivl_picture_new()
  * @n_tiles: (out): how many there are; the thumbnail is the last
  *
  * Resizes and cuts @image as minivl_picture_new() does, and encodes nothing: what the model sees of it.
  *
- * Returns: (transfer full): RGB, [n_tiles][tile_side][tile_side][3], tiles row by row; freed with g_free()
+ * Returns: (transfer full): RGB, [n_tiles][tile_side][tile_side][3], tiles row by row; freed with g_free(). NULL with the errors of
+ *   minivl_picture_new()
  */
 MINIVL_API guint8 *minivl_engine_read_tiles (
     MinivlEngine *engine, const MinivlImage *image, guint max_tiles, guint *n_tiles, GError **error);
@@ -284,7 +334,7 @@ MINIVL_API guint8 *minivl_engine_read_tiles (
  * @n_frames: frames of the video, at least 1
  * @fps: frames a second
  * @start, @stop: seconds; @stop below @start is all of the video
- * @n_segments: equal parts
+ * @n_segments: equal parts, at least 1
  * @indices: (out caller-allocates) (array length=n_segments): the frame at the middle of each part
  *
  * The reference's rule: start = max (0, round (start * fps)), end = min (round (stop * fps), n_frames - 1), index k is
@@ -296,13 +346,19 @@ MINIVL_API void minivl_sample_frames (guint64 n_frames, double fps, double start
 
 /**
  * minivl_session_new:
- * Returns: (transfer full): a conversation with the checkpoint's own system message; it holds a reference on @engine
+ * @engine: the session holds a reference on it
+ *
+ * Begins a conversation, with the checkpoint's own system message. Sessions cost next to nothing until they ask.
+ *
+ * Returns: (transfer full): freed with minivl_session_free()
  */
 MINIVL_API MinivlSession *minivl_session_new (MinivlEngine *engine, GError **error);
-/* From any thread: an answer in hand is cancelled first, and waited for. */
+
+/* @session: (nullable). From any thread: an answer in hand is cancelled first, and waited for. */
 MINIVL_API void minivl_session_free (MinivlSession *session);
 
-/* Forgets all rounds and pictures. What later prompts have in common with earlier ones is still not computed again. */
+/* Forgets all rounds and pictures; the system message and the priority stay. What later prompts have in common with earlier ones
+ * is still not computed again. */
 MINIVL_API void minivl_session_reset (MinivlSession *session);
 
 /* @system: (nullable): NULL is the checkpoint's own, "" leaves the system part out. Takes effect with the next question. */
@@ -313,17 +369,26 @@ MINIVL_API void minivl_session_set_priority (MinivlSession *session, gint priori
 
 /**
  * minivl_session_add_pictures:
- * @pictures: (array length=n_pictures): references are taken
+ * @pictures: (array length=n_pictures): of the session's engine; references are taken
+ * @n_pictures: at least 1
  *
  * The tiles of all @pictures together stand for the next `<image>` mark of the next question. A picture a mark is one call each.
  */
 MINIVL_API void minivl_session_add_pictures (MinivlSession *session, MinivlPicture *const *pictures, guint n_pictures);
 
-/* Adds a round that was answered elsewhere. Its `<image>` marks take the pictures added before. */
+/**
+ * minivl_session_add_round:
+ * @question: as the prompt of minivl_session_ask(): its `<image>` marks take the pictures added before, one call each
+ * @answer: what was answered to it, whoever did
+ *
+ * Adds a round that was answered elsewhere. Nothing is computed before the next question. Marks and pictures that differ are
+ * told by that one, and only minivl_session_reset() helps then.
+ */
 MINIVL_API void minivl_session_add_round (MinivlSession *session, const gchar *question, const gchar *answer);
 
 /**
- * MinivlParams: limits and sampling of one answer. MINIVL_PARAMS_INIT is greedy, 512 tokens.
+ * MinivlParams: limits and sampling of one answer. Begin with MINIVL_PARAMS_INIT: zeroed memory is no answer.
+ * @max_tokens: most tokens of the answer, at least 1
  * @temperature: 0 takes the best token, after @repetition_penalty, and ignores @top_k, @top_p and @seed
  * @top_k: 0 is no limit. @top_p: 1 is no limit
  * @repetition_penalty: 1 is none; as the reference, over prompt and answer
@@ -350,11 +415,19 @@ typedef struct
   guint64 deadline;
 } MinivlParams;
 
+/* MINIVL_PARAMS_INIT: greedy, 512 tokens; once @temperature is set, the best 40 tokens of the best 0.8 of the probability. */
 #define MINIVL_PARAMS_INIT                                                                                                         \
   {                                                                                                                                \
     .max_tokens = 512, .top_k = 40, .top_p = 0.8, .repetition_penalty = 1.0                                                        \
   }
 
+/**
+ * MinivlFinish: why an answer ended.
+ * @MINIVL_FINISH_STOP: the model was done, or a stop string came
+ * @MINIVL_FINISH_LENGTH: @max_tokens are there
+ * @MINIVL_FINISH_CANCELLED: minivl_session_cancel()
+ * @MINIVL_FINISH_DEADLINE: @deadline passed
+ */
 typedef enum
 {
   MINIVL_FINISH_STOP,
@@ -363,14 +436,17 @@ typedef enum
   MINIVL_FINISH_DEADLINE,
 } MinivlFinish;
 
-/* Returns: `stop`, `length`, `cancelled` or `deadline` */
+/* Returns: (transfer none): `stop`, `length`, `cancelled` or `deadline`; it lives for ever */
 MINIVL_API const gchar *minivl_finish_to_string (MinivlFinish finish);
 
 /**
  * MinivlAnswer: one round's outcome. Cleared with minivl_answer_clear().
  * @text: the answer, white space at both ends removed
+ * @finish: why it ended
  * @input_ids: (array length=prompt_tokens): the whole conversation up to the answer
+ * @prompt_tokens: tokens of the prompt, those of pictures among them
  * @token_ids: (array length=output_tokens): the answer's, without the one it stopped at
+ * @output_tokens: tokens of the answer
  * @cached_tokens: of the prompt, not computed again
  * @logprobs: (array length=output_tokens): natural logarithm of the probability of each of @token_ids: over the whole vocabulary,
  *   by the model alone: before penalty, temperature, @top_k and @top_p
@@ -379,6 +455,7 @@ MINIVL_API const gchar *minivl_finish_to_string (MinivlFinish finish);
  * @yes: if asked for, P(yes) / (P(yes) + P(no)) for the answer's first token, each the sum over `yes`, `Yes`, `YES` and the same
  *   with a space in front, as far as they are tokens; whatever the answer is. -1 when not asked for or the prompt was not finished
  * @logits: (nullable) (array length=n_logits): after the prompt's last token, if asked for
+ * @n_logits: the model's vocabulary; 0 without @logits
  * @prefill_ns, @decode_ns, @total_ns: time of the prompt, of the answer and of the call
  */
 typedef struct
@@ -399,9 +476,17 @@ typedef struct
   guint64 prefill_ns, decode_ns, total_ns;
 } MinivlAnswer;
 
+/* Frees what @answer points to and zeroes it. */
 MINIVL_API void minivl_answer_clear (MinivlAnswer *answer);
 
-/* @text: whole UTF-8 characters, borrowed until return. Called from the asking thread. */
+/**
+ * MinivlTextFunc:
+ * @text: what is new, in whole UTF-8 characters, at least one; borrowed until return
+ * @user_data: of minivl_session_ask()
+ *
+ * Called from the asking thread. All pieces in order are the answer's text before white space at its ends is removed. Of the
+ * session only minivl_session_cancel() may be called from it.
+ */
 typedef void (*MinivlTextFunc) (const gchar *text, gpointer user_data);
 
 /**
@@ -410,12 +495,14 @@ typedef void (*MinivlTextFunc) (const gchar *text, gpointer user_data);
  *   each call of minivl_session_add_pictures(), a line each, as the reference does
  * @params: (nullable): NULL is MINIVL_PARAMS_INIT
  * @on_text: (scope call) (nullable): the text as it is made
+ * @user_data: handed to @on_text
  * @answer: (out caller-allocates): filled on success
  *
  * Adds a round to the conversation. Computes only what no conversation on the engine has in common with this one from the start.
  *
  * Returns: FALSE with %MINIVL_ERROR_BUDGET when the round does not fit (nothing was computed), %MINIVL_ERROR_IMAGES when marks and
- *   pictures differ, %MINIVL_ERROR_DEVICE when the device was lost. The conversation is then as before, the pictures still wait.
+ *   pictures differ, %MINIVL_ERROR_USAGE and %MINIVL_ERROR_MODEL for @params as said there, %MINIVL_ERROR_DEVICE when the
+ *   device was lost. The conversation is then as before, the pictures still wait.
  *   Being cancelled or reaching a limit is success: see @finish.
  */
 MINIVL_API gboolean minivl_session_ask (MinivlSession *session, const gchar *prompt, const MinivlParams *params,

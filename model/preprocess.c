@@ -225,6 +225,29 @@ preprocess_new (Device *dev, const ModelConfig *config, const MinivlImage *image
 }
 
 void
+preprocess_survey (Device *dev, const ModelConfig *config, const Tensor *patches, OpStream *survey)
+{
+  g_autoptr (Arena) arena = arena_new (dev, ARENA_DEVICE, "survey of pictures"); /* planned only */
+  guint side = config->tile_side;
+  Tensor source = arena_add (arena, TYPE_U32, LAYOUT_ROWS, 1, side * side);
+  Tensor pixels = arena_add (arena, TYPE_U32, LAYOUT_ROWS, side, side);
+  Tensor narrow = arena_add (arena, TYPE_U32, LAYOUT_ROWS, side, side);
+  Tensor resized = arena_add (arena, TYPE_U32, LAYOUT_ROWS, side, side);
+  Tensor bounds = arena_add (arena, TYPE_U32, LAYOUT_ROWS, side, 2), taps = arena_add (arena, TYPE_U32, LAYOUT_ROWS, side, 4);
+  const Filter filter = { &bounds, &taps };
+
+  for (PixelFormat format = PIXELS_RGB; format <= PIXELS_I420; format++)
+    for (guint turned = 0; turned < 2; turned++) {
+      UnpackParams params = { .format = format, .stride = { 4 * side, 4 * side, 4 * side }, .orientation = turned ? 6 : 1 };
+
+      op_unpack (survey, &pixels, &source, &params);
+    }
+  op_resize_columns (survey, &narrow, &pixels, &filter);
+  op_resize_rows (survey, &resized, &narrow, &filter);
+  op_patches (survey, patches, 1, &resized, 0, 0, &(PatchParams){ .side = side, .patch = config->vision.patch_size });
+}
+
+void
 preprocess_free (Preprocess *p)
 {
   if (!p)

@@ -14,6 +14,8 @@ typedef struct _Preprocess Preprocess;
 Preprocess *preprocess_new (Device *dev, const ModelConfig *config, const MinivlImage *image, guint max_tiles,
     const Tensor *patches, guint place_rows, GError **error);
 void preprocess_free (Preprocess *p);
+/* Records what pictures of any format take of the device, for device_self_check(). */
+void preprocess_survey (Device *dev, const ModelConfig *config, const Tensor *patches, OpStream *survey);
 /* Whether it is for pictures like this one. */
 gboolean preprocess_fits (const Preprocess *p, const MinivlImage *image, guint max_tiles);
 

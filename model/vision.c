@@ -100,15 +100,30 @@ record_projector (Vision *v, OpStream *s, guint n)
   record_linear (s, &features, &projected, &v->weights->mlp2, &v->weights->mlp2_bias, (MatmulParams){ 0 });
 }
 
+/* n tiles from patches to features */
+static void
+record_tiles (Vision *v, OpStream *s, guint n)
+{
+  record_embedding (v, s, n);
+  for (guint i = 0; i < v->weights->n_vision; i++)
+    record_block (v, s, i, n);
+  record_projector (v, s, n);
+}
+
+void
+vision_survey (Vision *v, OpStream *survey)
+{
+  preprocess_survey (v->dev, v->config, &v->patches, survey);
+  for (guint n = 1; n <= VISION_BATCH; n++)
+    record_tiles (v, survey, n);
+}
+
 static gboolean
 record_encode (Vision *v, guint n, GError **error)
 {
   OpStream *s = op_stream_new (v->dev, "vision");
 
-  record_embedding (v, s, n);
-  for (guint i = 0; i < v->weights->n_vision; i++)
-    record_block (v, s, i, n);
-  record_projector (v, s, n);
+  record_tiles (v, s, n);
   if (!op_stream_end (s, error)) {
     op_stream_free (s);
     return FALSE;

@@ -12,6 +12,8 @@ typedef struct _Vision Vision;
 
 Vision *vision_new (Device *dev, const ModelConfig *config, const Weights *weights, GError **error);
 void vision_free (Vision *v);
+/* Records what it will ever take of the device, for device_self_check(). */
+void vision_survey (Vision *v, OpStream *survey);
 /* Device and host memory of its activations. */
 guint64 vision_bytes (const Vision *v);
 
