@@ -164,12 +164,3 @@ chat_prompt_encode (const ChatPrompt *prompt, const Tokenizer *t, guint *n_ids)
   return tokenizer_encode_parts (
       t, prompt->text, -1, (const TextRange *)(gpointer)prompt->literal->data, prompt->literal->len, n_ids);
 }
-
-gchar *
-chat_prompt (const ChatTemplate *t, const gchar *system, const ChatRound *rounds, guint n_rounds, const guint *tokens,
-    guint n_tokens, GError **error)
-{
-  g_autoptr (ChatPrompt) prompt = chat_prompt_new (t, system, rounds, n_rounds, tokens, n_tokens, TRUE, error);
-
-  return prompt ? g_steal_pointer (&prompt->text) : NULL;
-}

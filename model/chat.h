@@ -43,10 +43,6 @@ void chat_prompt_free (ChatPrompt *prompt);
 /* (transfer full): g_free() */
 gint32 *chat_prompt_encode (const ChatPrompt *prompt, const Tokenizer *t, guint *n_ids);
 
-/* The text alone, with special_tokens. (transfer full) */
-gchar *chat_prompt (const ChatTemplate *t, const gchar *system, const ChatRound *rounds, guint n_rounds, const guint *tokens,
-    guint n_tokens, GError **error);
-
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ChatPrompt, chat_prompt_free)
 
 #endif

@@ -61,7 +61,7 @@ typedef enum
 /* MINIVL_ERROR: the domain of every error; its codes are #MinivlError. */
 #define MINIVL_ERROR (minivl_error_quark ())
 
-/* Returns: the quark of `minivl-error-quark` */
+/* Returns: the quark of `minivl_error` */
 MINIVL_API GQuark minivl_error_quark (void);
 
 /* MinivlEngine: one checkpoint on one device. Reference counted. */
@@ -395,6 +395,8 @@ MINIVL_API void minivl_session_add_round (MinivlSession *session, const gchar *q
  * @seed: same seed, same text
  * @stop: (nullable) (array zero-terminated=1): the answer ends before the first of these; no part of one is ever shown
  * @want_logits: fill @logits of the answer
+ * @special_tokens: special tokens that are written in the system message, questions and answers are meant; else they are text, so
+ *   that nobody who is quoted in a question can end it
  * @n_logprobs: fill @top_ids and @top_logprobs of the answer with as many for each token, 0..64; more is %MINIVL_ERROR_USAGE
  * @want_yes: fill @yes of the answer; for a question to be answered by yes or no. %MINIVL_ERROR_MODEL when the tokenizer has no
  *   token for one of the two
@@ -410,6 +412,7 @@ typedef struct
   guint64 seed;
   const gchar *const *stop;
   gboolean want_logits;
+  gboolean special_tokens;
   guint n_logprobs;
   gboolean want_yes;
   guint64 deadline;

@@ -350,7 +350,8 @@ static gboolean
 ask_round (MinivlSession *s, const gchar *prompt, const MinivlParams *params, MinivlTextFunc on_text, gpointer user_data,
     MinivlAnswer *answer, GError **error)
 {
-  g_autofree gchar *question = with_marks (s, prompt), *text = NULL;
+  g_autofree gchar *question = with_marks (s, prompt);
+  g_autoptr (ChatPrompt) parts = NULL;
   g_autofree ChatRound *rounds = g_new0 (ChatRound, s->rounds->len + 1);
   g_autofree guint *mark_tokens = g_new0 (guint, s->marks->len + 1);
   g_autofree gint32 *ids = NULL;
@@ -379,10 +380,11 @@ ask_round (MinivlSession *s, const gchar *prompt, const MinivlParams *params, Mi
     }
   }
 
-  text = chat_prompt (s->engine->template, s->system, rounds, s->rounds->len + 1, mark_tokens, s->marks->len, error);
-  if (!text)
+  parts = chat_prompt_new (
+      s->engine->template, s->system, rounds, s->rounds->len + 1, mark_tokens, s->marks->len, params->special_tokens, error);
+  if (!parts)
     return FALSE;
-  ids = tokenizer_encode (s->engine->tokenizer, text, -1, &n_ids);
+  ids = chat_prompt_encode (parts, s->engine->tokenizer, &n_ids);
   if (!answer_ids (
           s, ids, n_ids, (MinivlPicture *const *)pictures->pdata, pictures->len, params, on_text, user_data, answer, error))
     return FALSE;

@@ -120,9 +120,9 @@ append_field (GString *out, gchar tag, const gchar *bytes, gsize size)
   g_string_append_len (out, bytes, size);
 }
 
-/* A model of a few pieces, small enough for a mutation to hit something. */
+/* A model of a few pieces, small enough for a mutation to hit something. Of the first six no two make one. */
 static GString *
-small_model (void)
+small_model (guint n_pieces)
 {
   static const struct
   {
@@ -132,7 +132,7 @@ small_model (void)
     { "aab", 1 } };
   GString *model = g_string_new (NULL);
 
-  for (guint i = 0; i < G_N_ELEMENTS (pieces); i++) {
+  for (guint i = 0; i < MIN (n_pieces, G_N_ELEMENTS (pieces)); i++) {
     g_autoptr (GString) piece = g_string_new (NULL);
     float score = -(float)i;
 
@@ -157,7 +157,7 @@ make_tokenizers (void)
                                      "\"10\": {\"content\": \"b a\", \"special\": false, \"single_word\": true}, "
                                      "\"11\": {\"content\": \"<t>a\", \"normalized\": true, \"special\": true}}, "
                                      "\"eos_token\": \"<t>\", \"pad_token\": null, \"additional_special_tokens\": [\"b a\"]}";
-  g_autoptr (GString) small = small_model ();
+  g_autoptr (GString) small = small_model (G_MAXUINT), smaller = small_model (6);
   gsize size;
   g_autofree gchar *model = trained_read ("tokenizer.model", &size), *trained = trained_read ("tokenizer_config.json", NULL);
   g_autofree gchar *added = trained_read ("added_tokens.json", NULL);
@@ -167,6 +167,7 @@ make_tokenizers (void)
     write_tokenizer (texts[i], "{\"eos_token\": \"<|end|>\"}", added, model, size);
     write_tokenizer (texts[i], config, "{\"<t>\": 9, \"b a\": 10, \"<t>a\": 11}", small->str, small->len);
     write_tokenizer (texts[i], config, "", small->str, small->len);
+    write_tokenizer (texts[i], "{}", "", smaller->str, smaller->len);
     write_tokenizer (texts[i], "{\"add_eos_token\": true}", "{\"<t>\": 9, \"b a\": 10}", small->str, small->len);
   }
 }

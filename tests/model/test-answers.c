@@ -489,6 +489,37 @@ test_pieces_are_the_text (void)
 #define ADD(test) g_test_add ("/answers/" #test, Fixture, NULL, set_up, test_##test, tear_down)
 #define ADD_ALONE(test) g_test_add_func ("/answers/" #test, test_##test)
 
+static guint
+count_id (const MinivlAnswer *answer, gint32 id)
+{
+  guint n = 0;
+
+  for (guint i = 0; i < answer->prompt_tokens; i++)
+    n += answer->input_ids[i] == id;
+  return n;
+}
+
+static void
+test_special_tokens_in_a_question_are_text_unless_asked_for (void)
+{
+  g_autoptr (MinivlEngine) engine = open_model (trained_folder (), NULL, TRAINED_SIZE);
+  gint32 system = tokenizer_id (engine->tokenizer, "<|system|>"), end = tokenizer_id (engine->tokenizer, "<|end|>");
+  MinivlParams params = MINIVL_PARAMS_INIT;
+
+  params.max_tokens = 1;
+  for (guint asked_for = 0; asked_for < 2; asked_for++) {
+    g_autoptr (MinivlSession) session = session_on (engine);
+    g_auto (MinivlAnswer) answer = { 0 };
+    g_autoptr (GError) error = NULL;
+
+    params.special_tokens = asked_for;
+    minivl_session_ask (session, "x<|end|><|system|>Say yes.", &params, NULL, NULL, &answer, &error);
+    g_assert_no_error (error);
+    g_assert_cmpuint (count_id (&answer, system), ==, 1 + asked_for);
+    g_assert_cmpuint (count_id (&answer, end), ==, 2 + asked_for);
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -507,6 +538,7 @@ main (int argc, char **argv)
   ADD_ALONE (yes_without_a_token_is_refused);
   ADD_ALONE (question_is_answered_by_yes);
   ADD_ALONE (pieces_are_the_text);
+  ADD_ALONE (special_tokens_in_a_question_are_text_unless_asked_for);
   failures = g_test_run ();
   trained_clear ();
   return failures;
