@@ -168,11 +168,14 @@ static gchar *
 hash_model (const gchar *config_path, const Tokenizer *tokenizer, const TensorSet *set, GError **error)
 {
   g_autoptr (GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
+  g_autoptr (GError) failure = NULL;
   g_autofree gchar *text = NULL;
   gsize length;
 
-  if (!g_file_get_contents (config_path, &text, &length, error))
+  if (!g_file_get_contents (config_path, &text, &length, &failure)) {
+    g_set_error_literal (error, MINIVL_ERROR, MINIVL_ERROR_FILE, failure->message);
     return NULL;
+  }
   g_checksum_update (sum, (const guchar *)text, length);
   tokenizer_checksum (tokenizer, sum);
   tensor_set_checksum (set, sum);

@@ -16,8 +16,8 @@
  *   within a callback. Functions of a session come from one thread at a time. None may be called from a signal handler.
  * - Units: times are nanoseconds, sizes are bytes, sides and places in pictures are pixels. Strings are UTF-8 and end in NUL;
  *   names of files are as the file system has them. [a][b] is an array in C order, b runs fastest.
- * - Text of prompts, systems and answers is only text: what looks like one of the model's own marks in it is not one, but for
- *   `<image>`.
+ * - Text of system messages, questions and answers is only text: but for `<image>` in a question, and unless @special_tokens of
+ *   #MinivlParams asks for it, nothing in it is one of the model's own marks.
  *
  * With pkg-config, package `minivl`. examples/quickstart.c is a whole program.
  */
@@ -78,7 +78,7 @@ typedef struct _MinivlSession MinivlSession;
  * @name: the driver's name for it
  * @type: `discrete`, `integrated`, `virtual`, `cpu` or `other`
  * @driver: driver name and version
- * @uuid: 32 hexadecimal digits
+ * @uuid: 32 hexadecimal digits, in groups of 8, 4, 4, 4 and 12 with a dash between; as a selector with or without
  * @memory: bytes that weights, cache and activations may take: the device's heap; on integrated and CPU devices what the system
  *   has available within the process's limits
  * @chosen: whether it is the one that opens when none is asked for
