@@ -9,6 +9,7 @@ from PIL import Image
 from world import KINDS, PATTERNS, Scene
 
 FRAMES, SIDE, GRID, CHUNK = 8, 112, 8, 256
+MOVES = ('person right', 'person left', 'person still', 'cyclist right', 'cyclist left', 'car moves', 'car still')
 SIZES = ((320, 240), (640, 360), (1280, 720))
 TRAINING = 1 << 32                                                           # seeds below are for tests and evaluation
 
@@ -52,22 +53,40 @@ def labels(boxes):
     return out
 
 
+def moves(scene, before, moment):
+    """Bits of MOVES: who has gone where since the frame before."""
+    out = set()
+    for a in scene.actors:
+        x, was = a.place(moment), a.place(before)
+        if x is None or was is None or not -40 < x < 1064:
+            continue
+        way = 'right' if x > was else 'left'
+        if a.action.startswith('cycles'):
+            out.add('cyclist ' + way)
+        else:
+            out.add('person ' + (way if a.action != 'loiters' and abs(x - was) > 25 else 'still'))
+    if scene.car and -160 < scene.car_place(moment) < 1184:
+        out.add('car still' if scene.car_place(moment) == scene.car_place(before) else 'car moves')
+    return sum(1 << MOVES.index(m) for m in out)
+
+
 def yard(scene, size, quality, moments):
     frames = np.stack([tile(codec(Image.fromarray(scene.render(m, *size)), quality)) for m in moments])
     return frames, np.stack([labels(scene.shapes(m)[1]) for m in moments])
 
 
 def clip(seed, library):
-    """(frames [8][112][112][3], labels [8][8][8], facts)."""
+    """(frames [8][112][112][3], labels [8][8][8], moves [8], facts)."""
     rng = random.Random(seed)
     if rng.random() < .12:
         name = rng.choice(PATTERNS)
         tiles, start, stride = library[name], rng.randrange(10 ** 6), rng.randrange(1, 60)
-        return np.stack([tiles[(start + i * stride) % len(tiles)] for i in range(FRAMES)]), np.zeros((FRAMES, GRID, GRID), np.uint8), {'pattern': name}
+        return np.stack([tiles[(start + i * stride) % len(tiles)] for i in range(FRAMES)]), np.zeros((FRAMES, GRID, GRID), np.uint8), np.zeros(FRAMES, np.uint8), {'pattern': name}
     scene, shift = Scene(seed), rng.randrange(-25, 26)
     moments = [(2 * i + 1) * 1000 // (2 * FRAMES) + shift for i in range(FRAMES)]
     quality = rng.choice((None, rng.randrange(25, 60), rng.randrange(50, 95)))
-    return *yard(scene, rng.choices(SIZES, (72, 26, 2))[0], quality, moments), scene.facts()
+    gone = np.array([moves(scene, m - 1000 // FRAMES, m) for m in moments], np.uint8)
+    return *yard(scene, rng.choices(SIZES, (72, 26, 2))[0], quality, moments), gone, scene.facts()
 
 
 def chunks(folder):
@@ -81,7 +100,7 @@ def main(folder, count):
         clips = [clip(TRAINING + k * CHUNK + i, library) for i in range(CHUNK)]
         np.save(f'{folder}/chunk-{k:05}.npy', np.stack([c[0] for c in clips]))
         with open(f'{folder}/part', 'wb') as fh:
-            pickle.dump((np.stack([c[1] for c in clips]), [c[2] for c in clips]), fh)
+            pickle.dump((np.stack([c[1] for c in clips]), np.stack([c[2] for c in clips]), [c[3] for c in clips]), fh)
         os.rename(f'{folder}/part', f'{folder}/chunk-{k:05}.pkl')
 
 

@@ -10,7 +10,7 @@ WORK/clips holds what data.py draws; WORK/state.pt is written every few minutes 
 import argparse, functools, json, math, os, pickle, random, signal, time
 import numpy as np, torch, torch.nn as nn, torch.nn.functional as F
 import data, export, grammar
-from data import FRAMES, GRID
+from data import FRAMES, GRID, MOVES
 from model import Model, load, normalise
 from tokenizer import Tokenizer
 from world import ACTIONS, CARS, COLOURS, KINDS, LIGHTS, PATTERNS
@@ -19,6 +19,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 CONTEXT, CLOSE = '<IMG_CONTEXT>', '</img>'
 FACTS = [('light', v) for v in LIGHTS] + [('pattern', v) for v in PATTERNS] + [('one', v) for v in ACTIONS] + [('two', v) for v in ACTIONS] + \
         [('doing', v) for v in CARS] + [('colour', v) for v in COLOURS] + [('dog', 1), ('bag', 1), ('lamp', 1)]
+MIRRORED = [1, 0, 2, 4, 3, 5, 6]                                             # MOVES in the mirrored picture
 FLIPPED = {'right': 'left', 'left': 'right', 'cycles right': 'cycles left', 'cycles left': 'cycles right'}
 
 
@@ -29,6 +30,7 @@ class Helpers(nn.Module):
         h = config['llm_config']['hidden_size']
         self.patch = nn.Linear(config['vision_config']['hidden_size'], len(KINDS))       # the ViT's output: what is on this patch
         self.place = nn.Linear(h, len(KINDS) * GRID)                                     # the state at each </img>: in which columns is it
+        self.moves = nn.Linear(h, len(MOVES))                                            # ... which way has it gone since the frame before
         self.facts = nn.Linear(h, len(FACTS))                                            # the state at the last </img>: what happened
 
 
@@ -68,18 +70,18 @@ class Clips:
                 self.parts.append((np.load(name + '.npy', mmap_mode='r'), *pickle.load(open(name + '.pkl', 'rb'))))
 
     def batch(self, n, frames=None):
-        """pictures [n][t][112][112][3] bytes, labels [n][t][8][8][kinds], facts; half of them mirrored. frames: so many random ones of each."""
-        pictures, marks, facts = [], [], []
+        """pictures [n][t][112][112][3] bytes, labels [n][t][8][8][kinds], moves [n][t][moves], facts; half of them mirrored. frames: so many random ones of each."""
+        pictures, marks, moves, facts = [], [], [], []
         for _ in range(n):
-            x, y, f = self.rng.choice(self.parts)
+            x, y, m, f = self.rng.choice(self.parts)
             i = self.rng.randrange(len(f))
             which = sorted(self.rng.sample(range(FRAMES), frames)) if frames else slice(None)
-            x, y, f = x[i][which], y[i][which], f[i]
+            x, y, m, f = x[i][which], y[i][which], m[i][which, None] >> np.arange(len(MOVES)) & 1, f[i]
             if self.rng.random() < .5:
-                x, y, f = x[:, :, ::-1], y[:, :, ::-1], flip(f)
-            pictures.append(x), marks.append(y), facts.append(f)
+                x, y, m, f = x[:, :, ::-1], y[:, :, ::-1], m[:, MIRRORED], flip(f)
+            pictures.append(x), marks.append(y), moves.append(m), facts.append(f)
         marks = torch.from_numpy(np.stack(marks))
-        return torch.from_numpy(np.stack(pictures)), torch.stack([marks >> k & 1 for k in range(len(KINDS))], -1).float(), facts
+        return torch.from_numpy(np.stack(pictures)), torch.stack([marks >> k & 1 for k in range(len(KINDS))], -1).float(), torch.from_numpy(np.stack(moves)).float(), facts
 
 
 def look(pictures, rng):
@@ -104,19 +106,24 @@ class Writer:
         ids = self.tokenizer.prompt('', system, frames, tokens)
         return ids[:len(ids) - ids[::-1].index(self.tokenizer.special[CLOSE])]
 
-    def round(self, question, answer):
-        """(ids, where the answer begins in them); the question's newline belongs to it."""
-        ask = self.encode(f'\n{question}<|end|><|assistant|>\n')
-        return ask + self.encode(f'{answer}<|end|>'), len(ask)
+    def round(self, question, answer, start='\n'):
+        """(ids, which of them are to be learnt). A first question's newline, the one behind the frames, belongs to it; later ones start with <|user|>."""
+        ask, say = self.encode(f'{start}{question}<|end|><|assistant|>\n'), self.encode(f'{answer}<|end|>')
+        return ask + say, [False] * len(ask) + [True] * len(say)
 
-    def branches(self, facts, questions):
-        out = [self.round(self.rng.choice(grammar.DESCRIBE), grammar.report(facts))]
+    def question(self, facts):
         rows = grammar.questions(facts)
         likely = [r for r in rows if r[2] not in ('No.', 'None.', 'There is no car.', 'Nobody crosses the yard.', 'It is a test picture.')]
-        for _ in range(questions):
-            _, texts, answer = self.rng.choice(likely if likely and self.rng.random() < .5 else rows)
-            text = self.rng.choice(texts)
-            out.append(self.round(text + self.rng.choice(grammar.ASKED_FOR) if answer in ('Yes.', 'No.') else text, answer))
+        _, texts, answer = self.rng.choice(likely if likely and self.rng.random() < .5 else rows)
+        text = self.rng.choice(texts)
+        return text + self.rng.choice(grammar.ASKED_FOR) if answer in ('Yes.', 'No.') else text, answer
+
+    def branches(self, facts, questions):
+        """The report and some questions, each alone; now and then a second question follows in the same conversation."""
+        out = [self.round(self.rng.choice(grammar.DESCRIBE), grammar.report(facts))] + [self.round(*self.question(facts)) for _ in range(questions)]
+        k = self.rng.randrange(2 * len(out))
+        if k < len(out):
+            out[k] = tuple(a + b for a, b in zip(out[k], self.round(*self.question(facts), start='<|user|>\n')))
         return out
 
 
@@ -130,11 +137,12 @@ def pack(prefix, rows):
     for i, branches in enumerate(rows):
         ids[i, :len(prefix)], positions[i, :len(prefix)], branch[i, :len(prefix)] = torch.tensor(prefix, dtype=torch.long), torch.arange(len(prefix)), 0
         at = len(prefix)
-        for k, (row, answer) in enumerate(branches):
+        for k, (row, learn) in enumerate(branches):
             stop = at + len(row)
-            ids[i, at:stop], positions[i, at:stop], branch[i, at:stop] = torch.tensor(row), torch.arange(len(prefix), len(prefix) + len(row)), k + 1
-            targets[i, at + answer - 1:stop - 1] = torch.tensor(row[answer:])
-            weights[i, at + answer - 1:stop - 1] = 1. if k == 0 else .7
+            row, learn = torch.tensor(row), torch.tensor(learn)
+            ids[i, at:stop], positions[i, at:stop], branch[i, at:stop] = row, torch.arange(len(prefix), len(prefix) + len(row)), k + 1
+            targets[i, at:stop - 1][learn[1:]] = row[1:][learn[1:]]
+            weights[i, at:stop - 1][learn[1:]] = 1. if k == 0 else .7
             at = stop
     seen = (branch[:, None, :] == branch[:, :, None]) | (branch[:, None, :] == 0)
     return ids, positions, (seen & torch.ones(n, n, dtype=torch.bool).tril())[:, None], targets, weights
@@ -176,7 +184,7 @@ class Trainer:
         os.replace(self.state + '.part', self.state)
 
     def vit(self):
-        pictures, marks, _ = self.clips.batch(self.args.batch, 2)
+        pictures, marks, _, _ = self.clips.batch(self.args.batch, 2)
         features, _ = self.model.see(look(pictures, self.rng))
         patch = self.patch_loss(features, marks)
         return patch, dict(patch=patch)
@@ -187,27 +195,31 @@ class Trainer:
     def joint(self):
         if self.step % 4 == 3:
             return self.summaries()
-        pictures, marks, facts = self.clips.batch(self.args.batch)
+        pictures, marks, gone, facts = self.clips.batch(self.args.batch)
         special, tokens = self.tokenizer.special, self.model.tokens
         prefix = self.writer.prefix(grammar.SYSTEM if self.rng.random() < .7 else '', FRAMES, tokens)
         ids, positions, mask, targets, weights = pack(prefix, [self.writer.branches(f, self.args.questions) for f in facts])
         features, seen = self.model.see(look(pictures, self.rng))
         states = self.model.language_model(self.model.embed(ids, seen.flatten(0, 1), special[CONTEXT]), positions, mask)
         ends = states[:, [i for i, t in enumerate(prefix) if t == special[CLOSE]]]
+        if self.args.start and self.step < 80:                               # helpers that know nothing yet teach nothing
+            features, ends = features.detach(), ends.detach()
         patch = self.patch_loss(features, marks)
         columns = marks.amax(2).transpose(2, 3).flatten(2)
         place = F.binary_cross_entropy_with_logits(self.helpers.place(ends), columns, pos_weight=torch.tensor(3.))
+        moves = F.binary_cross_entropy_with_logits(self.helpers.moves(ends), gone, pos_weight=torch.tensor(3.))
         known = F.binary_cross_entropy_with_logits(self.helpers.facts(ends[:, -1]), torch.tensor([vector(f) for f in facts]))
         text = text_loss(self.model, states, targets, weights)
-        return text + .5 * patch + .5 * place + 2 * known, dict(text=text, patch=patch, place=place, facts=known)
+        return text + .5 * (patch + place + moves) + 2 * known, dict(text=text, patch=patch, place=place, moves=moves, facts=known)
 
     def summaries(self):
         rows = []
         for _ in range(self.args.batch):
-            some = [f for _ in range(self.rng.randrange(1, 7)) for f in [self.rng.choice(self.rng.choice(self.clips.parts)[2])]]
+            some = [f for _ in range(self.rng.randrange(1, 7)) for f in [self.rng.choice(self.rng.choice(self.clips.parts)[-1])]]
             asked = grammar.summary_prompt([grammar.report(f) for f in some], self.rng)
             ids = self.tokenizer.prompt(asked, grammar.SYSTEM if self.rng.random() < .7 else '')
-            rows.append([(ids + self.writer.encode(grammar.summary(some) + '<|end|>'), len(ids))])
+            say = self.writer.encode(grammar.summary(some) + '<|end|>')
+            rows.append([(ids + say, [False] * len(ids) + [True] * len(say))])
         ids, positions, mask, targets, weights = pack([], rows)
         states = self.model.language_model(self.model.embed(ids, None, None), positions, mask)
         loss = text_loss(self.model, states, targets, weights)
@@ -215,6 +227,7 @@ class Trainer:
 
     def run(self):
         a, clock, logged, saved, mean = self.args, time.time(), time.time(), time.time(), {}
+        self.clips.refresh()
         signal.signal(signal.SIGTERM, lambda *_: setattr(self, 'stopped', True))
         while self.past < a.minutes * 60 and not self.stopped:
             if self.step % 100 == 0:
@@ -231,7 +244,7 @@ class Trainer:
             for k, v in parts.items():
                 mean.setdefault(k, []).append(v.item())
             now = time.time()
-            self.past, clock = self.past + now - clock, now
+            self.past, clock = self.past + min(now - clock, 60), now              # a process that was stopped loses no part of its schedule
             if now - logged > 60:
                 line = dict(stage=a.stage, minutes=round(self.past / 60, 1), step=self.step, rate=round(rate, 6), chunks=len(self.clips.parts), **{k: round(sum(v) / len(v), 4) for k, v in mean.items()})
                 with open(f'{a.work}/log.jsonl', 'a') as fh:
@@ -252,7 +265,7 @@ if __name__ == '__main__':
     p.add_argument('--rate', type=float, default=1e-3)
     p.add_argument('--batch', type=int, default=24)
     p.add_argument('--questions', type=int, default=3)
-    p.add_argument('--seed', type=int, default=1)
+    p.add_argument('--seed', type=int, default=int(time.time()), help='a new one each part, or it would see the same clips in the same order')
     torch.set_num_threads(2)
     args = p.parse_args()
     torch.manual_seed(args.seed)

@@ -138,6 +138,15 @@ class Scene:
         lamp, self.lamp_moment = rng.pick((64, 18, 18)), rng.within(280, 720)
         self.lamp = ('off', 'on', 'goes on')[lamp]
 
+    def car_place(self, moment):
+        """Where the car is across the picture; it drives towards car_way."""
+        edge = 1024 + 190 if self.car_way < 0 else -190
+        if self.car[0] == 'arrives':
+            return between(edge, self.car_x, moment, self.car_start, self.car_stop)
+        if self.car[0] == 'leaves':
+            return between(self.car_x, 1024 - edge, moment, self.car_start + 250, self.car_stop + 250)
+        return self.car_x
+
     def facts(self):
         return dict(light=self.light, people=sorted((a.action for a in self.actors), key=ACTIONS.index), car=self.car, dog=self.dog, bag=self.bag,
                     lamp=self.lamp == 'goes on')
@@ -221,13 +230,7 @@ class Scene:
         rect(x - 22 * a.side, y - 252, 66, 20, (230, 230, 60))
 
     def _car(self, rect, box, moment):
-        doing, colour = self.car
-        edge = 1024 + 190 if self.car_way < 0 else -190                      # it drives towards car_way
-        x = self.car_x
-        if doing == 'arrives':
-            x = between(edge, x, moment, self.car_start, self.car_stop)
-        elif doing == 'leaves':
-            x = between(x, 1024 - edge, moment, self.car_start + 250, self.car_stop + 250)
+        x, colour = self.car_place(moment), self.car[1]
         lum = max(LUMINANCE[self.light], 150)
         paint = COLOURS[colour]
         rect(x, self.car_y - 22, 340, 92, paint, lum)
