@@ -14,6 +14,7 @@ typedef struct
   MinivlEngine *engine; /* NULL while it is loaded */
   double progress;
   guint users;
+  gboolean lost; /* with its device: not in `engines` any more, so that who opens gets another one */
 } SharedEngine;
 
 typedef struct
@@ -31,6 +32,7 @@ typedef struct
 typedef struct
 {
   MinivlSession *session;
+  const BackendQuestion *question;
   const gint *cancel;
 } Asking;
 
@@ -125,12 +127,26 @@ release (SharedEngine *shared)
   g_mutex_lock (&lock);
   if (--shared->users == 0) {
     engine = shared->engine;
-    g_hash_table_remove (engines, shared->key);
+    if (!shared->lost)
+      g_hash_table_remove (engines, shared->key);
     g_free (shared->key);
     g_free (shared);
   }
   g_mutex_unlock (&lock);
   minivl_engine_unref (engine);
+}
+
+/* The engine of a lost device answers nobody: the first to notice takes it away from those who open. */
+static void
+note_loss (SharedEngine *shared, const GError *error)
+{
+  if (!g_error_matches (error, MINIVL_ERROR, MINIVL_ERROR_DEVICE))
+    return;
+  g_mutex_lock (&lock);
+  if (!shared->lost)
+    g_hash_table_remove (engines, shared->key);
+  shared->lost = TRUE;
+  g_mutex_unlock (&lock);
 }
 
 static gpointer
@@ -169,7 +185,26 @@ local_get_info (gpointer data, BackendInfo *info)
   Local *self = data;
   const MinivlEngineInfo *engine = minivl_engine_get_info (self->shared->engine);
 
-  *info = (BackendInfo){ engine->model, engine->model_hash, engine->precision, engine->device };
+  *info = (BackendInfo){ engine->model, engine->model_hash, engine->precision, engine->device, engine->device_bytes,
+    engine->context_size };
+}
+
+static gboolean
+local_count_tokens (gpointer data, const MinivlImage *image, guint max_tiles, guint *tokens, GError **error)
+{
+  Local *self = data;
+  guint n_tiles = 1;
+
+  if (max_tiles > 1) {
+    g_autofree guint8 *tiles = minivl_engine_read_tiles (self->shared->engine, image, max_tiles, &n_tiles, error);
+
+    if (tiles == NULL) {
+      note_loss (self->shared, *error);
+      return FALSE;
+    }
+  }
+  *tokens = n_tiles * minivl_engine_get_info (self->shared->engine)->tile_tokens;
+  return TRUE;
 }
 
 static gpointer
@@ -180,8 +215,10 @@ local_encode (
   MinivlPicture *picture = minivl_picture_new (self->shared->engine, image, max_tiles, cancel, error);
   MinivlPictureInfo from;
 
-  if (picture == NULL)
+  if (picture == NULL) {
+    note_loss (self->shared, *error);
     return NULL;
+  }
   minivl_picture_get_info (picture, &from);
   *info = (BackendPictureInfo){ from.columns, from.rows, from.preprocess_ns, from.encode_ns };
   return picture;
@@ -195,21 +232,25 @@ on_text (const gchar *text, gpointer user_data)
 
   if (g_atomic_int_get (asking->cancel))
     minivl_session_cancel (asking->session);
+  if (asking->question->on_text != NULL)
+    asking->question->on_text (text, asking->question->user_data);
 }
 
 static gboolean
 local_ask (gpointer data, const BackendQuestion *question, const gint *cancel, BackendAnswer *answer, GError **error)
 {
   Local *self = data;
-  Asking asking = { self->session, cancel };
+  Asking asking = { self->session, question, cancel };
   g_auto (MinivlAnswer) from = { NULL };
 
   minivl_session_reset (self->session);
   minivl_session_set_system (self->session, question->system);
   for (guint i = 0; i < question->n_pictures; i++)
     minivl_session_add_pictures (self->session, (MinivlPicture *const *)&question->pictures[i], 1);
-  if (!minivl_session_ask (self->session, question->text, &question->params, on_text, &asking, &from, error))
+  if (!minivl_session_ask (self->session, question->text, &question->params, on_text, &asking, &from, error)) {
+    note_loss (self->shared, *error);
     return FALSE;
+  }
   *answer = (BackendAnswer){
     .text = g_steal_pointer (&from.text),
     .finish_reason = minivl_finish_to_string (from.finish),
@@ -239,6 +280,7 @@ local_picture_unref (gpointer picture)
 const Backend backend_local = {
   .open = local_open,
   .get_info = local_get_info,
+  .count_tokens = local_count_tokens,
   .encode = local_encode,
   .ask = local_ask,
   .cancel = local_cancel,

@@ -5,7 +5,8 @@
  * its table when it is registered, and never chooses.
  *
  * All functions but cancel are called from the element's worker thread alone, and may take long. picture_unref may be called from
- * any thread. Functions that fail set a GError of domain MINIVL_ERROR, whose message names the fix where there is one.
+ * any thread. Functions that fail set a GError of domain MINIVL_ERROR, whose message names the fix where there is one. After
+ * MINIVL_ERROR_DEVICE from encode or ask the device is lost: only close may follow, and opening anew.
  */
 #ifndef GST_MINIVL_BACKEND_H
 #define GST_MINIVL_BACKEND_H
@@ -21,6 +22,8 @@ typedef struct
   const gchar *model_hash;
   const gchar *precision;
   const gchar *device;
+  guint64 device_bytes; /* that weights, cache and activations take */
+  guint context_size;   /* most tokens of prompt and answer */
 } BackendInfo;
 
 typedef struct
@@ -37,6 +40,9 @@ typedef struct
   gpointer *pictures;
   guint n_pictures;
   MinivlParams params;
+  /* (nullable): the text as it is made, piece by piece, from the thread that asks */
+  void (*on_text) (const gchar *piece, gpointer user_data);
+  gpointer user_data;
 } BackendQuestion;
 
 /* Zeroed before ask. text is freed with g_free(); finish_reason is static. */
@@ -54,6 +60,9 @@ typedef struct
    * with MINIVL_ERROR_CANCELLED. Returns what the other functions take as `self`. */
   gpointer (*open) (const MinivlEngineOptions *options, GError **error);
   void (*get_info) (gpointer self, BackendInfo *info);
+
+  /* How many tokens the image will take of the context, by max_tiles; nothing is encoded. */
+  gboolean (*count_tokens) (gpointer self, const MinivlImage *image, guint max_tiles, guint *tokens, GError **error);
 
   /* Turns an image, borrowed until return, into a picture; as minivl_picture_new(). cancel: set to non-zero, atomically, by any
    * thread to give up; encode then fails with MINIVL_ERROR_CANCELLED. info is filled. Returns (transfer full), for picture_unref.

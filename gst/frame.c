@@ -2,6 +2,114 @@
 
 #include <string.h>
 
+/* Blocks that wait for reuse; more are freed. */
+#define MOST_KEPT 8
+/* Blocks made when the size of the video is known, so that the first frames find theirs. */
+#define MADE_AHEAD 4
+/* When fewer are left, more are made, in another thread: the first touch of fresh pages takes longer than the copy. */
+#define READY 2
+
+/* --- memory ------------------------------------------------------------------------------------------------------------------ */
+
+struct _FramePool
+{
+  gint refs;
+  gsize size;         /* of each block */
+  GThreadPool *maker; /* of one thread, which GLib keeps for whoever needs one next */
+  GMutex lock;
+  GPtrArray *blocks;
+  gboolean making;
+};
+
+static guint8 *
+make_block (gsize size)
+{
+  return memset (g_malloc (size), 0, size); /* calloc() would leave the pages untouched */
+}
+
+static void
+make_blocks (gpointer job, gpointer data)
+{
+  FramePool *pool = data;
+
+  g_mutex_lock (&pool->lock);
+  while (pool->blocks->len < READY) {
+    guint8 *block;
+
+    g_mutex_unlock (&pool->lock);
+    block = make_block (pool->size);
+    g_mutex_lock (&pool->lock);
+    g_ptr_array_add (pool->blocks, block);
+  }
+  pool->making = FALSE;
+  g_mutex_unlock (&pool->lock);
+}
+
+static FramePool *
+pool_new (gsize size)
+{
+  FramePool *pool = g_new0 (FramePool, 1);
+
+  pool->refs = 1;
+  pool->size = size;
+  g_mutex_init (&pool->lock);
+  pool->blocks = g_ptr_array_new_with_free_func (g_free);
+  pool->maker = g_thread_pool_new (make_blocks, pool, 1, FALSE, NULL);
+  for (guint i = 0; i < MADE_AHEAD; i++)
+    g_ptr_array_add (pool->blocks, make_block (size));
+  return pool;
+}
+
+static FramePool *
+pool_ref (FramePool *pool)
+{
+  g_atomic_int_inc (&pool->refs);
+  return pool;
+}
+
+static void
+pool_unref (FramePool *pool)
+{
+  if (!g_atomic_int_dec_and_test (&pool->refs))
+    return;
+  g_thread_pool_free (pool->maker, TRUE, TRUE);
+  g_ptr_array_unref (pool->blocks);
+  g_mutex_clear (&pool->lock);
+  g_free (pool);
+}
+
+static guint8 *
+pool_take (FramePool *pool)
+{
+  guint8 *block = NULL;
+
+  g_mutex_lock (&pool->lock);
+  if (pool->blocks->len > 0)
+    block = g_ptr_array_steal_index_fast (pool->blocks, pool->blocks->len - 1);
+  if (pool->blocks->len < READY && !pool->making) {
+    pool->making = TRUE;
+    g_thread_pool_push (pool->maker, pool, NULL);
+  }
+  g_mutex_unlock (&pool->lock);
+  return block != NULL ? block : g_malloc (pool->size);
+}
+
+static void
+pool_give (FramePool *pool, guint8 *block)
+{
+  gboolean kept;
+
+  g_mutex_lock (&pool->lock);
+  kept = pool->blocks->len < MOST_KEPT;
+  if (kept)
+    g_ptr_array_add (pool->blocks, block);
+  g_mutex_unlock (&pool->lock);
+  if (!kept)
+    g_free (block);
+}
+
+/* --- frames ------------------------------------------------------------------------------------------------------------------ */
+
 Frame *
 frame_ref (Frame *frame)
 {
@@ -17,85 +125,204 @@ frame_unref (Frame *frame)
   if (frame->picture != NULL)
     frame->backend->picture_unref (frame->picture);
   g_clear_error (&frame->error);
-  g_free (frame->pixels);
+  frame_drop_pixels (frame);
   g_free (frame);
 }
 
 void
 frame_drop_pixels (Frame *frame)
 {
-  g_clear_pointer (&frame->pixels, g_free);
-  frame->image.data[0] = NULL;
+  if (frame->pool != NULL)
+    pool_give (frame->pool, frame->pixels);
+  else
+    g_free (frame->pixels);
+  g_clear_pointer (&frame->pool, pool_unref);
+  frame->pixels = NULL;
+  memset (frame->image.data, 0, sizeof frame->image.data);
   frame->size = 0;
 }
+
+/* --- layouts ----------------------------------------------------------------------------------------------------------------- */
+
+static MinivlFormat
+image_format (GstVideoFormat format)
+{
+  switch (format) {
+    case GST_VIDEO_FORMAT_BGR:
+      return MINIVL_FORMAT_BGR;
+    case GST_VIDEO_FORMAT_RGBx:
+    case GST_VIDEO_FORMAT_RGBA:
+      return MINIVL_FORMAT_RGBX;
+    case GST_VIDEO_FORMAT_BGRx:
+    case GST_VIDEO_FORMAT_BGRA:
+      return MINIVL_FORMAT_BGRX;
+    case GST_VIDEO_FORMAT_GRAY8:
+      return MINIVL_FORMAT_GRAY8;
+    case GST_VIDEO_FORMAT_NV12:
+      return MINIVL_FORMAT_NV12;
+    case GST_VIDEO_FORMAT_I420:
+      return MINIVL_FORMAT_I420;
+    default:
+      return MINIVL_FORMAT_RGB;
+  }
+}
+
+static MinivlMatrix
+image_matrix (const GstVideoInfo *info)
+{
+  switch (info->colorimetry.matrix) {
+    case GST_VIDEO_COLOR_MATRIX_BT709:
+    case GST_VIDEO_COLOR_MATRIX_SMPTE240M: /* within two levels of it */
+      return MINIVL_MATRIX_BT709;
+    case GST_VIDEO_COLOR_MATRIX_BT2020:
+      return MINIVL_MATRIX_BT2020;
+    default:
+      return MINIVL_MATRIX_BT601;
+  }
+}
+
+static MinivlRange
+image_range (const GstVideoInfo *info)
+{
+  if (GST_VIDEO_INFO_IS_RGB (info) || info->colorimetry.range == GST_VIDEO_COLOR_RANGE_UNKNOWN)
+    return MINIVL_RANGE_DEFAULT;
+  return info->colorimetry.range == GST_VIDEO_COLOR_RANGE_0_255 ? MINIVL_RANGE_FULL : MINIVL_RANGE_LIMITED;
+}
+
+static guint
+component_of_plane (const GstVideoInfo *info, guint plane)
+{
+  guint c = 0;
+
+  while (GST_VIDEO_INFO_COMP_PLANE (info, c) != plane)
+    c++;
+  return c;
+}
+
+static gsize
+row_bytes (const GstVideoInfo *info, guint plane)
+{
+  guint c = component_of_plane (info, plane);
+
+  return (gsize)GST_VIDEO_INFO_COMP_WIDTH (info, c) * GST_VIDEO_INFO_COMP_PSTRIDE (info, c);
+}
+
+static guint
+rows (const GstVideoInfo *info, guint plane)
+{
+  return GST_VIDEO_INFO_COMP_HEIGHT (info, component_of_plane (info, plane));
+}
+
+static gsize
+packed_size (const GstVideoInfo *info)
+{
+  gsize size = 0;
+
+  for (guint p = 0; p < GST_VIDEO_INFO_N_PLANES (info); p++)
+    size += row_bytes (info, p) * rows (info, p);
+  return size;
+}
+
+static void
+copy_plane (guint8 *to, const GstVideoFrame *from, guint plane)
+{
+  const guint8 *row = GST_VIDEO_FRAME_PLANE_DATA (from, plane);
+  gssize stride = GST_VIDEO_FRAME_PLANE_STRIDE (from, plane);
+  gsize bytes = row_bytes (&from->info, plane);
+  guint n = rows (&from->info, plane);
+
+  if (stride == (gssize)bytes) {
+    memcpy (to, row, n * bytes);
+    return;
+  }
+  for (guint y = 0; y < n; y++)
+    memcpy (to + y * bytes, row + y * stride, bytes);
+}
+
+/* --- copies ------------------------------------------------------------------------------------------------------------------ */
 
 void
 frame_copier_init (FrameCopier *copier, const GstVideoInfo *info)
 {
   frame_copier_clear (copier);
-  copier->in = *info;
-  gst_video_info_set_interlaced_format (&copier->out, GST_VIDEO_FORMAT_RGB, GST_VIDEO_INFO_INTERLACE_MODE (info),
-      GST_VIDEO_INFO_WIDTH (info), GST_VIDEO_INFO_HEIGHT (info));
-  /* the converter refuses to change the rate */
-  copier->out.fps_n = info->fps_n;
-  copier->out.fps_d = info->fps_d;
-  if (GST_VIDEO_INFO_FORMAT (info) != GST_VIDEO_FORMAT_RGB) {
-    /* No dither: the same picture gives the same bytes whatever came before it. */
-    GstStructure *config = gst_structure_new (
-        "GstVideoConverter", GST_VIDEO_CONVERTER_OPT_DITHER_METHOD, GST_TYPE_VIDEO_DITHER_METHOD, GST_VIDEO_DITHER_NONE, NULL);
-
-    copier->converter = gst_video_converter_new (&copier->in, &copier->out, config);
-  }
+  copier->info = *info;
+  copier->pool = pool_new (packed_size (info));
 }
 
 void
 frame_copier_clear (FrameCopier *copier)
 {
-  g_clear_pointer (&copier->converter, gst_video_converter_free);
+  g_clear_pointer (&copier->pool, pool_unref);
 }
 
 static void
-copy_rows (const GstVideoFrame *from, GstVideoFrame *to)
+take_pixels (Frame *frame, FrameCopier *copier, const GstVideoFrame *from)
 {
-  for (gint y = 0; y < GST_VIDEO_FRAME_HEIGHT (to); y++)
-    memcpy ((guint8 *)GST_VIDEO_FRAME_PLANE_DATA (to, 0) + (gsize)y * GST_VIDEO_FRAME_PLANE_STRIDE (to, 0),
-        (const guint8 *)GST_VIDEO_FRAME_PLANE_DATA (from, 0) + (gssize)y * GST_VIDEO_FRAME_PLANE_STRIDE (from, 0),
-        3 * (gsize)GST_VIDEO_FRAME_WIDTH (to));
+  frame->size = packed_size (&from->info);
+  /* With a crop meta the buffer's picture is larger than the caps say. */
+  if (frame->size == copier->pool->size) {
+    frame->pool = pool_ref (copier->pool);
+    frame->pixels = pool_take (copier->pool);
+  } else {
+    frame->pixels = g_malloc (frame->size);
+  }
+}
+
+static void
+crop (MinivlImage *image, GstBuffer *buffer)
+{
+  const GstVideoCropMeta *meta = gst_buffer_get_video_crop_meta (buffer);
+
+  if (meta == NULL || meta->x >= image->width || meta->y >= image->height)
+    return;
+  image->crop_x = meta->x;
+  image->crop_y = meta->y;
+  image->crop_width = MIN (meta->width, image->width - meta->x);
+  image->crop_height = MIN (meta->height, image->height - meta->y);
 }
 
 Frame *
 frame_copier_copy (FrameCopier *copier, GstBuffer *buffer, guint64 time, const Backend *backend)
 {
-  gsize size = GST_VIDEO_INFO_SIZE (&copier->out);
-  GstVideoFrame from, to;
-  GstBuffer *out;
+  GstVideoFrame from;
+  gsize offset = 0;
   Frame *frame;
 
-  if (!gst_video_frame_map (&from, &copier->in, buffer, GST_MAP_READ))
+  if (!gst_video_frame_map (&from, &copier->info, buffer, GST_MAP_READ))
     return NULL;
 
   frame = g_new0 (Frame, 1);
   frame->refs = 1;
   frame->time = time;
   frame->backend = backend;
-  frame->size = size;
-  frame->pixels = g_malloc (size);
+  take_pixels (frame, copier, &from);
   frame->image = (MinivlImage){
-    .data = { frame->pixels },
-    .width = GST_VIDEO_INFO_WIDTH (&copier->out),
-    .height = GST_VIDEO_INFO_HEIGHT (&copier->out),
-    .stride = { GST_VIDEO_INFO_PLANE_STRIDE (&copier->out, 0) },
+    .width = GST_VIDEO_FRAME_WIDTH (&from),
+    .height = GST_VIDEO_FRAME_HEIGHT (&from),
+    .format = image_format (GST_VIDEO_FRAME_FORMAT (&from)),
+    .matrix = image_matrix (&copier->info),
+    .range = image_range (&copier->info),
+    .orientation = copier->orientation,
   };
-
-  out = gst_buffer_new_wrapped_full (0, frame->pixels, size, 0, size, NULL, NULL);
-  if (!gst_video_frame_map (&to, &copier->out, out, GST_MAP_WRITE))
-    g_assert_not_reached (); /* memory of our own, of the right size */
-  if (copier->converter != NULL)
-    gst_video_converter_frame (copier->converter, &from, &to);
-  else
-    copy_rows (&from, &to);
-  gst_video_frame_unmap (&to);
-  gst_buffer_unref (out);
+  for (guint p = 0; p < GST_VIDEO_FRAME_N_PLANES (&from); p++) {
+    frame->image.data[p] = frame->pixels + offset;
+    frame->image.stride[p] = row_bytes (&from.info, p);
+    copy_plane (frame->pixels + offset, &from, p);
+    offset += row_bytes (&from.info, p) * rows (&from.info, p);
+  }
+  crop (&frame->image, buffer);
   gst_video_frame_unmap (&from);
   return frame;
+}
+
+guint
+frame_orientation_of_tag (const gchar *tag)
+{
+  static const gchar *const names[] = { "rotate-0", "flip-rotate-0", "rotate-180", "flip-rotate-180", "flip-rotate-270",
+    "rotate-90", "flip-rotate-90", "rotate-270" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    if (g_strcmp0 (tag, names[i]) == 0)
+      return i + 1;
+  return 1;
 }

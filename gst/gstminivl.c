@@ -13,6 +13,9 @@
  * source that is not live every segment is answered, and the video waits when the model is behind; from a live source the oldest
  * segment that waits is dropped, and reported with `finish_reason` `dropped`.
  *
+ * Text on `text_src` stands at the video that passes when it is there, or with `text-timestamp=segment` at the start of what it is
+ * about, for subtitles. Then whatever joins text and video again needs a queue of at least one segment in the video branch.
+ *
  * The model is loaded while the pipeline starts, with PROGRESS messages of code `loading`; video passes meanwhile.
  *
  * ## Examples
@@ -27,43 +30,23 @@
  * gst-launch-1.0 v4l2src ! videoconvert ! minivl name=m model-path=DIR ! autovideosink \
  *     m.text_src ! text/x-raw,format=utf8 ! fdsink
  * ]| a camera, and what is seen as text on the terminal
+ * |[
+ * gst-launch-1.0 filesrc location=vtest.avi ! decodebin ! videoconvert ! minivl name=m model-path=DIR text-timestamp=segment \
+ *     m.src ! queue max-size-buffers=0 max-size-bytes=0 max-size-time=11000000000 ! jpegenc ! matroskamux name=x ! \
+ *     filesink location=out.mkv m.text_src ! text/x-raw,format=utf8 ! queue ! x.
+ * ]| a copy of the video with what happens as subtitles
  */
-#include "gstminivl.h"
-
-#include "settings.h"
-#include "textsrc.h"
+#include "element.h"
 
 GST_DEBUG_CATEGORY (gst_minivl_debug);
 #define GST_CAT_DEFAULT gst_minivl_debug
 
-#define VIDEO_CAPS GST_VIDEO_CAPS_MAKE ("{ RGB, RGBx, BGRx, NV12, I420 }")
-/* Complete segments that may wait, and pixels of frames that may wait to be encoded when the source is not live. */
-#define MAX_BACKLOG 2
+#define VIDEO_CAPS GST_VIDEO_CAPS_MAKE ("{ NV12, I420, RGB, BGR, RGBx, BGRx, RGBA, BGRA, GRAY8 }")
+/* Of pixels that may wait to be encoded when nothing may be dropped. */
 #define MAX_BYTES (256 << 20)
 
-struct _GstMinivl
-{
-  GstBaseTransform parent;
-  Worker *worker;
-
-  /* under the object's lock */
-  Settings settings;
-  GstMinivlTextSrc *text; /* NULL when it was not requested */
-  guint32 seek_seqnum;    /* of the last one sent upstream */
-  gboolean seek_result;
-
-  /* the streaming thread, between start and stop */
-  Segmenter segmenter;
-  FrameCopier copier;
-  GstVideoInfo info; /* no format: no caps yet */
-  guint64 first_id;  /* of the segments since start */
-  gboolean bounds_checked, reverse_told, copy_told;
-  gint ask_live; /* atomic: whether upstream is live has to be asked (again) */
-  gint percent;  /* that was told of loading; the worker alone */
-
-  GMutex results_lock;
-  GQueue results; /* Result, those that wait for a buffer */
-};
+/* Behind those of settings.c */
+#define PROP_STATS 1000
 
 static GstStaticPadTemplate sink_template =
     GST_STATIC_PAD_TEMPLATE ("sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS (VIDEO_CAPS));
@@ -75,9 +58,10 @@ static GstStaticPadTemplate text_template =
 G_DEFINE_FINAL_TYPE (GstMinivl, gst_minivl, GST_TYPE_BASE_TRANSFORM)
 
 static const Backend *registered_backend;
+static GstPadChainFunction base_chain; /* of GstBaseTransform */
 
-static GstMinivlTextSrc *
-get_text (GstMinivl *self)
+GstMinivlTextSrc *
+element_get_text (GstMinivl *self)
 {
   GstMinivlTextSrc *text;
 
@@ -87,217 +71,13 @@ get_text (GstMinivl *self)
   return text;
 }
 
-static GstPad *
-get_sink (GstMinivl *self)
-{
-  return GST_BASE_TRANSFORM_SINK_PAD (self);
-}
-
-/* --- what the worker tells --------------------------------------------------------------------------------------------------- */
-
-static void
-post_progress (GstMinivl *self, GstProgressType type, const gchar *text)
-{
-  gst_element_post_message (GST_ELEMENT (self), gst_message_new_progress (GST_OBJECT (self), type, "loading", text));
-}
-
-static void
-on_progress (double fraction, gpointer user_data)
-{
-  GstMinivl *self = user_data;
-  g_autofree gchar *text = g_strdup_printf ("Loading the model: %d%%", (gint)(100 * fraction));
-
-  post_progress (self, GST_PROGRESS_TYPE_CONTINUE, text);
-}
-
-static gint
-resource_error (const GError *error)
-{
-  if (error->domain != MINIVL_ERROR)
-    return GST_RESOURCE_ERROR_FAILED;
-  switch (error->code) {
-    case MINIVL_ERROR_USAGE:
-    case MINIVL_ERROR_BUDGET:
-      return GST_RESOURCE_ERROR_SETTINGS;
-    case MINIVL_ERROR_FILE:
-    case MINIVL_ERROR_MODEL:
-      return GST_RESOURCE_ERROR_OPEN_READ;
-    case MINIVL_ERROR_MEMORY:
-      return GST_RESOURCE_ERROR_NO_SPACE_LEFT;
-    default:
-      return GST_RESOURCE_ERROR_FAILED;
-  }
-}
-
-static void
-on_opened (const GError *error, gpointer user_data)
-{
-  GstMinivl *self = user_data;
-
-  if (error == NULL) {
-    post_progress (self, GST_PROGRESS_TYPE_COMPLETE, "The model is loaded");
-    return;
-  }
-  post_progress (self, GST_PROGRESS_TYPE_ERROR, error->message);
-  gst_element_message_full (GST_ELEMENT (self), GST_MESSAGE_ERROR, GST_RESOURCE_ERROR, resource_error (error),
-      g_strdup (error->message), NULL, __FILE__, GST_FUNCTION, __LINE__);
-}
-
-static void
-on_result (Result *result, const GError *error, gpointer user_data)
-{
-  GstMinivl *self = user_data;
-  g_autoptr (GstMinivlTextSrc) text = get_text (self);
-
-  GST_DEBUG_OBJECT (self, "%s: %" G_GUINT64_FORMAT ": %s: %s", result->stream, result->id, result->finish_reason, result->text);
-  if (error != NULL)
-    GST_ELEMENT_WARNING (self, LIBRARY, FAILED,
-        ("%s: no answer about segment %" G_GUINT64_FORMAT ": %s", result->stream, result->id, error->message), (NULL));
-  g_mutex_lock (&self->results_lock);
-  g_queue_push_tail (&self->results, result_ref (result));
-  g_mutex_unlock (&self->results_lock);
-  if (text != NULL)
-    text_src_result (text, result);
-  gst_element_post_message (
-      GST_ELEMENT (self), gst_message_new_element (GST_OBJECT (self), result_to_structure (result, RESULT_MESSAGE_NAME)));
-}
-
-static void
-on_dropped (guint64 answered, guint64 dropped, guint64 running_time, gpointer user_data)
-{
-  GstMinivl *self = user_data;
-  GstMessage *message =
-      gst_message_new_qos (GST_OBJECT (self), TRUE, running_time, GST_CLOCK_TIME_NONE, GST_CLOCK_TIME_NONE, GST_CLOCK_TIME_NONE);
-
-  gst_message_set_qos_stats (message, GST_FORMAT_DEFAULT, answered, dropped);
-  gst_element_post_message (GST_ELEMENT (self), message);
-}
-
-/* --- segments ---------------------------------------------------------------------------------------------------------------- */
-
-static guint64
-query_length (gpointer user_data)
-{
-  gint64 length;
-
-  if (!gst_pad_peer_query_duration (get_sink (user_data), GST_FORMAT_TIME, &length) || length < 0)
-    return SEGMENTER_NONE;
-  return length;
-}
-
-static gboolean
-query_live (GstMinivl *self)
-{
-  g_autoptr (GstQuery) query = gst_query_new_latency ();
-  gboolean live = FALSE;
-
-  if (gst_pad_peer_query (get_sink (self), query))
-    gst_query_parse_latency (query, &live, NULL, NULL);
-  return live;
-}
-
-static guint64
-running_time (GstMinivl *self, guint64 stream_time)
-{
-  const GstSegment *segment = &GST_BASE_TRANSFORM (self)->segment;
-  guint64 position, running;
-
-  if (gst_segment_position_from_stream_time_full (segment, GST_FORMAT_TIME, stream_time, &position) != 1
-      || gst_segment_to_running_time_full (segment, GST_FORMAT_TIME, position, &running) != 1)
-    return GST_CLOCK_TIME_NONE;
-  return running;
-}
-
-static Frame *
-sample (GstMinivl *self, GstBuffer *buffer, guint64 time)
-{
-  Frame *frame;
-
-  worker_wait_for_room (self->worker);
-  frame = frame_copier_copy (&self->copier, buffer, time, registered_backend);
-  if (frame == NULL && !self->copy_told) {
-    GST_ELEMENT_WARNING (self, STREAM, DECODE, ("A frame could not be read: its memory cannot be mapped."), (NULL));
-    self->copy_told = TRUE;
-  }
-  return frame;
-}
-
-static void
-open_segment (GstMinivl *self, guint64 id, const SegmenterAction *action)
-{
-  Question question;
-
-  GST_OBJECT_LOCK (self);
-  question_copy (&question, &self->settings.question);
-  GST_OBJECT_UNLOCK (self);
-  worker_open_segment (self->worker, id, action->number + 1, action->start, &question);
-  question_clear (&question);
-}
-
-/* buffer: NULL when no frame comes with the actions */
-static void
-perform (GstMinivl *self, const SegmenterAction *actions, guint n_actions, GstBuffer *buffer, guint64 time)
-{
-  g_autoptr (Frame) frame = NULL;
-
-  for (guint i = 0; i < n_actions; i++) {
-    const SegmenterAction *action = &actions[i];
-    guint64 id = self->first_id + action->number;
-
-    switch (action->step) {
-      case SEGMENTER_OPEN:
-        GST_DEBUG_OBJECT (self, "%" G_GUINT64_FORMAT ": opens at %" GST_TIME_FORMAT, id, GST_TIME_ARGS (action->start));
-        open_segment (self, id, action);
-        break;
-      case SEGMENTER_SAMPLE:
-        GST_LOG_OBJECT (self, "%" G_GUINT64_FORMAT ": frame at %" GST_TIME_FORMAT, id, GST_TIME_ARGS (time));
-        if (frame == NULL)
-          frame = sample (self, buffer, time);
-        if (frame != NULL)
-          worker_add_frame (self->worker, id, frame, action->times);
-        break;
-      case SEGMENTER_CLOSE:
-        GST_DEBUG_OBJECT (self, "%" G_GUINT64_FORMAT ": closes at %" GST_TIME_FORMAT, id, GST_TIME_ARGS (action->stop));
-        worker_close_segment (self->worker, id, action->stop, running_time (self, action->stop));
-        break;
-    }
-  }
-}
-
-static void
-close_segments (GstMinivl *self)
-{
-  guint n_actions;
-  const SegmenterAction *actions = segmenter_finish (&self->segmenter, &n_actions);
-
-  perform (self, actions, n_actions, NULL, GST_CLOCK_TIME_NONE);
-}
-
-static void
-look_at (GstMinivl *self, GstBuffer *buffer)
-{
-  const GstSegment *segment = &GST_BASE_TRANSFORM (self)->segment;
-  guint64 time = gst_segment_to_stream_time (segment, GST_FORMAT_TIME, GST_BUFFER_PTS (buffer));
-  guint64 duration = GST_BUFFER_DURATION (buffer);
-  const SegmenterAction *actions;
-  guint n_actions;
-
-  /* A decoder may hand out what lies before the place that was sought. */
-  if (!GST_CLOCK_TIME_IS_VALID (time))
-    return;
-  if (GST_CLOCK_TIME_IS_VALID (duration) && segment->applied_rate != 1.0)
-    duration = (guint64)(duration * ABS (segment->applied_rate));
-  actions = segmenter_push (&self->segmenter, time, duration, &n_actions);
-  perform (self, actions, n_actions, buffer, time);
-}
-
 /* --- the video --------------------------------------------------------------------------------------------------------------- */
 
 static gboolean
 gst_minivl_start (GstBaseTransform *base)
 {
   GstMinivl *self = GST_MINIVL (base);
-  g_autoptr (GstMinivlTextSrc) text = get_text (self);
+  g_autoptr (GstMinivlTextSrc) text = element_get_text (self);
   g_autofree gchar *complaint = NULL, *name = gst_object_get_name (GST_OBJECT (self));
   const Settings *s = &self->settings;
   WorkerConfig config;
@@ -312,18 +92,23 @@ gst_minivl_start (GstBaseTransform *base)
   gst_video_info_init (&self->info);
   self->bounds_checked = self->reverse_told = self->copy_told = FALSE;
   g_atomic_int_set (&self->ask_live, TRUE);
+  g_atomic_int_set (&self->live, FALSE);
+  self->copier.orientation = 0;
   self->percent = -1;
-  post_progress (self, GST_PROGRESS_TYPE_START, "Loading the model");
+  self->pace = (Pace){ FALSE };
+  self->stats = (Stats){ 0 };
+  tell_progress (self, GST_PROGRESS_TYPE_START, "Loading the model");
 
   GST_OBJECT_LOCK (self);
-  segmenter_init (&self->segmenter, &s->segments, query_length, self);
+  segmenter_init (&self->segmenter, &s->segments, describe_query_length, self);
   if (text != NULL)
-    text_src_set_duration (text, settings_text_duration (s));
+    text_src_set_times (text, s->text_timestamp, settings_text_duration (s));
   config = (WorkerConfig){
     .options = { .model_path = s->model_path, .device = s->device, .precision = s->precision, .context_size = s->context_size },
     .stream = s->stream != NULL ? s->stream : name,
+    .frames = s->segments.frames,
     .max_tiles = s->max_tiles,
-    .max_backlog = MAX_BACKLOG,
+    .max_backlog = s->max_backlog,
     .max_bytes = MAX_BYTES,
   };
   worker_start (self->worker, &config);
@@ -337,7 +122,7 @@ gst_minivl_stop (GstBaseTransform *base)
   GstMinivl *self = GST_MINIVL (base);
 
   if (worker_stop (self->worker))
-    post_progress (self, GST_PROGRESS_TYPE_CANCELED, "Loading the model was cancelled");
+    tell_progress (self, GST_PROGRESS_TYPE_CANCELED, "Loading the model was cancelled");
   self->first_id += self->segmenter.numbers;
   segmenter_clear (&self->segmenter);
   frame_copier_clear (&self->copier);
@@ -357,10 +142,10 @@ gst_minivl_set_caps (GstBaseTransform *base, GstCaps *in, GstCaps *out)
     return FALSE;
   if (gst_video_info_is_equal (&info, &self->info))
     return TRUE;
-  close_segments (self);
+  describe_close (self);
   self->info = info;
   frame_copier_init (&self->copier, &info);
-  segmenter_set_rate (&self->segmenter, info.fps_n > 0 ? (double)info.fps_n / info.fps_d : 0);
+  describe_set_rate (self, base->segment.applied_rate);
   return TRUE;
 }
 
@@ -384,157 +169,98 @@ gst_minivl_prepare_output_buffer (GstBaseTransform *base, GstBuffer *in, GstBuff
   return GST_FLOW_OK;
 }
 
-static GstFlowReturn
-gst_minivl_transform_ip (GstBaseTransform *base, GstBuffer *buffer)
+static gboolean
+can_be_described (GstMinivl *self, GstBuffer *buffer)
 {
-  GstMinivl *self = GST_MINIVL (base);
-  g_autoptr (GstMinivlTextSrc) text = NULL;
+  const GstSegment *segment = &GST_BASE_TRANSFORM (self)->segment;
 
-  if (worker_has_failed (self->worker))
-    return GST_FLOW_ERROR;
-  if (base->segment.format != GST_FORMAT_TIME || !GST_BUFFER_PTS_IS_VALID (buffer)) {
+  if (segment->format != GST_FORMAT_TIME || !GST_BUFFER_PTS_IS_VALID (buffer)) {
     GST_ELEMENT_ERROR (self, STREAM, FORMAT,
         ("The video has no time stamps: minivl needs buffers with a PTS in a segment of time. Behind appsrc set format=time and "
-         "PTS, or "
-         "do-timestamp=true."),
+         "PTS, or do-timestamp=true."),
         (NULL));
-    return GST_FLOW_ERROR;
+    return FALSE;
   }
   if (!self->bounds_checked && !segmenter_is_bounded (&self->segmenter)) {
     GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS,
         ("segment-duration=0 is all of the video, and this stream does not know its length: set stop-time or a segment-duration."),
         (NULL));
-    return GST_FLOW_ERROR;
+    return FALSE;
   }
   self->bounds_checked = TRUE;
-  if (g_atomic_int_compare_and_exchange (&self->ask_live, TRUE, FALSE))
-    worker_set_live (self->worker, query_live (self));
+  return TRUE;
+}
 
-  text = get_text (self);
+static gboolean
+plays_backwards (GstMinivl *self)
+{
+  const GstSegment *segment = &GST_BASE_TRANSFORM (self)->segment;
+
+  if (segment->rate >= 0 && segment->applied_rate >= 0)
+    return FALSE;
+  if (!self->reverse_told)
+    GST_ELEMENT_WARNING (self, STREAM, NOT_IMPLEMENTED, ("Video that plays backwards is passed on and not described."), (NULL));
+  self->reverse_told = TRUE;
+  return TRUE;
+}
+
+static guint64
+end_of (GstBuffer *buffer)
+{
+  return GST_BUFFER_PTS (buffer) + (GST_BUFFER_DURATION_IS_VALID (buffer) ? MAX (1, GST_BUFFER_DURATION (buffer)) : 1);
+}
+
+static GstFlowReturn
+gst_minivl_transform_ip (GstBaseTransform *base, GstBuffer *buffer)
+{
+  GstMinivl *self = GST_MINIVL (base);
+  g_autoptr (GstMinivlTextSrc) text = element_get_text (self);
+  gboolean by_segment;
+
+  if (worker_has_failed (self->worker) || !can_be_described (self, buffer))
+    return GST_FLOW_ERROR;
+  describe_ask_live (self);
+
+  GST_OBJECT_LOCK (self);
+  by_segment = self->settings.text_timestamp == TEXT_SEGMENT;
+  GST_OBJECT_UNLOCK (self);
+  /* What is owed has to be known before time goes on; but a text of now wants the time of this buffer, even while it waits. */
+  if (text != NULL && !by_segment)
+    text_src_position (text, GST_BUFFER_PTS (buffer), end_of (buffer));
+  if (!plays_backwards (self))
+    describe_buffer (self, buffer);
+  if (text != NULL && by_segment)
+    text_src_position (text, GST_BUFFER_PTS (buffer), end_of (buffer));
   if (text != NULL)
-    text_src_position (text, GST_BUFFER_PTS (buffer));
-
-  if (base->segment.rate < 0) {
-    if (!self->reverse_told)
-      GST_ELEMENT_WARNING (self, STREAM, NOT_IMPLEMENTED, ("Video that plays backwards is passed on and not described."), (NULL));
-    self->reverse_told = TRUE;
-    return GST_FLOW_OK;
-  }
-  look_at (self, buffer);
+    text_src_pushing (text, TRUE);
   return GST_FLOW_OK;
+}
+
+/* The base class pushes what transform_ip() has seen, and tells nobody when that is over. */
+static GstFlowReturn
+chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
+{
+  GstFlowReturn flow = base_chain (pad, parent, buffer);
+  g_autoptr (GstMinivlTextSrc) text = element_get_text (GST_MINIVL (parent));
+
+  if (text != NULL)
+    text_src_pushing (text, FALSE);
+  return flow;
 }
 
 /* --- events and states ------------------------------------------------------------------------------------------------------- */
 
 static gboolean
-differs_in_more_than_position (const GstSegment *a, const GstSegment *b)
-{
-  GstSegment at_same_position = *a;
-
-  at_same_position.position = b->position;
-  return !gst_segment_is_equal (&at_same_position, b);
-}
-
-static void
-flush_stop (GstMinivl *self)
-{
-  guint n_actions;
-  const SegmenterAction *actions = segmenter_reset (&self->segmenter, &n_actions);
-
-  perform (self, actions, n_actions, NULL, GST_CLOCK_TIME_NONE);
-  worker_flush_stop (self->worker);
-}
-
-static gboolean
 gst_minivl_sink_event (GstBaseTransform *base, GstEvent *event)
 {
-  GstMinivl *self = GST_MINIVL (base);
-  g_autoptr (GstMinivlTextSrc) text = get_text (self);
-
-  switch (GST_EVENT_TYPE (event)) {
-    case GST_EVENT_FLUSH_START:
-      worker_flush_start (self->worker);
-      if (text != NULL)
-        text_src_flush_start (text, gst_event_ref (event));
-      break;
-    case GST_EVENT_FLUSH_STOP:
-      flush_stop (self);
-      if (text != NULL)
-        text_src_flush_stop (text, gst_event_ref (event));
-      break;
-    case GST_EVENT_SEGMENT: {
-      const GstSegment *segment;
-
-      gst_event_parse_segment (event, &segment);
-      if (differs_in_more_than_position (segment, &base->segment))
-        close_segments (self);
-      if (text != NULL)
-        text_src_segment (text, gst_event_ref (event));
-      break;
-    }
-    case GST_EVENT_EOS:
-      close_segments (self);
-      if (worker_drain (self->worker) && text != NULL)
-        text_src_eos (text, gst_event_ref (event));
-      break;
-    default:
-      break;
-  }
+  events_sink (GST_MINIVL (base), event);
   return GST_BASE_TRANSFORM_CLASS (gst_minivl_parent_class)->sink_event (base, event);
-}
-
-/* Every sink of the pipeline sends a SEEK on its own; upstream gets one. FALSE: it has been sent, with *result. */
-static gboolean
-is_new_seek (GstMinivl *self, GstEvent *event, gboolean *result)
-{
-  gboolean is_new;
-
-  GST_OBJECT_LOCK (self);
-  is_new = self->seek_seqnum != gst_event_get_seqnum (event);
-  self->seek_seqnum = gst_event_get_seqnum (event);
-  *result = self->seek_result;
-  GST_OBJECT_UNLOCK (self);
-  return is_new;
-}
-
-static gboolean
-send_upstream (GstMinivl *self, GstEvent *event)
-{
-  gboolean is_seek = GST_EVENT_TYPE (event) == GST_EVENT_SEEK;
-  gboolean result;
-
-  if (is_seek && !is_new_seek (self, event, &result)) {
-    gst_event_unref (event);
-    return result;
-  }
-  if (GST_EVENT_TYPE (event) == GST_EVENT_LATENCY)
-    g_atomic_int_set (&self->ask_live, TRUE);
-  result = GST_BASE_TRANSFORM_CLASS (gst_minivl_parent_class)->src_event (GST_BASE_TRANSFORM (self), event);
-  if (is_seek) {
-    GST_OBJECT_LOCK (self);
-    self->seek_result = result;
-    GST_OBJECT_UNLOCK (self);
-  }
-  return result;
 }
 
 static gboolean
 gst_minivl_src_event (GstBaseTransform *base, GstEvent *event)
 {
-  return send_upstream (GST_MINIVL (base), event);
-}
-
-static gboolean
-text_event (GstPad *pad, GstObject *parent, GstEvent *event)
-{
-  switch (GST_EVENT_TYPE (event)) {
-    case GST_EVENT_QOS: /* late text is no reason to degrade the video */
-    case GST_EVENT_RECONFIGURE:
-      gst_event_unref (event);
-      return TRUE;
-    default:
-      return send_upstream (GST_MINIVL (parent), event);
-  }
+  return events_src (GST_MINIVL (base), event);
 }
 
 static GstStateChangeReturn
@@ -555,14 +281,15 @@ gst_minivl_request_new_pad (GstElement *element, GstPadTemplate *templ, const gc
   GstMinivlTextSrc *text = text_src_new (templ, "text_src");
   g_autoptr (GstEvent) segment = NULL;
 
-  gst_pad_set_event_function (GST_PAD (text), text_event);
+  gst_pad_set_event_function (GST_PAD (text), events_text);
+  gst_pad_set_query_function (GST_PAD (text), events_text_query);
   GST_OBJECT_LOCK (self);
-  text_src_set_duration (text, settings_text_duration (&self->settings));
+  text_src_set_times (text, self->settings.text_timestamp, settings_text_duration (&self->settings));
   GST_OBJECT_UNLOCK (self);
   if (!gst_element_add_pad (element, GST_PAD (text))) /* there is one already */
     return NULL;
 
-  segment = gst_pad_get_sticky_event (get_sink (self), GST_EVENT_SEGMENT, 0);
+  segment = gst_pad_get_sticky_event (GST_BASE_TRANSFORM_SINK_PAD (self), GST_EVENT_SEGMENT, 0);
   if (segment != NULL)
     text_src_segment (text, g_steal_pointer (&segment));
   GST_OBJECT_LOCK (self);
@@ -581,6 +308,11 @@ gst_minivl_release_pad (GstElement *element, GstPad *pad)
   text = g_steal_pointer (&self->text);
   GST_OBJECT_UNLOCK (self);
   gst_pad_set_active (pad, FALSE);
+  if (text != NULL) {
+    GST_OBJECT_LOCK (self);
+    self->text_lost += text_src_get_lost (text);
+    GST_OBJECT_UNLOCK (self);
+  }
   gst_element_remove_pad (element, pad);
 }
 
@@ -605,6 +337,10 @@ gst_minivl_get_property (GObject *object, guint id, GValue *value, GParamSpec *p
   GstMinivl *self = GST_MINIVL (object);
   gboolean known;
 
+  if (id == PROP_STATS) {
+    g_value_take_boxed (value, tell_stats (self));
+    return;
+  }
   GST_OBJECT_LOCK (self);
   known = settings_get (&self->settings, id, value);
   GST_OBJECT_UNLOCK (self);
@@ -647,6 +383,12 @@ gst_minivl_class_init (GstMinivlClass *klass)
   object_class->dispose = gst_minivl_dispose;
   object_class->finalize = gst_minivl_finalize;
   settings_install_properties (object_class);
+  g_object_class_install_property (object_class, PROP_STATS,
+      g_param_spec_boxed ("stats", "Statistics",
+          "Structure minivl-stats of what happened since the start: segments, results, dropped, unchanged, errors, text_lost and "
+          "backlog are counts; preprocess, encode, prefill and decode mean ns a segment; prefill_tokens_per_second and "
+          "decode_tokens_per_second; device_bytes. Also an element message at the end of the stream",
+          GST_TYPE_STRUCTURE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
 
   gst_element_class_add_static_pad_template (element_class, &sink_template);
   gst_element_class_add_static_pad_template (element_class, &src_template);
@@ -670,10 +412,13 @@ gst_minivl_class_init (GstMinivlClass *klass)
 static void
 gst_minivl_init (GstMinivl *self)
 {
-  static const WorkerCallbacks callbacks = { on_progress, on_opened, on_result, on_dropped };
+  GstPad *sink = GST_BASE_TRANSFORM_SINK_PAD (self);
 
+  base_chain = GST_PAD_CHAINFUNC (sink);
+  gst_pad_set_chain_function (sink, chain);
   settings_init (&self->settings);
-  self->worker = worker_new (registered_backend, &callbacks, self);
+  self->backend = registered_backend;
+  self->worker = worker_new (self->backend, &tell_callbacks, self);
   self->first_id = 1;
   self->seek_seqnum = GST_SEQNUM_INVALID;
   g_mutex_init (&self->results_lock);

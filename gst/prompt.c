@@ -30,6 +30,9 @@ prompt_expand (const gchar *prompt, const PromptFacts *facts)
     } else if (g_str_has_prefix (p, "{stream}")) {
       g_string_append (s, facts->stream);
       p += strlen ("{stream}");
+    } else if (g_str_has_prefix (p, "{utc}")) {
+      g_string_append (s, facts->utc != NULL ? facts->utc : "unknown");
+      p += strlen ("{utc}");
     } else {
       g_string_append_c (s, *p++);
     }

@@ -11,9 +11,11 @@ typedef struct
   guint64 start, stop; /* of the segment, ns of stream time */
   guint64 number;      /* of the segment, from 1 */
   const gchar *stream;
+  const gchar *utc; /* of the start; NULL: not known */
 } PromptFacts;
 
-/* Puts the facts in place of {start}, {stop} (H:MM:SS.mmm), {n} and {stream}. Other braces stay. (transfer full) */
+/* Puts the facts in place of {start}, {stop} (H:MM:SS.mmm), {n}, {stream} and {utc} ("unknown" where it is not known). Other braces
+ * stay. (transfer full) */
 gchar *prompt_expand (const gchar *prompt, const PromptFacts *facts);
 
 /* The prompt with a mark for each frame in front, as the reference asks about a video. One that has marks is left alone.

@@ -64,6 +64,7 @@ result_unref (Result *result)
   g_free (result->model_hash);
   g_free (result->precision);
   g_free (result->device);
+  g_free (result->utc);
   g_array_unref (result->frames);
   g_array_unref (result->tiles);
   g_free (result);
@@ -135,6 +136,7 @@ result_to_structure (const Result *r, const gchar *name)
   set_string (s, "model_hash", r->model_hash);
   set_string (s, "precision", r->precision);
   set_string (s, "device", r->device);
+  set_string (s, "utc", r->utc);
   if (GST_CLOCK_TIME_IS_VALID (r->running_time))
     gst_structure_set (s, "running_time", G_TYPE_UINT64, r->running_time, NULL);
   set_frames (s, r->frames);
@@ -207,11 +209,24 @@ result_to_json (const Result *result)
   return g_strconcat (line, "\n", NULL);
 }
 
+gchar *
+result_format_utc (gint64 utc)
+{
+  g_autoptr (GDateTime) seconds = NULL;
+  g_autofree gchar *text = NULL;
+
+  if (utc < 0)
+    return NULL;
+  seconds = g_date_time_new_from_unix_utc (utc / 1000000000);
+  text = g_date_time_format (seconds, "%Y-%m-%dT%H:%M:%S");
+  return g_strdup_printf ("%s.%03dZ", text, (gint)(utc / 1000000 % 1000));
+}
+
 gboolean
 result_has_text (const Result *result)
 {
-  return g_strcmp0 (result->finish_reason, "dropped") != 0 && g_strcmp0 (result->finish_reason, "error") != 0
-         && g_strcmp0 (result->finish_reason, "flush") != 0;
+  return result->text != NULL && result->text[0] != '\0' && g_strcmp0 (result->finish_reason, "dropped") != 0
+         && g_strcmp0 (result->finish_reason, "error") != 0 && g_strcmp0 (result->finish_reason, "flush") != 0;
 }
 
 void

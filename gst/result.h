@@ -18,6 +18,7 @@ typedef struct
   gchar *text;
   guint64 segment_start, segment_stop; /* stream time */
   guint64 running_time;                /* of the stop; GST_CLOCK_TIME_NONE: does not apply */
+  gchar *utc;                          /* of the start, RFC 3339 */
   GArray *frames;                      /* guint64, stream time */
   GArray *tiles;                       /* guint, columns and rows in turn */
   gchar *prompt;
@@ -38,6 +39,8 @@ void result_unref (Result *result);
 GstStructure *result_to_structure (const Result *result, const gchar *name);
 /* (transfer full): one line, ending in a newline */
 gchar *result_to_json (const Result *result);
+/* ns since 1970, negative for unknown, which is NULL; with milliseconds. (transfer full) */
+gchar *result_format_utc (gint64 utc);
 /* Whether the result says something to a reader of plain text. */
 gboolean result_has_text (const Result *result);
 

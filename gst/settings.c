@@ -27,13 +27,21 @@ enum
   PROP_REPETITION_PENALTY,
   PROP_SEED,
   PROP_STREAM,
+  PROP_TEXT_TIMESTAMP,
   PROP_TEXT_DURATION,
+  PROP_LEAKY,
+  PROP_MAX_BACKLOG,
+  PROP_DEADLINE,
+  PROP_EOS_TIMEOUT,
+  PROP_PARTIAL,
 };
 
 #define AT_START (G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY)
 #define ANY_TIME (G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING)
 
 #define TYPE_PRECISION (precision_get_type ())
+#define TYPE_LEAKY (leaky_get_type ())
+#define TYPE_TEXT_TIMESTAMP (text_timestamp_get_type ())
 
 static GType
 precision_get_type (void)
@@ -51,15 +59,50 @@ precision_get_type (void)
   return type;
 }
 
+static GType
+leaky_get_type (void)
+{
+  static gsize type = 0;
+  static const GEnumValue values[] = {
+    { LEAKY_AUTO, "downstream if the source is live, no if it is not", "auto" },
+    { LEAKY_NO, "Nothing is dropped: the video waits", "no" },
+    { LEAKY_UPSTREAM, "The new segment is dropped", "upstream" },
+    { LEAKY_DOWNSTREAM, "The oldest segment that waits is dropped", "downstream" },
+    { 0 },
+  };
+
+  if (g_once_init_enter (&type))
+    g_once_init_leave (&type, g_enum_register_static ("GstMinivlLeaky", values));
+  return type;
+}
+
+static GType
+text_timestamp_get_type (void)
+{
+  static gsize type = 0;
+  static const GEnumValue values[] = {
+    { TEXT_NOW, "The time of the video that passes when the text is there", "now" },
+    { TEXT_SEGMENT, "The start of the segment that the text is about, for subtitles: needs a queue of a segment in the video",
+        "segment" },
+    { 0 },
+  };
+
+  if (g_once_init_enter (&type))
+    g_once_init_leave (&type, g_enum_register_static ("GstMinivlTextTimestamp", values));
+  return type;
+}
+
 void
 settings_init (Settings *s)
 {
   *s = (Settings){
     .context_size = 8192,
     .max_tiles = 1,
+    .max_backlog = 2,
     .segments = { .duration = DEFAULT_DURATION, .stop = SEGMENTER_NONE, .frames = 8 },
     .question = { .prompt = g_strdup (DEFAULT_PROMPT), .params = MINIVL_PARAMS_INIT },
     .text_duration = GST_CLOCK_TIME_NONE,
+    .eos_timeout = GST_CLOCK_TIME_NONE,
   };
   s->question.params.max_tokens = 128;
 }
@@ -94,7 +137,9 @@ settings_install_properties (GObjectClass *klass)
   g_object_class_install_property (klass, PROP_PROMPT,
       g_param_spec_string ("prompt", "Prompt",
           "What is asked of each segment, from the next one on. {start} and {stop} stand for the segment's bounds (H:MM:SS.mmm in "
-          "the stream), {n} for its number, {stream} for the stream's name. Without <image> marks the frames go in front",
+          "the stream), {n} for its number, {stream} for the stream's name, {utc} for the time of day of its start. Without "
+          "<image> "
+          "marks the frames go in front",
           DEFAULT_PROMPT, ANY_TIME));
   g_object_class_install_property (klass, PROP_SYSTEM_PROMPT,
       g_param_spec_string ("system-prompt", "System prompt",
@@ -143,10 +188,41 @@ settings_install_properties (GObjectClass *klass)
           G_MAXINT64, params.seed, ANY_TIME));
   g_object_class_install_property (klass, PROP_STREAM,
       g_param_spec_string ("stream", "Stream", "A name for the stream in results; unset is the element's name", NULL, AT_START));
+  g_object_class_install_property (klass, PROP_TEXT_TIMESTAMP,
+      g_param_spec_enum ("text-timestamp", "Text timestamp",
+          "Which time of the video a text on text_src has. With segment, whatever joins text and video again needs a queue of at "
+          "least one segment in the video branch",
+          TYPE_TEXT_TIMESTAMP, TEXT_NOW, AT_START));
   g_object_class_install_property (klass, PROP_TEXT_DURATION,
       g_param_spec_uint64 ("text-duration", "Text duration",
-          "Duration of the buffers on text_src, in ns; -1 = the lesser of 5 s and the step from segment to segment", 0, G_MAXUINT64,
-          GST_CLOCK_TIME_NONE, AT_START));
+          "Duration of the buffers on text_src, in ns; -1 = with text-timestamp=segment as long as the segment, else the lesser of "
+          "5 s and the step from segment to segment",
+          0, G_MAXUINT64, GST_CLOCK_TIME_NONE, AT_START));
+  g_object_class_install_property (klass, PROP_LEAKY,
+      g_param_spec_enum ("leaky", "Leaky", "What is dropped when max-backlog segments wait and another one is complete", TYPE_LEAKY,
+          LEAKY_AUTO, AT_START));
+  g_object_class_install_property (klass, PROP_MAX_BACKLOG,
+      g_param_spec_uint ("max-backlog", "Most backlog",
+          "Complete segments that may wait for the model, in segments; the one that it works on and the one that is open do not "
+          "count",
+          1, 1000, 2, AT_START));
+  g_object_class_install_property (klass, PROP_DEADLINE,
+      g_param_spec_uint64 ("deadline", "Deadline",
+          "How long after a segment's end its answer may take, in ns; then the text so far is the answer. From the next segment "
+          "on; "
+          "0 = as long as it takes",
+          0, G_MAXINT64, 0, ANY_TIME));
+  g_object_class_install_property (klass, PROP_EOS_TIMEOUT,
+      g_param_spec_uint64 ("eos-timeout", "EOS timeout",
+          "How long the end of the stream is held back for answers, in ns; then what is left is given up, with a warning. -1 = "
+          "until "
+          "all are there",
+          0, G_MAXUINT64, GST_CLOCK_TIME_NONE, ANY_TIME));
+  g_object_class_install_property (klass, PROP_PARTIAL,
+      g_param_spec_boolean ("partial", "Partial",
+          "Post element messages minivl-partial with the text so far while an answer is made", FALSE, ANY_TIME));
+  gst_type_mark_as_plugin_api (TYPE_LEAKY, 0);
+  gst_type_mark_as_plugin_api (TYPE_TEXT_TIMESTAMP, 0);
   gst_type_mark_as_plugin_api (TYPE_PRECISION, 0);
 }
 
@@ -223,8 +299,26 @@ settings_set (Settings *s, guint id, const GValue *value)
     case PROP_STREAM:
       set_string (&s->stream, value);
       return TRUE;
+    case PROP_TEXT_TIMESTAMP:
+      s->text_timestamp = g_value_get_enum (value);
+      return TRUE;
     case PROP_TEXT_DURATION:
       s->text_duration = g_value_get_uint64 (value);
+      return TRUE;
+    case PROP_LEAKY:
+      s->leaky = g_value_get_enum (value);
+      return TRUE;
+    case PROP_MAX_BACKLOG:
+      s->max_backlog = g_value_get_uint (value);
+      return TRUE;
+    case PROP_DEADLINE:
+      s->question.deadline = g_value_get_uint64 (value);
+      return TRUE;
+    case PROP_EOS_TIMEOUT:
+      s->eos_timeout = g_value_get_uint64 (value);
+      return TRUE;
+    case PROP_PARTIAL:
+      s->partial = g_value_get_boolean (value);
       return TRUE;
     default:
       return FALSE;
@@ -294,8 +388,26 @@ settings_get (const Settings *s, guint id, GValue *value)
     case PROP_STREAM:
       g_value_set_string (value, s->stream);
       return TRUE;
+    case PROP_TEXT_TIMESTAMP:
+      g_value_set_enum (value, s->text_timestamp);
+      return TRUE;
     case PROP_TEXT_DURATION:
       g_value_set_uint64 (value, s->text_duration);
+      return TRUE;
+    case PROP_LEAKY:
+      g_value_set_enum (value, s->leaky);
+      return TRUE;
+    case PROP_MAX_BACKLOG:
+      g_value_set_uint (value, s->max_backlog);
+      return TRUE;
+    case PROP_DEADLINE:
+      g_value_set_uint64 (value, s->question.deadline);
+      return TRUE;
+    case PROP_EOS_TIMEOUT:
+      g_value_set_uint64 (value, s->eos_timeout);
+      return TRUE;
+    case PROP_PARTIAL:
+      g_value_set_boolean (value, s->partial);
       return TRUE;
     default:
       return FALSE;
@@ -319,11 +431,36 @@ settings_check (const Settings *s)
 }
 
 guint64
+settings_step (const Settings *s)
+{
+  return s->segments.duration - s->segments.overlap;
+}
+
+WorkerLeak
+settings_leak (const Settings *s, gboolean live)
+{
+  switch (s->leaky) {
+    case LEAKY_NO:
+      return WORKER_WAITS;
+    case LEAKY_UPSTREAM:
+      return WORKER_DROPS_NEWEST;
+    case LEAKY_DOWNSTREAM:
+      return WORKER_DROPS_OLDEST;
+    default:
+      return live ? WORKER_DROPS_OLDEST : WORKER_WAITS;
+  }
+}
+
+guint64
 settings_text_duration (const Settings *s)
 {
-  const SegmenterConfig *c = &s->segments;
-
-  if (GST_CLOCK_TIME_IS_VALID (s->text_duration))
+  if (GST_CLOCK_TIME_IS_VALID (s->text_duration) || s->text_timestamp == TEXT_SEGMENT)
     return s->text_duration;
-  return c->duration == 0 ? LONGEST_TEXT : MIN (LONGEST_TEXT, c->duration - c->overlap);
+  return settings_step (s) == 0 ? LONGEST_TEXT : MIN (LONGEST_TEXT, settings_step (s));
+}
+
+guint64
+settings_text_latency (const Settings *s)
+{
+  return s->text_timestamp == TEXT_SEGMENT ? s->segments.duration + s->question.deadline : 0;
 }

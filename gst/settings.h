@@ -3,18 +3,30 @@
 #define GST_MINIVL_SETTINGS_H
 
 #include "segmenter.h"
+#include "textsrc.h"
 #include "worker.h"
 
 G_BEGIN_DECLS
+
+typedef enum
+{
+  LEAKY_AUTO,
+  LEAKY_NO,
+  LEAKY_UPSTREAM,
+  LEAKY_DOWNSTREAM,
+} Leaky;
 
 typedef struct
 {
   gchar *model_path, *device, *stream;
   MinivlPrecision precision;
-  guint context_size, max_tiles;
+  guint context_size, max_tiles, max_backlog;
+  Leaky leaky;
   SegmenterConfig segments;
   Question question;
-  guint64 text_duration;
+  TextTimestamp text_timestamp;
+  guint64 text_duration, eos_timeout;
+  gboolean partial;
 } Settings;
 
 void settings_init (Settings *settings);
@@ -27,8 +39,13 @@ gboolean settings_get (const Settings *settings, guint id, GValue *value);
 
 /* NULL when they fit together, else what is wrong and how to put it right. (transfer full) */
 gchar *settings_check (const Settings *settings);
-/* How long a text is shown. */
+/* From one segment to the next, ns; 0: there is only one. */
+guint64 settings_step (const Settings *settings);
+WorkerLeak settings_leak (const Settings *settings, gboolean live);
+/* How long a text is shown, ns; GST_CLOCK_TIME_NONE: as long as its segment. */
 guint64 settings_text_duration (const Settings *settings);
+/* By how much a text comes later than the time it stands at, ns, its making apart. */
+guint64 settings_text_latency (const Settings *settings);
 
 G_END_DECLS
 

@@ -6,15 +6,16 @@
 
 #define GST_CAT_DEFAULT gst_minivl_debug
 
-/* Between GAP events, in ns of the video. */
-#define GAP_INTERVAL (200 * GST_MSECOND)
 /* Texts that may wait for a branch that does not take them. */
 #define MAX_WAITING 1024
+/* How long the video may be held up while a text is owed, us, until that is told. */
+#define LONGEST_PUSH G_TIME_SPAN_SECOND
 
 typedef struct
 {
-  GstEvent *event; /* SEGMENT or EOS; else */
-  Result *result;
+  GstEvent *event;  /* SEGMENT, SEGMENT_DONE or EOS; else */
+  Result *result;   /* NULL, without an event: owed */
+  guint64 id;       /* of what is or was owed, its place is fixed; 0: was not owed */
   guint64 position; /* of the video when the item came; when it goes, if that is in the same segment */
   guint64 duration;
 } Item;
@@ -31,8 +32,14 @@ struct _GstMinivlTextSrc
   gboolean dead;           /* downstream wants no more */
   gboolean has_segment;    /* one has come since the last flush */
   guint64 first, position; /* of the video, in the last segment that came */
+  guint64 end;             /* of the buffer at position */
   guint64 told;            /* up to where the stream is known downstream, in the last segment that was sent */
+  TextTimestamp timestamp;
   guint64 duration;
+  guint64 lost;
+  guint n_owed;
+  gint64 push_began; /* monotonic time, us, of the video buffer that is being handed on; 0: none is */
+  gboolean push_told;
 
   /* the task alone, or while it does not run */
   gboolean started; /* stream-start is out */
@@ -68,7 +75,50 @@ static void
 clear_items (GstMinivlTextSrc *pad)
 {
   g_queue_clear_full (&pad->items, (GDestroyNotify)item_free);
-  pad->n_events = pad->n_results = 0;
+  pad->n_events = pad->n_results = pad->n_owed = 0;
+}
+
+static gboolean
+is_owed (const Item *item)
+{
+  return item->event == NULL && item->result == NULL;
+}
+
+static Item *
+first_owed (GstMinivlTextSrc *pad)
+{
+  for (GList *l = pad->n_owed > 0 ? pad->items.head : NULL; l != NULL; l = l->next)
+    if (is_owed (l->data))
+      return l->data;
+  return NULL;
+}
+
+static Item *
+find_owed (GstMinivlTextSrc *pad, guint64 id)
+{
+  for (GList *l = pad->n_owed > 0 ? pad->items.head : NULL; l != NULL; l = l->next) {
+    Item *item = l->data;
+
+    if (is_owed (item) && item->id == id)
+      return item;
+  }
+  return NULL;
+}
+
+static void
+forgive (GstMinivlTextSrc *pad)
+{
+  GList *next;
+
+  for (GList *l = pad->items.head; l != NULL; l = next) {
+    next = l->next;
+    if (!is_owed (l->data))
+      continue;
+    item_free (l->data);
+    g_queue_delete_link (&pad->items, l);
+    pad->lost++;
+  }
+  pad->n_owed = 0;
 }
 
 static void
@@ -83,6 +133,7 @@ drop_oldest_result (GstMinivlTextSrc *pad)
     item_free (item);
     g_queue_delete_link (&pad->items, l);
     pad->n_results--;
+    pad->lost++;
     return;
   }
 }
@@ -93,9 +144,19 @@ item_is_due (GstMinivlTextSrc *pad)
 {
   Item *item = g_queue_peek_head (&pad->items);
 
-  if (item == NULL)
+  if (item == NULL || is_owed (item))
     return FALSE;
-  return item->event != NULL || (pad->has_segment && (GST_CLOCK_TIME_IS_VALID (pad->position) || pad->n_events > 0));
+  return item->event != NULL || item->id != 0
+         || (pad->has_segment && (GST_CLOCK_TIME_IS_VALID (pad->position) || pad->n_events > 0));
+}
+
+/* Up to where it is known that no text will come. */
+static guint64
+quiet_until (GstMinivlTextSrc *pad)
+{
+  const Item *owed = first_owed (pad);
+
+  return owed != NULL ? MIN (owed->position, pad->end) : pad->end;
 }
 
 static gboolean
@@ -103,7 +164,7 @@ gap_is_due (GstMinivlTextSrc *pad)
 {
   if (pad->n_events > 0 || !pad->has_segment || !GST_CLOCK_TIME_IS_VALID (pad->position))
     return FALSE;
-  return !GST_CLOCK_TIME_IS_VALID (pad->told) || pad->position >= pad->told + GAP_INTERVAL;
+  return !GST_CLOCK_TIME_IS_VALID (pad->told) || quiet_until (pad) > pad->told;
 }
 
 static void
@@ -120,9 +181,11 @@ take_item (GstMinivlTextSrc *pad)
 
   if (item->result != NULL) {
     /* What is said is said at the moment of the video that now passes, as long as that is a time of the same segment. */
-    if (pad->n_events == 0)
-      item->position = pad->position;
+    if (pad->n_events == 0 && item->id == 0)
+      item->position = GST_CLOCK_TIME_IS_VALID (pad->told) ? MAX (pad->position, pad->told) : pad->position;
     item->duration = pad->duration;
+    if (!GST_CLOCK_TIME_IS_VALID (item->duration))
+      item->duration = item->result->segment_stop - item->result->segment_start;
     pad->n_results--;
     tell (pad, item->position);
   } else {
@@ -136,11 +199,11 @@ take_item (GstMinivlTextSrc *pad)
 static GstEvent *
 take_gap (GstMinivlTextSrc *pad)
 {
-  guint64 from = GST_CLOCK_TIME_IS_VALID (pad->told) ? pad->told : pad->first;
-  guint64 duration = pad->position - from;
+  guint64 until = quiet_until (pad);
+  guint64 from = GST_CLOCK_TIME_IS_VALID (pad->told) ? pad->told : MIN (pad->first, until);
 
-  tell (pad, pad->position);
-  return gst_event_new_gap (from, duration);
+  tell (pad, until);
+  return gst_event_new_gap (from, until - from);
 }
 
 /* --- the task ---------------------------------------------------------------------------------------------------------------- */
@@ -209,15 +272,62 @@ send_result (GstMinivlTextSrc *pad, const Item *item)
   return gst_pad_push (GST_PAD (pad), buffer);
 }
 
+/* The text in hand is lost, and all that wait. */
 static void
 stop_saying (GstMinivlTextSrc *pad, GstFlowReturn flow)
 {
   GST_DEBUG_OBJECT (pad, "no more text: %s", gst_flow_get_name (flow));
   g_mutex_lock (&pad->lock);
   pad->dead = TRUE;
+  pad->lost += 1 + pad->n_results + pad->n_owed;
   clear_items (pad);
   g_mutex_unlock (&pad->lock);
   gst_pad_pause_task (GST_PAD (pad));
+}
+
+/* The application may have paused the pipeline; then the video stands still by its wish. */
+static gboolean
+is_meant_to_play (GstElement *element)
+{
+  g_autoptr (GstObject) top = gst_object_ref (GST_OBJECT (element));
+  GstObject *parent;
+
+  while ((parent = gst_object_get_parent (top)) != NULL) {
+    gst_object_unref (top);
+    top = parent;
+  }
+  return GST_STATE_TARGET (top) == GST_STATE_PLAYING;
+}
+
+static void
+tell_missing_queue (GstMinivlTextSrc *pad)
+{
+  g_autoptr (GstElement) element = gst_pad_get_parent_element (GST_PAD (pad));
+
+  if (element != NULL && is_meant_to_play (element))
+    GST_ELEMENT_WARNING (element, STREAM, FAILED,
+        ("The video has been held up for a second while a text is owed: with text-timestamp=segment, whatever joins text and video "
+         "again needs a queue of at least one segment in the video branch, e.g. \"queue max-size-buffers=0 max-size-bytes=0 "
+         "max-size-time=\" and 1.1 times segment-duration behind minivl."),
+        (NULL));
+}
+
+/* Holds the lock. As g_cond_wait(), and looks at how long the video is held up. */
+static void
+wait_for_change (GstMinivlTextSrc *pad)
+{
+  gint64 began = pad->push_began;
+
+  if (began == 0 || pad->push_told || pad->n_owed == 0) {
+    g_cond_wait (&pad->changed, &pad->lock);
+    return;
+  }
+  if (g_cond_wait_until (&pad->changed, &pad->lock, began + LONGEST_PUSH) || pad->push_began != began)
+    return;
+  pad->push_told = TRUE;
+  g_mutex_unlock (&pad->lock);
+  tell_missing_queue (pad);
+  g_mutex_lock (&pad->lock);
 }
 
 static void
@@ -230,7 +340,7 @@ loop (gpointer data)
 
   g_mutex_lock (&pad->lock);
   while (!pad->flushing && !item_is_due (pad) && !gap_is_due (pad))
-    g_cond_wait (&pad->changed, &pad->lock);
+    wait_for_change (pad);
   if (pad->flushing) {
     g_mutex_unlock (&pad->lock);
     gst_pad_pause_task (GST_PAD (pad));
@@ -258,9 +368,10 @@ loop (gpointer data)
 /* --- the element's side ------------------------------------------------------------------------------------------------------ */
 
 void
-text_src_set_duration (GstMinivlTextSrc *pad, guint64 duration)
+text_src_set_times (GstMinivlTextSrc *pad, TextTimestamp timestamp, guint64 duration)
 {
   g_mutex_lock (&pad->lock);
+  pad->timestamp = timestamp;
   pad->duration = duration;
   g_mutex_unlock (&pad->lock);
 }
@@ -287,7 +398,7 @@ text_src_segment (GstMinivlTextSrc *pad, GstEvent *event)
 }
 
 void
-text_src_position (GstMinivlTextSrc *pad, guint64 pts)
+text_src_position (GstMinivlTextSrc *pad, guint64 pts, guint64 end)
 {
   g_mutex_lock (&pad->lock);
   if (!GST_CLOCK_TIME_IS_VALID (pad->position)) {
@@ -297,8 +408,42 @@ text_src_position (GstMinivlTextSrc *pad, guint64 pts)
     pad->told = GST_CLOCK_TIME_NONE;
   }
   pad->position = pts;
+  pad->end = end;
   if (item_is_due (pad) || gap_is_due (pad))
     g_cond_signal (&pad->changed);
+  g_mutex_unlock (&pad->lock);
+}
+
+guint64
+text_src_get_lost (GstMinivlTextSrc *pad)
+{
+  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&pad->lock);
+
+  return pad->lost;
+}
+
+void
+text_src_pushing (GstMinivlTextSrc *pad, gboolean pushing)
+{
+  g_mutex_lock (&pad->lock);
+  pad->push_began = pushing ? g_get_monotonic_time () : 0;
+  if (pushing && pad->n_owed > 0 && !pad->push_told)
+    g_cond_signal (&pad->changed);
+  g_mutex_unlock (&pad->lock);
+}
+
+void
+text_src_owe (GstMinivlTextSrc *pad, guint64 id, guint64 pts)
+{
+  g_mutex_lock (&pad->lock);
+  if (pad->timestamp == TEXT_SEGMENT && !pad->dead) {
+    Item *item = g_new0 (Item, 1);
+
+    item->id = id;
+    item->position = pts;
+    g_queue_push_tail (&pad->items, item);
+    pad->n_owed++;
+  }
   g_mutex_unlock (&pad->lock);
 }
 
@@ -307,10 +452,20 @@ text_src_result (GstMinivlTextSrc *pad, Result *result)
 {
   g_mutex_lock (&pad->lock);
   if (!pad->dead) {
+    Item *owed = find_owed (pad, result->id);
+
     if (pad->n_results >= MAX_WAITING)
       drop_oldest_result (pad);
-    g_queue_push_tail (&pad->items, item_new (pad, NULL, result_ref (result)));
+    if (owed != NULL) {
+      owed->result = result_ref (result);
+      pad->n_owed--;
+      pad->n_results++;
+    } else {
+      g_queue_push_tail (&pad->items, item_new (pad, NULL, result_ref (result)));
+    }
     g_cond_signal (&pad->changed);
+  } else {
+    pad->lost++;
   }
   g_mutex_unlock (&pad->lock);
 }
@@ -319,6 +474,7 @@ void
 text_src_eos (GstMinivlTextSrc *pad, GstEvent *event)
 {
   g_mutex_lock (&pad->lock);
+  forgive (pad);
   if (pad->dead)
     gst_event_unref (event);
   else
@@ -341,7 +497,7 @@ resume (GstMinivlTextSrc *pad)
 {
   g_mutex_lock (&pad->lock);
   clear_items (pad);
-  pad->flushing = pad->dead = pad->has_segment = FALSE;
+  pad->flushing = pad->dead = pad->has_segment = pad->push_told = FALSE;
   pad->position = pad->told = GST_CLOCK_TIME_NONE;
   g_mutex_unlock (&pad->lock);
   return gst_pad_start_task (GST_PAD (pad), loop, pad, NULL);

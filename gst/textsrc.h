@@ -1,9 +1,11 @@
 /*
  * The `text_src` pad: what is said, as a sparse stream with a task of its own, so that whoever takes the text never holds up the
- * video. Between texts it sends GAP events up to the video's position; without them a text sink never prerolls, and an overlay
- * waits for ever.
+ * video. Between texts it sends GAP events up to the end of the buffer that passes; without them a text sink never prerolls, and an
+ * overlay waits for ever: also for one that ends where its frame begins.
  *
- * Times are in the video's segment, which is also the pad's.
+ * Times are in the video's segment, which is also the pad's. A text stands at the time of the video that passes when it is there
+ * (TEXT_NOW), or at the start of what it speaks of (TEXT_SEGMENT). Then time on the pad stops at every start until its text is
+ * there, and so does the video of whoever waits for both, if it has no queue.
  */
 #ifndef GST_MINIVL_TEXTSRC_H
 #define GST_MINIVL_TEXTSRC_H
@@ -16,17 +18,29 @@ G_BEGIN_DECLS
 
 G_DECLARE_FINAL_TYPE (GstMinivlTextSrc, text_src, GST_MINIVL, TEXT_SRC, GstPad)
 
+typedef enum
+{
+  TEXT_NOW,
+  TEXT_SEGMENT,
+} TextTimestamp;
+
 /* (transfer floating) */
 GstMinivlTextSrc *text_src_new (GstPadTemplate *templ, const gchar *name);
-/* How long a text is shown, ns. */
-void text_src_set_duration (GstMinivlTextSrc *pad, guint64 duration);
+/* Before the first buffer. duration: how long a text is shown, ns; GST_CLOCK_TIME_NONE: as long as its segment. */
+void text_src_set_times (GstMinivlTextSrc *pad, TextTimestamp timestamp, guint64 duration);
+/* Texts that nobody took. */
+guint64 text_src_get_lost (GstMinivlTextSrc *pad);
 
 /* The video's SEGMENT (transfer full), in front of the buffers it is for. */
 void text_src_segment (GstMinivlTextSrc *pad, GstEvent *event);
-/* A video buffer passes. */
-void text_src_position (GstMinivlTextSrc *pad, guint64 pts);
+/* A video buffer passes that reaches from pts to end. */
+void text_src_position (GstMinivlTextSrc *pad, guint64 pts, guint64 end);
+/* A video buffer is handed on; FALSE: it has been taken. */
+void text_src_pushing (GstMinivlTextSrc *pad, gboolean pushing);
+/* A segment begins that will have a result; pts: its start. In front of text_src_position() for its first buffer. */
+void text_src_owe (GstMinivlTextSrc *pad, guint64 id, guint64 pts);
 void text_src_result (GstMinivlTextSrc *pad, Result *result);
-/* The video's EOS (transfer full), behind the last result. */
+/* The video's EOS or SEGMENT_DONE (transfer full), behind the last result: what is still owed then is lost. */
 void text_src_eos (GstMinivlTextSrc *pad, GstEvent *event);
 /* Results that were not sent are lost. The events (transfer full) are passed on. */
 void text_src_flush_start (GstMinivlTextSrc *pad, GstEvent *event);

@@ -3,8 +3,10 @@
  *
  * The thread opens the back end, encodes frames as they come, asks when a segment is complete, and hands out results in the order
  * of the segments. The streaming thread opens segments, adds frames and closes segments; it never waits for the back end, except
- * for room when the source is not live. Every segment that was opened and closed gives exactly one result, unless the worker is
- * stopped or the back end could not be opened.
+ * for room where segments may not be dropped. Every segment that was opened and closed gives exactly one result, unless the worker
+ * is stopped or has failed.
+ *
+ * A device that is lost while the worker runs costs the segment in hand; the back end is closed and opened again until that works.
  */
 #ifndef GST_MINIVL_WORKER_H
 #define GST_MINIVL_WORKER_H
@@ -16,12 +18,28 @@ G_BEGIN_DECLS
 
 typedef struct _Worker Worker;
 
+/* What happens to a complete segment when as many wait as may. */
+typedef enum
+{
+  WORKER_WAITS,        /* the streaming thread waits */
+  WORKER_DROPS_NEWEST, /* it is dropped itself */
+  WORKER_DROPS_OLDEST, /* the oldest that waits is dropped */
+} WorkerLeak;
+
+typedef enum
+{
+  WORKER_DRAINED,
+  WORKER_TIMED_OUT, /* what was left has been given up */
+  WORKER_INTERRUPTED,
+} WorkerDrain;
+
 /* What is asked of a segment; copied when the segment is opened. */
 typedef struct
 {
   gchar *prompt; /* with placeholders */
   gchar *system; /* NULL: the checkpoint's own */
   MinivlParams params;
+  guint64 deadline; /* ns after the segment is complete; 0: none */
 } Question;
 
 void question_copy (Question *to, const Question *from);
@@ -32,9 +50,10 @@ typedef struct
 {
   MinivlEngineOptions options; /* without the progress */
   const gchar *stream;         /* a name for results */
+  guint frames;                /* in a segment */
   guint max_tiles;
   guint max_backlog; /* complete segments that may wait, at least 1 */
-  gsize max_bytes;   /* of pixels that wait to be encoded; not kept to when live */
+  gsize max_bytes;   /* of pixels that wait to be encoded, where segments may not be dropped */
 } WorkerConfig;
 
 /* Called from the worker's thread, apart from `dropped`, with no lock held. */
@@ -43,9 +62,15 @@ typedef struct
   void (*progress) (double fraction, gpointer user_data);
   /* Once after each start, not when stopped before. error: why the back end could not be opened; the worker has then failed. */
   void (*opened) (const GError *error, gpointer user_data);
+  /* Before the first picture: frames, prompt and answer do not fit the context. The worker has then failed. */
+  void (*refused) (const GError *error, gpointer user_data);
+  /* The back end is open again, after so many tries. */
+  void (*reopened) (guint tries, gpointer user_data);
   /* result: borrowed. error: for finish_reason "error", what went wrong. */
   void (*result) (Result *result, const GError *error, gpointer user_data);
-  /* From the streaming thread: a segment will not be answered; its result follows in its turn. */
+  /* The answer in hand, as far as it goes. */
+  void (*partial) (guint64 id, guint64 start, guint64 stop, const gchar *text, gpointer user_data);
+  /* From the streaming thread: segments will not be answered; their results follow in their turn. */
   void (*dropped) (guint64 answered, guint64 dropped, guint64 running_time, gpointer user_data);
 } WorkerCallbacks;
 
@@ -53,28 +78,34 @@ Worker *worker_new (const Backend *backend, const WorkerCallbacks *callbacks, gp
 /* The worker is stopped. */
 void worker_free (Worker *w);
 
+/* Segments may not be dropped until worker_set_leak(). */
 void worker_start (Worker *w, const WorkerConfig *config);
 /* Cancels whatever is going on and lets all waiters go; does not wait. */
 void worker_interrupt (Worker *w);
 /* As worker_interrupt(), and waits for the thread. Returns whether it was still opening the back end. */
 gboolean worker_stop (Worker *w);
 
-/* The back end could not be opened: nothing will be answered. */
+/* The back end could not be opened, or the settings do not fit it: nothing will be answered. */
 gboolean worker_has_failed (Worker *w);
-/* Live: the oldest segment that waits is dropped when there is no room, instead of waiting for room. */
-void worker_set_live (Worker *w, gboolean live);
+void worker_set_leak (Worker *w, WorkerLeak leak);
+/* Complete segments that wait. */
+guint worker_count_waiting (Worker *w);
+/* 0 while nothing is open */
+guint64 worker_get_device_bytes (Worker *w);
 
 /* --- from the streaming thread ----------------------------------------------------------------------------------------------- */
 
-void worker_open_segment (Worker *w, guint64 id, guint64 number, guint64 start, const Question *question);
+/* utc: of the start, ns since 1970; negative: not known. FALSE when there will be no result: flushing, failed or stopped. */
+gboolean worker_open_segment (Worker *w, guint64 id, guint64 number, guint64 start, gint64 utc, const Question *question);
 /* times: places of the segment that the frame takes; 0: only if the segment ends without any other. A reference is taken. */
 void worker_add_frame (Worker *w, guint64 id, Frame *frame, guint times);
-/* Not live: waits for room. */
+/* Waits for room where segments may not be dropped. */
 void worker_close_segment (Worker *w, guint64 id, guint64 stop, guint64 running_time);
-/* Waits until pixels may be added. Live: does not wait. */
+/* Waits until pixels may be added, where segments may not be dropped. */
 void worker_wait_for_room (Worker *w);
-/* Waits until all results are out. FALSE when interrupted or flushed. */
-gboolean worker_drain (Worker *w);
+/* Waits until all results are out. timeout: ns, after which the answer in hand ends with the text so far, and what waits is
+ * dropped; GST_CLOCK_TIME_NONE: none. */
+WorkerDrain worker_drain (Worker *w, guint64 timeout);
 
 /* --- from any thread --------------------------------------------------------------------------------------------------------- */
 

@@ -15,7 +15,7 @@ typedef struct
 typedef struct
 {
   gboolean held;
-  guint tickets, calls, cancelled;
+  guint tickets, calls, cancelled, failures;
   GError *failure;
 } StepState;
 
@@ -26,7 +26,9 @@ static GPtrArray *questions;
 static GArray *encoded;
 static gchar *fixed_text;
 static guint8 last_rgb[3];
-static guint last_width, last_height;
+static MinivlImage last_layout;
+static guint frame_tokens, context_size;
+static guint64 took[4]; /* preprocess, encode, prefill, decode, ns */
 static guint open_backends, live_pictures;
 
 static void
@@ -49,6 +51,9 @@ fake_reset (void)
   g_clear_pointer (&questions, g_ptr_array_unref);
   g_clear_pointer (&encoded, g_array_unref);
   g_clear_pointer (&fixed_text, g_free);
+  frame_tokens = 1;
+  for (guint i = 0; i < G_N_ELEMENTS (took); i++)
+    took[i] = 1000 * (i + 1);
   questions = g_ptr_array_new_with_free_func (question_free);
   encoded = g_array_new (FALSE, FALSE, sizeof (guint));
   g_mutex_unlock (&lock);
@@ -109,11 +114,19 @@ fake_count_cancelled (FakeStep step)
 }
 
 void
-fake_fail_next (FakeStep step, gint code, const gchar *message)
+fake_fail_times (FakeStep step, gint code, const gchar *message, guint times)
 {
   g_mutex_lock (&lock);
+  g_clear_error (&steps[step].failure);
   steps[step].failure = g_error_new_literal (MINIVL_ERROR, code, message);
+  steps[step].failures = times;
   g_mutex_unlock (&lock);
+}
+
+void
+fake_fail_next (FakeStep step, gint code, const gchar *message)
+{
+  fake_fail_times (step, code, message, 1);
 }
 
 void
@@ -148,8 +161,32 @@ fake_last_image (guint8 rgb[3], guint *width, guint *height)
 {
   g_mutex_lock (&lock);
   memcpy (rgb, last_rgb, 3);
-  *width = last_width;
-  *height = last_height;
+  *width = last_layout.width;
+  *height = last_layout.height;
+  g_mutex_unlock (&lock);
+}
+
+MinivlImage
+fake_last_layout (void)
+{
+  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lock);
+
+  return last_layout;
+}
+
+void
+fake_set_frame_tokens (guint tokens)
+{
+  g_mutex_lock (&lock);
+  frame_tokens = tokens;
+  g_mutex_unlock (&lock);
+}
+
+void
+fake_set_timings (guint64 preprocess, guint64 encode, guint64 prefill, guint64 decode)
+{
+  g_mutex_lock (&lock);
+  memcpy (took, (guint64[]){ preprocess, encode, prefill, decode }, sizeof took);
   g_mutex_unlock (&lock);
 }
 
@@ -175,9 +212,16 @@ is_cancelled (const gint *cancel, const MinivlEngineOptions *options)
   return cancel != NULL ? g_atomic_int_get (cancel) : !options->on_progress (0.5, options->user_data);
 }
 
-/* Holds the lock. Counts the call and waits until it may go on. Returns whether it was cancelled. */
-static gboolean
-enter (FakeStep step, const gint *cancel, const MinivlEngineOptions *options)
+typedef enum
+{
+  GOES_ON,
+  IS_CANCELLED,
+  IS_LATE,
+} Outcome;
+
+/* Holds the lock. Counts the call and waits until it may go on. deadline: as in MinivlParams. */
+static Outcome
+enter (FakeStep step, const gint *cancel, const MinivlEngineOptions *options, guint64 deadline)
 {
   StepState *s = &steps[step];
 
@@ -191,22 +235,25 @@ enter (FakeStep step, const gint *cancel, const MinivlEngineOptions *options)
     g_mutex_lock (&lock);
     if (cancelled) {
       s->cancelled++;
-      return TRUE;
+      return IS_CANCELLED;
     }
+    if (deadline > 0 && (guint64)g_get_monotonic_time () * 1000 >= deadline)
+      return IS_LATE;
     /* Opening is cancelled through the progress alone, so that has to be asked now and then. */
     g_cond_wait_until (&changed, &lock, g_get_monotonic_time () + 5 * G_TIME_SPAN_MILLISECOND);
   }
   if (s->held)
     s->tickets--;
-  return FALSE;
+  return GOES_ON;
 }
 
 static gboolean
 fails (FakeStep step, GError **error)
 {
-  if (steps[step].failure == NULL)
+  if (steps[step].failures == 0)
     return FALSE;
-  g_propagate_error (error, g_steal_pointer (&steps[step].failure));
+  steps[step].failures--;
+  g_propagate_error (error, g_error_copy (steps[step].failure));
   return TRUE;
 }
 
@@ -215,20 +262,30 @@ fake_open (const MinivlEngineOptions *options, GError **error)
 {
   G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lock);
 
-  if (enter (FAKE_OPEN, NULL, options)) {
+  if (enter (FAKE_OPEN, NULL, options, 0) != GOES_ON) {
     g_set_error_literal (error, MINIVL_ERROR, MINIVL_ERROR_CANCELLED, "cancelled");
     return NULL;
   }
   if (fails (FAKE_OPEN, error))
     return NULL;
   open_backends++;
+  context_size = options->context_size;
   return &lock;
 }
 
 static void
 fake_get_info (gpointer self, BackendInfo *info)
 {
-  *info = (BackendInfo){ "fake-model", "cafe", "f32", "fake device" };
+  *info = (BackendInfo){ "fake-model", "cafe", "f32", "fake device", 12345, context_size > 0 ? context_size : 8192 };
+}
+
+static gboolean
+fake_count_tokens (gpointer self, const MinivlImage *image, guint max_tiles, guint *tokens, GError **error)
+{
+  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lock);
+
+  *tokens = frame_tokens;
+  return TRUE;
 }
 
 static gpointer
@@ -238,9 +295,9 @@ fake_encode (gpointer self, const MinivlImage *image, guint max_tiles, const gin
   FakePicture *picture;
 
   memcpy (last_rgb, image->data[0], 3);
-  last_width = image->width;
-  last_height = image->height;
-  if (enter (FAKE_ENCODE, cancel, NULL)) {
+  last_layout = *image;
+  memset (last_layout.data, 0, sizeof last_layout.data);
+  if (enter (FAKE_ENCODE, cancel, NULL, 0) != GOES_ON) {
     g_set_error_literal (error, MINIVL_ERROR, MINIVL_ERROR_CANCELLED, "cancelled");
     return NULL;
   }
@@ -249,9 +306,21 @@ fake_encode (gpointer self, const MinivlImage *image, guint max_tiles, const gin
   picture = g_new0 (FakePicture, 1);
   picture->frame = rig_frame_of (image->data[0]);
   g_array_append_val (encoded, picture->frame);
-  *info = (BackendPictureInfo){ .columns = max_tiles, .rows = 1, .preprocess_ns = 1000, .encode_ns = 2000 };
+  *info = (BackendPictureInfo){ .columns = max_tiles, .rows = 1, .preprocess_ns = took[0], .encode_ns = took[1] };
   live_pictures++;
   return picture;
+}
+
+/* Holds the lock. The answer in two pieces. */
+static void
+say (const BackendQuestion *question, const gchar *text)
+{
+  g_autofree gchar *half = g_strndup (text, strlen (text) / 2);
+
+  g_mutex_unlock (&lock);
+  question->on_text (half, question->user_data);
+  question->on_text (text + strlen (half), question->user_data);
+  g_mutex_lock (&lock);
 }
 
 static gboolean
@@ -259,7 +328,8 @@ fake_ask (gpointer self, const BackendQuestion *question, const gint *cancel, Ba
 {
   G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lock);
   FakeQuestion *q = g_new0 (FakeQuestion, 1);
-  gboolean cancelled;
+  static const gchar *const reasons[] = { "stop", "cancelled", "deadline" };
+  Outcome outcome;
 
   q->text = g_strdup (question->text);
   q->system = g_strdup (question->system);
@@ -270,18 +340,20 @@ fake_ask (gpointer self, const BackendQuestion *question, const gint *cancel, Ba
     q->frames[i] = ((FakePicture *)question->pictures[i])->frame;
   g_ptr_array_add (questions, q);
 
-  cancelled = enter (FAKE_ASK, cancel, NULL);
+  outcome = enter (FAKE_ASK, cancel, NULL, question->params.deadline);
   if (fails (FAKE_ASK, error))
     return FALSE;
   *answer = (BackendAnswer){
     .text = fixed_text != NULL ? g_strdup (fixed_text) : g_strdup_printf ("answer %u", steps[FAKE_ASK].calls),
-    .finish_reason = cancelled ? "cancelled" : "stop",
+    .finish_reason = reasons[outcome],
     .prompt_tokens = 100,
     .output_tokens = 7,
     .cached_tokens = 5,
-    .prefill_ns = 3000,
-    .decode_ns = 4000,
+    .prefill_ns = took[2],
+    .decode_ns = took[3],
   };
+  if (question->on_text != NULL)
+    say (question, answer->text);
   return TRUE;
 }
 
@@ -313,6 +385,7 @@ fake_close (gpointer self)
 const Backend backend_fake = {
   .open = fake_open,
   .get_info = fake_get_info,
+  .count_tokens = fake_count_tokens,
   .encode = fake_encode,
   .ask = fake_ask,
   .cancel = fake_cancel,

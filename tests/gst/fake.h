@@ -39,6 +39,8 @@ guint fake_count_cancelled (FakeStep step);
 
 /* The next call of a step fails. */
 void fake_fail_next (FakeStep step, gint code, const gchar *message);
+/* The next so many calls fail. */
+void fake_fail_times (FakeStep step, gint code, const gchar *message, guint times);
 /* What the answers to come say; default "answer 1", "answer 2"... */
 void fake_set_text (const gchar *text);
 
@@ -46,6 +48,12 @@ void fake_set_text (const gchar *text);
 const FakeQuestion *fake_question (guint n);
 /* The frame whose encoding was n-th, from 0. */
 guint fake_encoded_frame (guint n);
+/* The image whose encoding began last, without its pixels. */
+MinivlImage fake_last_layout (void);
+/* What a frame takes of the context, 1 unless this says otherwise until fake_reset(). */
+void fake_set_frame_tokens (guint tokens);
+/* What the back end says its steps took, until fake_reset(); default 1, 2, 3 and 4 us. encode is for a frame. */
+void fake_set_timings (guint64 preprocess, guint64 encode, guint64 prefill, guint64 decode);
 /* Pixels of the last image: the first one's R, G, B; and its size. */
 void fake_last_image (guint8 rgb[3], guint *width, guint *height);
 

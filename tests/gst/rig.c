@@ -154,10 +154,12 @@ rig_await_message (Rig *rig, GstMessageType types)
 GstStructure *
 rig_await_result (Rig *rig)
 {
-  g_autoptr (GstMessage) message = rig_await_message (rig, GST_MESSAGE_ELEMENT);
+  for (;;) {
+    g_autoptr (GstMessage) message = rig_await_message (rig, GST_MESSAGE_ELEMENT);
 
-  g_assert_true (gst_message_has_name (message, "minivl"));
-  return gst_structure_copy (gst_message_get_structure (message));
+    if (gst_message_has_name (message, "minivl"))
+      return gst_structure_copy (gst_message_get_structure (message));
+  }
 }
 
 guint64
@@ -183,9 +185,12 @@ rig_assert_result (Rig *rig, guint64 id, guint start_ms, guint stop_ms, const gc
 void
 rig_assert_no_result (Rig *rig)
 {
-  g_autoptr (GstMessage) message = gst_bus_pop_filtered (rig->bus, GST_MESSAGE_ELEMENT);
+  GstMessage *message;
 
-  g_assert_null (message);
+  while ((message = gst_bus_pop_filtered (rig->bus, GST_MESSAGE_ELEMENT)) != NULL) {
+    g_assert_false (gst_message_has_name (message, "minivl"));
+    gst_message_unref (message);
+  }
 }
 
 gchar *

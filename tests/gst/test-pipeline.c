@@ -172,6 +172,117 @@ test_two_elements_in_a_row (void)
   free_pipeline (pipeline);
 }
 
+/* --- streams whose PTS are not stream time ------------------------------------------------------------------------------------ */
+
+static void
+write_u32 (gchar *at, guint32 value)
+{
+  guint32 big = GUINT32_TO_BE (value);
+
+  memcpy (at, &big, 4);
+}
+
+/* A clip of 5 s, of which the edit list shows the last 3. */
+static void
+write_edited_clip (const gchar *path)
+{
+  GstElement *pipeline = make_pipeline ("videotestsrc num-buffers=50 ! video/x-raw,format=I420,width=64,height=48,framerate=10/1 ! "
+                                        "jpegenc ! qtmux ! filesink location=%s",
+      path);
+  g_autofree gchar *data = NULL;
+  gsize size;
+
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  count_results_to_eos (pipeline);
+  free_pipeline (pipeline);
+  g_assert_true (g_file_get_contents (path, &data, &size, NULL));
+  for (gchar *p = data; p < data + size - 20; p++) {
+    guint32 duration;
+
+    if (memcmp (p, "elst", 4) != 0)
+      continue;
+    memcpy (&duration, p + 12, 4); /* behind version and the number of entries, which is 1 */
+    write_u32 (p + 12, GUINT32_FROM_BE (duration) * 3 / 5);
+    write_u32 (p + 16, 2000); /* where the media starts, in ms */
+  }
+  g_assert_true (g_file_set_contents (path, data, size, NULL));
+}
+
+static GstPadProbeReturn
+note_first_pts (GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+  *(guint64 *)data = GST_BUFFER_PTS (GST_PAD_PROBE_INFO_BUFFER (info));
+  return GST_PAD_PROBE_REMOVE;
+}
+
+static void
+test_an_edit_list_is_described_in_stream_time (void)
+{
+  g_autofree gchar *folder = g_dir_make_tmp ("minivl-XXXXXX", NULL), *path = g_build_filename (folder, "clip.mov", NULL);
+  GstElement *pipeline;
+  guint64 first = 0;
+  guint results = 0;
+
+  write_edited_clip (path);
+  pipeline = make_pipeline ("filesrc location=%s ! qtdemux ! jpegdec ! minivl name=m model-path=/fake segment-duration=1000000000 "
+                            "num-segments=2 ! fakesink",
+      path);
+  {
+    g_autoptr (GstElement) element = gst_bin_get_by_name (GST_BIN (pipeline), "m");
+    g_autoptr (GstPad) sink = gst_element_get_static_pad (element, "sink");
+
+    gst_pad_add_probe (sink, GST_PAD_PROBE_TYPE_BUFFER, note_first_pts, &first, NULL);
+  }
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  for (gboolean eos = FALSE; !eos;) {
+    g_autoptr (GstMessage) message = await (pipeline, GST_MESSAGE_ELEMENT | GST_MESSAGE_EOS);
+    const GstStructure *s = gst_message_get_structure (message);
+    const GValue *frames;
+
+    eos = GST_MESSAGE_TYPE (message) == GST_MESSAGE_EOS;
+    if (eos || !gst_structure_has_name (s, "minivl"))
+      continue;
+    frames = gst_structure_get_value (s, "frames");
+    g_assert_cmpuint (rig_uint64 (s, "segment_start"), ==, results * GST_SECOND);
+    g_assert_cmpuint (rig_uint64 (s, "segment_stop"), ==, (results + 1) * GST_SECOND);
+    g_assert_cmpuint (g_value_get_uint64 (gst_value_array_get_value (frames, 0)), ==, results * GST_SECOND + 200 * GST_MSECOND);
+    results++;
+  }
+  g_assert_cmpuint (first, ==, 2 * GST_SECOND);
+  g_assert_cmpuint (results, ==, 3);
+  free_pipeline (pipeline);
+  g_unlink (path);
+  g_rmdir (folder);
+}
+
+/* --- a queue that loses frames ------------------------------------------------------------------------------------------------ */
+
+static GstPadProbeReturn
+count_discont (GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+  *(guint *)data += GST_BUFFER_FLAG_IS_SET (GST_PAD_PROBE_INFO_BUFFER (info), GST_BUFFER_FLAG_DISCONT);
+  return GST_PAD_PROBE_OK;
+}
+
+/* All of the video is shorter than a jump: whatever the queue drops, only its DISCONT could close the segment. */
+static void
+test_a_leaky_queue_in_front_closes_no_segment (void)
+{
+  GstElement *pipeline =
+      make_pipeline ("videotestsrc num-buffers=2000 ! video/x-raw,format=RGB,width=16,height=8,framerate=10000/1 ! "
+                     "queue leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0 ! identity sleep-time=500 ! "
+                     "minivl name=m model-path=/fake segment-duration=2000000000 num-segments=2 ! fakesink");
+  g_autoptr (GstElement) element = gst_bin_get_by_name (GST_BIN (pipeline), "m");
+  g_autoptr (GstPad) sink = gst_element_get_static_pad (element, "sink");
+  guint disconts = 0;
+
+  gst_pad_add_probe (sink, GST_PAD_PROBE_TYPE_BUFFER, count_discont, &disconts, NULL);
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  g_assert_cmpuint (count_results_to_eos (pipeline), ==, 1);
+  g_assert_cmpuint (disconts, >, 1); /* frames were lost */
+  free_pipeline (pipeline);
+}
+
 /* --- the reference's rows ---------------------------------------------------------------------------------------------------- */
 
 typedef struct
@@ -281,6 +392,8 @@ main (int argc, char **argv)
   RULE (a_flushing_seek_starts_over);
   RULE (the_first_error_is_the_models);
   RULE (two_elements_in_a_row);
+  RULE (an_edit_list_is_described_in_stream_time);
+  RULE (a_leaky_queue_in_front_closes_no_segment);
   RULE (rows_of_the_reference);
 #undef RULE
   return g_test_run ();

@@ -28,6 +28,21 @@ on_result (Result *result, const GError *error, gpointer data)
 }
 
 static void
+on_refused (const GError *error, gpointer data)
+{
+}
+
+static void
+on_reopened (guint tries, gpointer data)
+{
+}
+
+static void
+on_partial (guint64 id, guint64 start, guint64 stop, const gchar *text, gpointer data)
+{
+}
+
+static void
 on_dropped (guint64 answered, guint64 dropped, guint64 running_time, gpointer data)
 {
 }
@@ -35,9 +50,9 @@ on_dropped (guint64 answered, guint64 dropped, guint64 running_time, gpointer da
 static Bench *
 bench_new (gsize max_bytes)
 {
-  static const WorkerCallbacks callbacks = { on_progress, on_opened, on_result, on_dropped };
+  static const WorkerCallbacks callbacks = { on_progress, on_opened, on_refused, on_reopened, on_result, on_partial, on_dropped };
   WorkerConfig config = {
-    .options = { .model_path = "/fake" }, .stream = "s", .max_tiles = 1, .max_backlog = 2, .max_bytes = max_bytes
+    .options = { .model_path = "/fake" }, .stream = "s", .frames = 2, .max_tiles = 1, .max_backlog = 2, .max_bytes = max_bytes
   };
   Bench *bench = g_new0 (Bench, 1);
 
@@ -68,7 +83,7 @@ make_frame (gsize size)
   frame->refs = 1;
   frame->backend = &backend_fake;
   frame->size = size;
-  frame->pixels = g_malloc0 (size);
+  frame->pixels = g_malloc0 (MAX (size, 3));
   frame->image = (MinivlImage){ .data = { frame->pixels }, .width = 1, .height = 1, .stride = { 3 } };
   return frame;
 }
@@ -78,7 +93,7 @@ open_segment (Bench *bench, guint64 id)
 {
   Question question = { .prompt = (gchar *)"?", .params = MINIVL_PARAMS_INIT };
 
-  worker_open_segment (bench->worker, id, id, 0, &question);
+  g_assert_true (worker_open_segment (bench->worker, id, id, 0, -1, &question) || worker_has_failed (bench->worker));
 }
 
 static void
@@ -215,14 +230,14 @@ test_nothing_waits_for_a_model_that_failed (void)
   fake_fail_next (FAKE_OPEN, MINIVL_ERROR_FILE, "no");
   fake_release_all (FAKE_OPEN);
   g_assert_cmpint (GPOINTER_TO_INT (g_async_queue_pop (bench->opened)), ==, 2);
-  g_assert_true (worker_drain (bench->worker)); /* of segment 1 */
+  g_assert_cmpint (worker_drain (bench->worker, GST_CLOCK_TIME_NONE), ==, WORKER_DRAINED); /* of segment 1 */
   g_assert_true (worker_has_failed (bench->worker));
   for (guint64 id = 2; id < 9; id++) {
     open_segment (bench, id);
     add_frame (bench, id, 1);
     worker_close_segment (bench->worker, id, 10, 10);
   }
-  g_assert_true (worker_drain (bench->worker));
+  g_assert_cmpint (worker_drain (bench->worker, GST_CLOCK_TIME_NONE), ==, WORKER_DRAINED);
   bench_free (bench);
 }
 

@@ -1,0 +1,15 @@
+/* Whether a segment's frames, prompt and answer fit the context, as far as that can be said before anything is computed. */
+#ifndef GST_MINIVL_BUDGET_H
+#define GST_MINIVL_BUDGET_H
+
+#include "worker.h"
+
+G_BEGIN_DECLS
+
+/* frame_tokens: that one frame takes, when cut into up to max_tiles. The error says what to lower. */
+gboolean budget_check (
+    guint context_size, guint frames, guint max_tiles, guint frame_tokens, const Question *question, GError **error);
+
+G_END_DECLS
+
+#endif

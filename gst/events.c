@@ -1,0 +1,174 @@
+#include "element.h"
+
+#define GST_CAT_DEFAULT gst_minivl_debug
+
+#define PARENT_CLASS(self) GST_BASE_TRANSFORM_CLASS (g_type_class_peek_parent (G_OBJECT_GET_CLASS (self)))
+
+static gboolean
+differs_in_more_than_position (const GstSegment *a, const GstSegment *b)
+{
+  GstSegment at_same_position = *a;
+
+  at_same_position.position = b->position;
+  return !gst_segment_is_equal (&at_same_position, b);
+}
+
+static void
+on_segment (GstMinivl *self, GstEvent *event, GstMinivlTextSrc *text)
+{
+  const GstSegment *segment;
+
+  gst_event_parse_segment (event, &segment);
+  if (differs_in_more_than_position (segment, &GST_BASE_TRANSFORM (self)->segment))
+    describe_close (self);
+  describe_set_rate (self, segment->applied_rate);
+  if (text != NULL)
+    text_src_segment (text, gst_event_ref (event));
+}
+
+static void
+on_tag (GstMinivl *self, GstEvent *event)
+{
+  g_autofree gchar *orientation = NULL;
+  GstTagList *tags;
+
+  gst_event_parse_tag (event, &tags);
+  if (gst_tag_list_get_string (tags, GST_TAG_IMAGE_ORIENTATION, &orientation))
+    self->copier.orientation = frame_orientation_of_tag (orientation);
+}
+
+/* EOS, or the end of what was sought with the SEGMENT flag: all results are out before it goes on. */
+static void
+on_end (GstMinivl *self, GstEvent *event, GstMinivlTextSrc *text)
+{
+  guint64 timeout;
+  WorkerDrain drain;
+
+  describe_close (self);
+  GST_OBJECT_LOCK (self);
+  timeout = self->settings.eos_timeout;
+  GST_OBJECT_UNLOCK (self);
+  drain = worker_drain (self->worker, timeout);
+  if (drain == WORKER_INTERRUPTED)
+    return;
+  if (drain == WORKER_TIMED_OUT)
+    GST_ELEMENT_WARNING (self, LIBRARY, FAILED,
+        ("eos-timeout: answers were not there %.3f s after the end of the video, and what was left has been given up.",
+            timeout / 1e9),
+        (NULL));
+  if (text != NULL)
+    text_src_eos (text, gst_event_ref (event));
+  if (GST_EVENT_TYPE (event) == GST_EVENT_EOS)
+    gst_element_post_message (GST_ELEMENT (self), gst_message_new_element (GST_OBJECT (self), tell_stats (self)));
+}
+
+void
+events_sink (GstMinivl *self, GstEvent *event)
+{
+  g_autoptr (GstMinivlTextSrc) text = element_get_text (self);
+
+  switch (GST_EVENT_TYPE (event)) {
+    case GST_EVENT_STREAM_START:
+      describe_close (self);
+      self->copier.orientation = 0;
+      break;
+    case GST_EVENT_TAG:
+      on_tag (self, event);
+      break;
+    case GST_EVENT_FLUSH_START:
+      worker_flush_start (self->worker);
+      if (text != NULL)
+        text_src_flush_start (text, gst_event_ref (event));
+      break;
+    case GST_EVENT_FLUSH_STOP:
+      describe_reset (self);
+      worker_flush_stop (self->worker);
+      if (text != NULL)
+        text_src_flush_stop (text, gst_event_ref (event));
+      break;
+    case GST_EVENT_SEGMENT:
+      on_segment (self, event, text);
+      break;
+    case GST_EVENT_SEGMENT_DONE:
+    case GST_EVENT_EOS:
+      on_end (self, event, text);
+      break;
+    default:
+      break;
+  }
+}
+
+/* Every sink of the pipeline sends a SEEK on its own; upstream gets one. FALSE: it has been sent, with *result. */
+static gboolean
+is_new_seek (GstMinivl *self, GstEvent *event, gboolean *result)
+{
+  gboolean is_new;
+
+  GST_OBJECT_LOCK (self);
+  is_new = self->seek_seqnum != gst_event_get_seqnum (event);
+  self->seek_seqnum = gst_event_get_seqnum (event);
+  *result = self->seek_result;
+  GST_OBJECT_UNLOCK (self);
+  return is_new;
+}
+
+gboolean
+events_src (GstMinivl *self, GstEvent *event)
+{
+  gboolean is_seek = GST_EVENT_TYPE (event) == GST_EVENT_SEEK;
+  gboolean result;
+
+  if (is_seek && !is_new_seek (self, event, &result)) {
+    gst_event_unref (event);
+    return result;
+  }
+  if (GST_EVENT_TYPE (event) == GST_EVENT_LATENCY)
+    g_atomic_int_set (&self->ask_live, TRUE);
+  result = PARENT_CLASS (self)->src_event (GST_BASE_TRANSFORM (self), event);
+  if (is_seek) {
+    GST_OBJECT_LOCK (self);
+    self->seek_result = result;
+    GST_OBJECT_UNLOCK (self);
+  }
+  return result;
+}
+
+gboolean
+events_text (GstPad *pad, GstObject *parent, GstEvent *event)
+{
+  switch (GST_EVENT_TYPE (event)) {
+    case GST_EVENT_QOS: /* late text is no reason to degrade the video */
+    case GST_EVENT_RECONFIGURE:
+      gst_event_unref (event);
+      return TRUE;
+    default:
+      return events_src (GST_MINIVL (parent), event);
+  }
+}
+
+/* A text that stands at the time it speaks of comes when its segment is over, and then it has still to be made, for which there is
+ * no bound but a deadline. Text can wait for as long as anybody likes. */
+static gboolean
+answer_latency (GstMinivl *self, GstPad *pad, GstQuery *query)
+{
+  GstClockTime min, max;
+  gboolean live;
+
+  if (!gst_pad_query_default (pad, GST_OBJECT (self), query))
+    return FALSE;
+  gst_query_parse_latency (query, &live, &min, &max);
+  GST_OBJECT_LOCK (self);
+  if (live)
+    min += settings_text_latency (&self->settings);
+  GST_OBJECT_UNLOCK (self);
+  gst_query_set_latency (query, live, min, GST_CLOCK_TIME_NONE);
+  return TRUE;
+}
+
+gboolean
+events_text_query (GstPad *pad, GstObject *parent, GstQuery *query)
+{
+  if (GST_QUERY_TYPE (query) == GST_QUERY_LATENCY)
+    return answer_latency (GST_MINIVL (parent), pad, query);
+  return gst_pad_query_default (pad, parent, query);
+}

@@ -1,0 +1,59 @@
+#include "pace.h"
+
+#define SLOW_IN_A_ROW 2
+/* Below this, it keeps up again. */
+#define FAST_ENOUGH 0.9
+#define TELL_AGAIN 2.0
+
+static double
+seconds (guint64 ns)
+{
+  return ns / 1e9;
+}
+
+/* By the stage that takes longest. */
+static const gchar *
+what_to_lower (const Result *r)
+{
+  if (r->decode >= r->preprocess + r->encode && r->decode >= r->prefill)
+    return "max-tokens, or the precision";
+  return "num-segments, max-tiles, or the precision";
+}
+
+static gchar *
+complain (const Result *r, guint64 taken, guint64 step)
+{
+  guint tiles = 0;
+
+  for (guint i = 0; i + 1 < r->tiles->len; i += 2)
+    tiles += g_array_index (r->tiles, guint, i) * g_array_index (r->tiles, guint, i + 1);
+  return g_strdup_printf (
+      "The model is too slow for the stream: a segment every %.1f s takes %.1f s (%u frames of together %u tiles: "
+      "%.1f s; %" G_GUINT64_FORMAT " tokens of prompt: %.1f s; %" G_GUINT64_FORMAT
+      " tokens of answer: %.1f s), so that about %.0f%% of the segments will be dropped. Lower %s; or raise "
+      "segment-duration.",
+      seconds (step), seconds (taken), r->frames->len, tiles, seconds (r->preprocess + r->encode), r->prompt_tokens,
+      seconds (r->prefill), r->output_tokens, seconds (r->decode), 100 * (1 - (double)step / taken), what_to_lower (r));
+}
+
+gchar *
+pace_note (Pace *pace, const Result *result, guint64 step)
+{
+  guint64 taken = result->preprocess + result->encode + result->prefill + result->decode;
+  double ratio;
+
+  if (!result->answered || step == 0)
+    return NULL;
+  ratio = (double)taken / step;
+  if (ratio <= 1) {
+    pace->n_slow = 0;
+    pace->told = pace->told && ratio > FAST_ENOUGH;
+    return NULL;
+  }
+  pace->n_slow++;
+  if (pace->n_slow < SLOW_IN_A_ROW || (pace->told && ratio < TELL_AGAIN * pace->ratio))
+    return NULL;
+  pace->told = TRUE;
+  pace->ratio = ratio;
+  return complain (result, taken, step);
+}

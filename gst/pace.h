@@ -1,0 +1,23 @@
+/* Whether the model keeps up with a live stream, and what to say when it does not. No clock in it: by the results' own timings. */
+#ifndef GST_MINIVL_PACE_H
+#define GST_MINIVL_PACE_H
+
+#include "result.h"
+
+G_BEGIN_DECLS
+
+/* Zeroed memory is the start. */
+typedef struct
+{
+  gboolean told; /* that it is too slow, by `ratio` */
+  double ratio;  /* of time taken to time there is */
+  guint n_slow;  /* answers in a row that were */
+} Pace;
+
+/* step: from one segment to the next, ns. What to warn of (transfer full), or NULL: once when two answers in a row took longer
+ * than the stream gave, and again only after it had been fast enough in between, or when it takes twice as long as was told. */
+gchar *pace_note (Pace *pace, const Result *result, guint64 step);
+
+G_END_DECLS
+
+#endif

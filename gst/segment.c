@@ -1,0 +1,116 @@
+#include "segment.h"
+
+Segment *
+segment_new (guint64 id, const Question *question)
+{
+  Segment *s = g_new0 (Segment, 1);
+
+  s->id = id;
+  s->frames = g_ptr_array_new_with_free_func ((GDestroyNotify)frame_unref);
+  s->times = g_array_new (FALSE, FALSE, sizeof (guint64));
+  question_copy (&s->question, question);
+  return s;
+}
+
+void
+segment_free (Segment *s)
+{
+  question_clear (&s->question);
+  g_ptr_array_unref (s->frames);
+  g_array_unref (s->times);
+  frame_unref (s->spare);
+  g_free (s);
+}
+
+void
+segment_add_place (Segment *s, Frame *frame)
+{
+  g_ptr_array_add (s->frames, frame_ref (frame));
+  g_array_append_val (s->times, frame->time);
+}
+
+gsize
+segment_bytes (const Segment *s)
+{
+  gsize bytes = 0;
+
+  for (guint i = 0; i < s->frames->len; i++) {
+    Frame *frame = g_ptr_array_index (s->frames, i);
+
+    if (i == 0 || frame != g_ptr_array_index (s->frames, i - 1))
+      bytes += frame->size;
+  }
+  return bytes;
+}
+
+gboolean
+segment_waits (const Segment *s)
+{
+  return s->complete && !s->dropped && !s->flushed;
+}
+
+guint64
+segment_deadline (const Segment *s)
+{
+  return s->question.deadline > 0 ? (guint64)s->completed * 1000 + s->question.deadline : 0;
+}
+
+gboolean
+segment_is_late (const Segment *s)
+{
+  return s->complete && s->question.deadline > 0 && (guint64)g_get_monotonic_time () * 1000 >= segment_deadline (s);
+}
+
+Frame *
+segment_first_to_encode (const Segment *s)
+{
+  if (s->dropped || s->flushed || segment_is_late (s))
+    return NULL;
+  for (guint i = 0; i < s->frames->len; i++) {
+    Frame *frame = g_ptr_array_index (s->frames, i);
+
+    if (frame->picture == NULL && frame->error == NULL)
+      return frame;
+  }
+  return NULL;
+}
+
+const GError *
+segment_first_error (const Segment *s)
+{
+  for (guint i = 0; i < s->frames->len; i++) {
+    const Frame *frame = g_ptr_array_index (s->frames, i);
+
+    if (frame->error != NULL)
+      return frame->error;
+  }
+  return NULL;
+}
+
+void
+segment_drop (Segment *s)
+{
+  s->dropped = TRUE;
+  for (guint i = s->frames->len; i-- > 0;) {
+    Frame *frame = g_ptr_array_index (s->frames, i);
+
+    if (frame->picture == NULL)
+      g_ptr_array_remove_index (s->frames, i);
+  }
+}
+
+void
+segment_forget_pictures (Segment *s, GPtrArray *gone)
+{
+  if (s->dropped)
+    return;
+  for (guint i = s->frames->len; i-- > 0;) {
+    Frame *frame = g_ptr_array_index (s->frames, i);
+
+    if (frame->picture == NULL)
+      continue;
+    g_ptr_array_add (gone, frame_ref (frame));
+    g_ptr_array_remove_index (s->frames, i);
+    g_array_remove_index (s->times, i);
+  }
+}

@@ -1,0 +1,46 @@
+/* A segment while the worker has it: its question, its frames, how far it is. Guarded by the worker's lock. */
+#ifndef GST_MINIVL_SEGMENT_H
+#define GST_MINIVL_SEGMENT_H
+
+#include "worker.h"
+
+G_BEGIN_DECLS
+
+typedef struct
+{
+  guint64 id, number, start, stop, running_time;
+  gint64 utc; /* of the start, ns since 1970; negative: not known */
+  Question question;
+  GPtrArray *frames; /* Frame, one a place */
+  GArray *times;     /* guint64, stream time, one a place; outlives the frames of a dropped segment */
+  Frame *spare;      /* the first frame, as long as no place is filled */
+  gboolean complete, dropped, flushed;
+  gboolean given_up; /* the answer in hand is to end with the text so far */
+  gint64 completed;  /* monotonic time, us */
+} Segment;
+
+/* Takes the question's contents over by copy. */
+Segment *segment_new (guint64 id, const Question *question);
+void segment_free (Segment *s);
+
+void segment_add_place (Segment *s, Frame *frame);
+/* Of pixels that wait to be encoded. */
+gsize segment_bytes (const Segment *s);
+/* Complete, and to be answered. */
+gboolean segment_waits (const Segment *s);
+/* Complete, and its deadline has passed. */
+gboolean segment_is_late (const Segment *s);
+/* NULL when nothing is left to be encoded, or nothing more will be. */
+Frame *segment_first_to_encode (const Segment *s);
+/* Why a frame of it could not be encoded; NULL: none of them failed. */
+const GError *segment_first_error (const Segment *s);
+/* Pixels go at once. Pictures are left to segment_free(): the back end may take its time to free one. */
+void segment_drop (Segment *s);
+/* Places whose pictures belong to a back end that is gone are no places; the frames (transfer full) are added to gone. */
+void segment_forget_pictures (Segment *s, GPtrArray *gone);
+/* Before which the answer is to be there, as MinivlParams has it. */
+guint64 segment_deadline (const Segment *s);
+
+G_END_DECLS
+
+#endif

@@ -1,0 +1,43 @@
+#include "stats.h"
+
+void
+stats_add (Stats *s, const Result *r)
+{
+  s->results++;
+  s->dropped += g_strcmp0 (r->finish_reason, "dropped") == 0;
+  s->unchanged += g_strcmp0 (r->finish_reason, "unchanged") == 0;
+  s->errors += g_strcmp0 (r->finish_reason, "error") == 0;
+  if (!r->answered)
+    return;
+  s->answered++;
+  s->preprocess += r->preprocess;
+  s->encode += r->encode;
+  s->prefill += r->prefill;
+  s->decode += r->decode;
+  s->prefill_tokens += r->prompt_tokens - r->cached_tokens;
+  s->decode_tokens += r->output_tokens;
+}
+
+static guint64
+mean (const Stats *s, guint64 sum)
+{
+  return s->answered > 0 ? sum / s->answered : 0;
+}
+
+static double
+per_second (guint64 tokens, guint64 ns)
+{
+  return ns > 0 ? tokens * 1e9 / ns : 0;
+}
+
+GstStructure *
+stats_to_structure (const Stats *s, guint64 text_lost, guint64 backlog, guint64 device_bytes)
+{
+  return gst_structure_new (STATS_NAME, "segments", G_TYPE_UINT64, s->segments, "results", G_TYPE_UINT64, s->results, "dropped",
+      G_TYPE_UINT64, s->dropped, "unchanged", G_TYPE_UINT64, s->unchanged, "errors", G_TYPE_UINT64, s->errors, "text_lost",
+      G_TYPE_UINT64, text_lost, "backlog", G_TYPE_UINT64, backlog, "preprocess", G_TYPE_UINT64, mean (s, s->preprocess), "encode",
+      G_TYPE_UINT64, mean (s, s->encode), "prefill", G_TYPE_UINT64, mean (s, s->prefill), "decode", G_TYPE_UINT64,
+      mean (s, s->decode), "prefill_tokens_per_second", G_TYPE_DOUBLE, per_second (s->prefill_tokens, s->prefill),
+      "decode_tokens_per_second", G_TYPE_DOUBLE, per_second (s->decode_tokens, s->decode), "device_bytes", G_TYPE_UINT64,
+      device_bytes, NULL);
+}

@@ -1,0 +1,26 @@
+/* What has happened since the element was started, in figures. The caller holds whatever lock guards it. */
+#ifndef GST_MINIVL_STATS_H
+#define GST_MINIVL_STATS_H
+
+#include "result.h"
+
+G_BEGIN_DECLS
+
+#define STATS_NAME "minivl-stats"
+
+/* Zeroed memory is the start. */
+typedef struct
+{
+  guint64 segments; /* begun */
+  guint64 results, dropped, unchanged, errors, answered;
+  guint64 preprocess, encode, prefill, decode; /* ns, of the answered */
+  guint64 prefill_tokens, decode_tokens;
+} Stats;
+
+void stats_add (Stats *stats, const Result *result);
+/* The rest is known elsewhere. (transfer full) */
+GstStructure *stats_to_structure (const Stats *stats, guint64 text_lost, guint64 backlog, guint64 device_bytes);
+
+G_END_DECLS
+
+#endif

@@ -1,0 +1,165 @@
+#include "element.h"
+
+#define GST_CAT_DEFAULT gst_minivl_debug
+
+#define PARTIAL_NAME "minivl-partial"
+
+void
+tell_progress (GstMinivl *self, GstProgressType type, const gchar *text)
+{
+  gst_element_post_message (GST_ELEMENT (self), gst_message_new_progress (GST_OBJECT (self), type, "loading", text));
+}
+
+GstStructure *
+tell_stats (GstMinivl *self)
+{
+  g_autoptr (GstMinivlTextSrc) text = element_get_text (self);
+  guint64 text_lost = text != NULL ? text_src_get_lost (text) : 0;
+  Stats stats;
+
+  GST_OBJECT_LOCK (self);
+  text_lost += self->text_lost;
+  GST_OBJECT_UNLOCK (self);
+  g_mutex_lock (&self->results_lock);
+  stats = self->stats;
+  g_mutex_unlock (&self->results_lock);
+  return stats_to_structure (&stats, text_lost, worker_count_waiting (self->worker), worker_get_device_bytes (self->worker));
+}
+
+static void
+on_progress (double fraction, gpointer user_data)
+{
+  GstMinivl *self = user_data;
+  gint percent = (gint)(100 * fraction);
+  g_autofree gchar *text = g_strdup_printf ("Loading the model: %d%%", percent);
+
+  if (percent == self->percent)
+    return;
+  self->percent = percent;
+  tell_progress (self, GST_PROGRESS_TYPE_CONTINUE, text);
+}
+
+static gint
+resource_error (const GError *error)
+{
+  if (error->domain != MINIVL_ERROR)
+    return GST_RESOURCE_ERROR_FAILED;
+  switch (error->code) {
+    case MINIVL_ERROR_USAGE:
+    case MINIVL_ERROR_BUDGET:
+      return GST_RESOURCE_ERROR_SETTINGS;
+    case MINIVL_ERROR_FILE:
+    case MINIVL_ERROR_MODEL:
+      return GST_RESOURCE_ERROR_OPEN_READ;
+    case MINIVL_ERROR_MEMORY:
+      return GST_RESOURCE_ERROR_NO_SPACE_LEFT;
+    default:
+      return GST_RESOURCE_ERROR_FAILED;
+  }
+}
+
+static void
+on_refused (const GError *error, gpointer user_data)
+{
+  GstMinivl *self = user_data;
+
+  gst_element_message_full (GST_ELEMENT (self), GST_MESSAGE_ERROR, GST_RESOURCE_ERROR, resource_error (error),
+      g_strdup (error->message), NULL, __FILE__, GST_FUNCTION, __LINE__);
+}
+
+static void
+on_opened (const GError *error, gpointer user_data)
+{
+  GstMinivl *self = user_data;
+
+  if (error == NULL) {
+    tell_progress (self, GST_PROGRESS_TYPE_COMPLETE, "The model is loaded");
+    return;
+  }
+  tell_progress (self, GST_PROGRESS_TYPE_ERROR, error->message);
+  on_refused (error, self);
+}
+
+static void
+on_reopened (guint tries, gpointer user_data)
+{
+  GST_ELEMENT_INFO (user_data, RESOURCE, SETTINGS, ("The device was lost, and works again after %u tries.", tries), (NULL));
+}
+
+static void
+check_pace (GstMinivl *self, const Result *result)
+{
+  g_autofree gchar *complaint = NULL;
+  guint64 step;
+
+  if (!g_atomic_int_get (&self->live))
+    return;
+  GST_OBJECT_LOCK (self);
+  step = settings_step (&self->settings);
+  GST_OBJECT_UNLOCK (self);
+  complaint = pace_note (&self->pace, result, step > 0 ? step : result->segment_stop - result->segment_start);
+  if (complaint != NULL)
+    GST_ELEMENT_WARNING (self, RESOURCE, BUSY, ("%s: %s", result->stream, complaint), (NULL));
+}
+
+static void
+on_result (Result *result, const GError *error, gpointer user_data)
+{
+  GstMinivl *self = user_data;
+  g_autoptr (GstMinivlTextSrc) text = element_get_text (self);
+
+  GST_DEBUG_OBJECT (
+      self, "%s: %" G_GUINT64_FORMAT ": result: %s: %s", result->stream, result->id, result->finish_reason, result->text);
+  if (error != NULL)
+    GST_ELEMENT_WARNING (self, LIBRARY, FAILED,
+        ("%s: no answer about segment %" G_GUINT64_FORMAT ": %s", result->stream, result->id, error->message), (NULL));
+  check_pace (self, result);
+  g_mutex_lock (&self->results_lock);
+  stats_add (&self->stats, result);
+  g_queue_push_tail (&self->results, result_ref (result));
+  g_mutex_unlock (&self->results_lock);
+  if (text != NULL)
+    text_src_result (text, result);
+  gst_element_post_message (
+      GST_ELEMENT (self), gst_message_new_element (GST_OBJECT (self), result_to_structure (result, RESULT_MESSAGE_NAME)));
+}
+
+static void
+on_partial (guint64 id, guint64 start, guint64 stop, const gchar *text, gpointer user_data)
+{
+  GstMinivl *self = user_data;
+  g_autofree gchar *stream = NULL;
+  gboolean wanted;
+
+  GST_OBJECT_LOCK (self);
+  wanted = self->settings.partial;
+  stream = g_strdup (self->settings.stream != NULL ? self->settings.stream : GST_OBJECT_NAME (self));
+  GST_OBJECT_UNLOCK (self);
+  if (wanted)
+    gst_element_post_message (
+        GST_ELEMENT (self), gst_message_new_element (GST_OBJECT (self),
+                                gst_structure_new (PARTIAL_NAME, "id", G_TYPE_UINT64, id, "kind", G_TYPE_STRING, "segment", "final",
+                                    G_TYPE_BOOLEAN, FALSE, "stream", G_TYPE_STRING, stream, "text", G_TYPE_STRING, text,
+                                    "segment_start", G_TYPE_UINT64, start, "segment_stop", G_TYPE_UINT64, stop, NULL)));
+}
+
+static void
+on_dropped (guint64 answered, guint64 dropped, guint64 running_time, gpointer user_data)
+{
+  GstMinivl *self = user_data;
+  GstMessage *message =
+      gst_message_new_qos (GST_OBJECT (self), TRUE, running_time, GST_CLOCK_TIME_NONE, GST_CLOCK_TIME_NONE, GST_CLOCK_TIME_NONE);
+
+  gst_message_set_qos_stats (message, GST_FORMAT_DEFAULT, answered, dropped);
+  gst_element_post_message (GST_ELEMENT (self), message);
+}
+
+const WorkerCallbacks tell_callbacks = {
+  .progress = on_progress,
+  .opened = on_opened,
+  .refused = on_refused,
+  .reopened = on_reopened,
+  .result = on_result,
+  .partial = on_partial,
+  .dropped = on_dropped,
+};
