@@ -307,6 +307,7 @@ test_dumped_tiles_are_what_is_seen (void)
   gsize size, size_first;
 
   g_assert_cmpstr (grids, ==, "[[3,1],[1,1]]");
+  g_assert_nonnull (again);
   g_assert_cmpuint (count_files ("new/tiles"), ==, 3 + 1 + 1);
   size_first = read_bytes ("new/tiles/picture-001-tile-02.png", &first);
   size = read_bytes ("new/tiles/picture-001-tile-04.png", &other);

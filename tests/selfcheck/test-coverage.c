@@ -56,6 +56,7 @@ show (MinivlEngine *e, const MinivlImage *image, guint max_tiles)
   g_autoptr (MinivlPicture) picture = minivl_picture_new (e, image, max_tiles, NULL, &error);
 
   g_assert_no_error (error);
+  g_assert_nonnull (picture);
 }
 
 /* Every format and a few of the ways to turn it; of one tile to more than go together. */
