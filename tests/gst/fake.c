@@ -60,6 +60,15 @@ fake_reset (void)
 }
 
 void
+fake_forget (void)
+{
+  g_mutex_lock (&lock);
+  g_ptr_array_set_size (questions, 0);
+  g_array_set_size (encoded, 0);
+  g_mutex_unlock (&lock);
+}
+
+void
 fake_hold (FakeStep step)
 {
   g_mutex_lock (&lock);

@@ -25,6 +25,8 @@ extern const Backend backend_fake;
 
 /* Forgets all calls; nothing is held, nothing fails. No element uses the back end. */
 void fake_reset (void);
+/* Forgets what was asked and encoded so far, but not how often; for runs so long that remembering would fill the memory. */
+void fake_forget (void);
 
 /* Calls of a step wait, each for one fake_release(), until they are cancelled. */
 void fake_hold (FakeStep step);

@@ -1,0 +1,292 @@
+/* A live pipeline that runs for hours of a test clock's time: what it takes does not grow, and nothing is left behind. */
+#include "gstminivl.h"
+#include "rig.h"
+
+#include <gst/check/gsttestclock.h>
+#include <malloc.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PATIENCE (60 * GST_SECOND)
+#define FRAMES 2   /* of a segment */
+#define ROUND 100  /* segments */
+#define WARM 1000  /* segments, after which memory stands still */
+#define SOAK 10000 /* segments */
+#define MAX_BACKLOG 2
+#define LASTING_THREADS 2 /* the first one, and GLib's that makes those of pools */
+#define MAX_GROWTH (2 << 20)
+
+typedef struct
+{
+  GstElement *pipeline, *element;
+  GstBus *bus;
+  GstTestClock *clock;
+  guint64 results, dropped, told_drops;
+  guint64 answers; /* expected of the back end */
+} Soak;
+
+/* --- what a process holds ---------------------------------------------------------------------------------------------------- */
+
+static guint
+count_entries (const gchar *folder)
+{
+  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
+  guint n = 0;
+
+  g_assert_nonnull (dir);
+  while (g_dir_read_name (dir) != NULL)
+    n++;
+  return n;
+}
+
+static gint64
+resident_bytes (void)
+{
+  g_autofree gchar *text = NULL;
+  g_auto (GStrv) pages = NULL;
+
+  malloc_trim (0);
+  g_assert_true (g_file_get_contents ("/proc/self/statm", &text, NULL, NULL));
+  pages = g_strsplit (text, " ", 3);
+  return g_ascii_strtoll (pages[1], NULL, 10) * sysconf (_SC_PAGESIZE);
+}
+
+static gboolean
+memory_can_be_measured (void)
+{
+#ifdef SANITIZED
+  return FALSE;
+#else
+  g_autofree gchar *maps = NULL;
+
+  g_assert_true (g_file_get_contents ("/proc/self/maps", &maps, NULL, NULL));
+  return strstr (maps, "vgpreload") == NULL; /* not under valgrind */
+#endif
+}
+
+/* Waits for threads that are ending. Those of pools may linger: g_thread_pool_stop_unused_threads() tells them to go and, before
+ * all have heard it, allows them to stay. */
+static guint
+count_threads (guint expected)
+{
+  gint64 end = g_get_monotonic_time () + PATIENCE / 1000;
+  guint n;
+
+  g_thread_pool_stop_unused_threads ();
+  while ((n = count_entries ("/proc/self/task")) > expected && g_get_monotonic_time () < end)
+    g_usleep (1000);
+  return n;
+}
+
+/* Quarks are counted up. */
+static guint
+next_quark (void)
+{
+  static guint n;
+  g_autofree gchar *name = g_strdup_printf ("test-soak-%u", n++);
+
+  return g_quark_from_string (name);
+}
+
+/* --- a run ------------------------------------------------------------------------------------------------------------------- */
+
+static void
+soak_start (Soak *s, guint segments)
+{
+  g_autofree gchar *line =
+      g_strdup_printf ("videotestsrc is-live=true num-buffers=%u ! video/x-raw,format=RGB,width=8,height=4,framerate=%u/1 ! "
+                       "minivl name=m model-path=/fake segment-duration=1000000000 num-segments=%u max-backlog=%u ! "
+                       "fakesink sync=false async=false m.text_src ! fakesink sync=false async=false",
+          FRAMES * segments, FRAMES, FRAMES, MAX_BACKLOG);
+  g_autoptr (GError) error = NULL;
+
+  fake_reset ();
+  *s = (Soak){ .clock = GST_TEST_CLOCK (gst_test_clock_new ()) };
+  s->pipeline = gst_parse_launch (line, &error);
+  g_assert_no_error (error);
+  s->element = gst_bin_get_by_name (GST_BIN (s->pipeline), "m");
+  s->bus = gst_element_get_bus (s->pipeline);
+  gst_pipeline_use_clock (GST_PIPELINE (s->pipeline), GST_CLOCK (s->clock));
+  gst_element_set_state (s->pipeline, GST_STATE_PLAYING);
+  fake_await (FAKE_OPEN, 1);
+}
+
+static void
+soak_stop (Soak *s)
+{
+  g_assert_cmpint (gst_element_set_state (s->pipeline, GST_STATE_NULL), ==, GST_STATE_CHANGE_SUCCESS);
+  gst_object_unref (s->bus);
+  gst_object_unref (s->element);
+  gst_object_unref (s->pipeline);
+  gst_object_unref (s->clock);
+  g_assert_cmpuint (fake_open_backends (), ==, 0);
+  g_assert_cmpuint (fake_live_pictures (), ==, 0);
+  fake_reset ();
+}
+
+static void
+show_frames (Soak *s, guint n)
+{
+  for (guint i = 0; i < n; i++) {
+    g_assert_true (gst_test_clock_timed_wait_for_multiple_pending_ids (s->clock, 1, PATIENCE / GST_MSECOND, NULL));
+    g_assert_true (gst_test_clock_crank (s->clock));
+  }
+}
+
+static void
+note_result (Soak *s, const GstStructure *result)
+{
+  const gchar *reason = gst_structure_get_string (result, "finish_reason");
+
+  s->results++;
+  g_assert_cmpuint (rig_uint64 (result, "id"), ==, s->results);
+  g_assert_cmpuint (rig_uint64 (result, "segment_start"), ==, (s->results - 1) * GST_SECOND);
+  g_assert_cmpuint (rig_uint64 (result, "segment_stop"), ==, s->results * GST_SECOND);
+  if (g_str_equal (reason, "dropped"))
+    s->dropped++;
+  else
+    g_assert_cmpstr (reason, ==, "stop");
+}
+
+/* Returns whether the message is EOS. */
+static gboolean
+take_message (Soak *s)
+{
+  g_autoptr (GstMessage) message = gst_bus_timed_pop_filtered (
+      s->bus, PATIENCE, GST_MESSAGE_ELEMENT | GST_MESSAGE_QOS | GST_MESSAGE_WARNING | GST_MESSAGE_ERROR | GST_MESSAGE_EOS);
+
+  g_assert_nonnull (message);
+  g_assert_cmpint (GST_MESSAGE_TYPE (message) & (GST_MESSAGE_WARNING | GST_MESSAGE_ERROR), ==, 0);
+  if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_QOS)
+    s->told_drops++;
+  else if (gst_message_has_name (message, "minivl"))
+    note_result (s, gst_message_get_structure (message));
+  return GST_MESSAGE_TYPE (message) == GST_MESSAGE_EOS;
+}
+
+static void
+await_results (Soak *s, guint64 results)
+{
+  while (s->results < results)
+    g_assert_false (take_message (s));
+}
+
+/* A frame more than the segment's: the one that closes it is the next one's first. Each is answered before the next one ends. */
+static void
+run_answered (Soak *s, guint segments)
+{
+  for (guint i = 0; i < segments; i++) {
+    show_frames (s, FRAMES);
+    await_results (s, s->results + 1);
+  }
+  s->answers += segments;
+}
+
+/* The first one's answer lasts as long as all of them. */
+static void
+run_dropped (Soak *s, guint segments)
+{
+  guint64 results = s->results, dropped = s->dropped;
+
+  fake_hold (FAKE_ASK);
+  show_frames (s, FRAMES);
+  fake_await (FAKE_ASK, (guint)s->answers + 1);
+  show_frames (s, FRAMES * (segments - 1));
+  /* Between two waits for the clock lies all that is done with a frame. */
+  g_assert_true (gst_test_clock_timed_wait_for_multiple_pending_ids (s->clock, 1, PATIENCE / GST_MSECOND, NULL));
+  fake_release_all (FAKE_ASK);
+  await_results (s, results + segments);
+  g_assert_cmpuint (s->dropped - dropped, ==, segments - 1 - MAX_BACKLOG);
+  s->answers += 1 + MAX_BACKLOG;
+}
+
+/* All segments but the last one, in rounds of which one of ten is too slow. Returns by how much memory grew after WARM. */
+static gint64
+run_rounds (Soak *s, guint segments)
+{
+  gint64 before = 0, growth = 0;
+
+  for (guint done = 0; done < segments; done += ROUND) {
+    gboolean is_last = done + ROUND == segments;
+
+    if (done == WARM)
+      before = resident_bytes ();
+    if (is_last && before > 0)
+      growth = resident_bytes () - before;
+    if (done / ROUND % 10 == 1)
+      run_dropped (s, ROUND - is_last);
+    else
+      run_answered (s, ROUND - is_last);
+    fake_forget ();
+  }
+  return growth;
+}
+
+static void
+check_stats (Soak *s, guint segments)
+{
+  g_autoptr (GstStructure) stats = NULL;
+
+  g_object_get (s->element, "stats", &stats, NULL);
+  g_assert_cmpuint (rig_uint64 (stats, "segments"), ==, segments);
+  g_assert_cmpuint (rig_uint64 (stats, "results"), ==, segments);
+  g_assert_cmpuint (rig_uint64 (stats, "dropped"), ==, s->dropped);
+  g_assert_cmpuint (rig_uint64 (stats, "errors"), ==, 0);
+  g_assert_cmpuint (rig_uint64 (stats, "backlog"), ==, 0);
+}
+
+static gint64
+soak (guint segments)
+{
+  gint64 growth;
+  Soak s;
+
+  soak_start (&s, segments);
+  show_frames (&s, 1);
+  growth = run_rounds (&s, segments);
+  show_frames (&s, FRAMES - 1);
+  while (!take_message (&s))
+    ;
+  g_assert_cmpuint (s.results, ==, segments);
+  g_assert_cmpuint (s.dropped, >, 0);
+  g_assert_cmpuint (s.told_drops, ==, s.dropped);
+  check_stats (&s, segments);
+  g_test_message ("%" G_GUINT64_FORMAT " results, of which %" G_GUINT64_FORMAT " dropped", s.results, s.dropped);
+  soak_stop (&s);
+  return growth;
+}
+
+static void
+test_ten_thousand_segments_leave_nothing_behind (void)
+{
+  guint threads, fds, quark;
+  gint64 growth, begun;
+
+  soak (2 * ROUND); /* what is made once in a process, is made */
+  threads = count_threads (LASTING_THREADS);
+  fds = count_entries ("/proc/self/fd");
+  quark = next_quark ();
+
+  begun = g_get_monotonic_time ();
+  growth = soak (SOAK);
+  g_test_message ("%.1f s; memory grew by %" G_GINT64_FORMAT " KiB", (double)(g_get_monotonic_time () - begun) / G_TIME_SPAN_SECOND,
+      growth / 1024);
+
+  g_assert_cmpuint (next_quark (), ==, quark + 1);
+  g_assert_cmpuint (count_entries ("/proc/self/fd"), ==, fds);
+  g_assert_cmpuint (count_threads (threads), <=, threads);
+  if (memory_can_be_measured ())
+    g_assert_cmpint (growth, <=, MAX_GROWTH);
+}
+
+int
+main (int argc, char **argv)
+{
+  gst_init (&argc, &argv);
+  g_test_init (&argc, &argv, NULL);
+  g_thread_pool_set_max_unused_threads (0);
+  fake_reset ();
+  g_assert_true (gst_minivl_register (NULL, &backend_fake));
+  g_test_add_func ("/soak/ten_thousand_segments_leave_nothing_behind", test_ten_thousand_segments_leave_nothing_behind);
+  return g_test_run ();
+}
