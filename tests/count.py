@@ -1,4 +1,5 @@
 """count.py TESTLOG.json...: what meson's test logs say, as one line `PASSED FAILED SKIPPED`; failures are named on standard error.
+A test that several logs have counts as in the last. count.py --failed TESTLOG.json: names of the tests that failed, a line each.
 
 A test program that prints TAP counts once for each of its tests, any other program once.
 """
@@ -22,5 +23,18 @@ def count(log):
     return passed, failed, skipped
 
 
-totals = [count(json.loads(line)) for path in sys.argv[1:] for line in open(path, encoding="utf-8")]
-print(*(sum(column) for column in zip(*totals)) if totals else (0, 0, 0))
+def failed(log):
+    return log["result"] not in ("OK", "EXPECTEDFAIL", "SKIP")
+
+
+names = sys.argv[1:2] == ["--failed"]
+logs = {}
+for path in sys.argv[2 if names else 1 :]:
+    for line in open(path, encoding="utf-8"):
+        log = json.loads(line)
+        logs[log["name"]] = log
+if names:
+    print(*(name.split(" / ")[-1] for name, log in logs.items() if failed(log)), sep="\n")
+else:
+    totals = [count(log) for log in logs.values()]
+    print(*(sum(column) for column in zip(*totals)) if totals else (0, 0, 0))
