@@ -506,7 +506,7 @@ test_long_prompt_holds_an_answer_up_for_a_chunk_at_most (void)
   g_autoptr (GError) error = NULL;
   g_autoptr (MinivlEngine) engine = open_variant ("long-crossing", 1024, &error);
   MinivlParams params = MINIVL_PARAMS_INIT;
-  gint32 ids[256];
+  gint32 ids[257];
   g_autoptr (GArray) short_prompt = NULL, long_prompt = NULL;
   Ask answer = { .max_tokens = 60, .end_tokens = { -1, -1 } }, prompt = { .max_tokens = 1, .end_tokens = { -1, -1 } };
   Hold hold = { .held = FALSE };
