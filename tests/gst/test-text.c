@@ -411,7 +411,7 @@ typedef struct
   GMutex lock;
   GCond changed;
   gboolean done;
-  gint wanted; /* atomic */
+  gboolean wanted;
 } Surgery;
 
 static GstPadProbeReturn
@@ -420,9 +420,14 @@ swap (GstPad *pad, GstPadProbeInfo *info, gpointer data)
   Surgery *s = data;
   g_autoptr (GstElement) old = NULL;
 
-  /* An idle probe may be called by the thread that adds it and by the one that streams. */
-  if (!g_atomic_int_compare_and_exchange (&s->wanted, TRUE, FALSE))
+  /* An idle probe may be called by the thread that adds it and by the one that streams: the second waits for the first, or it would
+   * stream into what is not linked yet. */
+  g_mutex_lock (&s->lock);
+  if (!s->wanted) {
+    g_mutex_unlock (&s->lock);
     return GST_PAD_PROBE_REMOVE;
+  }
+  s->wanted = FALSE;
   old = gst_bin_get_by_name (GST_BIN (s->pipeline), "m");
   if (old != NULL) {
     gst_bin_remove (GST_BIN (s->pipeline), old);
@@ -437,7 +442,6 @@ swap (GstPad *pad, GstPadProbeInfo *info, gpointer data)
     g_assert_true (gst_element_link_many (s->before, element, s->after, NULL));
     gst_element_sync_state_with_parent (element);
   }
-  g_mutex_lock (&s->lock);
   s->done = TRUE;
   g_cond_signal (&s->changed);
   g_mutex_unlock (&s->lock);
@@ -450,7 +454,7 @@ operate (Surgery *s)
   g_autoptr (GstPad) pad = gst_element_get_static_pad (s->before, "src");
 
   s->done = FALSE;
-  g_atomic_int_set (&s->wanted, TRUE);
+  s->wanted = TRUE;
   gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_IDLE, swap, s, NULL);
   g_mutex_lock (&s->lock);
   while (!s->done)
