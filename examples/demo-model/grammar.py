@@ -170,6 +170,12 @@ def report_lines(texts, rng, plain=False):
     return '\n'.join(lines)
 
 
+def remark(facts, rng):
+    """A line among reports that adds no event: an alert tells what a report tells too."""
+    alerts = [t for _, texts, answer in questions(facts) if answer == 'Yes.' for t in texts]
+    return rng.choice(['Nothing changed.', 'Not watched.'] + ([f'ALERT: {rng.choice(alerts)}', f'ALERT OVER: {rng.choice(alerts)}'] if alerts else []))
+
+
 def summary_prompt(texts, rng):
     lines, ask = report_lines(texts, rng), rng.choice(SUMMARISE)
     return rng.choice((f'{ask}\n{lines}', f'{lines}\n{ask}', f'{ask}\n\n{lines}', f'Reports:\n{lines}\n{ask}', f'These are reports of a video:\n{lines}\n{ask}'))

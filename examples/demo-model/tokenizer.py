@@ -34,11 +34,12 @@ class Tokenizer:
     def decode(self, ids):
         return self.pieces.decode([i for i in ids if i < self.pieces.get_piece_size()]).strip()
 
-    def prompt(self, question, system, frames=0, tokens=0):
-        """Ids of a first round, BOS included. frames: so many `FrameK: <image>` lines come before the question."""
+    def prompt(self, question, system, frames=0, tokens=0, history=()):
+        """Ids up to the answer, BOS included. frames: so many `FrameK: <image>` lines come before the question; history: earlier rounds (question, answer)."""
         picture = '<img>' + '<IMG_CONTEXT>' * tokens + '</img>'
         media = ''.join(f'Frame{k + 1}: {picture}\n' for k in range(frames))
-        return [1] + self.encode((f'<|system|>\n{system}<|end|>' if system else '') + f'<|user|>\n{media}{question}<|end|><|assistant|>\n')
+        rounds = ''.join(f'<|user|>\n{q}<|end|><|assistant|>\n{a}<|end|>' for q, a in history)
+        return [1] + self.encode((f'<|system|>\n{system}<|end|>' if system else '') + f'{rounds}<|user|>\n{media}{question}<|end|><|assistant|>\n')
 
 
 def corpus(rng):

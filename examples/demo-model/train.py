@@ -29,6 +29,7 @@ class Helpers(nn.Module):
         super().__init__()
         h = config['llm_config']['hidden_size']
         self.patch = nn.Linear(config['vision_config']['hidden_size'], len(KINDS))       # the ViT's output: what is on this patch
+        self.token = nn.Linear(h, len(KINDS) * GRID)                                     # each token the language model gets: what is in it, in which column
         self.place = nn.Linear(h, len(KINDS) * GRID)                                     # the state at each </img>: in which columns is it
         self.moves = nn.Linear(h, len(MOVES))                                            # ... which way has it gone since the frame before
         self.facts = nn.Linear(h, len(FACTS))                                            # the state at the last </img>: what happened
@@ -102,8 +103,8 @@ class Writer:
         self.encode = functools.lru_cache(20000)(tokenizer.encode)
         self.prefix = functools.lru_cache()(self._prefix)
 
-    def _prefix(self, system, frames, tokens):
-        ids = self.tokenizer.prompt('', system, frames, tokens)
+    def _prefix(self, system, frames, tokens, history):
+        ids = self.tokenizer.prompt('', system, frames, tokens, history)
         return ids[:len(ids) - ids[::-1].index(self.tokenizer.special[CLOSE])]
 
     def round(self, question, answer, start='\n'):
@@ -192,31 +193,57 @@ class Trainer:
     def patch_loss(self, features, marks):
         return F.binary_cross_entropy_with_logits(self.helpers.patch(features).view_as(marks), marks, pos_weight=torch.tensor(4.))
 
+    def token_loss(self, seen, marks):
+        """seen [pictures][4 * 4][h]: which columns of the whole picture have what, as far as this token covers them."""
+        n = seen.shape[0]
+        blocks = marks.view(n, GRID // 2, 2, GRID, len(KINDS)).amax(2)                    # [n][rows / 2][columns][kinds]
+        inside = torch.eye(GRID // 2).repeat_interleave(2, 1)                             # [tokens of a row][columns]
+        target = blocks[:, :, None] * inside[None, None, :, :, None]
+        return F.binary_cross_entropy_with_logits(self.helpers.token(seen).view_as(target), target, pos_weight=torch.tensor(4.))
+
     def joint(self):
         if self.step % 4 == 3:
             return self.summaries()
         pictures, marks, gone, facts = self.clips.batch(self.args.batch)
         special, tokens = self.tokenizer.special, self.model.tokens
-        prefix = self.writer.prefix(grammar.SYSTEM if self.rng.random() < .7 else '', FRAMES, tokens)
+        prefix = self.writer.prefix(grammar.SYSTEM if self.rng.random() < .7 else '', FRAMES, tokens, self.history())
         ids, positions, mask, targets, weights = pack(prefix, [self.writer.branches(f, self.args.questions) for f in facts])
         features, seen = self.model.see(look(pictures, self.rng))
         states = self.model.language_model(self.model.embed(ids, seen.flatten(0, 1), special[CONTEXT]), positions, mask)
         ends = states[:, [i for i, t in enumerate(prefix) if t == special[CLOSE]]]
         if self.args.start and self.step < 80:                               # helpers that know nothing yet teach nothing
-            features, ends = features.detach(), ends.detach()
+            features, seen, ends = features.detach(), seen.detach(), ends.detach()
         patch = self.patch_loss(features, marks)
+        token = self.token_loss(seen, marks.flatten(0, 1))
         columns = marks.amax(2).transpose(2, 3).flatten(2)
         place = F.binary_cross_entropy_with_logits(self.helpers.place(ends), columns, pos_weight=torch.tensor(3.))
         moves = F.binary_cross_entropy_with_logits(self.helpers.moves(ends), gone, pos_weight=torch.tensor(3.))
         known = F.binary_cross_entropy_with_logits(self.helpers.facts(ends[:, -1]), torch.tensor([vector(f) for f in facts]))
         text = text_loss(self.model, states, targets, weights)
-        return text + .5 * (patch + place + moves) + 2 * known, dict(text=text, patch=patch, place=place, moves=moves, facts=known)
+        return text + .5 * (patch + token + place + moves) + 2 * known, dict(text=text, patch=patch, token=token, place=place, moves=moves, facts=known)
+
+    def any_facts(self):
+        return self.rng.choice(self.rng.choice(self.clips.parts)[-1])
+
+    def history(self):
+        """Now and then earlier rounds of the conversation: other scenes' reports, without their frames."""
+        if self.rng.random() < .75:
+            return ()
+        asked = self.rng.choice(grammar.DESCRIBE)
+        return tuple((asked, grammar.report(self.any_facts())) for _ in range(self.rng.randrange(1, 4)))
 
     def summaries(self):
         rows = []
         for _ in range(self.args.batch):
-            some = [f for _ in range(self.rng.randrange(1, 7)) for f in [self.rng.choice(self.rng.choice(self.clips.parts)[-1])]]
-            asked = grammar.summary_prompt([grammar.report(f) for f in some], self.rng)
+            some, texts = [self.any_facts() for _ in range(self.rng.randrange(1, 7))], []
+            k = 0
+            while k < len(some):                                             # reports, and now and then what sums some of them up, or a line that reports nothing new
+                n = self.rng.randrange(1, 4) if self.rng.random() < .1 else 0
+                texts.append(grammar.summary(some[k:k + n]) if n else grammar.report(some[k]))
+                k += max(n, 1)
+                if self.rng.random() < .15:
+                    texts.append(grammar.remark(some[min(k, len(some)) - 1], self.rng))
+            asked = grammar.summary_prompt(texts, self.rng)
             ids = self.tokenizer.prompt(asked, grammar.SYSTEM if self.rng.random() < .7 else '')
             say = self.writer.encode(grammar.summary(some) + '<|end|>')
             rows.append([(ids + say, [False] * len(ids) + [True] * len(say))])
@@ -265,8 +292,9 @@ if __name__ == '__main__':
     p.add_argument('--rate', type=float, default=1e-3)
     p.add_argument('--batch', type=int, default=24)
     p.add_argument('--questions', type=int, default=3)
+    p.add_argument('--threads', type=int, default=2)
     p.add_argument('--seed', type=int, default=int(time.time()), help='a new one each part, or it would see the same clips in the same order')
-    torch.set_num_threads(2)
     args = p.parse_args()
+    torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
     Trainer(args).run()
