@@ -1,49 +1,70 @@
 #!/usr/bin/env bash
-# demo.sh: installs what is missing (Debian 12), builds, makes a small model, and lets the element `minivl` watch two videos.
-# The model's weights are random: the text is noise, but every step from the frames to the text is the real one.
-set -eu
+# demo.sh: installs what is missing (Debian 12), builds the element and its demo model, films the yard that the model knows, and lets
+# the element write down what happens there: as text here, as JSON lines, and drawn into the video; in a window too where there is one.
+set -euo pipefail
 cd "$(dirname "$0")/.."
 
-model=build/demo-model-random
-street=/usr/share/doc/opencv-doc/examples/data/vtest.avi
+out=build/demo
+# Made up so that something happens; training never saw them.
+scenes=(1257 13427 2427)
 
 bash examples/install-packages.sh examples/packages.txt
-[ -f build/build.ninja ] || meson setup build
-ninja -C build
+[ -f build/build.ninja ] || meson setup build >/dev/null
+ninja -C build gst/libgstminivl.so examples/minivl-chat examples/demo-model/yard examples/demo-model/evaluate
+mkdir -p "$out"
+export GST_PLUGIN_PATH=build/gst
 
-if [ ! -f "$model/config.json" ]; then
-  spm_train --input=tests/data/tokenizer-text.txt --model_prefix=build/demo-tokenizer --vocab_size=1000 --model_type=bpe \
-    --byte_fallback=true --minloglevel=2
-  build/tests/make-checkpoint tests/data/demo-config.json "$model" --tokenizer build/demo-tokenizer.model
-fi
-
-# watch NAME SOURCE...: runs a source through the element; prints what it wrote, a JSON object a segment.
-watch() {
-  local out=build/demo-$1.jsonl
-
-  echo
-  echo "== $1: a result for each 10 seconds (the weights are random, so the text is noise)"
-  shift
-  rm -f "$out"
-  GST_PLUGIN_PATH=build/gst gst-launch-1.0 -q "$@" \
-    ! minivl name=m "model-path=$model" segment-duration=10000000000 num-segments=8 max-tokens=24 \
-      prompt="What happens in this video?" \
-    ! fakesink m.text_src ! filesink "location=$out"
-  python3 - "$out" <<'PYTHON'
-import json, sys
-for line in open(sys.argv[1], encoding="utf-8"):
-    r = json.loads(line)
-    print("%5.1f s to %5.1f s: %s" % (r["segment_start"] / 1e9, r["segment_stop"] / 1e9, " ".join(r["text"].split())))
-PYTHON
-  echo "All fields: $out"
+# The text of a JSON string without its escapes, of which the demo model needs none but quotes and backslashes.
+field() {
+  [[ $2 =~ \"$1\":\"(([^\"\\]|\\.)*)\" ]] && printf '%s' "${BASH_REMATCH[1]//\\/}"
 }
 
-watch videotestsrc videotestsrc num-buffers=250 ! video/x-raw,format=I420,width=320,height=240,framerate=10/1
-if [ -f "$street" ]; then
-  watch street "filesrc" "location=$street" ! decodebin ! videoconvert
-else
+seconds() {
+  [[ $2 =~ \"$1\":([0-9]+) ]] && printf '%d' $((BASH_REMATCH[1] / 1000000000))
+}
+
+# What gst-launch-1.0 and the element write, for people: how far loading is, then each result.
+show() {
+  local line
+
+  while IFS= read -r line; do
+    case $line in
+      "Progress: (loading)"*)
+        if [ -t 1 ]; then
+          printf '\r\033[K%s' "${line#*) }"
+        elif [[ $line != *% ]]; then
+          echo "${line#*) }"
+        fi ;;
+      '{"id":'*)
+        [ "$(field kind "$line")" = summary ] && printf '\nIn short: ' \
+          || printf '\n%3d s to %3d s: ' "$(seconds segment_start "$line")" "$(seconds segment_stop "$line")"
+        field text "$line" ;;
+      ERROR:* | WARNING:*)
+        printf '\n%s' "$line" ;;
+    esac
+  done
   echo
-  echo "There is a street scene in Debian's package opencv-doc (95 MB); with it installed this runs on it too."
-fi
+}
+
 echo
-echo "The text is noise until there is a trained demo model; README.md tells how to load real weights."
+echo "== what is to be seen"
+build/examples/demo-model/yard "$out/yard.mkv" "${scenes[@]}"
+
+echo
+echo "== what minivl sees"
+gst-launch-1.0 filesrc "location=$out/yard.mkv" ! decodebin ! videoconvert \
+  ! minivl name=m summary-interval=-1 ! fakesink \
+  m.text_src ! application/x-json ! tee name=results ! queue ! filesink "location=$out/yard.jsonl" \
+  results. ! queue ! fdsink sync=false 2>&1 | show
+
+drawn=(! jpegenc ! matroskamux ! filesink "location=$out/yard-told.mkv")
+if [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ]; then
+  drawn=(! tee name=drawn ! queue ! videoconvert ! autovideosink drawn. ! queue "${drawn[@]}")
+fi
+gst-launch-1.0 -q filesrc "location=$out/yard.mkv" ! decodebin ! videoconvert ! minivloverlay ! videoconvert "${drawn[@]}"
+
+echo
+echo "The video:                  $out/yard.mkv"
+echo "with what is told drawn in: $out/yard-told.mkv"
+echo "all fields of each result:  $out/yard.jsonl"
+echo "More is in README.md. examples/demo-model/evaluate measures how much of what the demo model says is true."

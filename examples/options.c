@@ -232,7 +232,9 @@ check (Options *o, const Raw *raw, GError **error)
   if (!o->prompts)
     return bad (error, "no PROMPT; see --help");
   if (!o->model)
-    return bad (error, "--model DIR is needed: the folder of a checkpoint");
+    o->model = minivl_default_model_path ();
+  if (!o->model)
+    return bad (error, "--model DIR is needed: the folder of a checkpoint, for the demo model is not beside libminivl");
   if (!parse_precision (o, raw->precision, error))
     return FALSE;
   if (raw->context_size < 1)
@@ -262,7 +264,7 @@ options_parse (Options *options, gint argc, gchar **argv, GError **error)
   Raw raw = { .context_size = 8192, .max_tokens = o.params.max_tokens, .top_k = o.params.top_k };
   /* Texts are taken as file names are, byte for byte: GOption would recode strings, and fail at any letter in the C locale. */
   const GOptionEntry entries[] = {
-    { "model", 0, 0, G_OPTION_ARG_FILENAME, &o.model, "checkpoint folder", "DIR" },
+    { "model", 0, 0, G_OPTION_ARG_FILENAME, &o.model, "checkpoint folder (the demo model)", "DIR" },
     { "device", 0, 0, G_OPTION_ARG_FILENAME, &o.device, "index, UUID or part of a name (a real GPU before a CPU device)", "D" },
     { "list-devices", 0, 0, G_OPTION_ARG_NONE, &o.list_devices, "print the devices; * marks the one taken by default", NULL },
     { "precision", 0, 0, G_OPTION_ARG_FILENAME, &raw.precision, "auto, f32 or f16 (auto, which is f16)", "P" },

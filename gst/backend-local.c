@@ -40,6 +40,20 @@ static GMutex lock;
 static GCond changed;
 static GHashTable *engines; /* key -> SharedEngine */
 
+/* Fills *filled, which borrows from options and *path. */
+static gboolean
+fill_options (const MinivlEngineOptions *options, MinivlEngineOptions *filled, gchar **path, GError **error)
+{
+  *filled = *options;
+  if (options->model_path != NULL && options->model_path[0] != '\0')
+    return TRUE;
+  filled->model_path = *path = minivl_default_model_path ();
+  if (*path == NULL)
+    g_set_error_literal (error, MINIVL_ERROR, MINIVL_ERROR_USAGE,
+        "No model: the demo model is not beside libminivl. Set the property model-path to a checkpoint folder.");
+  return *path != NULL;
+}
+
 static gchar *
 make_key (const MinivlEngineOptions *options)
 {
@@ -152,10 +166,15 @@ note_loss (SharedEngine *shared, const GError *error)
 static gpointer
 local_open (const MinivlEngineOptions *options, GError **error)
 {
-  SharedEngine *shared = acquire (options, error);
+  g_autofree gchar *path = NULL;
+  MinivlEngineOptions filled;
+  SharedEngine *shared;
   MinivlSession *session;
   Local *self;
 
+  if (!fill_options (options, &filled, &path, error))
+    return NULL;
+  shared = acquire (&filled, error);
   if (shared == NULL)
     return NULL;
   session = minivl_session_new (shared->engine, error);
@@ -207,12 +226,31 @@ local_count_tokens (gpointer data, const MinivlImage *image, guint max_tiles, gu
   return TRUE;
 }
 
+/* Begins a conversation. */
+static void
+begin (Local *self, const BackendQuestion *question)
+{
+  minivl_session_reset (self->session);
+  minivl_session_set_system (self->session, question->system);
+  for (guint i = 0; i < question->n_history; i++)
+    minivl_session_add_round (self->session, question->history[i].prompt, question->history[i].answer);
+}
+
+static gboolean
+local_count_text (gpointer data, const BackendQuestion *question, guint *tokens, GError **error)
+{
+  Local *self = data;
+
+  begin (self, question);
+  return minivl_session_count_tokens (self->session, question->text, &question->params, tokens, error);
+}
+
 static gpointer
 local_encode (
     gpointer data, const MinivlImage *image, guint max_tiles, const gint *cancel, BackendPictureInfo *info, GError **error)
 {
   Local *self = data;
-  MinivlPicture *picture = minivl_picture_new (self->shared->engine, image, max_tiles, cancel, error);
+  MinivlPicture *picture = minivl_session_encode (self->session, image, max_tiles, cancel, error);
   MinivlPictureInfo from;
 
   if (picture == NULL) {
@@ -243,8 +281,7 @@ local_ask (gpointer data, const BackendQuestion *question, const gint *cancel, B
   Asking asking = { self->session, question, cancel };
   g_auto (MinivlAnswer) from = { NULL };
 
-  minivl_session_reset (self->session);
-  minivl_session_set_system (self->session, question->system);
+  begin (self, question);
   for (guint i = 0; i < question->n_pictures; i++)
     minivl_session_add_pictures (self->session, (MinivlPicture *const *)&question->pictures[i], 1);
   if (!minivl_session_ask (self->session, question->text, &question->params, on_text, &asking, &from, error)) {
@@ -259,6 +296,7 @@ local_ask (gpointer data, const BackendQuestion *question, const gint *cancel, B
     .cached_tokens = from.cached_tokens,
     .prefill_ns = from.prefill_ns,
     .decode_ns = from.decode_ns,
+    .yes = from.yes,
   };
   return TRUE;
 }
@@ -272,18 +310,35 @@ local_cancel (gpointer data)
 }
 
 static void
+local_set_priority (gpointer data, gint priority)
+{
+  Local *self = data;
+
+  minivl_session_set_priority (self->session, priority);
+}
+
+static void
 local_picture_unref (gpointer picture)
 {
   minivl_picture_unref (picture);
+}
+
+static double
+local_similarity (gpointer a, gpointer b)
+{
+  return minivl_picture_similarity (a, b);
 }
 
 const Backend backend_local = {
   .open = local_open,
   .get_info = local_get_info,
   .count_tokens = local_count_tokens,
+  .count_text = local_count_text,
   .encode = local_encode,
   .ask = local_ask,
   .cancel = local_cancel,
+  .set_priority = local_set_priority,
   .picture_unref = local_picture_unref,
+  .similarity = local_similarity,
   .close = local_close,
 };

@@ -32,11 +32,19 @@ typedef struct
   guint64 preprocess_ns, encode_ns;
 } BackendPictureInfo;
 
-/* One question about pictures. Nothing of earlier questions is in it. */
+/* What was asked and answered before, told as text; its pictures are not shown again. */
 typedef struct
 {
-  const gchar *text;   /* with one `<image>` mark for each picture */
-  const gchar *system; /* NULL: the checkpoint's own; "": none */
+  const gchar *prompt, *answer;
+} BackendRound;
+
+/* One question about pictures. Nothing of earlier questions is in it but `history`. */
+typedef struct
+{
+  const gchar *text;           /* with one `<image>` mark for each picture */
+  const gchar *system;         /* NULL: the checkpoint's own; "": none */
+  const BackendRound *history; /* rounds in front of the question, oldest first; not a mark in them */
+  guint n_history;
   gpointer *pictures;
   guint n_pictures;
   MinivlParams params;
@@ -52,17 +60,21 @@ typedef struct
   const gchar *finish_reason; /* as minivl_finish_to_string() */
   guint prompt_tokens, output_tokens, cached_tokens;
   guint64 prefill_ns, decode_ns;
+  double yes; /* if params.want_yes, as MinivlAnswer has it */
 } BackendAnswer;
 
 typedef struct
 {
-  /* Loads the model. on_progress of the options is called while that lasts, from any thread; when it returns FALSE, opening fails
-   * with MINIVL_ERROR_CANCELLED. Returns what the other functions take as `self`. */
+  /* Loads the model; without a model_path its own, if it has one. on_progress of the options is called while that lasts, from any
+   * thread; when it returns FALSE, opening fails with MINIVL_ERROR_CANCELLED. Returns what the other functions take as `self`. */
   gpointer (*open) (const MinivlEngineOptions *options, GError **error);
   void (*get_info) (gpointer self, BackendInfo *info);
 
   /* How many tokens the image will take of the context, by max_tiles; nothing is encoded. */
   gboolean (*count_tokens) (gpointer self, const MinivlImage *image, guint max_tiles, guint *tokens, GError **error);
+
+  /* How many tokens a question without pictures takes of the context, its answer apart; nothing is computed. */
+  gboolean (*count_text) (gpointer self, const BackendQuestion *question, guint *tokens, GError **error);
 
   /* Turns an image, borrowed until return, into a picture; as minivl_picture_new(). cancel: set to non-zero, atomically, by any
    * thread to give up; encode then fails with MINIVL_ERROR_CANCELLED. info is filled. Returns (transfer full), for picture_unref.
@@ -76,7 +88,13 @@ typedef struct
   /* Makes a running encode or ask look at its `cancel`. From any thread, must not block. */
   void (*cancel) (gpointer self);
 
+  /* Of the encodes and asks to come, against those of others on the same device: the higher goes first. 0 when it is opened. */
+  void (*set_priority) (gpointer self, gint priority);
+
   void (*picture_unref) (gpointer picture);
+
+  /* As minivl_picture_similarity(), of two pictures of one that is open. */
+  double (*similarity) (gpointer a, gpointer b);
 
   /* Frees self. Pictures may outlive it. */
   void (*close) (gpointer self);

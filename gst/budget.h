@@ -10,6 +10,10 @@ G_BEGIN_DECLS
 gboolean budget_check (
     guint context_size, guint frames, guint max_tiles, guint frame_tokens, const Question *question, GError **error);
 
+/* How many regions of each frame fit, of as many tokens, at least 1. It counts with more text than there is likely to be, for what
+ * is asked about too much is not answered at all. */
+guint budget_regions (guint context_size, guint frames, guint region_tokens, const Question *question);
+
 G_END_DECLS
 
 #endif

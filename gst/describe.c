@@ -1,4 +1,5 @@
 #include "element.h"
+#include "regions.h"
 
 #define GST_CAT_DEFAULT gst_minivl_debug
 
@@ -34,7 +35,7 @@ describe_ask_live (GstMinivl *self)
     gst_query_parse_latency (query, &live, NULL, NULL);
   g_atomic_int_set (&self->live, live);
   GST_OBJECT_LOCK (self);
-  worker_set_leak (self->worker, settings_leak (&self->settings, live));
+  worker_set_live (self->worker, live, settings_leak (&self->settings, live));
   GST_OBJECT_UNLOCK (self);
 }
 
@@ -102,37 +103,91 @@ utc_of_time (GstMinivl *self, guint64 time, GstBuffer *buffer, guint64 buffer_ti
 /* --- segments ---------------------------------------------------------------------------------------------------------------- */
 
 static Frame *
-sample (GstMinivl *self, GstBuffer *buffer, guint64 time)
+copy_memory (GstMinivl *self, GstBuffer *buffer, guint64 time)
+{
+  Frame *frame;
+
+  if (!vulkan_input_has (buffer))
+    return frame_copier_copy (&self->copier, buffer, time, self->backend);
+  if (self->vulkan == NULL)
+    self->vulkan = vulkan_input_new ();
+  frame = vulkan_input_copy (self->vulkan, &self->copier, buffer, time, self->backend);
+  /* vulkanupload of 1.22 has the next frame written to memory that the device may still have to read: measured. Live video leaves
+   * it the time of a frame; other video is to give the same answers each time, so it waits until the image is there. */
+  if (frame != NULL && !g_atomic_int_get (&self->live))
+    frame_await (frame, NULL);
+  return frame;
+}
+
+static Frame *
+copy (GstMinivl *self, GstBuffer *buffer, guint64 time)
 {
   Frame *frame;
 
   worker_wait_for_room (self->worker);
-  frame = frame_copier_copy (&self->copier, buffer, time, self->backend);
+  frame = copy_memory (self, buffer, time);
   if (frame == NULL && !self->copy_told) {
-    GST_ELEMENT_WARNING (self, STREAM, DECODE, ("A frame could not be read: its memory cannot be mapped."), (NULL));
+    GST_ELEMENT_WARNING (self, STREAM, DECODE, ("A frame could not be read: its memory cannot be mapped or copied."), (NULL));
     self->copy_told = TRUE;
   }
   return frame;
 }
 
+/* Adds what the model is to see of the buffer: its picture, or regions of it. Nothing is added when it cannot be read; NULL when
+ * there is nothing to be seen. Returns the whole picture, whose pixels they show. (transfer full) (nullable) */
+static Frame *
+sample (GstMinivl *self, GstBuffer *buffer, guint64 time, GPtrArray *frames)
+{
+  g_autoptr (GArray) regions = NULL;
+  g_autoptr (Frame) frame = NULL;
+
+  if (self->roi != NULL) {
+    MinivlImage layout = frame_copier_layout (&self->copier, buffer);
+
+    regions = regions_find (buffer, self->roi, &layout);
+  }
+  if (regions != NULL && regions->len == 0) {
+    g_ptr_array_add (frames, NULL);
+    return NULL;
+  }
+  frame = copy (self, buffer, time);
+  if (frame != NULL && regions != NULL)
+    regions_cut (frame, regions, frames);
+  else if (frame != NULL)
+    g_ptr_array_add (frames, frame_share (frame, 1));
+  return g_steal_pointer (&frame);
+}
+
+/* Returns its place among those that are open. */
+static guint
+find_open (GstMinivl *self, guint64 number)
+{
+  guint i = 0;
+
+  while (g_array_index (self->open, OpenSegment, i).number != number)
+    i++;
+  return i;
+}
+
 static void
-open_segment (GstMinivl *self, guint64 id, const SegmenterAction *action, GstBuffer *buffer, guint64 time)
+open_segment (GstMinivl *self, const SegmenterAction *action, GstBuffer *buffer, guint64 time)
 {
   g_autoptr (GstMinivlTextSrc) text = element_get_text (self);
   gint64 utc = utc_of_time (self, action->start, buffer, time);
   guint64 position = position_of (self, action->start);
+  OpenSegment open = { .number = action->number };
   Question question;
-  gboolean opened;
 
   GST_OBJECT_LOCK (self);
   question_copy (&question, &self->settings.question);
   GST_OBJECT_UNLOCK (self);
-  opened = worker_open_segment (self->worker, id, action->number + 1, action->start, utc, &question);
+  open.id = worker_open_segment (self->worker, action->number + 1, action->start, utc, &question);
   question_clear (&question);
-  if (!opened)
+  g_array_append_val (self->open, open);
+  if (open.id == 0)
     return;
   if (text != NULL)
-    text_src_owe (text, id, GST_CLOCK_TIME_IS_VALID (position) ? position : GST_BUFFER_PTS (buffer));
+    text_src_owe (text, open.id, GST_CLOCK_TIME_IS_VALID (position) ? position : GST_BUFFER_PTS (buffer));
   g_mutex_lock (&self->results_lock);
   self->stats.segments++;
   g_mutex_unlock (&self->results_lock);
@@ -142,7 +197,8 @@ open_segment (GstMinivl *self, guint64 id, const SegmenterAction *action, GstBuf
 static void
 perform (GstMinivl *self, const SegmenterAction *actions, guint n_actions, GstBuffer *buffer, guint64 time)
 {
-  g_autoptr (Frame) frame = NULL;
+  g_autoptr (GPtrArray) frames = NULL;
+  g_autoptr (Frame) picture = NULL;
   g_autofree gchar *stream = NULL;
 
   if (n_actions == 0)
@@ -152,23 +208,31 @@ perform (GstMinivl *self, const SegmenterAction *actions, guint n_actions, GstBu
   GST_OBJECT_UNLOCK (self);
   for (guint i = 0; i < n_actions; i++) {
     const SegmenterAction *action = &actions[i];
-    guint64 id = self->first_id + action->number;
+    guint64 id;
+    guint at;
 
+    if (action->step == SEGMENTER_OPEN)
+      open_segment (self, action, buffer, time);
+    at = find_open (self, action->number);
+    id = g_array_index (self->open, OpenSegment, at).id;
     switch (action->step) {
       case SEGMENTER_OPEN:
         GST_DEBUG_OBJECT (self, "%s: %" G_GUINT64_FORMAT ": opens at %" GST_TIME_FORMAT, stream, id, GST_TIME_ARGS (action->start));
-        open_segment (self, id, action, buffer, time);
         break;
       case SEGMENTER_SAMPLE:
         GST_DEBUG_OBJECT (self, "%s: %" G_GUINT64_FORMAT ": frame at %" GST_TIME_FORMAT, stream, id, GST_TIME_ARGS (time));
-        if (frame == NULL)
-          frame = sample (self, buffer, time);
-        if (frame != NULL)
-          worker_add_frame (self->worker, id, frame, action->times);
+        if (frames == NULL) {
+          frames = g_ptr_array_new_with_free_func ((GDestroyNotify)frame_unref);
+          picture = sample (self, buffer, time, frames);
+        }
+        worker_add_picture (self->worker, id, picture, action->times);
+        for (guint k = 0; k < frames->len; k++)
+          worker_add_frame (self->worker, id, g_ptr_array_index (frames, k), action->times);
         break;
       case SEGMENTER_CLOSE:
         GST_DEBUG_OBJECT (self, "%s: %" G_GUINT64_FORMAT ": closes at %" GST_TIME_FORMAT, stream, id, GST_TIME_ARGS (action->stop));
         worker_close_segment (self->worker, id, action->stop, running_time (self, action->stop));
+        g_array_remove_index (self->open, at);
         break;
     }
   }
@@ -181,6 +245,14 @@ describe_close (GstMinivl *self)
   const SegmenterAction *actions = segmenter_finish (&self->segmenter, &n_actions);
 
   perform (self, actions, n_actions, NULL, GST_CLOCK_TIME_NONE);
+}
+
+void
+describe_cut (GstMinivl *self, const gchar *prompt)
+{
+  for (guint i = 0; prompt != NULL && i < self->open->len; i++)
+    worker_set_prompt (self->worker, g_array_index (self->open, OpenSegment, i).id, prompt);
+  describe_close (self);
 }
 
 void
@@ -207,7 +279,7 @@ describe_buffer (GstMinivl *self, GstBuffer *buffer)
 {
   const GstSegment *segment = &GST_BASE_TRANSFORM (self)->segment;
   guint64 time = gst_segment_to_stream_time (segment, GST_FORMAT_TIME, GST_BUFFER_PTS (buffer));
-  guint64 duration = GST_BUFFER_DURATION (buffer);
+  guint64 duration = GST_BUFFER_DURATION (buffer), end;
   const SegmenterAction *actions;
   guint n_actions;
 
@@ -216,6 +288,20 @@ describe_buffer (GstMinivl *self, GstBuffer *buffer)
     return;
   if (GST_CLOCK_TIME_IS_VALID (duration) && segment->applied_rate != 1.0)
     duration = (guint64)(duration * ABS (segment->applied_rate));
+  end = time + (GST_CLOCK_TIME_IS_VALID (duration) ? duration : 0);
+  worker_pass (self->worker, time, end, running_time (self, end), utc_of_time (self, end, buffer, time));
   actions = segmenter_push (&self->segmenter, time, duration, &n_actions);
   perform (self, actions, n_actions, buffer, time);
+}
+
+void
+describe_get_place (GstMinivl *self, DescribePlace *place)
+{
+  const GArray *open = self->open;
+
+  *place = (DescribePlace){ .is_live = g_atomic_int_get (&self->live), .first_open = G_MAXUINT64 };
+  if (open->len == 0)
+    return;
+  place->segment = g_array_index (open, OpenSegment, open->len - 1).id;
+  place->first_open = g_array_index (open, OpenSegment, 0).id;
 }

@@ -7,8 +7,18 @@
 #include "settings.h"
 #include "stats.h"
 #include "textsrc.h"
+#include "vulkan-input.h"
 
 G_BEGIN_DECLS
+
+/* What can be looked at in the computer's own memory */
+#define ELEMENT_VIDEO_CAPS GST_VIDEO_CAPS_MAKE ("{ NV12, I420, RGB, BGR, RGBx, BGRx, RGBA, BGRA, GRAY8 }")
+
+/* A segment that has begun: its number for the segmenter, its id for all others. */
+typedef struct
+{
+  guint64 number, id;
+} OpenSegment;
 
 struct _GstMinivl
 {
@@ -26,15 +36,20 @@ struct _GstMinivl
   /* the streaming thread, between start and stop */
   Segmenter segmenter;
   FrameCopier copier;
-  GstVideoInfo info; /* no format: no caps yet */
-  guint64 first_id;  /* of the segments since start */
+  VulkanInput *vulkan; /* NULL: no frame of that kind was sampled yet */
+  gchar *roi;          /* label of the regions that are asked about; NULL: whole frames */
+  GstVideoInfo info;   /* no format: no caps yet */
+  GArray *open;        /* OpenSegment, oldest first */
+  Journal *journal;    /* NULL: none; the worker's thread alone, while it runs */
   gboolean bounds_checked, reverse_told, copy_told;
 
   gint ask_live; /* atomic: whether upstream is live has to be asked (again) */
   gint live;     /* atomic: what it said */
 
   /* the worker's thread alone */
-  gint percent; /* that was told of loading */
+  gint percent;            /* that was told of loading */
+  gboolean skipped_told;   /* what in the journal is no result */
+  gboolean journal_failed; /* which has been told */
   Pace pace;
 
   GMutex results_lock;
@@ -44,6 +59,10 @@ struct _GstMinivl
 
 /* (transfer full) (nullable) */
 GstMinivlTextSrc *element_get_text (GstMinivl *self);
+/* Whether the video stands still by somebody's wish: not on its way to PAUSED, where it may wait for what does not come. */
+gboolean element_is_paused (GstElement *element);
+/* All of the element's, on another class that hands them on by their names as well. */
+void gst_minivl_install_properties (GObjectClass *klass);
 
 /* --- tell.c: what the worker tells, as messages ------------------------------------------------------------------------------- */
 
@@ -61,10 +80,23 @@ void describe_ask_live (GstMinivl *self);
 void describe_buffer (GstMinivl *self, GstBuffer *buffer);
 /* Ends the segments in hand; what comes next starts anew. */
 void describe_close (GstMinivl *self);
+/* As describe_close(), and what they are asked is `prompt`, unless it is NULL. */
+void describe_cut (GstMinivl *self, const gchar *prompt);
 /* After a flush. */
 void describe_reset (GstMinivl *self);
 /* By caps and the rate of playback. */
 void describe_set_rate (GstMinivl *self, double applied_rate);
+
+/* Where a buffer lies */
+typedef struct
+{
+  gboolean is_live;
+  guint64 segment;    /* id of the one that began last, of those it lies in; 0: none that will have a result */
+  guint64 first_open; /* segments with lower ids are complete */
+} DescribePlace;
+
+/* Of the buffer that is handed on, in the streaming thread. */
+void describe_get_place (GstMinivl *self, DescribePlace *place);
 
 /* --- events.c ----------------------------------------------------------------------------------------------------------------- */
 

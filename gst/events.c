@@ -2,6 +2,9 @@
 
 #define GST_CAT_DEFAULT gst_minivl_debug
 
+/* Ends the open segments; field "prompt", optional: what is asked of them. */
+#define CUT_NAME "minivl-segment"
+
 #define PARENT_CLASS(self) GST_BASE_TRANSFORM_CLASS (g_type_class_peek_parent (G_OBJECT_GET_CLASS (self)))
 
 static gboolean
@@ -19,8 +22,10 @@ on_segment (GstMinivl *self, GstEvent *event, GstMinivlTextSrc *text)
   const GstSegment *segment;
 
   gst_event_parse_segment (event, &segment);
-  if (differs_in_more_than_position (segment, &GST_BASE_TRANSFORM (self)->segment))
+  if (differs_in_more_than_position (segment, &GST_BASE_TRANSFORM (self)->segment)) {
     describe_close (self);
+    worker_forget (self->worker);
+  }
   describe_set_rate (self, segment->applied_rate);
   if (text != NULL)
     text_src_segment (text, gst_event_ref (event));
@@ -37,6 +42,20 @@ on_tag (GstMinivl *self, GstEvent *event)
     self->copier.orientation = frame_orientation_of_tag (orientation);
 }
 
+/* Somebody upstream, or who sends it to the sink pad, has seen something. It goes on, for others may wait for it too. */
+static void
+on_custom (GstMinivl *self, GstEvent *event)
+{
+  const GstStructure *s = gst_event_get_structure (event);
+  g_autofree gchar *prompt = NULL;
+
+  if (s == NULL || !gst_structure_has_name (s, CUT_NAME))
+    return;
+  if (gst_structure_has_field_typed (s, "prompt", G_TYPE_STRING) && gst_structure_get_string (s, "prompt") != NULL)
+    prompt = g_utf8_make_valid (gst_structure_get_string (s, "prompt"), -1);
+  describe_cut (self, prompt);
+}
+
 /* EOS, or the end of what was sought with the SEGMENT flag: all results are out before it goes on. */
 static void
 on_end (GstMinivl *self, GstEvent *event, GstMinivlTextSrc *text)
@@ -45,6 +64,8 @@ on_end (GstMinivl *self, GstEvent *event, GstMinivlTextSrc *text)
   WorkerDrain drain;
 
   describe_close (self);
+  if (GST_EVENT_TYPE (event) == GST_EVENT_EOS)
+    worker_end (self->worker);
   GST_OBJECT_LOCK (self);
   timeout = self->settings.eos_timeout;
   GST_OBJECT_UNLOCK (self);
@@ -70,6 +91,7 @@ events_sink (GstMinivl *self, GstEvent *event)
   switch (GST_EVENT_TYPE (event)) {
     case GST_EVENT_STREAM_START:
       describe_close (self);
+      worker_forget (self->worker);
       self->copier.orientation = 0;
       break;
     case GST_EVENT_TAG:
@@ -88,6 +110,9 @@ events_sink (GstMinivl *self, GstEvent *event)
       break;
     case GST_EVENT_SEGMENT:
       on_segment (self, event, text);
+      break;
+    case GST_EVENT_CUSTOM_DOWNSTREAM:
+      on_custom (self, event);
       break;
     case GST_EVENT_SEGMENT_DONE:
     case GST_EVENT_EOS:

@@ -9,6 +9,10 @@
 /* When fewer are left, more are made, in another thread: the first touch of fresh pages takes longer than the copy. */
 #define READY 2
 
+/* Of pixels that were still coming. Few ever are, so that one lock serves all. */
+static GMutex arrival_lock;
+static GCond arrival;
+
 /* --- memory ------------------------------------------------------------------------------------------------------------------ */
 
 struct _FramePool
@@ -125,6 +129,7 @@ frame_unref (Frame *frame)
   if (frame->picture != NULL)
     frame->backend->picture_unref (frame->picture);
   g_clear_error (&frame->error);
+  g_clear_error (&frame->lost);
   frame_drop_pixels (frame);
   g_free (frame);
 }
@@ -137,9 +142,48 @@ frame_drop_pixels (Frame *frame)
   else
     g_free (frame->pixels);
   g_clear_pointer (&frame->pool, pool_unref);
+  g_clear_pointer (&frame->picture_of, frame_unref);
   frame->pixels = NULL;
   memset (frame->image.data, 0, sizeof frame->image.data);
   frame->size = 0;
+}
+
+void
+frame_arrived (Frame *frame, GError *error)
+{
+  g_mutex_lock (&arrival_lock);
+  frame->lost = error;
+  frame->coming = FALSE;
+  g_cond_broadcast (&arrival);
+  g_mutex_unlock (&arrival_lock);
+}
+
+gboolean
+frame_await (Frame *frame, GError **error)
+{
+  const Frame *picture = frame->picture_of != NULL ? frame->picture_of : frame;
+
+  g_mutex_lock (&arrival_lock);
+  while (picture->coming)
+    g_cond_wait (&arrival, &arrival_lock);
+  g_mutex_unlock (&arrival_lock);
+  if (picture->lost != NULL)
+    g_propagate_error (error, g_error_copy (picture->lost));
+  return picture->lost == NULL;
+}
+
+Frame *
+frame_share (Frame *frame, guint n)
+{
+  Frame *part = g_new0 (Frame, 1);
+
+  part->refs = 1;
+  part->time = frame->time;
+  part->image = frame->image;
+  part->size = frame->size / n;
+  part->picture_of = frame_ref (frame);
+  part->backend = frame->backend;
+  return part;
 }
 
 /* --- layouts ----------------------------------------------------------------------------------------------------------------- */
@@ -256,10 +300,9 @@ frame_copier_clear (FrameCopier *copier)
 }
 
 static void
-take_pixels (Frame *frame, FrameCopier *copier, const GstVideoFrame *from)
+take_pixels (Frame *frame, FrameCopier *copier, const GstVideoInfo *info)
 {
-  frame->size = packed_size (&from->info);
-  /* With a crop meta the buffer's picture is larger than the caps say. */
+  frame->size = packed_size (info);
   if (frame->size == copier->pool->size) {
     frame->pool = pool_ref (copier->pool);
     frame->pixels = pool_take (copier->pool);
@@ -281,36 +324,64 @@ crop (MinivlImage *image, GstBuffer *buffer)
   image->crop_height = MIN (meta->height, image->height - meta->y);
 }
 
-Frame *
-frame_copier_copy (FrameCopier *copier, GstBuffer *buffer, guint64 time, const Backend *backend)
+GstVideoInfo
+frame_copier_info (const FrameCopier *copier, GstBuffer *buffer)
 {
-  GstVideoFrame from;
-  gsize offset = 0;
-  Frame *frame;
+  const GstVideoMeta *meta = gst_buffer_get_video_meta (buffer);
+  GstVideoInfo info = copier->info;
 
-  if (!gst_video_frame_map (&from, &copier->info, buffer, GST_MAP_READ))
-    return NULL;
+  if (meta != NULL)
+    gst_video_info_set_format (&info, meta->format, meta->width, meta->height);
+  return info;
+}
 
-  frame = g_new0 (Frame, 1);
-  frame->refs = 1;
-  frame->time = time;
-  frame->backend = backend;
-  take_pixels (frame, copier, &from);
-  frame->image = (MinivlImage){
-    .width = GST_VIDEO_FRAME_WIDTH (&from),
-    .height = GST_VIDEO_FRAME_HEIGHT (&from),
-    .format = image_format (GST_VIDEO_FRAME_FORMAT (&from)),
+MinivlImage
+frame_copier_layout (const FrameCopier *copier, GstBuffer *buffer)
+{
+  GstVideoInfo info = frame_copier_info (copier, buffer);
+  MinivlImage image = {
+    .width = GST_VIDEO_INFO_WIDTH (&info),
+    .height = GST_VIDEO_INFO_HEIGHT (&info),
+    .format = image_format (GST_VIDEO_INFO_FORMAT (&info)),
     .matrix = image_matrix (&copier->info),
     .range = image_range (&copier->info),
     .orientation = copier->orientation,
   };
-  for (guint p = 0; p < GST_VIDEO_FRAME_N_PLANES (&from); p++) {
+
+  crop (&image, buffer);
+  return image;
+}
+
+Frame *
+frame_copier_make (FrameCopier *copier, GstBuffer *buffer, const GstVideoInfo *info, guint64 time, const Backend *backend)
+{
+  Frame *frame = g_new0 (Frame, 1);
+  gsize offset = 0;
+
+  frame->refs = 1;
+  frame->time = time;
+  frame->backend = backend;
+  take_pixels (frame, copier, info);
+  frame->image = frame_copier_layout (copier, buffer);
+  for (guint p = 0; p < GST_VIDEO_INFO_N_PLANES (info); p++) {
     frame->image.data[p] = frame->pixels + offset;
-    frame->image.stride[p] = row_bytes (&from.info, p);
-    copy_plane (frame->pixels + offset, &from, p);
-    offset += row_bytes (&from.info, p) * rows (&from.info, p);
+    frame->image.stride[p] = row_bytes (info, p);
+    offset += row_bytes (info, p) * rows (info, p);
   }
-  crop (&frame->image, buffer);
+  return frame;
+}
+
+Frame *
+frame_copier_copy (FrameCopier *copier, GstBuffer *buffer, guint64 time, const Backend *backend)
+{
+  GstVideoFrame from;
+  Frame *frame;
+
+  if (!gst_video_frame_map (&from, &copier->info, buffer, GST_MAP_READ))
+    return NULL;
+  frame = frame_copier_make (copier, buffer, &from.info, time, backend);
+  for (guint p = 0; p < GST_VIDEO_FRAME_N_PLANES (&from); p++)
+    copy_plane ((guint8 *)frame->image.data[p], &from, p);
   gst_video_frame_unmap (&from);
   return frame;
 }

@@ -11,23 +11,37 @@ G_BEGIN_DECLS
 /* Memory that frames have given back, for the next ones: fresh pages cost more than the copy. Thread safe. */
 typedef struct _FramePool FramePool;
 
-typedef struct
+typedef struct _Frame Frame;
+
+struct _Frame
 {
   gint refs;
   guint64 time; /* stream time */
   MinivlImage image;
-  guint8 *pixels; /* of `image`; NULL once encoded */
+  guint8 *pixels; /* of `image`; NULL once encoded, or when they are another's */
   gsize size;
-  FramePool *pool; /* that `pixels` go back to; NULL: g_free() */
+  FramePool *pool;    /* that `pixels` go back to; NULL: g_free() */
+  Frame *picture_of;  /* whose pixels `image` shows a part of; NULL: its own */
+  const gchar *label; /* of a region, interned; NULL: not a region, but the whole picture */
+  guint rank;         /* of a region: how many of the same picture go before it */
+  gboolean coming;    /* `pixels` are still being filled, by another thread: see frame_await() */
+  GError *lost;       /* why they did not come */
   const Backend *backend;
   gpointer picture; /* NULL until encoded */
   BackendPictureInfo info;
   GError *error; /* why it could not be encoded */
-} Frame;
+};
 
 Frame *frame_ref (Frame *frame);
 void frame_unref (Frame *frame);
 void frame_drop_pixels (Frame *frame);
+/* The pixels that were still coming are there, or not: error (transfer full) is why. */
+void frame_arrived (Frame *frame, GError *error);
+/* Waits until the pixels are there. FALSE when they did not come. */
+gboolean frame_await (Frame *frame, GError **error);
+/* A frame that shows the same pixels, and keeps them until its own are dropped; one of n that each count a part of their bytes.
+ * (transfer full) */
+Frame *frame_share (Frame *frame, guint n);
 
 /* Copies frames out of buffers as they are, so that no pool of the pipeline is held up and nothing is converted in the streaming
  * thread, which is the only one to use it. */
@@ -41,6 +55,12 @@ typedef struct
 /* The orientation stays. */
 void frame_copier_init (FrameCopier *copier, const GstVideoInfo *info);
 void frame_copier_clear (FrameCopier *copier);
+/* Where in the buffer's pixels the picture lies, and how; no pixels. */
+MinivlImage frame_copier_layout (const FrameCopier *copier, GstBuffer *buffer);
+/* What lies in the buffer: with a crop meta its picture is larger than the caps say. */
+GstVideoInfo frame_copier_info (const FrameCopier *copier, GstBuffer *buffer);
+/* A frame with memory for the pixels that a layout of `info` has, each plane without gaps; they are the caller's to fill. */
+Frame *frame_copier_make (FrameCopier *copier, GstBuffer *buffer, const GstVideoInfo *info, guint64 time, const Backend *backend);
 /* NULL when the buffer cannot be mapped. */
 Frame *frame_copier_copy (FrameCopier *copier, GstBuffer *buffer, guint64 time, const Backend *backend);
 

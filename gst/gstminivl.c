@@ -16,6 +16,34 @@
  * Text on `text_src` stands at the video that passes when it is there, or with `text-timestamp=segment` at the start of what it is
  * about, for subtitles. Then whatever joins text and video again needs a queue of at least one segment in the video branch.
  *
+ * `alerts` are yes/no questions about each segment, answered by the probability of the first word: `score` is P(yes) of yes and no.
+ * One that rises above `alert-threshold`, or falls below it less `alert-hysteresis`, is a result of kind `alert`, told the same
+ * three ways in front of its segment's own, and as element message `minivl-alert`; `active` says which. They cost next to nothing
+ * beyond their own words, for the frames have been gone through for the segment's text. Segments that are dropped, unchanged or
+ * failed change nothing; what is active at the end of the stream stays so. A question that is taken out of the list while it is
+ * active, or is about regions (`roi`) of which there are none any more, falls without a score.
+ *
+ * With `history-size` the model is told its last answers with each segment, as earlier rounds. With `skip-similar` a segment that
+ * shows what was described already costs no more than looking at its frames: it is `unchanged`, has no text, and `same_as` is the
+ * id of the one that was described.
+ *
+ * With `summary-interval` the model sums up, in text only, what was reported since its last summary: each report, each alert that
+ * rose or fell, runs of unchanged segments and runs of what nobody watched are a line with its times. The result, of kind
+ * `summary`, has the span of the reports of this run as `segment_start` and `segment_stop`, and is told the same three ways; its
+ * token counts and timings are those of all stages that it took. On `text_src` it stands in front of the next segment's text, for
+ * at most 5 s unless `text-duration` says otherwise. Reports outlive flushes and seeks; when summing up fails, which is a WARNING
+ * and a result with `finish_reason` `error`, they go into the next summary.
+ *
+ * With `journal` all results are appended to a file, and a restart loses nothing that was reported: what the file has behind the
+ * stream's last summary goes into the next one, with the times of its own run and in the order it was told, and counts for when
+ * that one is due. Where the time of day is known, a line tells how long nobody watched. Streams may share a file; what is unique
+ * in it is stream and id together.
+ *
+ * The action signal #GstMinivl::ask asks about the last seconds, now. A custom downstream event with a structure `minivl-segment`,
+ * from a motion detector upstream or by gst_element_send_event(), ends the open segment and has it described at once, with the
+ * text of its field `prompt` if it has one instead of the property's; the next segment starts with the next frame. Of segments that
+ * overlap, all that are open end so.
+ *
  * The model is loaded while the pipeline starts, with PROGRESS messages of code `loading`; video passes meanwhile.
  *
  * ## Examples
@@ -27,6 +55,9 @@
  *     prompt="Is anyone walking?" ! fakesink m.text_src ! filesink location=out.jsonl
  * ]| a JSON line for every ten seconds
  * |[
+ * gst-launch-1.0 -m v4l2src ! videoconvert ! minivl model-path=DIR skip-similar=0.9 history-size=4 ! autovideosink
+ * ]| a camera, described when something changes, by a model that knows what it said before
+ * |[
  * gst-launch-1.0 v4l2src ! videoconvert ! minivl name=m model-path=DIR ! autovideosink \
  *     m.text_src ! text/x-raw,format=utf8 ! fdsink
  * ]| a camera, and what is seen as text on the terminal
@@ -35,13 +66,20 @@
  *     m.src ! queue max-size-buffers=0 max-size-bytes=0 max-size-time=11000000000 ! jpegenc ! matroskamux name=x ! \
  *     filesink location=out.mkv m.text_src ! text/x-raw,format=utf8 ! queue ! x.
  * ]| a copy of the video with what happens as subtitles
+ * |[
+ * gst-launch-1.0 v4l2src ! videoconvert ! minivl name=m model-path=DIR alerts="Is anybody at the door?; Is there fire?" \
+ *     alert-picture=/tmp ! fakesink m.text_src ! text/x-raw,format=utf8 ! fdsink
+ * ]| a camera: what rises and falls among the text, and a picture of it in /tmp
+ * |[
+ * gst-launch-1.0 -m v4l2src ! videoconvert ! minivl model-path=DIR stream=door summary-interval=3600000000000 \
+ *     journal=/var/lib/minivl/door.jsonl ! fakesink
+ * ]| a camera, summed up every hour, over restarts too
  */
 #include "element.h"
 
 GST_DEBUG_CATEGORY (gst_minivl_debug);
 #define GST_CAT_DEFAULT gst_minivl_debug
 
-#define VIDEO_CAPS GST_VIDEO_CAPS_MAKE ("{ NV12, I420, RGB, BGR, RGBx, BGRx, RGBA, BGRA, GRAY8 }")
 /* Of pixels that may wait to be encoded when nothing may be dropped. */
 #define MAX_BYTES (256 << 20)
 
@@ -49,9 +87,9 @@ GST_DEBUG_CATEGORY (gst_minivl_debug);
 #define PROP_STATS 1000
 
 static GstStaticPadTemplate sink_template =
-    GST_STATIC_PAD_TEMPLATE ("sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS (VIDEO_CAPS));
+    GST_STATIC_PAD_TEMPLATE ("sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS (ELEMENT_VIDEO_CAPS VULKAN_INPUT_CAPS));
 static GstStaticPadTemplate src_template =
-    GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS (VIDEO_CAPS));
+    GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS (ELEMENT_VIDEO_CAPS VULKAN_INPUT_CAPS));
 static GstStaticPadTemplate text_template =
     GST_STATIC_PAD_TEMPLATE ("text_src", GST_PAD_SRC, GST_PAD_REQUEST, GST_STATIC_CAPS (TEXT_SRC_CAPS));
 
@@ -71,7 +109,41 @@ element_get_text (GstMinivl *self)
   return text;
 }
 
+gboolean
+element_is_paused (GstElement *element)
+{
+  g_autoptr (GstObject) top = gst_object_ref (GST_OBJECT (element));
+  GstObject *parent;
+
+  while ((parent = gst_object_get_parent (top)) != NULL) {
+    gst_object_unref (top);
+    top = parent;
+  }
+  return GST_STATE_TARGET (top) != GST_STATE_PLAYING && GST_STATE_PENDING (top) < GST_STATE_PAUSED;
+}
+
 /* --- the video --------------------------------------------------------------------------------------------------------------- */
+
+static gboolean
+open_journal (GstMinivl *self)
+{
+  g_autofree gchar *path = NULL, *stream = NULL;
+  g_autoptr (GError) error = NULL;
+
+  GST_OBJECT_LOCK (self);
+  path = g_strdup (self->settings.journal);
+  stream = g_strdup (self->settings.stream != NULL ? self->settings.stream : GST_OBJECT_NAME (self));
+  GST_OBJECT_UNLOCK (self);
+  self->skipped_told = self->journal_failed = FALSE;
+  if (path == NULL || path[0] == '\0')
+    return TRUE;
+  self->journal = journal_open (path, stream, &error);
+  if (self->journal == NULL)
+    GST_ELEMENT_ERROR (self, RESOURCE, OPEN_READ_WRITE,
+        ("The journal cannot be opened: %s. Set the property journal to a file that can be read and written.", error->message),
+        (NULL));
+  return self->journal != NULL;
+}
 
 static gboolean
 gst_minivl_start (GstBaseTransform *base)
@@ -89,6 +161,8 @@ gst_minivl_start (GstBaseTransform *base)
     GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS, ("%s", complaint), (NULL));
     return FALSE;
   }
+  if (!open_journal (self))
+    return FALSE;
   gst_video_info_init (&self->info);
   self->bounds_checked = self->reverse_told = self->copy_told = FALSE;
   g_atomic_int_set (&self->ask_live, TRUE);
@@ -100,6 +174,7 @@ gst_minivl_start (GstBaseTransform *base)
   tell_progress (self, GST_PROGRESS_TYPE_START, "Loading the model");
 
   GST_OBJECT_LOCK (self);
+  self->roi = s->roi != NULL && s->roi[0] != '\0' ? g_strdup (s->roi) : NULL;
   segmenter_init (&self->segmenter, &s->segments, describe_query_length, self);
   if (text != NULL)
     text_src_set_times (text, s->text_timestamp, settings_text_duration (s));
@@ -110,6 +185,7 @@ gst_minivl_start (GstBaseTransform *base)
     .max_tiles = s->max_tiles,
     .max_backlog = s->max_backlog,
     .max_bytes = MAX_BYTES,
+    .journal = self->journal,
   };
   worker_start (self->worker, &config);
   GST_OBJECT_UNLOCK (self);
@@ -123,9 +199,12 @@ gst_minivl_stop (GstBaseTransform *base)
 
   if (worker_stop (self->worker))
     tell_progress (self, GST_PROGRESS_TYPE_CANCELED, "Loading the model was cancelled");
-  self->first_id += self->segmenter.numbers;
+  g_array_set_size (self->open, 0);
+  g_clear_pointer (&self->journal, journal_close);
   segmenter_clear (&self->segmenter);
   frame_copier_clear (&self->copier);
+  g_clear_pointer (&self->vulkan, vulkan_input_free);
+  g_clear_pointer (&self->roi, g_free);
   g_mutex_lock (&self->results_lock);
   g_queue_clear_full (&self->results, (GDestroyNotify)result_unref);
   g_mutex_unlock (&self->results_lock);
@@ -274,6 +353,31 @@ gst_minivl_change_state (GstElement *element, GstStateChange transition)
   return GST_ELEMENT_CLASS (gst_minivl_parent_class)->change_state (element, transition);
 }
 
+/* The action signal. n_seconds above what a guint64 of ns holds is all there is. */
+static guint64
+gst_minivl_ask (GstMinivl *self, const gchar *prompt, gdouble n_seconds)
+{
+  const gchar *why = NULL;
+  Question question;
+  guint64 id = 0;
+
+  GST_OBJECT_LOCK (self);
+  question_copy (&question, &self->settings.question);
+  GST_OBJECT_UNLOCK (self);
+  g_free (question.prompt);
+  question.prompt = prompt != NULL ? g_utf8_make_valid (prompt, -1) : NULL;
+  if (prompt == NULL || prompt[0] == '\0')
+    why = "its prompt is empty";
+  else if (!(n_seconds >= 0))
+    why = "n_seconds is below 0";
+  else
+    id = worker_ask (self->worker, &question, n_seconds < 1e9 ? (guint64)(n_seconds * GST_SECOND) : G_MAXUINT64, &why);
+  question_clear (&question);
+  if (id == 0)
+    GST_ELEMENT_WARNING (self, LIBRARY, FAILED, ("The question cannot be asked: %s.", why), (NULL));
+  return id;
+}
+
 static GstPad *
 gst_minivl_request_new_pad (GstElement *element, GstPadTemplate *templ, const gchar *name, const GstCaps *caps)
 {
@@ -363,9 +467,23 @@ gst_minivl_finalize (GObject *object)
   GstMinivl *self = GST_MINIVL (object);
 
   worker_free (self->worker);
+  g_array_unref (self->open);
   settings_clear (&self->settings);
   g_mutex_clear (&self->results_lock);
   G_OBJECT_CLASS (gst_minivl_parent_class)->finalize (object);
+}
+
+void
+gst_minivl_install_properties (GObjectClass *klass)
+{
+  settings_install_properties (klass);
+  g_object_class_install_property (klass, PROP_STATS,
+      g_param_spec_boxed ("stats", "Statistics",
+          "Structure minivl-stats of what happened since the start: segments, results, dropped, unchanged, errors, text_lost and "
+          "backlog are counts; preprocess, encode, prefill and decode mean ns of the segments "
+          "that were answered or unchanged; prefill_tokens_per_second and decode_tokens_per_second; device_bytes. Also an element "
+          "message at the end of the stream",
+          GST_TYPE_STRUCTURE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
 }
 
 static void
@@ -382,13 +500,22 @@ gst_minivl_class_init (GstMinivlClass *klass)
   object_class->get_property = gst_minivl_get_property;
   object_class->dispose = gst_minivl_dispose;
   object_class->finalize = gst_minivl_finalize;
-  settings_install_properties (object_class);
-  g_object_class_install_property (object_class, PROP_STATS,
-      g_param_spec_boxed ("stats", "Statistics",
-          "Structure minivl-stats of what happened since the start: segments, results, dropped, unchanged, errors, text_lost and "
-          "backlog are counts; preprocess, encode, prefill and decode mean ns a segment; prefill_tokens_per_second and "
-          "decode_tokens_per_second; device_bytes. Also an element message at the end of the stream",
-          GST_TYPE_STRUCTURE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
+  gst_minivl_install_properties (object_class);
+
+  /**
+   * GstMinivl::ask:
+   * @prompt: the question, with the placeholders of the property prompt
+   * @n_seconds: how far back the video is looked at
+   *
+   * Asks about the last seconds of the video, now, from any thread; segments are not disturbed. The answer is a result of kind
+   * `question`. It is given on frames that were sampled for segments and are still held, which are those of at least one segment's
+   * length: at most num-segments of them, evenly, and always the last one. Its segment_start is the first one's time, its
+   * segment_stop the moment of asking. A flush, or the end of the element, ends it with finish_reason `flush`.
+   *
+   * Returns: the id that the result will have; 0, and a WARNING that says why, when it cannot be asked
+   */
+  g_signal_new_class_handler ("ask", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST | G_SIGNAL_ACTION, G_CALLBACK (gst_minivl_ask),
+      NULL, NULL, NULL, G_TYPE_UINT64, 2, G_TYPE_STRING, G_TYPE_DOUBLE);
 
   gst_element_class_add_static_pad_template (element_class, &sink_template);
   gst_element_class_add_static_pad_template (element_class, &src_template);
@@ -419,7 +546,7 @@ gst_minivl_init (GstMinivl *self)
   settings_init (&self->settings);
   self->backend = registered_backend;
   self->worker = worker_new (self->backend, &tell_callbacks, self);
-  self->first_id = 1;
+  self->open = g_array_new (FALSE, FALSE, sizeof (OpenSegment));
   self->seek_seqnum = GST_SEQNUM_INVALID;
   g_mutex_init (&self->results_lock);
   gst_base_transform_set_passthrough (GST_BASE_TRANSFORM (self), TRUE);

@@ -11,18 +11,29 @@ seconds (guint64 ns)
   return ns / 1e9;
 }
 
-/* By the stage that takes longest. */
+/* What helps most comes first: by the stage that takes longest. */
 static const gchar *
 what_to_lower (const Result *r)
 {
+  if (r->alerts >= MAX (r->preprocess + r->encode, MAX (r->prefill, r->decode)))
+    return "the number of alerts, precision, num-segments, max-tiles or max-tokens";
   if (r->decode >= r->preprocess + r->encode && r->decode >= r->prefill)
-    return "max-tokens, or the precision";
-  return "num-segments, max-tiles, or the precision";
+    return "max-tokens, precision, num-segments or max-tiles";
+  return "num-segments, max-tiles, precision or max-tokens";
 }
 
 static gchar *
-complain (const Result *r, guint64 taken, guint64 step)
+what_comes_of_it (guint64 taken, guint64 step, gboolean drops)
 {
+  if (!drops)
+    return g_strdup ("the video will have to wait");
+  return g_strdup_printf ("about %.0f%% of the segments will be dropped", 100 * (1 - (double)step / taken));
+}
+
+static gchar *
+complain (const Result *r, guint64 taken, guint64 step, gboolean drops)
+{
+  g_autofree gchar *consequence = what_comes_of_it (taken, step, drops);
   guint tiles = 0;
 
   for (guint i = 0; i + 1 < r->tiles->len; i += 2)
@@ -30,16 +41,16 @@ complain (const Result *r, guint64 taken, guint64 step)
   return g_strdup_printf (
       "The model is too slow for the stream: a segment every %.1f s takes %.1f s (%u frames of together %u tiles: "
       "%.1f s; %" G_GUINT64_FORMAT " tokens of prompt: %.1f s; %" G_GUINT64_FORMAT
-      " tokens of answer: %.1f s), so that about %.0f%% of the segments will be dropped. Lower %s; or raise "
-      "segment-duration.",
+      " tokens of answer: %.1f s; alerts: %.1f s; precision %s), so that %s. Lower %s; or raise segment-duration.",
       seconds (step), seconds (taken), r->frames->len, tiles, seconds (r->preprocess + r->encode), r->prompt_tokens,
-      seconds (r->prefill), r->output_tokens, seconds (r->decode), 100 * (1 - (double)step / taken), what_to_lower (r));
+      seconds (r->prefill), r->output_tokens, seconds (r->decode), seconds (r->alerts), r->precision, consequence,
+      what_to_lower (r));
 }
 
 gchar *
-pace_note (Pace *pace, const Result *result, guint64 step)
+pace_note (Pace *pace, const Result *result, guint64 step, gboolean drops)
 {
-  guint64 taken = result->preprocess + result->encode + result->prefill + result->decode;
+  guint64 taken = result->preprocess + result->encode + result->prefill + result->decode + result->alerts;
   double ratio;
 
   if (!result->answered || step == 0)
@@ -55,5 +66,5 @@ pace_note (Pace *pace, const Result *result, guint64 step)
     return NULL;
   pace->told = TRUE;
   pace->ratio = ratio;
-  return complain (result, taken, step);
+  return complain (result, taken, step, drops);
 }

@@ -14,9 +14,10 @@ typedef struct
   guint n_slow;  /* answers in a row that were */
 } Pace;
 
-/* step: from one segment to the next, ns. What to warn of (transfer full), or NULL: once when two answers in a row took longer
- * than the stream gave, and again only after it had been fast enough in between, or when it takes twice as long as was told. */
-gchar *pace_note (Pace *pace, const Result *result, guint64 step);
+/* step: from one segment to the next, ns; drops: segments are dropped, and the video does not wait. What to warn of (transfer
+ * full), or NULL: once when two answers in a row took longer than the stream gave, and again only after it had been fast enough in
+ * between, or when it takes twice as long as was told. */
+gchar *pace_note (Pace *pace, const Result *result, guint64 step, gboolean drops);
 
 G_END_DECLS
 

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#define MARK "<image>"
+
 static void
 append_time (GString *s, guint64 ns)
 {
@@ -33,6 +35,12 @@ prompt_expand (const gchar *prompt, const PromptFacts *facts)
     } else if (g_str_has_prefix (p, "{utc}")) {
       g_string_append (s, facts->utc != NULL ? facts->utc : "unknown");
       p += strlen ("{utc}");
+    } else if (facts->label != NULL && g_str_has_prefix (p, "{label}")) {
+      g_string_append (s, facts->label);
+      p += strlen ("{label}");
+    } else if (facts->reports != NULL && g_str_has_prefix (p, "{reports}")) {
+      g_string_append (s, facts->reports);
+      p += strlen ("{reports}");
     } else {
       g_string_append_c (s, *p++);
     }
@@ -45,11 +53,31 @@ prompt_add_marks (const gchar *prompt, guint n_frames)
 {
   GString *s;
 
-  if (strstr (prompt, "<image>") != NULL)
+  if (strstr (prompt, MARK) != NULL)
     return g_strdup (prompt);
   s = g_string_new (NULL);
   for (guint i = 0; i < n_frames; i++)
-    g_string_append_printf (s, "Frame%u: <image>\n", i + 1);
+    g_string_append_printf (s, "Frame%u: " MARK "\n", i + 1);
+  g_string_append (s, prompt);
+  return g_string_free (s, FALSE);
+}
+
+gchar *
+prompt_replace_words (const gchar *prompt, const gchar *words)
+{
+  const gchar *last = g_strrstr (prompt, MARK);
+  gsize kept = last != NULL ? last - prompt + strlen (MARK) : 0;
+
+  return g_strdup_printf ("%.*s%s%s", (gint)kept, prompt, kept > 0 ? "\n" : "", words);
+}
+
+gchar *
+prompt_remove_marks (const gchar *prompt)
+{
+  GString *s = g_string_new (NULL);
+
+  for (const gchar *mark; (mark = strstr (prompt, MARK)) != NULL; prompt = mark + strlen (MARK))
+    g_string_append_len (s, prompt, mark - prompt);
   g_string_append (s, prompt);
   return g_string_free (s, FALSE);
 }

@@ -11,16 +11,24 @@ typedef struct
   guint64 start, stop; /* of the segment, ns of stream time */
   guint64 number;      /* of the segment, from 1 */
   const gchar *stream;
-  const gchar *utc; /* of the start; NULL: not known */
+  const gchar *utc;     /* of the start; NULL: not known */
+  const gchar *label;   /* of the regions that are asked about; NULL: it is not about regions */
+  const gchar *reports; /* lines; NULL: it does not sum up reports */
 } PromptFacts;
 
-/* Puts the facts in place of {start}, {stop} (H:MM:SS.mmm), {n}, {stream} and {utc} ("unknown" where it is not known). Other braces
- * stay. (transfer full) */
+/* Puts the facts in place of {start}, {stop} (H:MM:SS.mmm), {n}, {stream}, {utc} ("unknown" where it is not known), {label} and
+ * {reports}, which stay where there are none, as other braces do. (transfer full) */
 gchar *prompt_expand (const gchar *prompt, const PromptFacts *facts);
 
 /* The prompt with a mark for each frame in front, as the reference asks about a video. One that has marks is left alone.
  * (transfer full) */
 gchar *prompt_add_marks (const gchar *prompt, guint n_frames);
+
+/* What follows the last mark is replaced, so that all in front of it stays as it was. (transfer full) */
+gchar *prompt_replace_words (const gchar *prompt, const gchar *words);
+
+/* The prompt without marks, as it reads where there are no frames. (transfer full) */
+gchar *prompt_remove_marks (const gchar *prompt);
 
 G_END_DECLS
 

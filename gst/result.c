@@ -39,7 +39,9 @@ result_new (void)
   Result *result = g_new0 (Result, 1);
 
   result->refs = 1;
+  result->kind = RESULT_SEGMENT;
   result->running_time = GST_CLOCK_TIME_NONE;
+  result->score = -1;
   result->frames = g_array_new (FALSE, FALSE, sizeof (guint64));
   result->tiles = g_array_new (FALSE, FALSE, sizeof (guint));
   return result;
@@ -65,6 +67,7 @@ result_unref (Result *result)
   g_free (result->precision);
   g_free (result->device);
   g_free (result->utc);
+  g_free (result->question);
   g_array_unref (result->frames);
   g_array_unref (result->tiles);
   g_free (result);
@@ -124,7 +127,7 @@ result_to_structure (const Result *r, const gchar *name)
   g_autoptr (GstStructure) timings = gst_structure_new ("timings", "wait", G_TYPE_UINT64, r->wait, "preprocess", G_TYPE_UINT64,
       r->preprocess, "encode", G_TYPE_UINT64, r->encode, "prefill", G_TYPE_UINT64, r->prefill, "decode", G_TYPE_UINT64, r->decode,
       "total", G_TYPE_UINT64, r->total, NULL);
-  GstStructure *s = gst_structure_new (name, "id", G_TYPE_UINT64, r->id, "kind", G_TYPE_STRING, "segment", "final", G_TYPE_BOOLEAN,
+  GstStructure *s = gst_structure_new (name, "id", G_TYPE_UINT64, r->id, "kind", G_TYPE_STRING, r->kind, "final", G_TYPE_BOOLEAN,
       TRUE, "segment_start", G_TYPE_UINT64, r->segment_start, "segment_stop", G_TYPE_UINT64, r->segment_stop, "seed", G_TYPE_UINT64,
       r->seed, "finish_reason", G_TYPE_STRING, r->finish_reason, "timings", GST_TYPE_STRUCTURE, timings, "dropped_segments",
       G_TYPE_UINT64, r->dropped_segments, NULL);
@@ -139,8 +142,15 @@ result_to_structure (const Result *r, const gchar *name)
   set_string (s, "utc", r->utc);
   if (GST_CLOCK_TIME_IS_VALID (r->running_time))
     gst_structure_set (s, "running_time", G_TYPE_UINT64, r->running_time, NULL);
-  set_frames (s, r->frames);
+  if (!g_str_equal (r->kind, RESULT_SUMMARY))
+    set_frames (s, r->frames);
   set_tiles (s, r->tiles);
+  if (r->question != NULL)
+    gst_structure_set (s, "question", G_TYPE_STRING, r->question, "active", G_TYPE_BOOLEAN, r->active, NULL);
+  if (r->score >= 0)
+    gst_structure_set (s, "score", G_TYPE_DOUBLE, r->score, NULL);
+  if (r->same_as > 0)
+    gst_structure_set (s, "same_as", G_TYPE_UINT64, r->same_as, NULL);
   if (r->answered)
     gst_structure_set (s, "prompt_tokens", G_TYPE_UINT64, r->prompt_tokens, "output_tokens", G_TYPE_UINT64, r->output_tokens,
         "cached_tokens", G_TYPE_UINT64, r->cached_tokens, NULL);
@@ -178,6 +188,8 @@ value_to_node (const GValue *value)
     node = json_node_init_string (json_node_alloc (), g_value_get_string (value));
   } else if (G_VALUE_HOLDS_BOOLEAN (value)) {
     node = json_node_init_boolean (json_node_alloc (), g_value_get_boolean (value));
+  } else if (G_VALUE_HOLDS_DOUBLE (value)) {
+    node = json_node_init_double (json_node_alloc (), g_value_get_double (value));
   } else {
     GValue number = G_VALUE_INIT;
 

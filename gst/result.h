@@ -7,13 +7,21 @@
 G_BEGIN_DECLS
 
 #define RESULT_MESSAGE_NAME "minivl"
+#define RESULT_ALERT_NAME "minivl-alert"
 #define RESULT_META_NAME "GstMinivlMeta"
+
+/* Kinds */
+#define RESULT_SEGMENT "segment"
+#define RESULT_ALERT "alert"
+#define RESULT_SUMMARY "summary"
+#define RESULT_QUESTION "question"
 
 /* Strings are owned. NULL and empty arrays are fields that do not apply: null in JSON, absent in structures. */
 typedef struct
 {
   gint refs;
   guint64 id;
+  const gchar *kind; /* static; RESULT_SEGMENT of a new one */
   gchar *stream;
   gchar *text;
   guint64 segment_start, segment_stop; /* stream time */
@@ -27,6 +35,12 @@ typedef struct
   guint64 prompt_tokens, output_tokens, cached_tokens;
   guint64 seed;
   const gchar *finish_reason; /* static */
+  guint64 alerts;             /* ns, that alert questions about the segment took; told of nowhere */
+  guint64 beside;             /* id of the segment that an alert is about; 0: none */
+  gchar *question;            /* an alert's; `active` applies with it */
+  double score;               /* an alert's, 0..1; negative: does not apply */
+  gboolean active;            /* it rose; FALSE: it fell */
+  guint64 same_as;            /* "unchanged": the id it resembles; 0: does not apply */
   guint64 wait, preprocess, encode, prefill, decode, total;
   guint64 dropped_segments;
 } Result;

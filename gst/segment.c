@@ -1,11 +1,11 @@
 #include "segment.h"
 
 Segment *
-segment_new (guint64 id, const Question *question)
+segment_new (const Question *question)
 {
   Segment *s = g_new0 (Segment, 1);
 
-  s->id = id;
+  s->kind = RESULT_SEGMENT;
   s->frames = g_ptr_array_new_with_free_func ((GDestroyNotify)frame_unref);
   s->times = g_array_new (FALSE, FALSE, sizeof (guint64));
   question_copy (&s->question, question);
@@ -18,7 +18,8 @@ segment_free (Segment *s)
   question_clear (&s->question);
   g_ptr_array_unref (s->frames);
   g_array_unref (s->times);
-  frame_unref (s->spare);
+  g_clear_pointer (&s->spares, g_ptr_array_unref);
+  g_clear_pointer (&s->picture, frame_unref);
   g_free (s);
 }
 
@@ -27,6 +28,51 @@ segment_add_place (Segment *s, Frame *frame)
 {
   g_ptr_array_add (s->frames, frame_ref (frame));
   g_array_append_val (s->times, frame->time);
+}
+
+GPtrArray *
+segment_add_frame (Segment *s, Frame *frame, guint times)
+{
+  s->looked = s->looked || frame == NULL;
+  for (guint i = 0; i < times && frame != NULL; i++)
+    segment_add_place (s, frame);
+  if (times > 0)
+    return g_steal_pointer (&s->spares);
+  if (frame == NULL)
+    return NULL;
+  if (s->spares == NULL)
+    s->spares = g_ptr_array_new_with_free_func ((GDestroyNotify)frame_unref);
+  g_ptr_array_add (s->spares, frame_ref (frame));
+  return NULL;
+}
+
+void
+segment_add_picture (Segment *s, Frame *picture, guint times, guint middle)
+{
+  if (picture != NULL && s->question.alert_picture != NULL && (s->picture == NULL || s->places <= middle)) {
+    g_clear_pointer (&s->picture, frame_unref);
+    s->picture = frame_ref (picture);
+  }
+  s->places += times;
+}
+
+static void
+remove_place (Segment *s, guint i, GPtrArray *gone)
+{
+  g_ptr_array_add (gone, frame_ref (g_ptr_array_index (s->frames, i)));
+  g_ptr_array_remove_index (s->frames, i);
+  g_array_remove_index (s->times, i);
+}
+
+void
+segment_keep_regions (Segment *s, guint most, GPtrArray *gone)
+{
+  for (guint i = s->frames->len; i-- > 0;) {
+    const Frame *frame = g_ptr_array_index (s->frames, i);
+
+    if (frame->rank >= most)
+      remove_place (s, i, gone);
+  }
 }
 
 gsize
@@ -75,6 +121,12 @@ segment_first_to_encode (const Segment *s)
   return NULL;
 }
 
+gboolean
+segment_is_blank (const Segment *s)
+{
+  return s->frames->len == 0 && s->looked;
+}
+
 const GError *
 segment_first_error (const Segment *s)
 {
@@ -91,6 +143,7 @@ void
 segment_drop (Segment *s)
 {
   s->dropped = TRUE;
+  g_clear_pointer (&s->picture, frame_unref);
   for (guint i = s->frames->len; i-- > 0;) {
     Frame *frame = g_ptr_array_index (s->frames, i);
 
@@ -107,10 +160,7 @@ segment_forget_pictures (Segment *s, GPtrArray *gone)
   for (guint i = s->frames->len; i-- > 0;) {
     Frame *frame = g_ptr_array_index (s->frames, i);
 
-    if (frame->picture == NULL)
-      continue;
-    g_ptr_array_add (gone, frame_ref (frame));
-    g_ptr_array_remove_index (s->frames, i);
-    g_array_remove_index (s->times, i);
+    if (frame->picture != NULL)
+      remove_place (s, i, gone);
   }
 }

@@ -3,7 +3,10 @@
 #include <gst/gst.h>
 
 #define DEFAULT_PROMPT "Describe in one or two sentences what happens in this video."
+#define DEFAULT_SUMMARY_PROMPT "Sum up what happened.\n{reports}"
 #define DEFAULT_DURATION (10 * GST_SECOND)
+#define DEFAULT_THRESHOLD 0.5
+#define DEFAULT_HYSTERESIS 0.1
 #define LONGEST_TEXT (5 * GST_SECOND)
 
 enum
@@ -34,6 +37,16 @@ enum
   PROP_DEADLINE,
   PROP_EOS_TIMEOUT,
   PROP_PARTIAL,
+  PROP_HISTORY_SIZE,
+  PROP_SKIP_SIMILAR,
+  PROP_ROI,
+  PROP_ALERTS,
+  PROP_ALERT_THRESHOLD,
+  PROP_ALERT_HYSTERESIS,
+  PROP_ALERT_PICTURE,
+  PROP_SUMMARY_INTERVAL,
+  PROP_SUMMARY_PROMPT,
+  PROP_JOURNAL,
 };
 
 #define AT_START (G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY)
@@ -100,7 +113,11 @@ settings_init (Settings *s)
     .max_tiles = 1,
     .max_backlog = 2,
     .segments = { .duration = DEFAULT_DURATION, .stop = SEGMENTER_NONE, .frames = 8 },
-    .question = { .prompt = g_strdup (DEFAULT_PROMPT), .params = MINIVL_PARAMS_INIT },
+    .question = { .prompt = g_strdup (DEFAULT_PROMPT),
+        .params = MINIVL_PARAMS_INIT,
+        .alert_threshold = DEFAULT_THRESHOLD,
+        .alert_hysteresis = DEFAULT_HYSTERESIS,
+        .summary_prompt = g_strdup (DEFAULT_SUMMARY_PROMPT) },
     .text_duration = GST_CLOCK_TIME_NONE,
     .eos_timeout = GST_CLOCK_TIME_NONE,
   };
@@ -113,6 +130,8 @@ settings_clear (Settings *s)
   g_clear_pointer (&s->model_path, g_free);
   g_clear_pointer (&s->device, g_free);
   g_clear_pointer (&s->stream, g_free);
+  g_clear_pointer (&s->roi, g_free);
+  g_clear_pointer (&s->journal, g_free);
   question_clear (&s->question);
 }
 
@@ -122,8 +141,8 @@ settings_install_properties (GObjectClass *klass)
   const MinivlParams params = MINIVL_PARAMS_INIT;
 
   g_object_class_install_property (klass, PROP_MODEL_PATH,
-      g_param_spec_string (
-          "model-path", "Model path", "Checkpoint folder: config.json, safetensors and tokenizer files", NULL, AT_START));
+      g_param_spec_string ("model-path", "Model path",
+          "Checkpoint folder: config.json, safetensors and tokenizer files; unset is the demo model", NULL, AT_START));
   g_object_class_install_property (klass, PROP_DEVICE,
       g_param_spec_string ("device", "Device",
           "Vulkan device: index, UUID or part of the name; unset takes a real GPU before a CPU device", NULL, AT_START));
@@ -137,7 +156,8 @@ settings_install_properties (GObjectClass *klass)
   g_object_class_install_property (klass, PROP_PROMPT,
       g_param_spec_string ("prompt", "Prompt",
           "What is asked of each segment, from the next one on. {start} and {stop} stand for the segment's bounds (H:MM:SS.mmm in "
-          "the stream), {n} for its number, {stream} for the stream's name, {utc} for the time of day of its start. Without "
+          "the stream), {n} for its number, {stream} for the stream's name, {utc} for the time of day of its start, with roi "
+          "{label} for the regions' label. Without "
           "<image> "
           "marks the frames go in front",
           DEFAULT_PROMPT, ANY_TIME));
@@ -221,6 +241,65 @@ settings_install_properties (GObjectClass *klass)
   g_object_class_install_property (klass, PROP_PARTIAL,
       g_param_spec_boolean ("partial", "Partial",
           "Post element messages minivl-partial with the text so far while an answer is made", FALSE, ANY_TIME));
+  g_object_class_install_property (klass, PROP_HISTORY_SIZE,
+      g_param_spec_uint ("history-size", "History size",
+          "How many of its last answers the model is told, as earlier rounds of text without their frames; from the next segment "
+          "on. Flushes, seeks and other streams forget them; the oldest are left out where context-size has no room for all",
+          0, 32, 0, ANY_TIME));
+  g_object_class_install_property (klass, PROP_SKIP_SIMILAR,
+      g_param_spec_double ("skip-similar", "Skip similar",
+          "A segment that looks like the last one described is unchanged and not asked about, when the model's features of all "
+          "parts of all frames have at least this cosine; from the next segment on. 0.9 takes rain and noise for nothing, and a "
+          "person for something; 1 = only equal frames, 0 = off",
+          0, 1, 0, ANY_TIME));
+  g_object_class_install_property (klass, PROP_ROI,
+      g_param_spec_string ("roi", "Region of interest",
+          "Label of regions that upstream marks (GstVideoRegionOfInterestMeta), * = any: the questions are about these parts of "
+          "the frames, one tile each, the largest first and as many of each frame as context-size has room for; {label} in the "
+          "prompt is their label. Of a segment without any nothing is asked: its result has no text, no prompt and no frames. "
+          "Unset = whole frames",
+          NULL, AT_START));
+  g_object_class_install_property (klass, PROP_ALERTS,
+      g_param_spec_string ("alerts", "Alerts",
+          "Yes/no questions about each segment's frames, separated by ; or line ends, from the next segment on. One that rises "
+          "above alert-threshold or falls again gives an alert: a result of kind alert, and a message minivl-alert. They are asked "
+          "when the segment has been described, also when its deadline cut the text short. One that is taken out of the list while "
+          "it is active falls, without a score",
+          NULL, ANY_TIME));
+  g_object_class_install_property (klass, PROP_ALERT_THRESHOLD,
+      g_param_spec_double ("alert-threshold", "Alert threshold",
+          "An alert rises when P(yes) of yes and no is above this; from the next segment on", 0, 1, DEFAULT_THRESHOLD, ANY_TIME));
+  g_object_class_install_property (klass, PROP_ALERT_HYSTERESIS,
+      g_param_spec_double ("alert-hysteresis", "Alert hysteresis",
+          "An alert falls when P(yes) is below alert-threshold less this, never if that is not above 0; from the next segment on",
+          0, 1, DEFAULT_HYSTERESIS, ANY_TIME));
+  g_object_class_install_property (klass, PROP_ALERT_PICTURE,
+      g_param_spec_string ("alert-picture", "Alert picture",
+          "Folder in which an alert leaves the middle sampled frame of its segment as STREAM-ID.jpg, in full size and upright; it "
+          "is there when the alert is told. Of a segment that was cut short it is the last frame that was sampled up to the "
+          "middle. Unset = none; from the next segment on",
+          NULL, ANY_TIME));
+  g_object_class_install_property (klass, PROP_SUMMARY_INTERVAL,
+      g_param_spec_uint64 ("summary-interval", "Summary interval",
+          "After how much stream time, in ns, the model sums up what it reported since its last summary, and what is left at the "
+          "end "
+          "of the stream: a result of kind summary. From the next segment on; 0 = no summaries, and reports so far are forgotten; "
+          "-1 = one at the end of the stream",
+          0, G_MAXUINT64, 0, ANY_TIME));
+  g_object_class_install_property (klass, PROP_SUMMARY_PROMPT,
+      g_param_spec_string ("summary-prompt", "Summary prompt",
+          "How reports are summed up, from the next segment on. {reports} stands for them, a line each with its times, at the end "
+          "if "
+          "it is not there; {start}, {stop} and {utc} for the times of what is summed up, {n} for the summary's number, {stream} "
+          "for "
+          "the stream's name. More reports than context-size has room for are summed up in stages, with this prompt each",
+          DEFAULT_SUMMARY_PROMPT, ANY_TIME));
+  g_object_class_install_property (klass, PROP_JOURNAL,
+      g_param_spec_string ("journal", "Journal",
+          "File that all results are appended to, a JSON line each. At start it is read: ids go on from the highest in it, and "
+          "what "
+          "the stream of this name reported behind its last summary goes into the next one. Unset = nothing is written",
+          NULL, AT_START));
   gst_type_mark_as_plugin_api (TYPE_LEAKY, 0);
   gst_type_mark_as_plugin_api (TYPE_TEXT_TIMESTAMP, 0);
   gst_type_mark_as_plugin_api (TYPE_PRECISION, 0);
@@ -320,6 +399,42 @@ settings_set (Settings *s, guint id, const GValue *value)
     case PROP_PARTIAL:
       s->partial = g_value_get_boolean (value);
       return TRUE;
+    case PROP_HISTORY_SIZE:
+      s->question.history = g_value_get_uint (value);
+      return TRUE;
+    case PROP_SKIP_SIMILAR:
+      s->question.similar = g_value_get_double (value);
+      return TRUE;
+    case PROP_ROI:
+      set_string (&s->roi, value);
+      return TRUE;
+    case PROP_ALERTS:
+      set_string (&s->question.alerts, value);
+      return TRUE;
+    case PROP_ALERT_THRESHOLD:
+      s->question.alert_threshold = g_value_get_double (value);
+      return TRUE;
+    case PROP_ALERT_HYSTERESIS:
+      s->question.alert_hysteresis = g_value_get_double (value);
+      return TRUE;
+    case PROP_SUMMARY_INTERVAL:
+      s->question.summary_interval = g_value_get_uint64 (value);
+      return TRUE;
+    case PROP_SUMMARY_PROMPT:
+      set_string (&s->question.summary_prompt, value);
+      if (s->question.summary_prompt == NULL)
+        s->question.summary_prompt = g_strdup (DEFAULT_SUMMARY_PROMPT);
+      return TRUE;
+    case PROP_JOURNAL:
+      g_free (s->journal); /* a file name need not be UTF-8 */
+      s->journal = g_value_dup_string (value);
+      return TRUE;
+    case PROP_ALERT_PICTURE:
+      g_free (s->question.alert_picture); /* a file name need not be UTF-8 */
+      s->question.alert_picture = g_value_dup_string (value);
+      if (s->question.alert_picture != NULL && s->question.alert_picture[0] == '\0')
+        g_clear_pointer (&s->question.alert_picture, g_free);
+      return TRUE;
     default:
       return FALSE;
   }
@@ -409,6 +524,36 @@ settings_get (const Settings *s, guint id, GValue *value)
     case PROP_PARTIAL:
       g_value_set_boolean (value, s->partial);
       return TRUE;
+    case PROP_HISTORY_SIZE:
+      g_value_set_uint (value, s->question.history);
+      return TRUE;
+    case PROP_SKIP_SIMILAR:
+      g_value_set_double (value, s->question.similar);
+      return TRUE;
+    case PROP_ROI:
+      g_value_set_string (value, s->roi);
+      return TRUE;
+    case PROP_ALERTS:
+      g_value_set_string (value, s->question.alerts);
+      return TRUE;
+    case PROP_ALERT_THRESHOLD:
+      g_value_set_double (value, s->question.alert_threshold);
+      return TRUE;
+    case PROP_ALERT_HYSTERESIS:
+      g_value_set_double (value, s->question.alert_hysteresis);
+      return TRUE;
+    case PROP_SUMMARY_INTERVAL:
+      g_value_set_uint64 (value, s->question.summary_interval);
+      return TRUE;
+    case PROP_SUMMARY_PROMPT:
+      g_value_set_string (value, s->question.summary_prompt);
+      return TRUE;
+    case PROP_JOURNAL:
+      g_value_set_string (value, s->journal);
+      return TRUE;
+    case PROP_ALERT_PICTURE:
+      g_value_set_string (value, s->question.alert_picture);
+      return TRUE;
     default:
       return FALSE;
   }
@@ -419,8 +564,6 @@ settings_check (const Settings *s)
 {
   const SegmenterConfig *c = &s->segments;
 
-  if (s->model_path == NULL || s->model_path[0] == '\0')
-    return g_strdup ("No model: set the property model-path to a checkpoint folder.");
   if (c->overlap > 0 && c->overlap >= c->duration)
     return g_strdup_printf ("segment-overlap (%" G_GUINT64_FORMAT " ns) must be below segment-duration (%" G_GUINT64_FORMAT " ns).",
         c->overlap, c->duration);

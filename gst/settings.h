@@ -19,6 +19,8 @@ typedef enum
 typedef struct
 {
   gchar *model_path, *device, *stream;
+  gchar *roi;     /* label of regions; NULL: whole frames */
+  gchar *journal; /* file that results are appended to; NULL: none */
   MinivlPrecision precision;
   guint context_size, max_tiles, max_backlog;
   Leaky leaky;

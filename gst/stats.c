@@ -3,13 +3,15 @@
 void
 stats_add (Stats *s, const Result *r)
 {
+  gboolean unchanged = g_strcmp0 (r->finish_reason, "unchanged") == 0;
+
   s->results++;
   s->dropped += g_strcmp0 (r->finish_reason, "dropped") == 0;
-  s->unchanged += g_strcmp0 (r->finish_reason, "unchanged") == 0;
+  s->unchanged += unchanged;
   s->errors += g_strcmp0 (r->finish_reason, "error") == 0;
-  if (!r->answered)
+  if (!g_str_equal (r->kind, RESULT_SEGMENT) || (!r->answered && !unchanged))
     return;
-  s->answered++;
+  s->seen++;
   s->preprocess += r->preprocess;
   s->encode += r->encode;
   s->prefill += r->prefill;
@@ -21,7 +23,7 @@ stats_add (Stats *s, const Result *r)
 static guint64
 mean (const Stats *s, guint64 sum)
 {
-  return s->answered > 0 ? sum / s->answered : 0;
+  return s->seen > 0 ? sum / s->seen : 0;
 }
 
 static double

@@ -12,8 +12,9 @@ G_BEGIN_DECLS
 typedef struct
 {
   guint64 segments; /* begun */
-  guint64 results, dropped, unchanged, errors, answered;
-  guint64 preprocess, encode, prefill, decode; /* ns, of the answered */
+  guint64 results, dropped, unchanged, errors;
+  guint64 seen;                                /* answered or unchanged */
+  guint64 preprocess, encode, prefill, decode; /* ns, of those seen */
   guint64 prefill_tokens, decode_tokens;
 } Stats;
 

@@ -90,16 +90,36 @@ static void
 check_pace (GstMinivl *self, const Result *result)
 {
   g_autofree gchar *complaint = NULL;
+  gboolean drops;
   guint64 step;
 
-  if (!g_atomic_int_get (&self->live))
+  if (!g_atomic_int_get (&self->live) || !g_str_equal (result->kind, RESULT_SEGMENT))
     return;
   GST_OBJECT_LOCK (self);
   step = settings_step (&self->settings);
+  drops = settings_leak (&self->settings, TRUE) != WORKER_WAITS;
   GST_OBJECT_UNLOCK (self);
-  complaint = pace_note (&self->pace, result, step > 0 ? step : result->segment_stop - result->segment_start);
+  complaint = pace_note (&self->pace, result, step > 0 ? step : result->segment_stop - result->segment_start, drops);
   if (complaint != NULL)
     GST_ELEMENT_WARNING (self, RESOURCE, BUSY, ("%s: %s", result->stream, complaint), (NULL));
+}
+
+/* In front of all who are told: what they know is in the journal. */
+static void
+append_to_journal (GstMinivl *self, const Result *result)
+{
+  g_autoptr (GError) error = NULL;
+  guint64 skipped = journal_get_skipped (self->journal);
+
+  if (skipped > 0 && !self->skipped_told)
+    GST_ELEMENT_WARNING (self, RESOURCE, READ,
+        ("journal: lines that are no results have been skipped, %" G_GUINT64_FORMAT " so far.", skipped), (NULL));
+  self->skipped_told = skipped > 0;
+  journal_append (self->journal, result, &error);
+  if (error != NULL && !self->journal_failed)
+    GST_ELEMENT_WARNING (
+        self, RESOURCE, WRITE, ("journal: results are not kept, until this works again: %s", error->message), (NULL));
+  self->journal_failed = error != NULL;
 }
 
 static void
@@ -112,7 +132,9 @@ on_result (Result *result, const GError *error, gpointer user_data)
       self, "%s: %" G_GUINT64_FORMAT ": result: %s: %s", result->stream, result->id, result->finish_reason, result->text);
   if (error != NULL)
     GST_ELEMENT_WARNING (self, LIBRARY, FAILED,
-        ("%s: no answer about segment %" G_GUINT64_FORMAT ": %s", result->stream, result->id, error->message), (NULL));
+        ("%s: no answer about %s %" G_GUINT64_FORMAT ": %s", result->stream, result->kind, result->id, error->message), (NULL));
+  if (self->journal != NULL)
+    append_to_journal (self, result);
   check_pace (self, result);
   g_mutex_lock (&self->results_lock);
   stats_add (&self->stats, result);
@@ -122,10 +144,19 @@ on_result (Result *result, const GError *error, gpointer user_data)
     text_src_result (text, result);
   gst_element_post_message (
       GST_ELEMENT (self), gst_message_new_element (GST_OBJECT (self), result_to_structure (result, RESULT_MESSAGE_NAME)));
+  if (g_str_equal (result->kind, RESULT_ALERT))
+    gst_element_post_message (
+        GST_ELEMENT (self), gst_message_new_element (GST_OBJECT (self), result_to_structure (result, RESULT_ALERT_NAME)));
 }
 
 static void
-on_partial (guint64 id, guint64 start, guint64 stop, const gchar *text, gpointer user_data)
+on_trouble (const gchar *text, gpointer user_data)
+{
+  GST_ELEMENT_WARNING (user_data, LIBRARY, FAILED, ("%s", text), (NULL));
+}
+
+static void
+on_partial (const gchar *kind, guint64 id, guint64 start, guint64 stop, const gchar *text, gpointer user_data)
 {
   GstMinivl *self = user_data;
   g_autofree gchar *stream = NULL;
@@ -138,7 +169,7 @@ on_partial (guint64 id, guint64 start, guint64 stop, const gchar *text, gpointer
   if (wanted)
     gst_element_post_message (
         GST_ELEMENT (self), gst_message_new_element (GST_OBJECT (self),
-                                gst_structure_new (PARTIAL_NAME, "id", G_TYPE_UINT64, id, "kind", G_TYPE_STRING, "segment", "final",
+                                gst_structure_new (PARTIAL_NAME, "id", G_TYPE_UINT64, id, "kind", G_TYPE_STRING, kind, "final",
                                     G_TYPE_BOOLEAN, FALSE, "stream", G_TYPE_STRING, stream, "text", G_TYPE_STRING, text,
                                     "segment_start", G_TYPE_UINT64, start, "segment_stop", G_TYPE_UINT64, stop, NULL)));
 }
@@ -159,6 +190,7 @@ const WorkerCallbacks tell_callbacks = {
   .opened = on_opened,
   .refused = on_refused,
   .reopened = on_reopened,
+  .trouble = on_trouble,
   .result = on_result,
   .partial = on_partial,
   .dropped = on_dropped,

@@ -1,6 +1,6 @@
 #include "textsrc.h"
 
-#include "gstminivl.h"
+#include "element.h"
 
 #include <string.h>
 
@@ -10,6 +10,8 @@
 #define MAX_WAITING 1024
 /* How long the video may be held up while a text is owed, us, until that is told. */
 #define LONGEST_PUSH G_TIME_SPAN_SECOND
+/* How long a summary is shown at most, that speaks of far more time than it stands at. */
+#define LONGEST_SUMMARY (5 * GST_SECOND)
 
 typedef struct
 {
@@ -174,6 +176,27 @@ tell (GstMinivlTextSrc *pad, guint64 position)
     pad->told = GST_CLOCK_TIME_IS_VALID (pad->told) ? MAX (pad->told, position) : position;
 }
 
+/* Where the next text stands that has its place. */
+static guint64
+next_place (GstMinivlTextSrc *pad)
+{
+  for (GList *l = pad->items.head; l != NULL; l = l->next) {
+    const Item *item = l->data;
+
+    if (item->id != 0)
+      return item->position;
+  }
+  return GST_CLOCK_TIME_NONE;
+}
+
+static guint64
+span_of (const Result *result)
+{
+  guint64 span = result->segment_stop - result->segment_start;
+
+  return g_str_equal (result->kind, RESULT_SUMMARY) ? MIN (span, LONGEST_SUMMARY) : span;
+}
+
 static Item *
 take_item (GstMinivlTextSrc *pad)
 {
@@ -182,10 +205,10 @@ take_item (GstMinivlTextSrc *pad)
   if (item->result != NULL) {
     /* What is said is said at the moment of the video that now passes, as long as that is a time of the same segment. */
     if (pad->n_events == 0 && item->id == 0)
-      item->position = GST_CLOCK_TIME_IS_VALID (pad->told) ? MAX (pad->position, pad->told) : pad->position;
+      item->position = MIN (GST_CLOCK_TIME_IS_VALID (pad->told) ? MAX (pad->position, pad->told) : pad->position, next_place (pad));
     item->duration = pad->duration;
     if (!GST_CLOCK_TIME_IS_VALID (item->duration))
-      item->duration = item->result->segment_stop - item->result->segment_start;
+      item->duration = span_of (item->result);
     pad->n_results--;
     tell (pad, item->position);
   } else {
@@ -285,26 +308,12 @@ stop_saying (GstMinivlTextSrc *pad, GstFlowReturn flow)
   gst_pad_pause_task (GST_PAD (pad));
 }
 
-/* The application may have paused the pipeline; then the video stands still by its wish. */
-static gboolean
-is_meant_to_play (GstElement *element)
-{
-  g_autoptr (GstObject) top = gst_object_ref (GST_OBJECT (element));
-  GstObject *parent;
-
-  while ((parent = gst_object_get_parent (top)) != NULL) {
-    gst_object_unref (top);
-    top = parent;
-  }
-  return GST_STATE_TARGET (top) == GST_STATE_PLAYING;
-}
-
 static void
 tell_missing_queue (GstMinivlTextSrc *pad)
 {
   g_autoptr (GstElement) element = gst_pad_get_parent_element (GST_PAD (pad));
 
-  if (element != NULL && is_meant_to_play (element))
+  if (element != NULL && !element_is_paused (element))
     GST_ELEMENT_WARNING (element, STREAM, FAILED,
         ("The video has been held up for a second while a text is owed: with text-timestamp=segment, whatever joins text and video "
          "again needs a queue of at least one segment in the video branch, e.g. \"queue max-size-buffers=0 max-size-bytes=0 "
@@ -447,12 +456,27 @@ text_src_owe (GstMinivlTextSrc *pad, guint64 id, guint64 pts)
   g_mutex_unlock (&pad->lock);
 }
 
+/* Holds the lock. In front of a text that is owed, at its time. */
+static void
+put_beside (GstMinivlTextSrc *pad, const Item *owed, Result *result)
+{
+  Item *item = item_new (pad, NULL, result_ref (result));
+
+  item->id = result->id;
+  item->position = owed->position;
+  g_queue_insert_before (&pad->items, g_queue_find (&pad->items, owed), item);
+}
+
 void
 text_src_result (GstMinivlTextSrc *pad, Result *result)
 {
   g_mutex_lock (&pad->lock);
   if (!pad->dead) {
-    Item *owed = find_owed (pad, result->id);
+    Item *owed = find_owed (pad, result->id), *beside = find_owed (pad, result->beside);
+
+    /* The reports of a summary are out; the next one is not. */
+    if (g_str_equal (result->kind, RESULT_SUMMARY))
+      beside = first_owed (pad);
 
     if (pad->n_results >= MAX_WAITING)
       drop_oldest_result (pad);
@@ -460,6 +484,8 @@ text_src_result (GstMinivlTextSrc *pad, Result *result)
       owed->result = result_ref (result);
       pad->n_owed--;
       pad->n_results++;
+    } else if (beside != NULL) {
+      put_beside (pad, beside, result);
     } else {
       g_queue_push_tail (&pad->items, item_new (pad, NULL, result_ref (result)));
     }

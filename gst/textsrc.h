@@ -39,6 +39,7 @@ void text_src_position (GstMinivlTextSrc *pad, guint64 pts, guint64 end);
 void text_src_pushing (GstMinivlTextSrc *pad, gboolean pushing);
 /* A segment begins that will have a result; pts: its start. In front of text_src_position() for its first buffer. */
 void text_src_owe (GstMinivlTextSrc *pad, guint64 id, guint64 pts);
+/* One that stands beside another comes before it. */
 void text_src_result (GstMinivlTextSrc *pad, Result *result);
 /* The video's EOS or SEGMENT_DONE (transfer full), behind the last result: what is still owed then is lost. */
 void text_src_eos (GstMinivlTextSrc *pad, GstEvent *event);

@@ -1,6 +1,8 @@
 #include "budget.h"
 #include "gstminivl.h"
 #include "prompt.h"
+#include "regions.h"
+#include "similar.h"
 #include "worker-private.h"
 
 #define GST_CAT_DEFAULT gst_minivl_debug
@@ -8,12 +10,38 @@
 /* Between tries to open a lost device again: the first, and the longest of those that double. */
 #define FIRST_DELAY (100 * G_TIME_SPAN_MILLISECOND)
 #define LONGEST_DELAY (30 * G_TIME_SPAN_SECOND)
+
+static gboolean
+is_question (const Segment *s)
+{
+  return g_str_equal (s->kind, RESULT_QUESTION);
+}
+
+static gboolean
+is_segment (const Segment *s)
+{
+  return g_str_equal (s->kind, RESULT_SEGMENT);
+}
+
+/* As soon as nothing is in hand, but not twice in front of a segment that is complete. */
+static gboolean
+question_is_next (Worker *w)
+{
+  const Segment *s = g_queue_peek_head (&w->segments);
+
+  return w->questions.length > 0 && !(w->questioned && s != NULL && s->complete);
+}
+
 /* The oldest segment goes first, its answer before the pictures of those behind it. */
 static Frame *
-next_to_encode (Worker *w, const Segment **owner)
+next_to_encode (Worker *w, Segment **owner)
 {
   Frame *frame = NULL;
 
+  if (question_is_next (w)) {
+    *owner = g_queue_peek_head (&w->questions);
+    return segment_first_to_encode (*owner);
+  }
   for (GList *l = w->segments.head; l != NULL && frame == NULL; l = l->next) {
     Segment *s = l->data;
 
@@ -31,14 +59,16 @@ since (gint64 from, gint64 to)
   return (guint64)MAX (0, to - from) * 1000;
 }
 
-static Result *
-make_result (Worker *w, const Segment *s)
+Result *
+worker_make_result (Worker *w, const Segment *s)
 {
   g_autofree gchar *utc = result_format_utc (s->utc);
-  PromptFacts facts = { s->start, s->stop, s->number, w->stream, utc };
+  g_autofree gchar *label = regions_labels (s->frames);
+  PromptFacts facts = { s->start, s->stop, s->number, w->stream, utc, label };
   Result *result = result_new ();
 
   result->id = s->id;
+  result->kind = s->kind;
   result->stream = g_strdup (w->stream);
   result->text = g_strdup ("");
   result->segment_start = s->start;
@@ -53,6 +83,18 @@ make_result (Worker *w, const Segment *s)
   result->device = g_strdup (w->device);
   result->seed = s->question.params.seed;
   return result;
+}
+
+void
+worker_add_answer (Result *result, const BackendAnswer *answer)
+{
+  result->answered = TRUE;
+  result->prompt_tokens = answer->prompt_tokens;
+  result->output_tokens = answer->output_tokens;
+  result->cached_tokens = answer->cached_tokens;
+  result->prefill = answer->prefill_ns;
+  result->decode = answer->decode_ns;
+  result->finish_reason = answer->finish_reason;
 }
 
 static void
@@ -71,52 +113,99 @@ add_pictures (Result *result, const Segment *s, GPtrArray *pictures)
   }
 }
 
-typedef struct
+void
+worker_on_text (const gchar *piece, gpointer data)
 {
-  Worker *w;
-  const Segment *segment;
-} Answering;
-
-static void
-on_text (const gchar *piece, gpointer user_data)
-{
-  Answering *answering = user_data;
-  const Segment *s = answering->segment;
-  Worker *w = answering->w;
+  Worker *w = data;
+  const Segment *s = w->in_hand;
 
   g_string_append (w->text, piece);
-  w->callbacks.partial (s->id, s->start, s->stop, w->text->str, w->user_data);
+  w->callbacks.partial (s->kind, s->id, s->start, s->stop, w->text->str, w->user_data);
 }
 
 static gboolean
-ask (Worker *w, const Segment *s, Result *result, GError **error)
+ask (Worker *w, const Segment *s, GPtrArray *pictures, Result *result, GError **error)
 {
-  g_autoptr (GPtrArray) pictures = g_ptr_array_new ();
   g_autofree gchar *text = prompt_add_marks (result->prompt, s->frames->len);
   BackendAnswer answer = { NULL };
-  Answering answering = { w, s };
   BackendQuestion question = {
-    .text = text, .system = s->question.system, .params = s->question.params, .on_text = on_text, .user_data = &answering
+    .text = text, .system = s->question.system, .params = s->question.params, .on_text = worker_on_text, .user_data = w
   };
 
   GST_DEBUG ("%s: %" G_GUINT64_FORMAT ": asked about %u frames", w->stream, s->id, s->frames->len);
-  add_pictures (result, s, pictures);
   question.pictures = pictures->pdata;
   question.n_pictures = pictures->len;
   question.params.deadline = segment_deadline (s);
   g_string_truncate (w->text, 0);
-  if (!w->backend->ask (w->self, &question, &w->cancel, &answer, error))
-    return FALSE;
+  if (is_question (s)) { /* which is no part of what segments are told */
+    if (!w->backend->ask (w->self, &question, &w->cancel, &answer, error))
+      return FALSE;
+  } else {
+    history_begin (&w->history, s->run, s->question.history);
+    if (!history_ask (&w->history, w->backend, w->self, &question, &w->cancel, &answer, error))
+      return FALSE;
+    /* When not even the first token was there in time, the frames may have to be gone through again. */
+    if (answer.output_tokens > 0 || !g_str_equal (answer.finish_reason, "deadline"))
+      alerts_put (w, s, &question);
+  }
   g_free (result->text);
   result->text = answer.text;
-  result->answered = TRUE;
-  result->prompt_tokens = answer.prompt_tokens;
-  result->output_tokens = answer.output_tokens;
-  result->cached_tokens = answer.cached_tokens;
-  result->prefill = answer.prefill_ns;
-  result->decode = answer.decode_ns;
-  result->finish_reason = answer.finish_reason;
+  worker_add_answer (result, &answer);
   return TRUE;
+}
+
+static gboolean
+is_unchanged (Worker *w, const Segment *s)
+{
+  double similarity;
+
+  if (s->question.similar <= 0 || is_question (s) || w->described == NULL || w->described->run != s->run)
+    return FALSE;
+  similarity = similar (w->described, s);
+  GST_DEBUG ("%s: %" G_GUINT64_FORMAT ": resembles %" G_GUINT64_FORMAT " by %.4f", w->stream, s->id, w->described->id, similarity);
+  return similarity >= s->question.similar;
+}
+
+/* All frames are there. */
+static void
+describe (Worker *w, const Segment *s, Result *result, GError **error)
+{
+  g_autoptr (GPtrArray) pictures = g_ptr_array_new ();
+
+  add_pictures (result, s, pictures);
+  if (is_unchanged (w, s)) {
+    result->finish_reason = "unchanged";
+    result->same_as = w->described->id;
+  } else {
+    ask (w, s, pictures, result, error);
+  }
+}
+
+/* What segments to come are told of and held against. Takes s over. */
+static void
+remember (Worker *w, Segment *s, const Result *result)
+{
+  gboolean described = is_segment (s) && result_has_text (result);
+  gboolean compared = s->question.similar > 0;
+
+  if (described)
+    history_add (&w->history, result->prompt, result->text);
+  if (described || !compared)
+    g_clear_pointer (&w->described, segment_free);
+  if (described && compared) {
+    frame_unref (g_steal_pointer (&s->picture)); /* for alerts, and large */
+    w->described = g_steal_pointer (&s);
+  }
+  if (s != NULL)
+    segment_free (s);
+}
+
+/* There was nothing to be seen: a result that says so by having neither prompt nor frames. */
+static void
+ask_nothing (Result *result)
+{
+  g_clear_pointer (&result->prompt, g_free);
+  result->finish_reason = "stop";
 }
 
 /* An answer, or why there is none. */
@@ -127,57 +216,73 @@ answer_segment (Worker *w, const Segment *s, Result *result, GError **error)
 
   if (failure != NULL)
     g_propagate_error (error, g_error_copy (failure));
+  else if (segment_is_blank (s))
+    ask_nothing (result);
   else if (w->lost)
     g_set_error_literal (
         error, MINIVL_ERROR, MINIVL_ERROR_DEVICE, "the device was lost, and could not be opened again in time for it");
+  else if (g_str_equal (s->kind, RESULT_SUMMARY))
+    summaries_answer (w, s, result, error);
   else if (segment_is_late (s))
     result->finish_reason = "deadline";
   else if (s->frames->len == 0)
     g_set_error_literal (error, MINIVL_ERROR, MINIVL_ERROR_IMAGES, "no frame of the segment could be read");
   else
-    ask (w, s, result, error);
+    describe (w, s, result, error);
 }
 
-/* The oldest segment is complete and has nothing left to encode, or will not be answered. */
+/* The first one of the queue is complete and has nothing left to encode, or will not be answered. */
 static void
-finish_segment (Worker *w)
+finish_segment (Worker *w, GQueue *queue)
 {
-  Segment *s = w->in_hand = g_queue_pop_head (&w->segments);
+  Segment *s = w->in_hand = g_queue_pop_head (queue);
   gboolean answers = !s->dropped && !s->flushed;
   gint64 begun = g_get_monotonic_time ();
   g_autoptr (GError) error = NULL;
+  g_autoptr (GPtrArray) alerts = NULL;
   g_autoptr (Result) result = NULL;
 
+  w->questioned = is_question (s);
   w->finishing = TRUE;
   g_cond_broadcast (&w->changed);
   g_mutex_unlock (&w->lock);
-  result = make_result (w, s);
+  result = worker_make_result (w, s);
   if (answers)
     answer_segment (w, s, result, &error);
   g_mutex_lock (&w->lock);
 
   w->in_hand = NULL;
-  w->lost = w->lost || g_error_matches (error, MINIVL_ERROR, MINIVL_ERROR_DEVICE);
+  /* What a frame has met was noted when it was encoded; the device may be another one by now. */
+  w->lost = w->lost || (segment_first_error (s) == NULL && g_error_matches (error, MINIVL_ERROR, MINIVL_ERROR_DEVICE));
   if (s->flushed) {
     result->finish_reason = "flush";
+    result->same_as = 0;
     g_clear_error (&error);
   } else if (s->dropped) {
     result->finish_reason = "dropped";
   } else if (error != NULL) {
     result->finish_reason = "error";
   } else {
-    w->n_answered++;
+    w->n_answered += is_segment (s);
     if (s->given_up && g_strcmp0 (result->finish_reason, "cancelled") == 0)
       result->finish_reason = "deadline";
   }
   result->dropped_segments = w->n_dropped;
   result->wait = since (s->completed, begun);
   result->total = since (s->completed, g_get_monotonic_time ());
+  alerts = alerts_settle (w, s, result);
   g_mutex_unlock (&w->lock);
 
   if (!g_atomic_int_get (&w->quit))
+    alerts_tell (w, s, alerts);
+  g_clear_pointer (&s->picture, frame_unref);
+  if (is_question (s) || !g_atomic_int_get (&w->quit))
     w->callbacks.result (result, error, w->user_data);
-  segment_free (s);
+  if (is_segment (s) && !g_atomic_int_get (&w->quit)) {
+    summaries_note (w, s, result);
+    summaries_settle (w, s);
+  }
+  remember (w, s, result);
 
   g_mutex_lock (&w->lock);
   w->finishing = FALSE;
@@ -192,21 +297,46 @@ same_geometry (const MinivlImage *a, const MinivlImage *b)
 }
 
 static gboolean
-fits (Worker *w, const MinivlImage *image, const Question *question, GError **error)
+fits (Worker *w, const MinivlImage *image, guint max_tiles, const Question *question, GError **error)
 {
-  guint tokens;
-
   if (w->encoded && same_geometry (image, &w->last_checked))
     return TRUE;
-  if (!w->backend->count_tokens (w->self, image, w->max_tiles, &tokens, error))
+  if (!w->backend->count_tokens (w->self, image, max_tiles, &w->frame_tokens, error))
     return FALSE;
   w->last_checked = *image;
-  return budget_check (w->context_size, w->n_frames, w->max_tiles, tokens, question, error);
+  return budget_check (w->context_size, w->n_frames, max_tiles, w->frame_tokens, question, error)
+         && (w->encoded || summaries_fit (w, question, error));
+}
+
+/* Holds the lock before and after. Whether the segment has room for one more; else that and all like it are taken away, encoded or
+ * not. The first region of a picture has been counted by now, and all take as much. */
+static gboolean
+has_room (Worker *w, const Frame *frame, Segment *s)
+{
+  g_autoptr (GPtrArray) gone = NULL;
+  guint most;
+
+  if (frame->rank == 0)
+    return TRUE;
+  most = budget_regions (w->context_size, w->n_frames, w->frame_tokens, &s->question);
+  if (frame->rank < most)
+    return TRUE;
+  gone = g_ptr_array_new_with_free_func ((GDestroyNotify)frame_unref);
+  segment_keep_regions (s, most, gone);
+  GST_INFO ("%s: %" G_GUINT64_FORMAT ": context-size has room for %u regions of each frame: %u smaller ones are left out",
+      w->stream, s->id, most, gone->len);
+  g_mutex_unlock (&w->lock);
+  g_ptr_array_set_size (gone, 0);
+  g_mutex_lock (&w->lock);
+  return FALSE;
 }
 
 static void
 encode_frame (Worker *w, Frame *frame, const Segment *owner)
 {
+  g_autoptr (GPtrArray) gone = g_ptr_array_new_with_free_func ((GDestroyNotify)frame_unref);
+  guint max_tiles = frame->label != NULL ? 1 : w->max_tiles;
+  gboolean counts = !is_question (owner); /* for what fits: whether a question does is seen when it is asked */
   BackendPictureInfo info = { 0 };
   GError *error = NULL;
   gpointer picture = NULL;
@@ -218,15 +348,15 @@ encode_frame (Worker *w, Frame *frame, const Segment *owner)
   frame_ref (frame);
   question_copy (&question, &owner->question);
   g_mutex_unlock (&w->lock);
-  if (fits (w, &frame->image, &question, &error))
-    picture = w->backend->encode (w->self, &frame->image, w->max_tiles, &w->cancel, &info, &error);
+  if (frame_await (frame, &error) && (!counts || fits (w, &frame->image, max_tiles, &question, &error)))
+    picture = w->backend->encode (w->self, &frame->image, max_tiles, &w->cancel, &info, &error);
   question_clear (&question);
-  refused = !w->encoded && g_error_matches (error, MINIVL_ERROR, MINIVL_ERROR_BUDGET);
+  refused = counts && !w->encoded && g_error_matches (error, MINIVL_ERROR, MINIVL_ERROR_BUDGET);
   if (refused)
     w->callbacks.refused (error, w->user_data);
   g_mutex_lock (&w->lock);
 
-  w->encoded = w->encoded || picture != NULL;
+  w->encoded = w->encoded || (counts && picture != NULL);
   w->failed = w->failed || refused;
   w->lost = w->lost || g_error_matches (error, MINIVL_ERROR, MINIVL_ERROR_DEVICE);
   frame->picture = picture;
@@ -234,9 +364,12 @@ encode_frame (Worker *w, Frame *frame, const Segment *owner)
   /* Segments whose frames were cancelled are flushed, and never look at them again. */
   frame->error = error;
   frame_drop_pixels (frame);
+  if (picture != NULL && owner->run == w->run)
+    recent_keep (&w->recent, frame, w->run, w->n_frames, gone);
+  g_ptr_array_add (gone, frame);
   g_cond_broadcast (&w->changed);
   g_mutex_unlock (&w->lock);
-  frame_unref (frame);
+  g_ptr_array_set_size (gone, 0);
   g_mutex_lock (&w->lock);
 }
 
@@ -272,6 +405,7 @@ try_open (Worker *w, GError **error)
     replace_string (&w->precision, info.precision);
     replace_string (&w->device, info.device);
     w->context_size = info.context_size;
+    w->told_priority = 0;
   }
   g_mutex_lock (&w->lock);
   w->self = self;
@@ -310,10 +444,14 @@ open_backend (Worker *w)
 static void
 close_backend (Worker *w)
 {
+  g_autoptr (GPtrArray) gone = g_ptr_array_new_with_free_func ((GDestroyNotify)frame_unref);
   gpointer self = g_steal_pointer (&w->self);
 
   w->device_bytes = 0;
+  recent_clear (&w->recent, gone);
   g_mutex_unlock (&w->lock);
+  g_clear_pointer (&w->described, segment_free); /* its pictures are of this back end */
+  g_ptr_array_set_size (gone, 0);
   if (self != NULL)
     w->backend->close (self);
   g_mutex_lock (&w->lock);
@@ -325,10 +463,14 @@ static void
 wait_and_finish (Worker *w, gint64 until, gboolean fails)
 {
   while (!g_atomic_int_get (&w->quit)) {
-    Segment *s = g_queue_peek_head (&w->segments);
+    Segment *s = g_queue_peek_head (&w->segments), *question = g_queue_peek_head (&w->questions);
 
-    if (s != NULL && s->complete && (fails || !segment_waits (s)))
-      finish_segment (w);
+    if (question != NULL && (fails || !segment_waits (question)))
+      finish_segment (w, &w->questions);
+    else if (s != NULL && s->complete && (fails || !segment_waits (s)))
+      finish_segment (w, &w->segments);
+    else if (w->ending && s == NULL)
+      summaries_end (w);
     else if (!g_cond_wait_until (&w->changed, &w->lock, until))
       return;
     if (g_get_monotonic_time () >= until)
@@ -347,6 +489,8 @@ reopen (Worker *w)
 
   GST_WARNING ("%s: the device was lost", w->stream);
   for (GList *l = w->segments.head; l != NULL; l = l->next)
+    segment_forget_pictures (l->data, gone);
+  for (GList *l = w->questions.head; l != NULL; l = l->next)
     segment_forget_pictures (l->data, gone);
   close_backend (w);
   while (!opened && !g_atomic_int_get (&w->quit)) {
@@ -367,22 +511,38 @@ reopen (Worker *w)
   g_mutex_lock (&w->lock);
 }
 
+/* Holds the lock before and after. */
+static void
+tell_priority (Worker *w)
+{
+  w->told_priority = w->priority;
+  g_mutex_unlock (&w->lock);
+  w->backend->set_priority (w->self, w->told_priority);
+  g_mutex_lock (&w->lock);
+}
+
 static void
 work (Worker *w)
 {
   while (!g_atomic_int_get (&w->quit) && !w->failed) {
-    Segment *s = g_queue_peek_head (&w->segments);
-    const Segment *owner = NULL;
+    GQueue *queue = question_is_next (w) ? &w->questions : &w->segments;
+    Segment *s = g_queue_peek_head (queue);
+    Segment *owner = NULL;
     Frame *frame = next_to_encode (w, &owner);
 
     /* What was to be cancelled has ended, and what comes now is not flushed. */
     g_atomic_int_set (&w->cancel, 0);
     if (w->lost)
       reopen (w);
-    else if (frame != NULL)
-      encode_frame (w, frame, owner);
-    else if (s != NULL && s->complete)
-      finish_segment (w);
+    else if (w->priority != w->told_priority)
+      tell_priority (w);
+    else if (frame != NULL) {
+      if (has_room (w, frame, owner))
+        encode_frame (w, frame, owner);
+    } else if (s != NULL && s->complete)
+      finish_segment (w, queue);
+    else if (w->ending)
+      summaries_end (w);
     else
       g_cond_wait (&w->changed, &w->lock);
   }
@@ -392,11 +552,16 @@ gpointer
 worker_run (gpointer data)
 {
   Worker *w = data;
+  gboolean opened = open_backend (w);
 
-  if (!open_backend (w))
-    return NULL;
   g_mutex_lock (&w->lock);
-  work (w);
+  if (opened)
+    work (w);
+  /* Whoever has asked waits for this. */
+  while (!g_queue_is_empty (&w->questions)) {
+    ((Segment *)g_queue_peek_head (&w->questions))->flushed = TRUE;
+    finish_segment (w, &w->questions);
+  }
   close_backend (w);
   g_mutex_unlock (&w->lock);
   return NULL;

@@ -6,6 +6,7 @@
 
 /* How long what was given up may take to end. */
 #define GRACE G_TIME_SPAN_SECOND
+#define LIVE_PRIORITY 1
 
 void
 question_copy (Question *to, const Question *from)
@@ -13,6 +14,9 @@ question_copy (Question *to, const Question *from)
   *to = *from;
   to->prompt = g_strdup (from->prompt);
   to->system = g_strdup (from->system);
+  to->alerts = g_strdup (from->alerts);
+  to->alert_picture = g_strdup (from->alert_picture);
+  to->summary_prompt = g_strdup (from->summary_prompt);
 }
 
 void
@@ -20,6 +24,9 @@ question_clear (Question *question)
 {
   g_clear_pointer (&question->prompt, g_free);
   g_clear_pointer (&question->system, g_free);
+  g_clear_pointer (&question->alerts, g_free);
+  g_clear_pointer (&question->alert_picture, g_free);
+  g_clear_pointer (&question->summary_prompt, g_free);
 }
 
 /* --- under the lock ---------------------------------------------------------------------------------------------------------- */
@@ -106,6 +113,9 @@ give_up (Worker *w)
     drop (w, s);
     n++;
   }
+  for (GList *l = w->questions.head; l != NULL; l = l->next)
+    segment_drop (l->data);
+  w->ending = FALSE;
   if (w->in_hand != NULL)
     w->in_hand->given_up = TRUE;
   cancel_backend (w);
@@ -123,6 +133,11 @@ worker_new (const Backend *backend, const WorkerCallbacks *callbacks, gpointer u
   w->callbacks = *callbacks;
   w->user_data = user_data;
   w->text = g_string_new (NULL);
+  history_init (&w->history);
+  w->summary = summary_new ();
+  alerts_init (&w->alerts);
+  recent_init (&w->recent);
+  g_atomic_int_set (&w->quit, 1); /* until it is started */
   g_mutex_init (&w->lock);
   g_cond_init (&w->changed);
   return w;
@@ -134,6 +149,10 @@ worker_free (Worker *w)
   g_mutex_clear (&w->lock);
   g_cond_clear (&w->changed);
   g_string_free (w->text, TRUE);
+  history_clear (&w->history);
+  summary_free (w->summary);
+  alerts_clear (&w->alerts);
+  g_ptr_array_unref (w->recent.frames);
   g_free (w);
 }
 
@@ -150,8 +169,13 @@ worker_start (Worker *w, const WorkerConfig *config)
   w->max_bytes = config->max_bytes;
   w->flushing = w->failed = w->lost = w->encoded = FALSE;
   w->leak = WORKER_WAITS;
+  w->priority = 0;
   w->opening = TRUE;
   w->n_answered = w->n_dropped = 0;
+  w->journal = config->journal;
+  if (w->journal != NULL)
+    w->last_id = MAX (w->last_id, journal_get_last_id (w->journal));
+  w->ending = w->reduce_failed = FALSE;
   g_atomic_int_set (&w->cancel, 0);
   g_atomic_int_set (&w->quit, 0);
   w->thread = g_thread_new ("minivl-worker", worker_run, w);
@@ -162,6 +186,8 @@ worker_interrupt (Worker *w)
 {
   g_mutex_lock (&w->lock);
   g_atomic_int_set (&w->quit, 1);
+  if (w->in_hand != NULL)
+    w->in_hand->flushed = TRUE;
   cancel_backend (w);
   g_cond_broadcast (&w->changed);
   g_mutex_unlock (&w->lock);
@@ -178,6 +204,10 @@ worker_stop (Worker *w)
   g_free ((gchar *)w->options.model_path);
   g_free ((gchar *)w->options.device);
   w->options = (MinivlEngineOptions){ NULL };
+  alerts_forget (&w->alerts);
+  summary_free (w->summary);
+  w->summary = summary_new ();
+  question_clear (&w->summing);
   g_clear_pointer (&w->stream, g_free);
   g_clear_pointer (&w->model, g_free);
   g_clear_pointer (&w->model_hash, g_free);
@@ -195,9 +225,10 @@ worker_has_failed (Worker *w)
 }
 
 void
-worker_set_leak (Worker *w, WorkerLeak leak)
+worker_set_live (Worker *w, gboolean live, WorkerLeak leak)
 {
   g_mutex_lock (&w->lock);
+  w->priority = live ? LIVE_PRIORITY : 0;
   w->leak = leak;
   g_cond_broadcast (&w->changed);
   g_mutex_unlock (&w->lock);
@@ -221,45 +252,68 @@ worker_get_device_bytes (Worker *w)
 
 /* --- the streaming thread ---------------------------------------------------------------------------------------------------- */
 
-gboolean
-worker_open_segment (Worker *w, guint64 id, guint64 number, guint64 start, gint64 utc, const Question *question)
+guint64
+worker_open_segment (Worker *w, guint64 number, guint64 start, gint64 utc, const Question *question)
 {
-  Segment *s = segment_new (id, question);
-  gboolean taken;
+  Segment *s = segment_new (question);
+  guint64 id = 0;
 
   s->number = number;
   s->start = s->stop = start;
   s->utc = utc;
 
   g_mutex_lock (&w->lock);
-  taken = !w->flushing && !w->failed && !g_atomic_int_get (&w->quit);
-  if (taken)
+  s->run = w->run;
+  if (!w->flushing && !w->failed && !g_atomic_int_get (&w->quit)) {
+    s->id = id = ++w->last_id;
+    w->number = number;
     g_queue_push_tail (&w->segments, s);
-  else
+  } else {
     segment_free (s);
+  }
   g_mutex_unlock (&w->lock);
-  return taken;
+  return id;
 }
 
 void
 worker_add_frame (Worker *w, guint64 id, Frame *frame, guint times)
 {
-  Frame *spare = NULL;
+  g_autoptr (GPtrArray) gone = NULL; /* freed without the lock */
   Segment *s;
 
   g_mutex_lock (&w->lock);
   s = find_segment (w, id);
   if (s != NULL && !s->flushed) {
-    for (guint i = 0; i < times; i++)
-      segment_add_place (s, frame);
-    if (times > 0)
-      spare = g_steal_pointer (&s->spare);
-    else
-      s->spare = frame_ref (frame);
+    gone = segment_add_frame (s, frame, times);
     g_cond_broadcast (&w->changed);
   }
   g_mutex_unlock (&w->lock);
-  frame_unref (spare);
+}
+
+void
+worker_add_picture (Worker *w, guint64 id, Frame *picture, guint times)
+{
+  Segment *s;
+
+  g_mutex_lock (&w->lock);
+  s = find_segment (w, id);
+  if (s != NULL && !s->flushed)
+    segment_add_picture (s, picture, times, w->n_frames / 2);
+  g_mutex_unlock (&w->lock);
+}
+
+void
+worker_set_prompt (Worker *w, guint64 id, const gchar *prompt)
+{
+  Segment *s;
+
+  g_mutex_lock (&w->lock);
+  s = find_segment (w, id);
+  if (s != NULL) {
+    g_free (s->question.prompt);
+    s->question.prompt = g_strdup (prompt);
+  }
+  g_mutex_unlock (&w->lock);
 }
 
 void
@@ -278,8 +332,8 @@ worker_close_segment (Worker *w, guint64 id, guint64 stop, guint64 running_time)
     s->running_time = running_time;
     s->completed = g_get_monotonic_time ();
     s->complete = TRUE;
-    if (s->frames->len == 0 && s->spare != NULL && !s->flushed)
-      segment_add_place (s, s->spare);
+    for (guint i = 0; s->spares != NULL && i < s->spares->len && !s->flushed; i++)
+      segment_add_place (s, g_ptr_array_index (s->spares, i));
     g_cond_broadcast (&w->changed);
   }
   if (dropped && w->leak == WORKER_DROPS_NEWEST)
@@ -293,6 +347,23 @@ worker_close_segment (Worker *w, guint64 id, guint64 stop, guint64 running_time)
   g_mutex_unlock (&w->lock);
   if (dropped)
     w->callbacks.dropped (n_answered, n_dropped, late, w->user_data);
+}
+
+void
+worker_forget (Worker *w)
+{
+  g_mutex_lock (&w->lock);
+  w->run++;
+  g_mutex_unlock (&w->lock);
+}
+
+void
+worker_end (Worker *w)
+{
+  g_mutex_lock (&w->lock);
+  w->ending = !w->flushing;
+  g_cond_broadcast (&w->changed);
+  g_mutex_unlock (&w->lock);
 }
 
 void
@@ -310,7 +381,8 @@ wait_until_idle (Worker *w, gint64 until)
 {
   gboolean in_time = TRUE;
 
-  while (in_time && !w->flushing && !w->failed && !g_atomic_int_get (&w->quit) && (w->finishing || w->segments.length > 0)) {
+  while (in_time && !w->flushing && !w->failed && !g_atomic_int_get (&w->quit)
+         && (w->finishing || w->ending || w->segments.length > 0 || w->questions.length > 0)) {
     if (until < 0)
       g_cond_wait (&w->changed, &w->lock);
     else
@@ -349,7 +421,11 @@ worker_flush_start (Worker *w)
 {
   g_mutex_lock (&w->lock);
   w->flushing = TRUE;
+  w->ending = FALSE;
+  w->run++;
   for (GList *l = w->segments.head; l != NULL; l = l->next)
+    ((Segment *)l->data)->flushed = TRUE;
+  for (GList *l = w->questions.head; l != NULL; l = l->next)
     ((Segment *)l->data)->flushed = TRUE;
   if (w->in_hand != NULL)
     w->in_hand->flushed = TRUE;

@@ -12,6 +12,7 @@
 #define GST_MINIVL_WORKER_H
 
 #include "frame.h"
+#include "journal.h"
 #include "result.h"
 
 G_BEGIN_DECLS
@@ -40,6 +41,13 @@ typedef struct
   gchar *system; /* NULL: the checkpoint's own */
   MinivlParams params;
   guint64 deadline; /* ns after the segment is complete; 0: none */
+  guint history;    /* most earlier answers that are told */
+  gchar *alerts;    /* yes/no questions, as the property has them; NULL: none */
+  double alert_threshold, alert_hysteresis;
+  gchar *alert_picture;     /* folder; NULL: none is wanted */
+  double similar;           /* from which on it is not asked, see similar.h; 0: always asked */
+  guint64 summary_interval; /* ns of stream time; 0: no summaries, GST_CLOCK_TIME_NONE: only at the end */
+  gchar *summary_prompt;    /* with {reports} and other placeholders */
 } Question;
 
 void question_copy (Question *to, const Question *from);
@@ -54,6 +62,7 @@ typedef struct
   guint max_tiles;
   guint max_backlog; /* complete segments that may wait, at least 1 */
   gsize max_bytes;   /* of pixels that wait to be encoded, where segments may not be dropped */
+  Journal *journal;  /* (nullable): borrowed until stop; what earlier runs have told, and which ids */
 } WorkerConfig;
 
 /* Called from the worker's thread, apart from `dropped`, with no lock held. */
@@ -66,10 +75,12 @@ typedef struct
   void (*refused) (const GError *error, gpointer user_data);
   /* The back end is open again, after so many tries. */
   void (*reopened) (guint tries, gpointer user_data);
+  /* Something does not work that can be put right: what, and the property's name. */
+  void (*trouble) (const gchar *text, gpointer user_data);
   /* result: borrowed. error: for finish_reason "error", what went wrong. */
   void (*result) (Result *result, const GError *error, gpointer user_data);
-  /* The answer in hand, as far as it goes. */
-  void (*partial) (guint64 id, guint64 start, guint64 stop, const gchar *text, gpointer user_data);
+  /* The answer in hand, as far as it goes. kind: of its result to come. */
+  void (*partial) (const gchar *kind, guint64 id, guint64 start, guint64 stop, const gchar *text, gpointer user_data);
   /* From the streaming thread: segments will not be answered; their results follow in their turn. */
   void (*dropped) (guint64 answered, guint64 dropped, guint64 running_time, gpointer user_data);
 } WorkerCallbacks;
@@ -78,7 +89,7 @@ Worker *worker_new (const Backend *backend, const WorkerCallbacks *callbacks, gp
 /* The worker is stopped. */
 void worker_free (Worker *w);
 
-/* Segments may not be dropped until worker_set_leak(). */
+/* Not live, and segments may not be dropped, until worker_set_live(). */
 void worker_start (Worker *w, const WorkerConfig *config);
 /* Cancels whatever is going on and lets all waiters go; does not wait. */
 void worker_interrupt (Worker *w);
@@ -87,7 +98,8 @@ gboolean worker_stop (Worker *w);
 
 /* The back end could not be opened, or the settings do not fit it: nothing will be answered. */
 gboolean worker_has_failed (Worker *w);
-void worker_set_leak (Worker *w, WorkerLeak leak);
+/* What is live goes before what is not, where both share a device. */
+void worker_set_live (Worker *w, gboolean live, WorkerLeak leak);
 /* Complete segments that wait. */
 guint worker_count_waiting (Worker *w);
 /* 0 while nothing is open */
@@ -95,19 +107,38 @@ guint64 worker_get_device_bytes (Worker *w);
 
 /* --- from the streaming thread ----------------------------------------------------------------------------------------------- */
 
-/* utc: of the start, ns since 1970; negative: not known. FALSE when there will be no result: flushing, failed or stopped. */
-gboolean worker_open_segment (Worker *w, guint64 id, guint64 number, guint64 start, gint64 utc, const Question *question);
-/* times: places of the segment that the frame takes; 0: only if the segment ends without any other. A reference is taken. */
+/* utc: of the start, ns since 1970; negative: not known. Returns its id; 0 when there will be no result: flushing, failed or
+ * stopped. */
+guint64 worker_open_segment (Worker *w, guint64 number, guint64 start, gint64 utc, const Question *question);
+/* times: places of the segment that the frame takes; 0: only if the segment ends without any other. Regions of one frame follow
+ * each other. frame (nullable): NULL is one with nothing to be seen in it; if all are, nothing is asked. A reference is taken. */
 void worker_add_frame (Worker *w, guint64 id, Frame *frame, guint times);
+/* The whole picture that the frame or frames are of, in front of them; NULL: it could not be read. A reference is taken, if it is
+ * to be shown. */
+void worker_add_picture (Worker *w, guint64 id, Frame *picture, guint times);
+/* Instead of what it was opened with; UTF-8. */
+void worker_set_prompt (Worker *w, guint64 id, const gchar *prompt);
 /* Waits for room where segments may not be dropped. */
 void worker_close_segment (Worker *w, guint64 id, guint64 stop, guint64 running_time);
+/* What comes does not follow from what was: segments to come are neither told of nor held against those so far. */
+void worker_forget (Worker *w);
+/* A frame passes, from time to now; running_time, utc (as above): of its end. A step back is a reason to forget. */
+void worker_pass (Worker *w, guint64 time, guint64 now, guint64 running_time, gint64 utc);
 /* Waits until pixels may be added, where segments may not be dropped. */
 void worker_wait_for_room (Worker *w);
+/* The stream is over: what has been reported is summed up behind the last segment. */
+void worker_end (Worker *w);
 /* Waits until all results are out. timeout: ns, after which the answer in hand ends with the text so far, and what waits is
  * dropped; GST_CLOCK_TIME_NONE: none. */
 WorkerDrain worker_drain (Worker *w, guint64 timeout);
 
 /* --- from any thread --------------------------------------------------------------------------------------------------------- */
+
+/* Asks about frames of the last `duration` ns, up to as many as a segment has: those of segments that are still held, encoded or
+ * about to be, and at least the last one. Goes between segments, of which it is none. Every question gives exactly one result: with
+ * finish_reason "flush" when a flush or the end of the worker comes first. Returns the result's id; 0 when it cannot be asked, and
+ * why (static). */
+guint64 worker_ask (Worker *w, const Question *question, guint64 duration, const gchar **why);
 
 /* All segments so far end with finish_reason "flush", the one in hand at its next token; waiters go. Until worker_flush_stop()
  * nothing waits. A segment that is open gives its result when it is closed. */

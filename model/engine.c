@@ -1,10 +1,14 @@
 #include "engine.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "image.h"
+#include "known.h"
 
 #define DEFAULT_CONTEXT 8192
+/* How often one who waits for another's picture looks at whether it is still wanted. */
+#define POLL_INTERVAL (20 * G_TIME_SPAN_MILLISECOND)
 
 /* --- devices --------------------------------------------------------------------------------------------------------------- */
 
@@ -55,6 +59,39 @@ typedef struct
   MinivlPrecision precision;
 } Build;
 
+static gchar *
+size_text (guint64 bytes)
+{
+  return g_format_size_full (bytes, G_FORMAT_SIZE_IEC_UNITS);
+}
+
+/* Before the first byte is copied: what all of it takes, what there is, and what would make it fit. */
+static gboolean
+check_memory (const Build *b, GError **error)
+{
+  const MinivlEngine *e = b->engine;
+  guint64 weights = weights_bytes (e->weights), cache = kv_pool_bytes (e->kv),
+          rest = vision_bytes (e->vision) + language_bytes (e->language), left = device_memory_left (e->dev, ARENA_DEVICE),
+          tokens = (left - MIN (left, weights + rest)) / (cache / kv_pool_blocks (e->kv)) * KV_BLOCK;
+  g_autofree gchar *weights_text = size_text (weights), *cache_text = size_text (cache), *rest_text = size_text (rest),
+                   *left_text = size_text (left);
+  g_autoptr (GString) fix = g_string_new (NULL);
+
+  if (weights + cache + rest <= left)
+    return TRUE;
+  if (tokens > 0)
+    g_string_append_printf (fix, "Lower context-size to %" G_GUINT64_FORMAT, tokens);
+  if (b->precision == MINIVL_PRECISION_F32)
+    g_string_append (fix, fix->len ? ", or precision to f16" : "Lower precision to f16");
+  if (fix->len == 0)
+    g_string_append (fix, "Free memory, or choose another device");
+  g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_MEMORY,
+      "%s does not fit into the memory of %s: weights of %s, a cache of %s for context-size=%u and activations of %s, and there "
+      "are %s. %s.",
+      e->model, e->device_name, weights_text, cache_text, e->info.context_size, rest_text, left_text, fix->str);
+  return FALSE;
+}
+
 static gboolean
 build (gpointer data, GError **error)
 {
@@ -67,18 +104,16 @@ build (gpointer data, GError **error)
   if (!e->dev)
     return FALSE;
   e->device_name = g_strdup (device_info (e->dev)->name);
-  e->weights =
-      weights_load (e->dev, &e->config, b->parts->tensors, b->precision, b->options->on_progress, b->options->user_data, error);
+  e->driver = g_strdup (device_info (e->dev)->driver);
+  e->weights = weights_new (e->dev, &e->config, b->parts->tensors, b->precision, error);
   if (!e->weights)
     return FALSE;
-  e->vision = vision_new (e->dev, &e->config, e->weights, error);
-  if (!e->vision)
-    return FALSE;
-  e->kv = kv_pool_new (e->dev, &e->config.language, e->info.context_size, kv_type, error);
-  if (!e->kv)
-    return FALSE;
-  e->language = language_new (e->dev, &e->config, e->weights, e->kv, error);
-  if (!e->language)
+  e->vision = vision_new (e->dev, &e->config, e->weights);
+  e->kv = kv_pool_new (e->dev, &e->config.language, e->info.context_size, kv_type);
+  e->language = language_new (e->dev, &e->config, e->weights, e->kv);
+  if (!check_memory (b, error)
+      || !weights_load (e->weights, b->parts->tensors, b->options->on_progress, b->options->user_data, error)
+      || !vision_commit (e->vision, error) || !kv_pool_commit (e->kv, error) || !language_commit (e->language, error))
     return FALSE;
   survey = op_survey_new (e->dev);
   vision_survey (e->vision, survey);
@@ -87,7 +122,7 @@ build (gpointer data, GError **error)
     return FALSE;
   scheduler_set_model (e->scheduler, e->vision, e->kv, e->language);
   e->info.device_bytes =
-      arena_bytes (e->weights->arena) + vision_bytes (e->vision) + kv_pool_bytes (e->kv) + language_bytes (e->language);
+      weights_bytes (e->weights) + vision_bytes (e->vision) + kv_pool_bytes (e->kv) + language_bytes (e->language);
   return TRUE;
 }
 
@@ -224,8 +259,11 @@ minivl_engine_open (const MinivlEngineOptions *options, GError **error)
   engine = engine_new (&parts, options, error);
   if (engine) {
     engine->info.model_hash = engine->model_hash = g_steal_pointer (&hash);
-    engine->info.load_ns = (g_get_monotonic_time () - start) * 1000;
+    if (!known_answer_check (engine, folder, error))
+      g_clear_pointer (&engine, minivl_engine_unref);
   }
+  if (engine)
+    engine->info.load_ns = (g_get_monotonic_time () - start) * 1000;
   return engine;
 }
 
@@ -251,6 +289,7 @@ minivl_engine_unref (MinivlEngine *engine)
   g_free (engine->model);
   g_free (engine->model_hash);
   g_free (engine->device_name);
+  g_free (engine->driver);
   g_free (engine);
 }
 
@@ -271,23 +310,31 @@ check_picture (const MinivlImage *image, guint max_tiles, GError **error)
   return FALSE;
 }
 
-/* (transfer full): the picture of this content that is alive, or NULL, and then the caller is to make it. */
-static MinivlPicture *
-find_picture (MinivlEngine *engine, guint64 content)
+static gboolean
+is_on_its_way (MinivlEngine *engine, guint64 content)
 {
-  MinivlPicture *picture = NULL;
-  gpointer value;
+  gpointer picture;
+
+  return g_hash_table_lookup_extended (engine->pictures, &content, NULL, &picture) && !picture;
+}
+
+/* picture (transfer full): the one of this content that is alive, or NULL, and then the caller is to make it. FALSE: cancelled. */
+static gboolean
+find_picture (MinivlEngine *engine, guint64 content, const gint *cancel, MinivlPicture **picture)
+{
+  gboolean cancelled = FALSE;
 
   g_mutex_lock (&engine->lock);
-  while (g_hash_table_lookup_extended (engine->pictures, &content, NULL, &value) && !value)
-    g_cond_wait (&engine->encoded, &engine->lock);
-  picture = g_hash_table_lookup (engine->pictures, &content);
-  if (picture)
-    minivl_picture_ref (picture);
-  else
+  /* Who sets the flag wakes nobody. */
+  while (!(cancelled = cancel && g_atomic_int_get (cancel)) && is_on_its_way (engine, content))
+    g_cond_wait_until (&engine->encoded, &engine->lock, g_get_monotonic_time () + POLL_INTERVAL);
+  *picture = cancelled ? NULL : g_hash_table_lookup (engine->pictures, &content);
+  if (*picture)
+    minivl_picture_ref (*picture);
+  else if (!cancelled)
     g_hash_table_insert (engine->pictures, g_memdup2 (&content, sizeof content), NULL);
   g_mutex_unlock (&engine->lock);
-  return picture;
+  return !cancelled;
 }
 
 /* picture NULL: it was not to be made. */
@@ -304,7 +351,7 @@ register_picture (MinivlEngine *engine, guint64 content, MinivlPicture *picture)
 }
 
 MinivlPicture *
-minivl_picture_new (MinivlEngine *engine, const MinivlImage *image, guint max_tiles, const gint *cancel, GError **error)
+engine_encode (MinivlEngine *engine, const MinivlImage *image, guint max_tiles, gint priority, const gint *cancel, GError **error)
 {
   MinivlPicture *picture;
   guint64 content;
@@ -312,18 +359,27 @@ minivl_picture_new (MinivlEngine *engine, const MinivlImage *image, guint max_ti
   if (!check_picture (image, max_tiles, error))
     return NULL;
   content = image_hash (image, max_tiles);
-  picture = find_picture (engine, content);
+  if (!find_picture (engine, content, cancel, &picture)) {
+    g_set_error_literal (error, MINIVL_ERROR, MINIVL_ERROR_CANCELLED, "encoding was cancelled");
+    return NULL;
+  }
   if (picture)
     return picture;
   picture = g_new0 (MinivlPicture, 1);
   picture->ref_count = 1;
   picture->content = content;
-  if (!scheduler_encode (engine->scheduler, image, max_tiles, 0, cancel, &picture->result, error))
+  if (!scheduler_encode (engine->scheduler, image, max_tiles, priority, cancel, &picture->result, error))
     g_clear_pointer (&picture, g_free);
   else
     picture->engine = minivl_engine_ref (engine);
   register_picture (engine, content, picture);
   return picture;
+}
+
+MinivlPicture *
+minivl_picture_new (MinivlEngine *engine, const MinivlImage *image, guint max_tiles, const gint *cancel, GError **error)
+{
+  return engine_encode (engine, image, max_tiles, 0, cancel, error);
 }
 
 typedef struct
@@ -397,4 +453,38 @@ minivl_picture_get_info (MinivlPicture *picture, MinivlPictureInfo *info)
     .preprocess_ns = picture->result.preprocess_ns,
     .encode_ns = picture->result.encode_ns,
   };
+}
+
+static double
+cosine (const float *a, const float *b, guint n)
+{
+  double ab = 0, aa = 0, bb = 0;
+
+  for (guint i = 0; i < n; i++) {
+    ab += (double)a[i] * b[i];
+    aa += (double)a[i] * a[i];
+    bb += (double)b[i] * b[i];
+  }
+  return ab / sqrt (aa * bb);
+}
+
+double
+minivl_picture_similarity (MinivlPicture *a, MinivlPicture *b)
+{
+  const VisionResult *left = &a->result, *right = &b->result;
+  guint hidden = a->engine->config.language.hidden;
+  double least = 1;
+
+  if (a == b)
+    return 1;
+  if (a->engine != b->engine || left->columns != right->columns || left->rows != right->rows)
+    return -1;
+  for (guint i = 0; i < left->n_tokens; i++) {
+    double here = cosine (left->features + (gsize)i * hidden, right->features + (gsize)i * hidden, hidden);
+
+    if (isnan (here)) /* a place of nothing, or of no number */
+      return -1;
+    least = MIN (least, here);
+  }
+  return MAX (least, -1);
 }

@@ -13,7 +13,7 @@ struct _MinivlEngine
 {
   gint ref_count;
   MinivlEngineInfo info;
-  gchar *model, *model_hash, *device_name;
+  gchar *model, *model_hash, *device_name, *driver;
   SelfCheck self_check;
 
   ModelConfig config;
@@ -58,6 +58,10 @@ typedef struct
 
 /* options: model_path is not read. */
 MinivlEngine *engine_new (EngineParts *parts, const MinivlEngineOptions *options, GError **error);
+
+/* As minivl_picture_new(), of any priority. */
+MinivlPicture *engine_encode (
+    MinivlEngine *engine, const MinivlImage *image, guint max_tiles, gint priority, const gint *cancel, GError **error);
 
 /* As minivl_session_ask(), by token ids of the whole conversation. pictures: whose rows the image tokens take, in order. */
 gboolean session_ask_ids (MinivlSession *session, const gint32 *ids, guint n_ids, MinivlPicture *const *pictures, guint n_pictures,

@@ -37,19 +37,15 @@ struct _KvSequence
 };
 
 KvPool *
-kv_pool_new (Device *dev, const LanguageConfig *config, guint tokens, TensorType type, GError **error)
+kv_pool_new (Device *dev, const LanguageConfig *config, guint tokens, TensorType type)
 {
-  g_autoptr (KvPool) pool = g_new0 (KvPool, 1);
+  KvPool *pool = g_new0 (KvPool, 1);
   guint elements = kv_block_elements (config->kv_heads, language_head_dim (config));
 
   pool->n_blocks = (tokens + KV_BLOCK - 1) / KV_BLOCK;
   pool->arena = arena_new (dev, ARENA_DEVICE, "kv cache");
   pool->layers = g_new0 (KvLayer, config->layers);
   pool->n_layers = config->layers;
-  pool->blocks = g_new0 (Block, pool->n_blocks);
-  for (guint i = 0; i < pool->n_blocks; i++)
-    pool->blocks[i].parent = NOWHERE;
-
   for (guint i = 0; i < config->layers; i++) {
     KvLayer *l = &pool->layers[i];
 
@@ -58,9 +54,18 @@ kv_pool_new (Device *dev, const LanguageConfig *config, guint tokens, TensorType
     l->heads = config->kv_heads;
     l->head_dim = language_head_dim (config);
   }
+  return pool;
+}
+
+gboolean
+kv_pool_commit (KvPool *pool, GError **error)
+{
   if (!arena_commit (pool->arena, error))
-    return NULL;
-  return g_steal_pointer (&pool);
+    return FALSE;
+  pool->blocks = g_new0 (Block, pool->n_blocks);
+  for (guint i = 0; i < pool->n_blocks; i++)
+    pool->blocks[i].parent = NOWHERE;
+  return TRUE;
 }
 
 void
@@ -285,9 +290,10 @@ kv_sequence_extend (KvSequence *seq, const KvKey *keys, guint n_keys)
   KvPool *pool = seq->pool;
 
   for (guint i = 0; i < n_keys; i++) {
+    guint place = seq->length / KV_BLOCK;
     Block *b;
 
-    if (seq->length % KV_BLOCK == 0) {
+    if (place == seq->blocks->len) {
       guint32 block;
 
       g_assert (seq->promised > 0);
@@ -296,7 +302,7 @@ kv_sequence_extend (KvSequence *seq, const KvKey *keys, guint n_keys)
       block = take_block (pool, last_block (seq));
       g_array_append_val (seq->blocks, block);
     }
-    b = &pool->blocks[last_block (seq)];
+    b = &pool->blocks[g_array_index (seq->blocks, guint32, place)];
     b->keys[b->n++] = keys[i];
     seq->length++;
   }

@@ -23,8 +23,10 @@ typedef struct
 typedef struct _KvPool KvPool;
 typedef struct _KvSequence KvSequence;
 
-/* Room for `tokens` tokens in all, F32 or F16. */
-KvPool *kv_pool_new (Device *dev, const LanguageConfig *config, guint tokens, TensorType type, GError **error);
+/* Plans room for `tokens` tokens in all, F32 or F16. */
+KvPool *kv_pool_new (Device *dev, const LanguageConfig *config, guint tokens, TensorType type);
+/* Before anything else is done with it. */
+gboolean kv_pool_commit (KvPool *pool, GError **error);
 void kv_pool_free (KvPool *pool);
 const KvLayer *kv_pool_layer (const KvPool *pool, guint layer);
 guint kv_pool_blocks (const KvPool *pool);

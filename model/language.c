@@ -184,9 +184,9 @@ new_head (Language *l, GError **error)
 }
 
 Language *
-language_new (Device *dev, const ModelConfig *config, const Weights *weights, KvPool *pool, GError **error)
+language_new (Device *dev, const ModelConfig *config, const Weights *weights, KvPool *pool)
 {
-  g_autoptr (Language) l = g_new0 (Language, 1);
+  Language *l = g_new0 (Language, 1);
   const LanguageConfig *c = &config->language;
   guint head_dim = language_head_dim (c), m = LANGUAGE_CHUNK;
 
@@ -217,13 +217,16 @@ language_new (Device *dev, const ModelConfig *config, const Weights *weights, Kv
   l->features = arena_add (l->step, TYPE_F32, LAYOUT_ROWS, m, c->hidden);
   l->last_ids = arena_add (l->step, TYPE_U32, LAYOUT_ROWS, 1, 1);
   l->top = arena_add (l->step, TYPE_U32, LAYOUT_ROWS, LANGUAGE_BATCH, TOP_COLUMNS);
+  return l;
+}
 
+gboolean
+language_commit (Language *l, GError **error)
+{
   if (!arena_commit (l->scratch, error) || !arena_commit (l->step, error))
-    return NULL;
+    return FALSE;
   l->head = new_head (l, error);
-  if (!l->head)
-    return NULL;
-  return g_steal_pointer (&l);
+  return l->head != NULL;
 }
 
 void
@@ -332,7 +335,8 @@ get_top (const Language *l, guint i, Top *top)
 }
 
 gboolean
-language_prefill (Language *l, KvSequence *seq, const LanguageToken *tokens, guint n, Top *top, GError **error)
+language_prefill (
+    Language *l, KvSequence *seq, const LanguageToken *tokens, guint n, Top *top, const OpCancel *cancel, GError **error)
 {
   guint past = kv_sequence_length (seq), b = bucket_of (buckets, n);
 
@@ -346,7 +350,7 @@ language_prefill (Language *l, KvSequence *seq, const LanguageToken *tokens, gui
 
   extend (seq, tokens, n);
   fill_chunk (l, seq, past, tokens, n, buckets[b]);
-  if (!op_stream_run (l->prefill[b], NULL, error) || (top && !op_stream_run (l->head, NULL, error))) {
+  if (!op_stream_run (l->prefill[b], cancel, error) || (top && !op_stream_run (l->head, NULL, error))) {
     kv_sequence_forget (seq, n);
     return FALSE;
   }

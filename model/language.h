@@ -16,7 +16,9 @@
 
 typedef struct _Language Language;
 
-Language *language_new (Device *dev, const ModelConfig *config, const Weights *weights, KvPool *pool, GError **error);
+/* Plans its memory, which language_commit() takes before it is used. */
+Language *language_new (Device *dev, const ModelConfig *config, const Weights *weights, KvPool *pool);
+gboolean language_commit (Language *l, GError **error);
 void language_free (Language *l);
 /* Records what it will ever take of the device, for device_self_check(). */
 void language_survey (Language *l, OpStream *survey);
@@ -33,8 +35,10 @@ guint language_vocab (const Language *l);
 /* Whether a conversation of n tokens uses the long factors. */
 gboolean language_is_long (const Language *l, guint n);
 
-/* Appends n <= LANGUAGE_CHUNK tokens to seq. top (nullable): of the logits after the last of them. On failure seq is as before. */
-gboolean language_prefill (Language *l, KvSequence *seq, const LanguageToken *tokens, guint n, Top *top, GError **error);
+/* Appends n <= LANGUAGE_CHUNK tokens to seq. top (nullable): of the logits after the last of them. cancel: as for op_stream_run().
+ * On failure seq is as before. */
+gboolean language_prefill (
+    Language *l, KvSequence *seq, const LanguageToken *tokens, guint n, Top *top, const OpCancel *cancel, GError **error);
 /* Appends a token each to n <= LANGUAGE_BATCH sequences, in one submit. tops: [n]. */
 gboolean language_decode (Language *l, KvSequence *const *seqs, const LanguageToken *tokens, guint n, Top *tops, GError **error);
 /* All logits [vocab] that the i'th top of the step before is of, 0 for a prefill's. They are there until the next step. */

@@ -180,10 +180,25 @@ typedef struct
 } MinivlEngineInfo;
 
 /**
+ * minivl_default_model_path:
+ *
+ * The demo model that comes with minivl (examples/demo-model): small, and true only of what it was made for. It is looked for
+ * beside the library in a build tree, then where the two are installed, relative to the library's own folder.
+ *
+ * Returns: (transfer full) (nullable): its checkpoint folder; freed with g_free(). NULL when it is not there
+ */
+MINIVL_API gchar *minivl_default_model_path (void);
+
+/**
  * minivl_engine_open:
  * @options: model_path is required
  *
  * Reads a checkpoint and puts its weights on a device. Takes from a fraction of a second to minutes.
+ *
+ * A folder that brings a file minivl-check.json has it compared with what the device makes of it: an object of `width`, `height`
+ * and `rgb` (a picture, [height][width][3] bytes in base64), `prompt` (a question about it as one tile, under the checkpoint's own
+ * system message) and `logits` (a list, of the whole vocabulary, after the prompt's last token). They may differ by an NMSE of 1e-8
+ * at f32 and 1e-5 at f16; else the device, or the folder, is refused.
  *
  * Returns: (transfer full): one reference; released with minivl_engine_unref(). NULL with %MINIVL_ERROR_FILE or %MINIVL_ERROR_MODEL
  *   for what is wrong with the folder, %MINIVL_ERROR_DEVICE when no device is what @device names or can compute this,
@@ -317,6 +332,18 @@ typedef struct
 MINIVL_API void minivl_picture_get_info (MinivlPicture *picture, MinivlPictureInfo *info);
 
 /**
+ * minivl_picture_similarity:
+ * @a, @b: of one engine
+ *
+ * How alike two pictures are to the model: of all places of the picture, the least cosine of what the vision transformer and the
+ * projector made of that place in @a and in @b. So a small thing that comes or goes in a still scene counts as much as in a
+ * crowded one, while noise and slow changes of light hardly count.
+ *
+ * Returns: -1..1, of a picture with itself exactly 1; -1 also when they are of different grids or engines
+ */
+MINIVL_API double minivl_picture_similarity (MinivlPicture *a, MinivlPicture *b);
+
+/**
  * minivl_engine_read_tiles:
  * @image, @max_tiles: as for minivl_picture_new()
  * @n_tiles: (out): how many there are; the thumbnail is the last
@@ -366,6 +393,10 @@ MINIVL_API void minivl_session_set_system (MinivlSession *session, const gchar *
 
 /* The higher one is served first where not all can be: a live camera before a batch job. 0 at first. */
 MINIVL_API void minivl_session_set_priority (MinivlSession *session, gint priority);
+
+/* As minivl_picture_new(), at the session's priority. It is not added to the session. */
+MINIVL_API MinivlPicture *minivl_session_encode (
+    MinivlSession *session, const MinivlImage *image, guint max_tiles, const gint *cancel, GError **error);
 
 /**
  * minivl_session_add_pictures:
@@ -510,6 +541,18 @@ typedef void (*MinivlTextFunc) (const gchar *text, gpointer user_data);
  */
 MINIVL_API gboolean minivl_session_ask (MinivlSession *session, const gchar *prompt, const MinivlParams *params,
     MinivlTextFunc on_text, gpointer user_data, MinivlAnswer *answer, GError **error);
+
+/**
+ * minivl_session_count_tokens:
+ * @prompt, @params: as for minivl_session_ask()
+ * @n_tokens: (out): the whole conversation up to the answer; with max_tokens it must not be above the engine's context_size
+ *
+ * What asking would take of the context. Nothing is computed, and the conversation stays as it is.
+ *
+ * Returns: FALSE with %MINIVL_ERROR_IMAGES when marks and pictures differ
+ */
+MINIVL_API gboolean minivl_session_count_tokens (
+    MinivlSession *session, const gchar *prompt, const MinivlParams *params, guint *n_tokens, GError **error);
 
 /* Ends the answer in hand at the next token, from any thread; without one, nothing happens. */
 MINIVL_API void minivl_session_cancel (MinivlSession *session);

@@ -285,7 +285,7 @@ preprocess_grid (const Preprocess *p, guint *columns, guint *rows, guint *tiles)
 /* --- running --------------------------------------------------------------------------------------------------------------- */
 
 gboolean
-preprocess_run (Preprocess *p, const MinivlImage *image, const gint *cancel, GError **error)
+preprocess_run (Preprocess *p, const MinivlImage *image, const OpCancel *cancel, GError **error)
 {
   g_return_val_if_fail (preprocess_fits (p, image, p->max_tiles), FALSE);
   for (guint i = 0; i < p->n_bands; i++) {

@@ -21,8 +21,8 @@ gboolean preprocess_fits (const Preprocess *p, const MinivlImage *image, guint m
 
 /* tiles counts the thumbnail, which is the last. */
 void preprocess_grid (const Preprocess *p, guint *columns, guint *rows, guint *tiles);
-/* Resizes one picture. cancel (nullable): non-zero gives up between submits. */
-gboolean preprocess_run (Preprocess *p, const MinivlImage *image, const gint *cancel, GError **error);
+/* Resizes one picture. cancel: as for op_stream_run(). */
+gboolean preprocess_run (Preprocess *p, const MinivlImage *image, const OpCancel *cancel, GError **error);
 /* A tile of the picture in hand to the patch rows of a place; its first row, the class token's, is left alone. */
 gboolean preprocess_patches (Preprocess *p, guint tile, guint place, GError **error);
 /* The bytes of every tile of the picture in hand, [tiles][side][side][3]. (transfer full) */

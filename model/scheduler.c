@@ -52,6 +52,12 @@ is_set (const gint *flag)
   return flag && g_atomic_int_get (flag);
 }
 
+static GError *
+cancelled (void)
+{
+  return g_error_new (DEVICE_ERROR, DEVICE_ERROR_CANCELLED, "encoding was cancelled");
+}
+
 /* --- pictures -------------------------------------------------------------------------------------------------------------- */
 
 static void
@@ -89,48 +95,102 @@ next_encode (Scheduler *s)
 }
 
 static gboolean
+has_given_up (gpointer encode)
+{
+  return is_set (((Encode *)encode)->cancel);
+}
+
+static gboolean
 encode_begin (Scheduler *s, Encode *e)
 {
+  const OpCancel cancel = { has_given_up, e };
   GError *error = NULL;
 
-  if (is_set (e->cancel))
-    error = g_error_new (DEVICE_ERROR, DEVICE_ERROR_CANCELLED, "encoding was cancelled");
+  if (has_given_up (e))
+    error = cancelled ();
   else if (!e->picture)
-    e->picture = vision_picture_new (s->vision, e->image, e->max_tiles, e->cancel, &error);
+    e->picture = vision_picture_new (s->vision, e->image, e->max_tiles, &cancel, &error);
   if (error)
     encode_done (s, e, error);
   return error == NULL;
+}
+
+typedef struct
+{
+  Scheduler *s;
+  VisionTile tiles[VISION_BATCH];
+  Encode *owners[VISION_BATCH]; /* NULL: has given up meanwhile */
+  guint n;
+} Batch;
+
+/* Ends the part that one has in the batch. */
+static void
+batch_let_go (Batch *b, Encode *e, GError *error)
+{
+  for (guint i = 0; i < b->n; i++)
+    if (b->owners[i] == e)
+      b->owners[i] = NULL;
+  encode_done (b->s, e, error);
+}
+
+/* Lets go at once of those who give up; their tiles are made for nothing, for the others wait for theirs. */
+static gboolean
+nobody_waits (gpointer batch)
+{
+  Batch *b = batch;
+  guint waiting = 0;
+
+  for (guint i = 0; i < b->n; i++) {
+    Encode *e = b->owners[i];
+
+    if (e && has_given_up (e)) {
+      e->picture = NULL; /* the batch's own now */
+      batch_let_go (b, e, cancelled ());
+    } else if (e) {
+      waiting++;
+    }
+  }
+  return waiting == 0;
+}
+
+static void
+free_orphans (Batch *b)
+{
+  for (guint i = 0; i < b->n; i++) {
+    VisionPicture *picture = b->owners[i] ? NULL : b->tiles[i].picture;
+
+    for (guint k = i + 1; picture && k < b->n; k++)
+      if (b->tiles[k].picture == picture)
+        picture = NULL; /* with its last tile */
+    vision_picture_free (picture);
+  }
 }
 
 /* One batch of tiles. FALSE: there was nothing to do. */
 static gboolean
 encode_some (Scheduler *s)
 {
-  VisionTile tiles[VISION_BATCH];
-  Encode *owners[VISION_BATCH];
-  GError *error = NULL;
+  Batch b = { .s = s };
+  const OpCancel cancel = { nobody_waits, &b };
+  g_autoptr (GError) error = NULL;
   Encode *e;
-  guint n = 0;
 
-  while (n < VISION_BATCH && (e = next_encode (s)) != NULL) {
+  while (b.n < VISION_BATCH && (e = next_encode (s)) != NULL) {
     if (!encode_begin (s, e))
       continue;
-    owners[n] = e;
-    tiles[n++] = (VisionTile){ e->picture, e->next++ };
+    b.owners[b.n] = e;
+    b.tiles[b.n++] = (VisionTile){ e->picture, e->next++ };
   }
-  if (n == 0)
+  if (b.n == 0)
     return FALSE;
 
-  vision_encode (s->vision, tiles, n, owners[0] == owners[n - 1] ? owners[0]->cancel : NULL, &error);
-  for (guint i = 0; i < n; i++) {
-    gboolean last_of_it = i + 1 == n || owners[i + 1] != owners[i];
-
-    if (last_of_it && error)
-      encode_done (s, owners[i], g_error_copy (error));
-    else if (last_of_it && owners[i]->next == vision_picture_tiles (owners[i]->picture))
-      encode_done (s, owners[i], NULL);
+  vision_encode (s->vision, b.tiles, b.n, &cancel, &error);
+  free_orphans (&b);
+  for (guint i = 0; i < b.n; i++) {
+    e = b.owners[i];
+    if (e && (error || e->next == vision_picture_tiles (e->picture)))
+      batch_let_go (&b, e, error ? g_error_copy (error) : NULL);
   }
-  g_clear_error (&error);
   return TRUE;
 }
 
@@ -168,11 +228,16 @@ list_asks (Scheduler *s)
   return asks;
 }
 
+static gboolean
+is_late (const Ask *ask)
+{
+  return ask->deadline && (guint64)g_get_monotonic_time () * 1000 >= ask->deadline;
+}
+
 static void
 end_unwanted (Scheduler *s)
 {
   g_autoptr (GList) asks = list_asks (s);
-  guint64 now = (guint64)g_get_monotonic_time () * 1000;
 
   for (GList *l = asks; l; l = l->next) {
     Ask *ask = l->data;
@@ -185,9 +250,18 @@ end_unwanted (Scheduler *s)
       finish (s, ask, MINIVL_FINISH_STOP, NULL);
     else if (is_set (ask->cancelled))
       finish (s, ask, MINIVL_FINISH_CANCELLED, NULL);
-    else if (ask->deadline && now >= ask->deadline)
+    else if (is_late (ask))
       finish (s, ask, MINIVL_FINISH_DEADLINE, NULL);
   }
+}
+
+/* end_unwanted() then ends it. */
+static gboolean
+is_unwanted (gpointer data)
+{
+  const Ask *ask = data;
+
+  return is_set (ask->cancelled) || is_late (ask);
 }
 
 static gboolean
@@ -337,15 +411,12 @@ to_the_end (Scheduler *s, Ask *ask)
   g_mutex_unlock (&s->lock);
 }
 
-/* One chunk of one prompt: of the highest priority, in turns. FALSE: there was nothing to do. */
-static gboolean
-prefill_some (Scheduler *s)
+/* The prompt to go on with: of the highest priority, in turns. */
+static Ask *
+next_prefill (Scheduler *s)
 {
   g_autoptr (GList) asks = list_asks (s);
-  GError *error = NULL;
   Ask *best = NULL;
-  Top top;
-  guint n;
 
   for (GList *l = asks; l; l = l->next) {
     Ask *ask = l->data;
@@ -353,16 +424,30 @@ prefill_some (Scheduler *s)
     if (ask->seq && missing (ask) > 1 && (!best || ask->priority > best->priority))
       best = ask;
   }
-  if (!best)
-    return FALSE;
+  return best;
+}
 
-  n = MIN (missing (best), LANGUAGE_CHUNK);
-  to_the_end (s, best);
-  if (!language_prefill (s->language, best->seq, &g_array_index (best->tokens, LanguageToken, kv_sequence_length (best->seq)), n,
-          n == missing (best) ? &top : NULL, &error))
-    finish (s, best, MINIVL_FINISH_CANCELLED, error);
-  else if (missing (best) == 0)
-    take_token (s, best, &top, 0);
+/* One chunk of one prompt. FALSE: there was nothing to do. */
+static gboolean
+prefill_some (Scheduler *s)
+{
+  Ask *ask = next_prefill (s);
+  const OpCancel cancel = { is_unwanted, ask };
+  g_autoptr (GError) error = NULL;
+  Top top;
+  guint n;
+
+  if (!ask)
+    return FALSE;
+  n = MIN (missing (ask), LANGUAGE_CHUNK);
+  to_the_end (s, ask);
+  if (language_prefill (s->language, ask->seq, &g_array_index (ask->tokens, LanguageToken, kv_sequence_length (ask->seq)), n,
+          n == missing (ask) ? &top : NULL, &cancel, &error)) {
+    if (missing (ask) == 0)
+      take_token (s, ask, &top, 0);
+  } else if (!g_error_matches (error, DEVICE_ERROR, DEVICE_ERROR_CANCELLED)) {
+    finish (s, ask, MINIVL_FINISH_CANCELLED, g_steal_pointer (&error));
+  }
   return TRUE;
 }
 
@@ -560,7 +645,7 @@ scheduler_waiting (Scheduler *s)
   guint n;
 
   g_mutex_lock (&s->lock);
-  n = g_queue_get_length (&s->asks);
+  n = g_queue_get_length (&s->asks) + g_queue_get_length (&s->encodes);
   g_mutex_unlock (&s->lock);
   return n;
 }

@@ -61,7 +61,7 @@ typedef struct
   gint64 prefilled; /* monotonic time of the prompt's end, 0 before */
 } Ask;
 
-/* Asks that were handed in and are not done: what tests wait for. */
+/* Asks and pictures that were handed in and are not done: what tests wait for. */
 guint scheduler_waiting (Scheduler *s);
 
 void ask_begin (Scheduler *s, Ask *ask);

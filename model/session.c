@@ -127,6 +127,12 @@ minivl_session_set_priority (MinivlSession *s, gint priority)
   s->priority = priority;
 }
 
+MinivlPicture *
+minivl_session_encode (MinivlSession *s, const MinivlImage *image, guint max_tiles, const gint *cancel, GError **error)
+{
+  return engine_encode (s->engine, image, max_tiles, s->priority, cancel, error);
+}
+
 void
 minivl_session_cancel (MinivlSession *s)
 {
@@ -346,22 +352,20 @@ session_ask_ids (MinivlSession *s, const gint32 *ids, guint n_ids, MinivlPicture
   return ok;
 }
 
-static gboolean
-ask_round (MinivlSession *s, const gchar *prompt, const MinivlParams *params, MinivlTextFunc on_text, gpointer user_data,
-    MinivlAnswer *answer, GError **error)
+/* The whole conversation up to the answer to `question`. pictures: those of all its marks are added. (transfer full) */
+static gint32 *
+encode_round (
+    MinivlSession *s, const gchar *question, const MinivlParams *params, GPtrArray *pictures, guint *n_ids, GError **error)
 {
-  g_autofree gchar *question = with_marks (s, prompt);
   g_autoptr (ChatPrompt) parts = NULL;
   g_autofree ChatRound *rounds = g_new0 (ChatRound, s->rounds->len + 1);
   g_autofree guint *mark_tokens = g_new0 (guint, s->marks->len + 1);
-  g_autofree gint32 *ids = NULL;
-  g_autoptr (GPtrArray) pictures = g_ptr_array_new ();
-  guint n_ids, n_pending = s->marks->len - s->n_marks_asked;
+  guint n_pending = s->marks->len - s->n_marks_asked;
 
   if (chat_count_marks (question) != n_pending) {
     g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_IMAGES, "the prompt has %u <image> marks and there are pictures for %u",
         chat_count_marks (question), n_pending);
-    return FALSE;
+    return NULL;
   }
   for (guint i = 0; i < s->rounds->len; i++) {
     const Round *r = g_ptr_array_index (s->rounds, i);
@@ -382,13 +386,38 @@ ask_round (MinivlSession *s, const gchar *prompt, const MinivlParams *params, Mi
 
   parts = chat_prompt_new (
       s->engine->template, s->system, rounds, s->rounds->len + 1, mark_tokens, s->marks->len, params->special_tokens, error);
-  if (!parts)
-    return FALSE;
-  ids = chat_prompt_encode (parts, s->engine->tokenizer, &n_ids);
-  if (!answer_ids (
+  return parts ? chat_prompt_encode (parts, s->engine->tokenizer, n_ids) : NULL;
+}
+
+static gboolean
+ask_round (MinivlSession *s, const gchar *prompt, const MinivlParams *params, MinivlTextFunc on_text, gpointer user_data,
+    MinivlAnswer *answer, GError **error)
+{
+  g_autofree gchar *question = with_marks (s, prompt);
+  g_autoptr (GPtrArray) pictures = g_ptr_array_new ();
+  guint n_ids;
+  g_autofree gint32 *ids = encode_round (s, question, params, pictures, &n_ids, error);
+
+  if (!ids
+      || !answer_ids (
           s, ids, n_ids, (MinivlPicture *const *)pictures->pdata, pictures->len, params, on_text, user_data, answer, error))
     return FALSE;
   add_round (s, question, answer->text);
+  return TRUE;
+}
+
+gboolean
+minivl_session_count_tokens (MinivlSession *s, const gchar *prompt, const MinivlParams *params, guint *n_tokens, GError **error)
+{
+  const MinivlParams defaults = MINIVL_PARAMS_INIT;
+  g_autofree gchar *question = with_marks (s, prompt);
+  g_autoptr (GPtrArray) pictures = g_ptr_array_new ();
+  guint n_ids;
+  g_autofree gint32 *ids = encode_round (s, question, params ? params : &defaults, pictures, &n_ids, error);
+
+  if (!ids)
+    return FALSE;
+  *n_tokens = n_ids;
   return TRUE;
 }
 

@@ -156,9 +156,9 @@ fill_step (Vision *v, GError **error)
 }
 
 Vision *
-vision_new (Device *dev, const ModelConfig *config, const Weights *weights, GError **error)
+vision_new (Device *dev, const ModelConfig *config, const Weights *weights)
 {
-  g_autoptr (Vision) v = g_new0 (Vision, 1);
+  Vision *v = g_new0 (Vision, 1);
   const VisionConfig *c = &config->vision;
   guint side = config->tile_side / c->patch_size, head_dim = vision_head_dim (c), tile_tokens = model_tile_tokens (config), m, n,
         tile_blocks, kv_elements;
@@ -193,10 +193,13 @@ vision_new (Device *dev, const ModelConfig *config, const Weights *weights, GErr
 
   v->readback = arena_new (dev, ARENA_HOST, "visual tokens");
   v->features = arena_add (v->readback, TYPE_F32, LAYOUT_ROWS, n, config->language.hidden);
+  return v;
+}
 
-  if (!arena_commit (v->scratch, error) || !arena_commit (v->readback, error) || !fill_step (v, error))
-    return NULL;
-  return g_steal_pointer (&v);
+gboolean
+vision_commit (Vision *v, GError **error)
+{
+  return arena_commit (v->scratch, error) && arena_commit (v->readback, error) && fill_step (v, error);
 }
 
 void
@@ -228,7 +231,7 @@ struct _VisionPicture
 };
 
 VisionPicture *
-vision_picture_new (Vision *v, const MinivlImage *image, guint max_tiles, const gint *cancel, GError **error)
+vision_picture_new (Vision *v, const MinivlImage *image, guint max_tiles, const OpCancel *cancel, GError **error)
 {
   g_autoptr (VisionPicture) picture = g_new0 (VisionPicture, 1);
   gint64 start = g_get_monotonic_time ();
@@ -278,13 +281,14 @@ vision_picture_finish (VisionPicture *picture)
 {
   VisionResult result = picture->result;
 
+  result.order = picture->vision->tiles_encoded;
   picture->result.features = NULL;
   vision_picture_free (picture);
   return result;
 }
 
 gboolean
-vision_encode (Vision *v, const VisionTile *tiles, guint n, const gint *cancel, GError **error)
+vision_encode (Vision *v, const VisionTile *tiles, guint n, const OpCancel *cancel, GError **error)
 {
   guint tile_tokens = model_tile_tokens (v->config), hidden = v->config->language.hidden;
   gint64 start = g_get_monotonic_time ();

@@ -10,7 +10,9 @@
 
 typedef struct _Vision Vision;
 
-Vision *vision_new (Device *dev, const ModelConfig *config, const Weights *weights, GError **error);
+/* Plans its memory, which vision_commit() takes before it is used. */
+Vision *vision_new (Device *dev, const ModelConfig *config, const Weights *weights);
+gboolean vision_commit (Vision *v, GError **error);
 void vision_free (Vision *v);
 /* Records what it will ever take of the device, for device_self_check(). */
 void vision_survey (Vision *v, OpStream *survey);
@@ -23,6 +25,7 @@ typedef struct
   guint n_tokens;             /* tiles * tokens of a tile */
   float *features;            /* [n_tokens][hidden of the language model]; g_free() */
   guint64 preprocess_ns, encode_ns;
+  guint64 order; /* tiles encoded on the device when it was done: what tests of priority look at */
 } VisionResult;
 
 /* Most tiles that go through the transformer together: of one picture or of several. */
@@ -31,8 +34,8 @@ typedef struct
 /* A picture on its way: resized, its tiles being encoded one after the other. */
 typedef struct _VisionPicture VisionPicture;
 
-/* Resizes. cancel (nullable): non-zero gives up between submits. */
-VisionPicture *vision_picture_new (Vision *v, const MinivlImage *image, guint max_tiles, const gint *cancel, GError **error);
+/* Resizes. cancel: as for op_stream_run(), here and below. */
+VisionPicture *vision_picture_new (Vision *v, const MinivlImage *image, guint max_tiles, const OpCancel *cancel, GError **error);
 void vision_picture_free (VisionPicture *picture);
 guint vision_picture_tiles (const VisionPicture *picture);
 /* Ends it when all of its tiles are encoded. (transfer full) */
@@ -47,7 +50,7 @@ typedef struct
 } VisionTile;
 
 /* Encodes n <= VISION_BATCH tiles together; each gets exactly what it gets alone. */
-gboolean vision_encode (Vision *v, const VisionTile *tiles, guint n, const gint *cancel, GError **error);
+gboolean vision_encode (Vision *v, const VisionTile *tiles, guint n, const OpCancel *cancel, GError **error);
 /* Tiles encoded since the model was made: what tests of reuse count. */
 guint64 vision_tiles_encoded (const Vision *v);
 

@@ -275,8 +275,9 @@ interpolate (const float *from, guint n, float *to, guint m, guint d)
 /* A tile's class token and patches go through one matmul, in which the class token's row is zero. So the row added to it is the
  * class embedding and its position, less the bias that the matmul adds to every row. */
 static gboolean
-copy_positions (Weights *w, const ModelConfig *config, const TensorSet *set, GError **error)
+copy_positions (Weights *w, const TensorSet *set, GError **error)
 {
+  const ModelConfig *config = w->config;
   guint d = config->vision.hidden, n = config->vision.image_size / config->vision.patch_size,
         m = config->tile_side / config->vision.patch_size;
   g_autofree float *class = read_vector (tensor_set_lookup (set, CLASS), d, error);
@@ -332,26 +333,26 @@ copy_all (GArray *slots, const TensorSet *set, MinivlProgressFunc on_progress, g
 /* --- loading --------------------------------------------------------------------------------------------------------------- */
 
 Weights *
-weights_load (Device *dev, const ModelConfig *config, const TensorSet *set, MinivlPrecision precision,
-    MinivlProgressFunc on_progress, gpointer user_data, GError **error)
+weights_new (Device *dev, const ModelConfig *config, const TensorSet *set, MinivlPrecision precision, GError **error)
 {
   g_autoptr (Weights) w = g_new0 (Weights, 1);
-  g_autoptr (GArray) slots = g_array_new (FALSE, FALSE, sizeof (Slot));
   VisionLayer unused = { 0 };
 
-  g_array_set_clear_func (slots, slot_clear);
+  w->config = config;
+  w->slots = g_array_new (FALSE, FALSE, sizeof (Slot));
+  g_array_set_clear_func (w->slots, slot_clear);
   w->n_vision = model_select_layer (config);
   w->n_language = config->language.layers;
   w->vision = g_new0 (VisionLayer, config->vision.layers);
   w->language = g_new0 (LanguageLayer, w->n_language);
-  list_vision (slots, w, config, &unused);
-  list_language (slots, w, config);
-  if (!check_names (slots, set, error))
+  list_vision (w->slots, w, config, &unused);
+  list_language (w->slots, w, config);
+  if (!check_names (w->slots, set, error))
     return NULL;
 
   w->arena = arena_new (dev, ARENA_DEVICE, "weights");
-  for (guint i = 0; i < slots->len; i++) {
-    Slot *slot = &g_array_index (slots, Slot, i);
+  for (guint i = 0; i < w->slots->len; i++) {
+    Slot *slot = &g_array_index (w->slots, Slot, i);
     Dtype dtype = tensor_set_lookup (set, slot->name)->dtype;
 
     if (slot->tensor)
@@ -361,11 +362,20 @@ weights_load (Device *dev, const ModelConfig *config, const TensorSet *set, Mini
   w->position = arena_add (w->arena, TYPE_F32, LAYOUT_ROWS, vision_rows (config), config->vision.hidden);
   if (config->language.tied)
     w->head = w->embed;
-
-  if (!arena_commit (w->arena, error) || !copy_positions (w, config, set, error)
-      || !copy_all (slots, set, on_progress, user_data, error))
-    return NULL;
   return g_steal_pointer (&w);
+}
+
+guint64
+weights_bytes (const Weights *w)
+{
+  return arena_bytes (w->arena);
+}
+
+gboolean
+weights_load (Weights *w, const TensorSet *set, MinivlProgressFunc on_progress, gpointer user_data, GError **error)
+{
+  return arena_commit (w->arena, error) && copy_positions (w, set, error)
+         && copy_all (w->slots, set, on_progress, user_data, error);
 }
 
 void
@@ -374,6 +384,7 @@ weights_free (Weights *w)
   if (!w)
     return;
   arena_free (w->arena);
+  g_array_unref (w->slots);
   g_free (w->vision);
   g_free (w->language);
   g_free (w);

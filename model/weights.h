@@ -25,7 +25,9 @@ typedef struct
 
 typedef struct
 {
+  const ModelConfig *config;
   Arena *arena;
+  GArray *slots; /* what is copied where */
 
   Tensor patch, patch_bias;
   Tensor position;     /* F32 [vision_rows()][hidden], what is added to the embedded patches of a tile: see weights.c */
@@ -42,9 +44,11 @@ typedef struct
 /* Rows a tile takes in the vision transformer: class token and patches, padded to a multiple of 8. */
 guint vision_rows (const ModelConfig *config);
 
-/* on_progress as in minivl.h; may be NULL. */
-Weights *weights_load (Device *dev, const ModelConfig *config, const TensorSet *set, MinivlPrecision precision,
-    MinivlProgressFunc on_progress, gpointer user_data, GError **error);
+/* Checks names and shapes, and plans; all tensors are valid from here on, their contents from weights_load() on. */
+Weights *weights_new (Device *dev, const ModelConfig *config, const TensorSet *set, MinivlPrecision precision, GError **error);
+guint64 weights_bytes (const Weights *w);
+/* Allocates and copies. on_progress as in minivl.h; may be NULL. */
+gboolean weights_load (Weights *w, const TensorSet *set, MinivlProgressFunc on_progress, gpointer user_data, GError **error);
 void weights_free (Weights *w);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Weights, weights_free)

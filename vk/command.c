@@ -9,6 +9,8 @@
  * submits are then rather too short than too long. */
 #define FIRST_RATE 0.1
 #define IN_FLIGHT 2
+/* Bound of a submit of a run that can be cancelled, where none is kept for the device's own sake. */
+#define CANCEL_NS 50e6
 
 /* One dispatch. Resolved when added, recorded when the stream ends and the number of everything is known. */
 typedef struct
@@ -412,9 +414,8 @@ piece_expected_ns (const OpStream *s, const Piece *piece)
 
 /* The pieces of the next submit: as many as fit the bound, at least one. */
 static guint
-submit_last (const OpStream *s, guint first)
+submit_last (const OpStream *s, guint first, double bound)
 {
-  const guint64 bound = s->dev->limits.submit_ns;
   double ns = 0;
   guint last = first;
 
@@ -542,8 +543,10 @@ stream_abandon (OpStream *s)
 }
 
 gboolean
-op_stream_run (OpStream *s, const gint *cancel, GError **error)
+op_stream_run (OpStream *s, const OpCancel *cancel, GError **error)
 {
+  const guint64 kept = s->dev->limits.submit_ns;
+  const double bound = kept == 0 && cancel ? CANCEL_NS : kept;
   guint k = 0;
 
   g_assert (s->ended);
@@ -551,11 +554,11 @@ op_stream_run (OpStream *s, const gint *cancel, GError **error)
     return FALSE;
   s->submits = 0;
   for (guint first = 0, last; first < s->pieces->len; first = last) {
-    if (cancel && g_atomic_int_get (cancel)) {
+    if (cancel && cancel->is_cancelled (cancel->data)) {
       g_set_error (error, DEVICE_ERROR, DEVICE_ERROR_CANCELLED, "%s: cancelled", s->name);
       goto error;
     }
-    last = submit_last (s, first);
+    last = submit_last (s, first, bound);
     if (!flight_wait (s, k, error) || !flight_start (s, k, first, last, error))
       goto error;
     s->submits++;

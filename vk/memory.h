@@ -101,6 +101,9 @@ typedef enum
   ARENA_HOST,   /* what both sides touch at every step: coherent, always mapped */
 } ArenaKind;
 
+/* Bytes that can still be allocated of a kind. */
+guint64 device_memory_left (Device *dev, ArenaKind kind);
+
 Arena *arena_new (Device *dev, ArenaKind kind, const gchar *name);
 void arena_free (Arena *arena);
 /* Plans one tensor. Fails only at arena_commit(). */

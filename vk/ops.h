@@ -19,9 +19,17 @@ typedef struct _OpStream OpStream;
 OpStream *op_stream_new (Device *dev, const gchar *name);
 void op_stream_free (OpStream *s);
 gboolean op_stream_end (OpStream *s, GError **error);
-/* Submits all of it in pieces bounded by measured time, and waits. cancel (nullable): asked between pieces; non-zero fails with
- * DEVICE_ERROR_CANCELLED. */
-gboolean op_stream_run (OpStream *s, const gint *cancel, GError **error);
+
+/* Whether a run is to be given up. */
+typedef struct
+{
+  gboolean (*is_cancelled) (gpointer data);
+  gpointer data;
+} OpCancel;
+
+/* Submits all of it in pieces bounded by measured time, and waits. cancel (nullable): asked between pieces; TRUE fails with
+ * DEVICE_ERROR_CANCELLED. With it pieces are short on CPU devices, too, where a run is otherwise one submit. */
+gboolean op_stream_run (OpStream *s, const OpCancel *cancel, GError **error);
 
 typedef struct
 {

@@ -3,8 +3,9 @@
 
 #include "ops_private.h"
 
-/* With submits bounded in time, the most work of one dispatch of attention: 50 ms at the speed of a small integrated GPU. */
+/* The most work of one dispatch of attention: 50 ms at the speed of a small integrated GPU, and of a CPU device. */
 #define ATTENTION_FLOPS ((guint64)8 << 30)
+#define ATTENTION_CPU_FLOPS ((guint64)1 << 30)
 
 guint
 kv_block_elements (guint heads, guint head_dim)
@@ -154,8 +155,8 @@ attention_prepare (OpStream *s, const gchar *name, Dispatch *d, struct Attention
 void
 op_attention (OpStream *s, const Tensor *out, const Tensor *q, const KvLayer *kv, float scale, const Step *step)
 {
-  guint local = stream_limits (s)->local, rows = q->rows;
-  guint64 row_flops;
+  guint64 most = stream_limits (s)->cpu ? ATTENTION_CPU_FLOPS : ATTENTION_FLOPS, row_flops;
+  guint local = stream_limits (s)->local, rows;
   struct AttentionPush push;
   Dispatch d;
 
@@ -164,8 +165,7 @@ op_attention (OpStream *s, const Tensor *out, const Tensor *q, const KvLayer *kv
 
   /* Keys that a row sees are known only to the device: the most there can be. */
   row_flops = 4 * (guint64)q->cols * push.blocks * KV_BLOCK;
-  if (stream_limits (s)->submit_ns > 0)
-    rows = CLAMP (ATTENTION_FLOPS / MAX (row_flops, 1), 1, q->rows / local + 1) * local;
+  rows = CLAMP (most / row_flops, local, q->rows + local) / local * local;
 
   d.shader = kv->k.type == TYPE_F32 ? "attention_f32" : "attention_f16";
   d.local = local;

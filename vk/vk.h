@@ -176,8 +176,6 @@ guint64 host_memory_available (const gchar *root);
 /* memory.c: chooses the kinds of memory. */
 gboolean device_memory_init (Device *dev, gboolean staged, GError **error);
 void device_memory_clear (Device *dev);
-/* Bytes that can still be allocated of a kind. */
-guint64 device_memory_left (Device *dev, ArenaKind kind);
 /* The tensor's buffer, its place in it and its size, views apart. */
 VkBuffer tensor_buffer (const Tensor *t, guint64 *offset);
 /* An RGBA32UI view of part of a tensor; kept by the arena. */

@@ -240,7 +240,7 @@ def read_safetensors(path):
 
 
 def write_safetensors(path, tensors):
-    kinds = {torch.bfloat16: 'BF16', torch.float16: 'F16', torch.float32: 'F32'}
+    kinds = {torch.bfloat16: 'BF16', torch.float16: 'F16', torch.float32: 'F32', torch.int32: 'I32'}
     head, at = {'__metadata__': {'format': 'pt'}}, 0
     for name, t in tensors.items():
         head[name] = dict(dtype=kinds[t.dtype], shape=list(t.shape), data_offsets=[at, at + t.nbytes])

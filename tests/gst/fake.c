@@ -19,17 +19,30 @@ typedef struct
   GError *failure;
 } StepState;
 
+typedef struct
+{
+  guint frame;
+  MinivlImage layout;
+} Encoded;
+
 static GMutex lock;
 static GCond changed;
 static StepState steps[FAKE_STEPS];
 static GPtrArray *questions;
-static GArray *encoded;
+static GArray *encoded; /* Encoded */
 static gchar *fixed_text;
+static GQueue scores = G_QUEUE_INIT; /* gchar, P(yes) */
+static GQueue texts = G_QUEUE_INIT;  /* gchar */
 static guint8 last_rgb[3];
 static MinivlImage last_layout;
+static void (*watcher) (const MinivlImage *image, gpointer data);
+static gpointer watcher_data;
 static guint frame_tokens, context_size;
 static guint64 took[4]; /* preprocess, encode, prefill, decode, ns */
+static double (*similarity_of) (guint a, guint b);
+static void (*listener) (const FakeQuestion *question, const gchar *answer);
 static guint open_backends, live_pictures;
+static gint priority;
 
 static void
 question_free (gpointer data)
@@ -38,6 +51,10 @@ question_free (gpointer data)
 
   g_free (q->text);
   g_free (q->system);
+  for (guint i = 0; i < q->n_history; i++) {
+    g_free ((gchar *)q->history[i].prompt);
+    g_free ((gchar *)q->history[i].answer);
+  }
   g_free (q);
 }
 
@@ -51,11 +68,16 @@ fake_reset (void)
   g_clear_pointer (&questions, g_ptr_array_unref);
   g_clear_pointer (&encoded, g_array_unref);
   g_clear_pointer (&fixed_text, g_free);
+  g_queue_clear_full (&scores, g_free);
+  g_queue_clear_full (&texts, g_free);
   frame_tokens = 1;
+  similarity_of = NULL;
+  listener = NULL;
+  watcher = NULL;
   for (guint i = 0; i < G_N_ELEMENTS (took); i++)
     took[i] = 1000 * (i + 1);
   questions = g_ptr_array_new_with_free_func (question_free);
-  encoded = g_array_new (FALSE, FALSE, sizeof (guint));
+  encoded = g_array_new (FALSE, FALSE, sizeof (Encoded));
   g_mutex_unlock (&lock);
 }
 
@@ -147,6 +169,37 @@ fake_set_text (const gchar *text)
   g_mutex_unlock (&lock);
 }
 
+static void
+add_parts (GQueue *queue, const gchar *text, const gchar *delimiter)
+{
+  g_autofree gchar **parts = g_strsplit (text, delimiter, -1);
+
+  g_mutex_lock (&lock);
+  for (guint i = 0; parts[i] != NULL; i++)
+    g_queue_push_tail (queue, parts[i]);
+  g_mutex_unlock (&lock);
+}
+
+void
+fake_add_texts (const gchar *text)
+{
+  add_parts (&texts, text, "|");
+}
+
+void
+fake_add_scores (const gchar *text)
+{
+  add_parts (&scores, text, " ");
+}
+
+void
+fake_listen (void (*asked) (const FakeQuestion *question, const gchar *answer))
+{
+  g_mutex_lock (&lock);
+  listener = asked;
+  g_mutex_unlock (&lock);
+}
+
 const FakeQuestion *
 fake_question (guint n)
 {
@@ -162,7 +215,16 @@ fake_encoded_frame (guint n)
   G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lock);
 
   g_assert_cmpuint (n, <, encoded->len);
-  return g_array_index (encoded, guint, n);
+  return g_array_index (encoded, Encoded, n).frame;
+}
+
+MinivlImage
+fake_encoded_layout (guint n)
+{
+  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lock);
+
+  g_assert_cmpuint (n, <, encoded->len);
+  return g_array_index (encoded, Encoded, n).layout;
 }
 
 void
@@ -184,6 +246,15 @@ fake_last_layout (void)
 }
 
 void
+fake_watch (void (*watch) (const MinivlImage *image, gpointer data), gpointer data)
+{
+  g_mutex_lock (&lock);
+  watcher = watch;
+  watcher_data = data;
+  g_mutex_unlock (&lock);
+}
+
+void
 fake_set_frame_tokens (guint tokens)
 {
   g_mutex_lock (&lock);
@@ -196,6 +267,14 @@ fake_set_timings (guint64 preprocess, guint64 encode, guint64 prefill, guint64 d
 {
   g_mutex_lock (&lock);
   memcpy (took, (guint64[]){ preprocess, encode, prefill, decode }, sizeof took);
+  g_mutex_unlock (&lock);
+}
+
+void
+fake_set_similarity (double (*similarity) (guint a, guint b))
+{
+  g_mutex_lock (&lock);
+  similarity_of = similarity;
   g_mutex_unlock (&lock);
 }
 
@@ -278,6 +357,7 @@ fake_open (const MinivlEngineOptions *options, GError **error)
   if (fails (FAKE_OPEN, error))
     return NULL;
   open_backends++;
+  priority = 0;
   context_size = options->context_size;
   return &lock;
 }
@@ -297,15 +377,32 @@ fake_count_tokens (gpointer self, const MinivlImage *image, guint max_tiles, gui
   return TRUE;
 }
 
+/* Four bytes a token, and the chat's own. */
+static guint
+text_tokens (const BackendQuestion *question)
+{
+  return (guint)(20 + (strlen (question->text) + (question->system != NULL ? strlen (question->system) : 0) + 3) / 4);
+}
+
+static gboolean
+fake_count_text (gpointer self, const BackendQuestion *question, guint *tokens, GError **error)
+{
+  *tokens = text_tokens (question);
+  return TRUE;
+}
+
 static gpointer
 fake_encode (gpointer self, const MinivlImage *image, guint max_tiles, const gint *cancel, BackendPictureInfo *info, GError **error)
 {
   G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lock);
+  MinivlImage layout = *image;
   FakePicture *picture;
 
   memcpy (last_rgb, image->data[0], 3);
-  last_layout = *image;
-  memset (last_layout.data, 0, sizeof last_layout.data);
+  memset (layout.data, 0, sizeof layout.data);
+  last_layout = layout;
+  if (watcher != NULL)
+    watcher (image, watcher_data);
   if (enter (FAKE_ENCODE, cancel, NULL, 0) != GOES_ON) {
     g_set_error_literal (error, MINIVL_ERROR, MINIVL_ERROR_CANCELLED, "cancelled");
     return NULL;
@@ -314,7 +411,7 @@ fake_encode (gpointer self, const MinivlImage *image, guint max_tiles, const gin
     return NULL;
   picture = g_new0 (FakePicture, 1);
   picture->frame = rig_frame_of (image->data[0]);
-  g_array_append_val (encoded, picture->frame);
+  g_array_append_vals (encoded, &(Encoded){ picture->frame, layout }, 1);
   *info = (BackendPictureInfo){ .columns = max_tiles, .rows = 1, .preprocess_ns = took[0], .encode_ns = took[1] };
   live_pictures++;
   return picture;
@@ -332,12 +429,41 @@ say (const BackendQuestion *question, const gchar *text)
   g_mutex_lock (&lock);
 }
 
+/* Holds the lock. */
+static void
+answer_yes_or_no (BackendAnswer *answer, Outcome outcome)
+{
+  g_autofree gchar *score = outcome == GOES_ON ? g_queue_pop_head (&scores) : NULL;
+
+  g_free (answer->text);
+  answer->yes = outcome == GOES_ON ? 0 : -1;
+  if (score != NULL)
+    answer->yes = g_ascii_strtod (score, NULL);
+  answer->text = g_strdup (answer->yes > 0.5 ? "Yes" : "No");
+  if (outcome == GOES_ON)
+    answer->finish_reason = "length";
+  answer->output_tokens = 1;
+  answer->cached_tokens = 90;
+}
+
+/* Holds the lock. */
+static gchar *
+next_text (FakeStep step)
+{
+  gchar *text = step == FAKE_ASK ? g_queue_pop_head (&texts) : NULL;
+
+  if (text != NULL)
+    return text;
+  return fixed_text != NULL ? g_strdup (fixed_text) : g_strdup_printf ("answer %u", steps[FAKE_ASK].calls);
+}
+
 static gboolean
 fake_ask (gpointer self, const BackendQuestion *question, const gint *cancel, BackendAnswer *answer, GError **error)
 {
   G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lock);
   FakeQuestion *q = g_new0 (FakeQuestion, 1);
   static const gchar *const reasons[] = { "stop", "cancelled", "deadline" };
+  FakeStep step = question->params.want_yes ? FAKE_YES : FAKE_ASK;
   Outcome outcome;
 
   q->text = g_strdup (question->text);
@@ -347,20 +473,35 @@ fake_ask (gpointer self, const BackendQuestion *question, const gint *cancel, Ba
   g_assert_cmpuint (q->n_pictures, <=, G_N_ELEMENTS (q->frames));
   for (guint i = 0; i < q->n_pictures; i++)
     q->frames[i] = ((FakePicture *)question->pictures[i])->frame;
+  q->priority = priority;
+  q->n_history = question->n_history;
+  g_assert_cmpuint (q->n_history, <=, G_N_ELEMENTS (q->history));
+  for (guint i = 0; i < q->n_history; i++)
+    q->history[i] = (BackendRound){ g_strdup (question->history[i].prompt), g_strdup (question->history[i].answer) };
   g_ptr_array_add (questions, q);
 
-  outcome = enter (FAKE_ASK, cancel, NULL, question->params.deadline);
-  if (fails (FAKE_ASK, error))
+  outcome = enter (step, cancel, NULL, question->params.deadline);
+  if (fails (step, error))
     return FALSE;
+  if (question->n_pictures == 0
+      && text_tokens (question) + question->params.max_tokens > (context_size > 0 ? context_size : 8192)) {
+    g_set_error_literal (error, MINIVL_ERROR, MINIVL_ERROR_BUDGET, "the text does not fit the context");
+    return FALSE;
+  }
   *answer = (BackendAnswer){
-    .text = fixed_text != NULL ? g_strdup (fixed_text) : g_strdup_printf ("answer %u", steps[FAKE_ASK].calls),
+    .text = next_text (step),
     .finish_reason = reasons[outcome],
     .prompt_tokens = 100,
-    .output_tokens = 7,
+    .output_tokens = fixed_text != NULL && fixed_text[0] == '\0' ? 0 : 7,
     .cached_tokens = 5,
     .prefill_ns = took[2],
     .decode_ns = took[3],
+    .yes = -1,
   };
+  if (question->params.want_yes)
+    answer_yes_or_no (answer, outcome);
+  if (listener != NULL)
+    listener (q, answer->text);
   if (question->on_text != NULL)
     say (question, answer->text);
   return TRUE;
@@ -375,12 +516,28 @@ fake_cancel (gpointer self)
 }
 
 static void
+fake_set_priority (gpointer self, gint value)
+{
+  g_mutex_lock (&lock);
+  priority = value;
+  g_mutex_unlock (&lock);
+}
+
+static void
 fake_picture_unref (gpointer picture)
 {
   g_mutex_lock (&lock);
   live_pictures--;
   g_mutex_unlock (&lock);
   g_free (picture);
+}
+
+static double
+fake_similarity (gpointer a, gpointer b)
+{
+  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lock);
+
+  return similarity_of != NULL ? similarity_of (((FakePicture *)a)->frame, ((FakePicture *)b)->frame) : 0;
 }
 
 static void
@@ -395,9 +552,12 @@ const Backend backend_fake = {
   .open = fake_open,
   .get_info = fake_get_info,
   .count_tokens = fake_count_tokens,
+  .count_text = fake_count_text,
   .encode = fake_encode,
   .ask = fake_ask,
   .cancel = fake_cancel,
+  .set_priority = fake_set_priority,
   .picture_unref = fake_picture_unref,
+  .similarity = fake_similarity,
   .close = fake_close,
 };

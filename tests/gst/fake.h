@@ -9,6 +9,7 @@ typedef enum
   FAKE_OPEN,
   FAKE_ENCODE,
   FAKE_ASK,
+  FAKE_YES, /* ask, where P(yes) is wanted */
   FAKE_STEPS,
 } FakeStep;
 
@@ -19,6 +20,9 @@ typedef struct
   MinivlParams params;
   guint n_pictures;
   guint frames[256]; /* numbers written into the pixels, see rig_frame() */
+  guint n_history;
+  BackendRound history[32];
+  gint priority;
 } FakeQuestion;
 
 extern const Backend backend_fake;
@@ -43,19 +47,33 @@ guint fake_count_cancelled (FakeStep step);
 void fake_fail_next (FakeStep step, gint code, const gchar *message);
 /* The next so many calls fail. */
 void fake_fail_times (FakeStep step, gint code, const gchar *message, guint times);
-/* What the answers to come say; default "answer 1", "answer 2"... */
+/* What the answers to come say; default "answer 1", "answer 2"... An empty one has no token. */
 void fake_set_text (const gchar *text);
+/* What the first ones of them say instead, separated by `|`. */
+void fake_add_texts (const gchar *texts);
+
+/* P(yes) of the answers to come that it is wanted of, separated by spaces; 0 when there are no more. */
+void fake_add_scores (const gchar *scores);
+
+/* Called with each question to come and its answer, from the thread that asks, with the back end locked; until fake_reset(). */
+void fake_listen (void (*asked) (const FakeQuestion *question, const gchar *answer));
 
 /* The n-th question, from 0. It has been asked. */
 const FakeQuestion *fake_question (guint n);
 /* The frame whose encoding was n-th, from 0. */
 guint fake_encoded_frame (guint n);
+/* The image whose encoding was n-th, from 0, without its pixels. */
+MinivlImage fake_encoded_layout (guint n);
+/* Shows each image to be encoded, with its pixels, to `watch`, from the worker's thread; until fake_reset(). */
+void fake_watch (void (*watch) (const MinivlImage *image, gpointer data), gpointer data);
 /* The image whose encoding began last, without its pixels. */
 MinivlImage fake_last_layout (void);
 /* What a frame takes of the context, 1 unless this says otherwise until fake_reset(). */
 void fake_set_frame_tokens (guint tokens);
 /* What the back end says its steps took, until fake_reset(); default 1, 2, 3 and 4 us. encode is for a frame. */
 void fake_set_timings (guint64 preprocess, guint64 encode, guint64 prefill, guint64 decode);
+/* How alike two frames are, by their numbers; default 0, whichever they are. */
+void fake_set_similarity (double (*similarity) (guint a, guint b));
 /* Pixels of the last image: the first one's R, G, B; and its size. */
 void fake_last_image (guint8 rgb[3], guint *width, guint *height);
 

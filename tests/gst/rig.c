@@ -8,10 +8,10 @@
 #define PATIENCE (20 * GST_SECOND)
 
 static Rig *
-make (const gchar *properties, gboolean live)
+make (const gchar *factory, const gchar *properties, gboolean live)
 {
   g_autofree gchar *line = g_strdup_printf (
-      "minivl name=m model-path=/fake segment-duration=1000000000 num-segments=2 %s", properties != NULL ? properties : "");
+      "%s name=m model-path=/fake segment-duration=1000000000 num-segments=2 %s", factory, properties != NULL ? properties : "");
   Rig *rig = g_new0 (Rig, 1);
 
   fake_reset ();
@@ -29,13 +29,19 @@ make (const gchar *properties, gboolean live)
 Rig *
 rig_new (const gchar *properties)
 {
-  return make (properties, FALSE);
+  return make ("minivl", properties, FALSE);
 }
 
 Rig *
 rig_new_live (const gchar *properties)
 {
-  return make (properties, TRUE);
+  return make ("minivl", properties, TRUE);
+}
+
+Rig *
+rig_new_overlay (const gchar *properties, gboolean live)
+{
+  return make ("minivloverlay", properties, live);
 }
 
 void

@@ -27,6 +27,8 @@ Rig *rig_new (const gchar *properties);
 void rig_free (Rig *rig);
 /* As rig_new(), from a live source. */
 Rig *rig_new_live (const gchar *properties);
+/* The same with minivloverlay. */
+Rig *rig_new_overlay (const gchar *properties, gboolean live);
 /* caps: what the sink of the text takes; NULL is anything. Before the first buffer. */
 void rig_add_text (Rig *rig, const gchar *caps);
 

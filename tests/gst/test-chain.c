@@ -169,8 +169,9 @@ on_buffer (GstPad *pad, GstPadProbeInfo *info, gpointer data)
   return GST_PAD_PROBE_OK;
 }
 
+/* told: results of the segments before. (transfer full) */
 static gchar *
-ask_library (MinivlEngine *engine, Seen *seen, const GstStructure *result)
+ask_library (MinivlEngine *engine, Seen *seen, const GstStructure *result, GPtrArray *told, guint n_told, guint *prompt_tokens)
 {
   g_autoptr (MinivlSession) session = minivl_session_new (engine, NULL);
   g_autofree gchar *question = prompt_add_marks (PROMPT, 3);
@@ -179,6 +180,8 @@ ask_library (MinivlEngine *engine, Seen *seen, const GstStructure *result)
   g_auto (MinivlAnswer) answer = { NULL };
   GError *error = NULL;
 
+  for (guint i = 0; i < n_told; i++)
+    minivl_session_add_round (session, PROMPT, gst_structure_get_string (g_ptr_array_index (told, i), "text"));
   frame_copier_init (&copier, &seen->info);
   for (guint k = 0; k < 3; k++) {
     g_autoptr (Frame) frame = frame_copier_copy (&copier, g_ptr_array_index (seen->buffers, frame_of (result, k)), 0, NULL);
@@ -191,14 +194,25 @@ ask_library (MinivlEngine *engine, Seen *seen, const GstStructure *result)
   params.max_tokens = 6;
   minivl_session_ask (session, question, &params, NULL, NULL, &answer, &error);
   g_assert_no_error (error);
+  *prompt_tokens = answer.prompt_tokens;
   return g_strdup (answer.text);
 }
 
-static void
-test_a_file_gives_the_text_of_its_own_pixels (void)
+static guint64
+tokens_of (const GstStructure *result, const gchar *field)
 {
-  g_autoptr (GstElement) pipeline =
-      make_pipeline ("filesrc location=%s ! decodebin ! videoconvert ! " ELEMENT " ! fakesink", clip, model);
+  guint64 tokens;
+
+  g_assert_true (gst_structure_get_uint64 (result, field, &tokens));
+  return tokens;
+}
+
+/* Of the clip, as the element gives them and as the library does; history: as many rounds are told. */
+static void
+check_clip (guint history)
+{
+  g_autoptr (GstElement) pipeline = make_pipeline (
+      "filesrc location=%s ! decodebin ! videoconvert ! " ELEMENT " history-size=%u ! fakesink", clip, model, history);
   g_autoptr (GstElement) element = gst_bin_get_by_name (GST_BIN (pipeline), "m");
   g_autoptr (GstPad) sink = gst_element_get_static_pad (element, "sink");
   MinivlEngineOptions options = { .model_path = model, .precision = MINIVL_PRECISION_F32 };
@@ -217,14 +231,103 @@ test_a_file_gives_the_text_of_its_own_pixels (void)
   g_assert_no_error (error);
   for (guint i = 0; i < 3; i++) {
     const GstStructure *result = g_ptr_array_index (results, i);
-    g_autofree gchar *text = ask_library (engine, &seen, result);
+    guint prompt_tokens;
+    g_autofree gchar *text = ask_library (engine, &seen, result, results, MIN (i, history), &prompt_tokens);
 
     g_assert_cmpstr (gst_structure_get_string (result, "text"), ==, text);
+    g_assert_cmpuint (tokens_of (result, "prompt_tokens"), ==, prompt_tokens);
   }
   g_ptr_array_unref (seen.buffers);
 }
 
-/* --- what both need ---------------------------------------------------------------------------------------------------------- */
+static void
+test_a_file_gives_the_text_of_its_own_pixels (void)
+{
+  check_clip (0);
+}
+
+static void
+test_history_is_told_as_rounds_of_a_conversation (void)
+{
+  check_clip (2);
+}
+
+/* --- segments that follow one another ---------------------------------------------------------------------------------------- */
+
+/* Rounds that the next segment is told too are not computed again, though its frames are others. */
+static void
+test_what_stays_of_a_growing_history_is_not_computed_again (void)
+{
+  g_autoptr (GstElement) pipeline =
+      make_pipeline ("videotestsrc pattern=ball num-buffers=60 ! "
+                     "video/x-raw,format=I420,width=96,height=64,framerate=10/1 ! " ELEMENT " history-size=8 ! fakesink",
+          model);
+  g_autoptr (GPtrArray) results = run_to_eos (pipeline);
+  guint64 system, alone, told = 0;
+
+  g_assert_cmpuint (results->len, ==, 6);
+  alone = tokens_of (g_ptr_array_index (results, 0), "prompt_tokens");
+  /* Frames differ from the first one on, so that what stands in front of them is all there is in common; the second segment has
+   * nothing but that, the system message. */
+  system = tokens_of (g_ptr_array_index (results, 1), "cached_tokens");
+  g_assert_cmpuint (system, >, 0);
+  for (guint i = 1; i < 6; i++) {
+    const GstStructure *result = g_ptr_array_index (results, i);
+
+    g_assert_cmpstr (gst_structure_get_string (result, "text"), !=, "");
+    g_assert_cmpuint (tokens_of (result, "prompt_tokens"), >, alone + told);
+    g_assert_cmpuint (tokens_of (result, "cached_tokens"), >=, system + told);
+    told = tokens_of (result, "prompt_tokens") - alone;
+  }
+  g_assert_cmpuint (told, >, 5 * 6);
+}
+
+/* Three segments; (transfer full): their results */
+static GPtrArray *
+run_skipping (const gchar *pattern)
+{
+  g_autoptr (GstElement) pipeline =
+      make_pipeline ("videotestsrc pattern=%s num-buffers=30 ! "
+                     "video/x-raw,format=I420,width=96,height=64,framerate=10/1 ! " ELEMENT " skip-similar=0.9 ! fakesink",
+          pattern, model);
+  GPtrArray *results = run_to_eos (pipeline);
+
+  g_assert_cmpuint (results->len, ==, 3);
+  g_assert_cmpuint (tokens_of (g_ptr_array_index (results, 0), "output_tokens"), >, 0);
+  return results;
+}
+
+/* smpte itself has noise in a corner. */
+static void
+test_a_still_picture_is_described_once (void)
+{
+  g_autoptr (GPtrArray) results = run_skipping ("smpte75");
+
+  for (guint i = 1; i < 3; i++) {
+    const GstStructure *result = g_ptr_array_index (results, i);
+
+    g_assert_cmpstr (gst_structure_get_string (result, "finish_reason"), ==, "unchanged");
+    g_assert_cmpstr (gst_structure_get_string (result, "text"), ==, "");
+    g_assert_cmpuint (tokens_of (result, "same_as"), ==, 1);
+    g_assert_false (gst_structure_has_field (result, "prompt_tokens"));
+  }
+}
+
+static void
+test_a_moving_ball_is_described_each_time (void)
+{
+  g_autoptr (GPtrArray) results = run_skipping ("ball");
+
+  for (guint i = 1; i < 3; i++) {
+    const GstStructure *result = g_ptr_array_index (results, i);
+
+    g_assert_cmpstr (gst_structure_get_string (result, "finish_reason"), !=, "unchanged");
+    g_assert_false (gst_structure_has_field (result, "same_as"));
+    g_assert_cmpuint (tokens_of (result, "output_tokens"), >, 0);
+  }
+}
+
+/* --- what all need ---------------------------------------------------------------------------------------------------------- */
 
 static void
 must_run (const gchar *const *argv)
@@ -270,6 +373,11 @@ main (int argc, char **argv)
   set_up ();
   g_test_add_func ("/chain/rgb_frames_give_the_text_of_minivl_chat", test_rgb_frames_give_the_text_of_minivl_chat);
   g_test_add_func ("/chain/a_file_gives_the_text_of_its_own_pixels", test_a_file_gives_the_text_of_its_own_pixels);
+  g_test_add_func ("/chain/history_is_told_as_rounds_of_a_conversation", test_history_is_told_as_rounds_of_a_conversation);
+  g_test_add_func (
+      "/chain/what_stays_of_a_growing_history_is_not_computed_again", test_what_stays_of_a_growing_history_is_not_computed_again);
+  g_test_add_func ("/chain/a_still_picture_is_described_once", test_a_still_picture_is_described_once);
+  g_test_add_func ("/chain/a_moving_ball_is_described_each_time", test_a_moving_ball_is_described_each_time);
   code = g_test_run ();
   must_run ((const gchar *[]){ "/bin/rm", "-r", folder, NULL });
   g_free (folder);

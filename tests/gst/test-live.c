@@ -48,6 +48,22 @@ test_live_is_asked_again_on_latency (void)
 }
 
 static void
+test_live_goes_before_what_is_not (void)
+{
+  Rig *rig = rig_new (NULL);
+
+  rig_push (rig, 0, 11);
+  fake_await (FAKE_ASK, 1);
+  gst_harness_set_live (rig->video, TRUE);
+  gst_harness_push_upstream_event (rig->video, gst_event_new_latency (0));
+  rig_push (rig, 11, 21);
+  fake_await (FAKE_ASK, 2);
+  g_assert_cmpint (fake_question (0)->priority, ==, 0);
+  g_assert_cmpint (fake_question (1)->priority, ==, 1);
+  rig_free (rig);
+}
+
+static void
 test_leaky_upstream_drops_the_new_segment (void)
 {
   Rig *rig = rig_new_live ("leaky=upstream");
@@ -217,7 +233,42 @@ test_too_slow_is_said_once_with_what_to_lower (void)
   rig_eos (rig);
   warning = rig_await_message (rig, GST_MESSAGE_WARNING);
   rig_assert_error (warning, "a segment every 1.0 s takes 1.5 s");
-  rig_assert_error (warning, "Lower max-tokens");
+  rig_assert_error (warning, "2 frames of together 2 tiles");
+  rig_assert_error (warning, "100 tokens of prompt: 0.3 s; 7 tokens of answer: 1.2 s");
+  rig_assert_error (warning, "precision f32");
+  rig_assert_error (warning, "34% of the segments will be dropped");
+  rig_assert_error (warning, "Lower max-tokens, precision, num-segments or max-tiles");
+  g_assert_cmpuint (count_warnings (rig, ""), ==, 0);
+  rig_free (rig);
+}
+
+static void
+test_alerts_count_for_the_pace (void)
+{
+  Rig *rig = rig_new_live ("alerts=\"Fire?;Smoke?;Water?\"");
+  g_autoptr (GstMessage) warning = NULL;
+
+  fake_set_timings (GST_MSECOND, 2 * GST_MSECOND, 100 * GST_MSECOND, 200 * GST_MSECOND);
+  push_answered (rig, 4);
+  rig_eos (rig);
+  warning = rig_await_message (rig, GST_MESSAGE_WARNING);
+  rig_assert_error (warning, "a segment every 1.0 s takes 1.2 s");
+  rig_assert_error (warning, "alerts: 0.9 s");
+  rig_assert_error (warning, "Lower the number of alerts");
+  rig_free (rig);
+}
+
+static void
+test_too_slow_is_said_where_live_video_waits (void)
+{
+  Rig *rig = rig_new_live ("leaky=no");
+  g_autoptr (GstMessage) warning = NULL;
+
+  fake_set_timings (GST_MSECOND, 2 * GST_MSECOND, 300 * GST_MSECOND, 1200 * GST_MSECOND);
+  push_answered (rig, 3);
+  rig_eos (rig);
+  warning = rig_await_message (rig, GST_MESSAGE_WARNING);
+  rig_assert_error (warning, "the video will have to wait");
   g_assert_cmpuint (count_warnings (rig, ""), ==, 0);
   rig_free (rig);
 }
@@ -243,7 +294,7 @@ says (Pace *pace, guint64 encode_ms, guint64 decode_ms, const gchar *part)
   result->answered = TRUE;
   result->encode = encode_ms * GST_MSECOND;
   result->decode = decode_ms * GST_MSECOND;
-  text = pace_note (pace, result, GST_SECOND);
+  text = pace_note (pace, result, GST_SECOND, TRUE);
   g_assert_true (text == NULL || strstr (text, part) != NULL);
   return text != NULL;
 }
@@ -354,6 +405,7 @@ main (int argc, char **argv)
 
 #define RULE(name) g_test_add_func ("/live/" #name, test_##name)
   RULE (live_is_asked_again_on_latency);
+  RULE (live_goes_before_what_is_not);
   RULE (leaky_upstream_drops_the_new_segment);
   RULE (leaky_downstream_drops_even_if_not_live);
   RULE (leaky_no_waits_even_if_live);
@@ -363,6 +415,8 @@ main (int argc, char **argv)
   RULE (eos_timeout_gives_up_with_a_message);
   RULE (eos_timeout_is_not_told_when_it_is_kept);
   RULE (too_slow_is_said_once_with_what_to_lower);
+  RULE (alerts_count_for_the_pace);
+  RULE (too_slow_is_said_where_live_video_waits);
   RULE (a_file_is_never_too_slow);
   RULE (too_slow_is_said_again_only_when_it_changes);
   RULE (a_lost_device_is_opened_again);

@@ -311,6 +311,7 @@ test_partial_texts_are_told_when_wanted (void)
   fake_set_text ("a dog and a cat");
   rig_push (rig, 0, 11);
   first = await_named (rig, "minivl-partial");
+  g_assert_cmpstr (gst_structure_get_string (first, "kind"), ==, "segment");
   second = await_named (rig, "minivl-partial");
   rig_assert_result (rig, 1, 0, 1000, "stop");
   g_assert_cmpuint (rig_uint64 (first, "id"), ==, 1);

@@ -3,6 +3,7 @@
 #include "result.h"
 
 #include <json-glib/json-glib.h>
+#include <string.h>
 
 static Result *
 make_result (void)
@@ -80,6 +81,52 @@ test_what_does_not_apply_is_null_or_absent (void)
   g_assert_false (gst_structure_has_field (s, "utc"));
   g_assert_false (gst_structure_has_field (s, "tiles"));
   g_assert_false (gst_structure_has_field (s, "prompt_tokens"));
+}
+
+static Result *
+make_alert (void)
+{
+  Result *r = make_result ();
+
+  r->kind = RESULT_ALERT;
+  r->question = g_strdup ("A dog?");
+  r->score = 0.75;
+  r->active = TRUE;
+  return r;
+}
+
+static void
+test_an_alert_says_what_rose_and_by_how_much (void)
+{
+  g_autoptr (Result) r = make_alert ();
+  g_autoptr (GstStructure) s = result_to_structure (r, RESULT_MESSAGE_NAME), without_score = NULL;
+  g_autofree gchar *line = result_to_json (r);
+
+  g_assert_nonnull (strstr (line, "{\"id\":7,\"kind\":\"alert\","));
+  g_assert_nonnull (strstr (line, "\"question\":\"A dog?\",\"score\":0.75,\"active\":true,\"same_as\":null,"));
+  g_assert_true (gst_structure_has_field_typed (s, "kind", G_TYPE_STRING));
+  g_assert_true (gst_structure_has_field_typed (s, "question", G_TYPE_STRING));
+  g_assert_true (gst_structure_has_field_typed (s, "score", G_TYPE_DOUBLE));
+  g_assert_true (gst_structure_has_field_typed (s, "active", G_TYPE_BOOLEAN));
+
+  r->score = -1;
+  without_score = result_to_structure (r, RESULT_MESSAGE_NAME);
+  g_assert_false (gst_structure_has_field (without_score, "score"));
+}
+
+static void
+test_an_unchanged_segment_names_the_one_it_resembles (void)
+{
+  g_autoptr (Result) r = make_result ();
+  g_autoptr (GstStructure) s = NULL;
+  g_autofree gchar *line = NULL;
+
+  r->finish_reason = "unchanged";
+  r->same_as = 3;
+  s = result_to_structure (r, RESULT_MESSAGE_NAME);
+  line = result_to_json (r);
+  g_assert_true (gst_structure_has_field_typed (s, "same_as", G_TYPE_UINT64));
+  g_assert_nonnull (strstr (line, "\"same_as\":3,"));
 }
 
 static void
@@ -176,6 +223,8 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/result/json_line_is_exact", test_json_line_is_exact);
   g_test_add_func ("/result/what_does_not_apply_is_null_or_absent", test_what_does_not_apply_is_null_or_absent);
+  g_test_add_func ("/result/an_alert_says_what_rose_and_by_how_much", test_an_alert_says_what_rose_and_by_how_much);
+  g_test_add_func ("/result/an_unchanged_segment_names_the_one_it_resembles", test_an_unchanged_segment_names_the_one_it_resembles);
   g_test_add_func ("/result/structure_has_the_listed_types", test_structure_has_the_listed_types);
   g_test_add_func ("/result/meta_has_the_same_fields", test_meta_has_the_same_fields);
   g_test_add_func ("/prompt/takes_the_facts", test_prompt_takes_the_facts);

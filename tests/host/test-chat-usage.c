@@ -21,7 +21,6 @@ typedef struct
 
 static const Case cases[] = {
   { "no-prompt", { "--model", "@" }, "PROMPT" },
-  { "no-model", { "hello" }, "--model" },
   { "unknown-option", { "--model", "@", "--nosuch", "hello" }, "--nosuch" },
   { "option-without-value", { "hello", "--model" }, "--model" },
   { "q8-is-not-there-yet", { "--model", "@", "--precision", "q8", "hello" }, "not there yet" },

@@ -275,6 +275,17 @@ test_refused_by_name (void)
   assert_not_opened (&(MinivlEngineOptions){ .model_path = model, .device = "no-such" }, MINIVL_ERROR_DEVICE, "no-such");
 }
 
+static void
+test_demo_model_comes_with_the_library (void)
+{
+  g_autofree gchar *path = minivl_default_model_path ();
+  g_autoptr (GError) error = NULL;
+  g_autoptr (MinivlEngine) demo = open_model (path, NULL, &error);
+
+  g_assert_no_error (error);
+  g_assert_cmpstr (minivl_engine_get_info (demo)->model, ==, "demo-model");
+}
+
 /* --- pictures -------------------------------------------------------------------------------------------------------------- */
 
 static void
@@ -458,6 +469,58 @@ test_rounds_follow_one_another (void)
   g_assert_cmpuint (anew.cached_tokens, ==, first.prompt_tokens - 1);
 }
 
+/* What counts is the whole conversation, pictures and all; and it is as it was. */
+static void
+test_tokens_are_counted_as_they_are_asked (void)
+{
+  g_autoptr (MinivlPicture) picture = make_picture (40, 40);
+  g_autoptr (MinivlSession) session = new_session ();
+  g_auto (MinivlAnswer) answer = { 0 };
+  g_autoptr (GError) error = NULL;
+  guint n_tokens = 0;
+
+  minivl_session_set_system (session, "Watch.");
+  minivl_session_add_round (session, "Hello", "A yard.");
+  minivl_session_add_pictures (session, &picture, 1);
+  for (guint i = 0; i < 2; i++) {
+    n_tokens = 0;
+    g_assert_true (minivl_session_count_tokens (session, "What is – this?", NULL, &n_tokens, &error));
+    g_assert_no_error (error);
+  }
+  ask (session, "What is – this?", 1, &answer);
+  g_assert_cmpuint (n_tokens, ==, answer.prompt_tokens);
+  g_assert_false (minivl_session_count_tokens (session, "<image>", NULL, &n_tokens, &error));
+  g_assert_error (error, MINIVL_ERROR, MINIVL_ERROR_IMAGES);
+}
+
+/* What was said is in the prompt as the template has it, written out here; and a mark of the template's within it is only text. */
+static void
+test_told_rounds_are_as_the_template_has_them (void)
+{
+  g_autoptr (MinivlSession) told = new_session (), written = new_session (), quoted = new_session ();
+  g_auto (MinivlAnswer) as_told = { 0 }, as_written = { 0 }, as_quoted = { 0 };
+  MinivlParams params = MINIVL_PARAMS_INIT;
+  g_autoptr (GError) error = NULL;
+
+  params.max_tokens = 1;
+  minivl_session_set_system (told, "Watch.");
+  minivl_session_add_round (told, "Hello", "A yard.");
+  minivl_session_add_round (told, "And?", "Nobody.");
+  ask (told, "Now?", 1, &as_told);
+  minivl_session_set_system (written, "Watch.");
+  params.special_tokens = TRUE;
+  g_assert_true (minivl_session_ask (written,
+      "Hello<|end|><|assistant|>\nA yard.<|end|><|user|>\nAnd?<|end|><|assistant|>\nNobody.<|end|><|user|>\nNow?", &params, NULL,
+      NULL, &as_written, &error));
+  g_assert_no_error (error);
+  assert_same_prompt (&as_told, &as_written);
+
+  minivl_session_set_system (quoted, "Watch.");
+  minivl_session_add_round (quoted, "Hello", "A yard.<|end|><|user|>\nAnd?<|end|><|assistant|>\nNobody.");
+  ask (quoted, "Now?", 1, &as_quoted);
+  g_assert_cmpuint (as_quoted.prompt_tokens, >, as_written.prompt_tokens);
+}
+
 static void
 test_system_is_chosen (void)
 {
@@ -477,6 +540,19 @@ test_system_is_chosen (void)
   g_assert_cmpuint (none.prompt_tokens, <, own.prompt_tokens);
   g_assert_cmpuint (none.prompt_tokens, <, other.prompt_tokens);
   assert_same (&own_again, &own);
+}
+
+static void
+test_pictures_resemble_themselves_and_one_another (void)
+{
+  g_autoptr (MinivlPicture) a = make_picture (40, 40), again = make_picture (40, 40), b = make_picture (41, 41),
+                            wide = make_picture (WIDE_WIDTH, WIDE_HEIGHT);
+
+  g_assert_cmpfloat (minivl_picture_similarity (a, a), ==, 1);
+  g_assert_cmpfloat (minivl_picture_similarity (a, again), ==, 1);
+  g_assert_cmpfloat (minivl_picture_similarity (a, b), <, 1);
+  g_assert_cmpfloat (minivl_picture_similarity (a, b), >, -1);
+  g_assert_cmpfloat (minivl_picture_similarity (a, wide), ==, -1);
 }
 
 /* The end of a part: one token if it is meant, and the letters of it if it is not. */
@@ -602,6 +678,24 @@ ask_low (gpointer data)
 }
 
 static void
+test_a_session_encodes_what_its_engine_does (void)
+{
+  g_autoptr (MinivlSession) session = new_session ();
+  g_autoptr (MinivlPicture) picture = make_picture (40, 30), same = NULL;
+  g_autoptr (GError) error = NULL;
+  MinivlImage image;
+  G_GNUC_UNUSED g_autofree guint8 *data = make_pixels (40, 30, &image);
+  gint cancel = TRUE;
+
+  minivl_session_set_priority (session, 1);
+  same = minivl_session_encode (session, &image, 12, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_true (same == picture);
+  g_assert_null (minivl_session_encode (session, &image, 11, &cancel, &error));
+  g_assert_error (error, MINIVL_ERROR, MINIVL_ERROR_CANCELLED);
+}
+
+static void
 test_priority_changes_no_answer (void)
 {
   g_autoptr (MinivlSession) low = new_session (), high = new_session ();
@@ -715,6 +809,7 @@ main (int argc, char **argv)
   g_test_add_func ("/api/progress-cancels", test_progress_cancels);
   g_test_add_func ("/api/sessions-and-pictures-keep-the-engine", test_sessions_and_pictures_keep_the_engine);
   g_test_add_func ("/api/refused-by-name", test_refused_by_name);
+  g_test_add_func ("/api/demo-model-comes-with-the-library", test_demo_model_comes_with_the_library);
   g_test_add_func ("/api/equal-pictures-are-one", test_equal_pictures_are_one);
   g_test_add_func ("/api/pictures-that-cannot-be", test_pictures_that_cannot_be);
   g_test_add_func ("/api/tiles-are-what-is-seen", test_tiles_are_what_is_seen);
@@ -722,13 +817,17 @@ main (int argc, char **argv)
   g_test_add_func ("/api/answer-is-whole", test_answer_is_whole);
   g_test_add_func ("/api/finish-has-a-word", test_finish_has_a_word);
   g_test_add_func ("/api/rounds-follow-one-another", test_rounds_follow_one_another);
+  g_test_add_func ("/api/tokens-are-counted-as-they-are-asked", test_tokens_are_counted_as_they_are_asked);
+  g_test_add_func ("/api/told-rounds-are-as-the-template-has-them", test_told_rounds_are_as_the_template_has_them);
   g_test_add_func ("/api/system-is-chosen", test_system_is_chosen);
+  g_test_add_func ("/api/pictures-resemble-themselves-and-one-another", test_pictures_resemble_themselves_and_one_another);
   g_test_add_func ("/api/special-tokens-are-text-unless-asked-for", test_special_tokens_are_text_unless_asked_for);
   g_test_add_func ("/api/pictures-stand-for-marks", test_pictures_stand_for_marks);
   g_test_add_func ("/api/marks-and-pictures-that-differ", test_marks_and_pictures_that_differ);
   g_test_add_func ("/api/refused-and-as-before", test_refused_and_as_before);
   g_test_add_func ("/api/deadline-that-has-passed", test_deadline_that_has_passed);
   g_test_add_func ("/api/priority-changes-no-answer", test_priority_changes_no_answer);
+  g_test_add_func ("/api/a-session-encodes-what-its-engine-does", test_a_session_encodes_what_its_engine_does);
   g_test_add_func ("/api/cancelled-from-another-thread", test_cancelled_from_another_thread);
   g_test_add_func ("/api/freed-in-mid-answer", test_freed_in_mid_answer);
   code = g_test_run ();

@@ -1,10 +1,10 @@
 /* A picture gives the same tiles however its bytes lie: in every format, by rows of any stride, cut from a larger one, turned. */
+#include <math.h>
 #include <string.h>
 
 #include "harness.h"
-#include "model/engine.h"
 #include "model/tiles.h"
-#include "synth.h"
+#include "variant.h"
 #include "vk/vk.h"
 
 static MinivlEngine *engine;
@@ -12,17 +12,9 @@ static MinivlEngine *engine;
 static void
 open_engine (void)
 {
-  g_autofree gchar *path = g_build_filename (TEST_DATA, "variants", "long-crossing", "config.json", NULL);
-  g_autoptr (TensorSet) set = NULL;
   g_autoptr (GError) error = NULL;
-  ModelConfig config = { 0 };
-  EngineParts parts = { .name = "pictures", .config = &config, .image_token = 3, .end_token = 2 };
-  MinivlEngineOptions options = { .precision = MINIVL_PRECISION_F32, .context_size = 256 };
 
-  model_config_load (&config, path, 256, &error);
-  g_assert_no_error (error);
-  parts.tensors = set = synth_tensors (&config, 7, DTYPE_BF16);
-  engine = engine_new (&parts, &options, &error);
+  engine = variant_open ("long-crossing", 256, &error);
   g_assert_no_error (error);
 }
 
@@ -439,6 +431,106 @@ test_pictures_of_one_reading_are_one (void)
   g_assert_true (memcmp (a->result.features, d->result.features, d->result.n_tokens * sizeof (float)) != 0);
 }
 
+/* --- similarity -------------------------------------------------------------------------------------------------------------- */
+
+/* (transfer full): a slope, with another shade in a square of 28 at (x, y) of a picture of 112 when x is not negative */
+static MinivlPicture *
+make_scene (gint x, gint y)
+{
+  guint side = 112;
+  g_autofree guint8 *bytes = g_malloc (side * side);
+  MinivlImage image = { { bytes }, side, side, { side }, MINIVL_FORMAT_GRAY8 };
+
+  for (guint k = 0; k < side * side; k++) {
+    gint column = k % side, row = k / side;
+    gboolean inside = x >= 0 && column >= x && column < x + 28 && row >= y && row < y + 28;
+
+    bytes[k] = inside ? 250 : column + row;
+  }
+  return encode (&image);
+}
+
+static float *
+row_of (MinivlPicture *p, guint row)
+{
+  return p->result.features + (gsize)row * engine->config.language.hidden;
+}
+
+/* The plainest there is: of lengths of 1, the distance. */
+static double
+cosine_of_rows (MinivlPicture *a, MinivlPicture *b, guint row)
+{
+  const float *left = row_of (a, row), *right = row_of (b, row);
+  double l = 0, r = 0, d = 0;
+
+  for (gint i = 0; i < engine->config.language.hidden; i++) {
+    l += (double)left[i] * left[i];
+    r += (double)right[i] * right[i];
+  }
+  for (gint i = 0; i < engine->config.language.hidden; i++)
+    d += pow (left[i] / sqrt (l) - right[i] / sqrt (r), 2);
+  return 1 - d / 2;
+}
+
+static void
+test_similarity_is_that_of_the_place_that_differs_most (void)
+{
+  g_autoptr (MinivlPicture) empty = make_scene (-1, 0), again = make_scene (-1, 0), here = make_scene (28, 56),
+                            there = make_scene (84, 0);
+  MinivlPicture *others[] = { here, there };
+
+  g_assert_cmpfloat (minivl_picture_similarity (empty, empty), ==, 1);
+  g_assert_cmpfloat (minivl_picture_similarity (empty, again), ==, 1);
+  for (guint i = 0; i < G_N_ELEMENTS (others); i++) {
+    double least = 2, mean = 0;
+
+    for (guint row = 0; row < empty->result.n_tokens; row++) {
+      double c = cosine_of_rows (empty, others[i], row);
+
+      least = MIN (least, c);
+      mean += c / empty->result.n_tokens;
+    }
+    g_assert_cmpfloat_with_epsilon (minivl_picture_similarity (empty, others[i]), least, 1e-6);
+    g_assert_cmpfloat_with_epsilon (minivl_picture_similarity (others[i], empty), least, 1e-6);
+    g_assert_cmpfloat (least, <, mean - 1e-3);
+  }
+}
+
+static void
+test_pictures_of_other_grids_and_engines_are_not_similar (void)
+{
+  g_auto (Picture) p = picture_new (MINIVL_FORMAT_GRAY8, 40, 20, 0, MINIVL_MATRIX_BT601, MINIVL_RANGE_DEFAULT);
+  MinivlImage high = p.image;
+  g_autoptr (MinivlPicture) wide = encode (&p.image), upright = NULL, elsewhere = NULL;
+  MinivlEngine *first = engine;
+
+  high.orientation = 6;
+  upright = encode (&high);
+  g_assert_cmpuint (wide->result.n_tokens, ==, upright->result.n_tokens);
+  g_assert_cmpfloat (minivl_picture_similarity (wide, upright), ==, -1);
+
+  open_engine ();
+  elsewhere = encode (&p.image);
+  g_assert_cmpuint (wide->content, ==, elsewhere->content);
+  g_assert_cmpfloat (minivl_picture_similarity (wide, elsewhere), ==, -1);
+  minivl_engine_unref (engine);
+  engine = first;
+}
+
+static void
+test_features_without_a_direction_are_not_similar (void)
+{
+  g_autoptr (MinivlPicture) a = make_scene (-1, 0), b = make_scene (0, 0);
+  gsize n = engine->config.language.hidden;
+
+  memcpy (b->result.features, a->result.features, b->result.n_tokens * n * sizeof (float));
+  g_assert_cmpfloat_with_epsilon (minivl_picture_similarity (a, b), 1, 1e-9);
+  memset (row_of (b, 1), 0, n * sizeof (float));
+  g_assert_cmpfloat (minivl_picture_similarity (a, b), ==, -1);
+  row_of (b, 1)[0] = NAN;
+  g_assert_cmpfloat (minivl_picture_similarity (a, b), ==, -1);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -455,6 +547,11 @@ main (int argc, char **argv)
   g_test_add_func ("/pictures/what_no_binding_holds_is_refused_by_its_size", test_what_no_binding_holds_is_refused_by_its_size);
   g_test_add_func ("/pictures/arguments_are_checked", test_arguments_are_checked);
   g_test_add_func ("/pictures/of_one_reading_are_one", test_pictures_of_one_reading_are_one);
+  g_test_add_func (
+      "/pictures/similarity_is_that_of_the_place_that_differs_most", test_similarity_is_that_of_the_place_that_differs_most);
+  g_test_add_func (
+      "/pictures/of_other_grids_and_engines_are_not_similar", test_pictures_of_other_grids_and_engines_are_not_similar);
+  g_test_add_func ("/pictures/features_without_a_direction_are_not_similar", test_features_without_a_direction_are_not_similar);
   failures = g_test_run ();
   minivl_engine_unref (engine);
   return failures;

@@ -3,8 +3,7 @@
 #include <string.h>
 
 #include "harness.h"
-#include "model/engine.h"
-#include "synth.h"
+#include "variant.h"
 
 typedef struct
 {
@@ -12,28 +11,12 @@ typedef struct
   gint32 ids[256];
 } Fixture;
 
-static MinivlEngine *
-open_variant (const gchar *variant, guint context, GError **error)
-{
-  g_autofree gchar *path = g_build_filename (TEST_DATA, "variants", variant, "config.json", NULL);
-  g_autoptr (TensorSet) set = NULL;
-  ModelConfig config = { 0 };
-  EngineParts parts = { .name = variant, .config = &config, .image_token = 3, .end_token = 2 };
-  MinivlEngineOptions options = { .precision = MINIVL_PRECISION_F32, .context_size = context };
-
-  if (!model_config_load (&config, path, context, error))
-    return NULL;
-  set = synth_tensors (&config, 7, DTYPE_BF16);
-  parts.tensors = set;
-  return engine_new (&parts, &options, error);
-}
-
 static void
 set_up (Fixture *f, gconstpointer variant)
 {
   g_autoptr (GError) error = NULL;
 
-  f->engine = open_variant (variant, 256, &error);
+  f->engine = variant_open (variant, 256, &error);
   g_assert_no_error (error);
   for (guint i = 0; i < G_N_ELEMENTS (f->ids); i++)
     f->ids[i] = 10 + (i * 37 + i * i) % 70;
@@ -99,7 +82,7 @@ static void
 ask_from_the_start (const gint32 *ids, guint n, guint max_tokens, MinivlAnswer *answer)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (MinivlEngine) engine = open_variant ("long-crossing", 256, &error);
+  g_autoptr (MinivlEngine) engine = variant_open ("long-crossing", 256, &error);
   g_autoptr (MinivlSession) session = NULL;
 
   g_assert_no_error (error);
@@ -504,7 +487,7 @@ static void
 test_long_prompt_holds_an_answer_up_for_a_chunk_at_most (void)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (MinivlEngine) engine = open_variant ("long-crossing", 1024, &error);
+  g_autoptr (MinivlEngine) engine = variant_open ("long-crossing", 1024, &error);
   MinivlParams params = MINIVL_PARAMS_INIT;
   gint32 ids[257];
   g_autoptr (GArray) short_prompt = NULL, long_prompt = NULL;
@@ -642,65 +625,6 @@ test_cancelled_picture_is_an_error (Fixture *f, gconstpointer variant)
   g_assert_error (error, MINIVL_ERROR, MINIVL_ERROR_CANCELLED);
 }
 
-static void
-test_context_beyond_the_model_is_refused (void)
-{
-  g_autoptr (GError) error = NULL;
-
-  g_assert_null (open_variant ("long-crossing", 2048, &error));
-  g_assert_error (error, MINIVL_ERROR, MINIVL_ERROR_USAGE);
-  g_assert_nonnull (strstr (error->message, "1024"));
-}
-
-static gboolean
-cancel_at_once (double fraction, gpointer user_data)
-{
-  return FALSE;
-}
-
-static void
-test_loading_is_cancelled (void)
-{
-  g_autofree gchar *path = g_build_filename (TEST_DATA, "variants", "long-crossing", "config.json", NULL);
-  g_autoptr (TensorSet) set = NULL;
-  g_autoptr (GError) error = NULL;
-  ModelConfig config = { 0 };
-  EngineParts parts = { .name = "m", .config = &config, .image_token = 3, .end_token = 2 };
-  MinivlEngineOptions options = { .context_size = 256, .on_progress = cancel_at_once };
-
-  model_config_load (&config, path, 256, &error);
-  g_assert_no_error (error);
-  parts.tensors = set = synth_tensors (&config, 7, DTYPE_BF16);
-  g_assert_null (engine_new (&parts, &options, &error));
-  g_assert_error (error, MINIVL_ERROR, MINIVL_ERROR_CANCELLED);
-}
-
-static void
-test_missing_tensor_is_named (void)
-{
-  g_autofree gchar *path = g_build_filename (TEST_DATA, "variants", "long-crossing", "config.json", NULL);
-  g_autoptr (TensorSet) all = NULL, set = tensor_set_new ();
-  g_autofree const TensorInfo **list = NULL;
-  g_autoptr (GError) error = NULL;
-  ModelConfig config = { 0 };
-  EngineParts parts = { .name = "m", .config = &config, .image_token = 3, .end_token = 2 };
-  MinivlEngineOptions options = { .context_size = 256 };
-  guint n;
-
-  model_config_load (&config, path, 256, &error);
-  g_assert_no_error (error);
-  all = synth_tensors (&config, 7, DTYPE_BF16);
-  list = tensor_set_list (all, &n);
-  for (guint i = 0; i < n; i++)
-    if (strcmp (list[i]->name, "mlp1.1.bias") != 0)
-      tensor_set_add (set, list[i]->name, list[i]->dtype, list[i]->n_dims, list[i]->shape,
-          g_memdup2 (list[i]->data, tensor_info_bytes (list[i])));
-  parts.tensors = set;
-  g_assert_null (engine_new (&parts, &options, &error));
-  g_assert_error (error, MINIVL_ERROR, MINIVL_ERROR_FILE);
-  g_assert_nonnull (strstr (error->message, "mlp1.1.bias"));
-}
-
 #define ADD(test) g_test_add ("/session/" #test, Fixture, "long-crossing", set_up, test_##test, tear_down)
 
 int
@@ -729,8 +653,5 @@ main (int argc, char **argv)
   ADD (cancelled_picture_is_an_error);
   g_test_add_func (
       "/session/long_prompt_holds_an_answer_up_for_a_chunk_at_most", test_long_prompt_holds_an_answer_up_for_a_chunk_at_most);
-  g_test_add_func ("/session/context_beyond_the_model_is_refused", test_context_beyond_the_model_is_refused);
-  g_test_add_func ("/session/loading_is_cancelled", test_loading_is_cancelled);
-  g_test_add_func ("/session/missing_tensor_is_named", test_missing_tensor_is_named);
   return g_test_run ();
 }

@@ -61,13 +61,14 @@ load (Fixture *f, Dtype dtype, MinivlPrecision precision, const gchar *name, gui
   g_autofree gchar *message = g_strdup_printf ("(memory): tensor %s: %s", name, what);
 
   put (set, name, at, value);
-  weights = weights_load (f->dev, &f->config, set, precision, NULL, NULL, &error);
+  weights = weights_new (f->dev, &f->config, set, precision, &error);
+  g_assert_no_error (error);
   if (!what) {
+    g_assert_true (weights_load (weights, set, NULL, NULL, &error));
     g_assert_no_error (error);
-    g_assert_nonnull (weights);
     return;
   }
-  g_assert_null (weights);
+  g_assert_false (weights_load (weights, set, NULL, NULL, &error));
   g_assert_error (error, MINIVL_ERROR, MINIVL_ERROR_FILE);
   g_assert_cmpstr (error->message, ==, message);
 }

@@ -162,7 +162,8 @@ any_length (const World *w, guint row, guint32 *keys, guint32 *sequence)
   *keys = row % 4 == 3 ? 0 : MAX (1, w->keys - 7 * row % w->keys);
 }
 
-static void
+/* Returns how many submits it took. */
+static guint
 attention_case (Device *dev, AttentionOp op, Pattern pattern, const AttentionCase *c)
 {
   const guint n = c->heads_q * c->head_dim, beside = 4;
@@ -204,6 +205,7 @@ attention_case (Device *dev, AttentionOp op, Pattern pattern, const AttentionCas
     if (rows[i / n * 4 + 1] == 0)
       g_assert_cmpfloat (outs[i], ==, 0);
   world_clear (&w);
+  return op_stream_submits (s);
 }
 
 static const AttentionCase attention_cases[] = {
@@ -252,15 +254,17 @@ test_attention_decode (Device *dev)
   attention_all (dev, op_attention_decode, any_length);
 }
 
-/* Work for more time than a submit may take is cut. */
+/* Work for more time than a submit may take is cut: a GPU would take this in one. */
 static void
 test_attention_cut (Device *dev)
 {
-  static const AttentionCase c = { TYPE_F32, 8, 64, 64, 33, 200 };
+  static const AttentionCase c = { TYPE_F32, 64, 128, 1, 640, 100 };
   guint64 submit_ns = dev->limits.submit_ns;
+  guint submits;
 
   dev->limits.submit_ns = 1;
-  attention_case (dev, op_attention, causal, &c);
+  submits = attention_case (dev, op_attention, causal, &c);
+  g_assert_true (dev->limits.cpu == (submits > 1));
   dev->limits.submit_ns = submit_ns;
 }
 

@@ -204,12 +204,19 @@ test_queue_without_timestamps_is_timed_by_the_host (void)
   chain_close (&c);
 }
 
+static gboolean
+is_true (gpointer flag)
+{
+  return *(gboolean *)flag;
+}
+
 static void
 test_cancelled_stream_stops_and_can_run_again (void)
 {
   const DeviceOptions tight = { .submit_ns = 1 };
   g_autoptr (GError) error = NULL;
-  gint cancel = 1;
+  gboolean over = TRUE;
+  const OpCancel cancel = { is_true, &over };
   Chain c;
 
   chain_open (&c, &tight);
@@ -218,10 +225,44 @@ test_cancelled_stream_stops_and_can_run_again (void)
   g_assert_false (op_stream_run (c.s, &cancel, &error));
   g_assert_error (error, DEVICE_ERROR, DEVICE_ERROR_CANCELLED);
   g_assert_false (chain_holds (&c, 9));
-  cancel = 0;
+  over = FALSE;
   g_assert_true (op_stream_run (c.s, &cancel, NULL));
   g_assert_true (chain_holds (&c, 9));
   chain_close (&c);
+}
+
+/* As many copies as take half a second, by what one takes. */
+static void
+test_runs_that_can_be_cancelled_are_bounded_on_cpu_devices (void)
+{
+  Device *dev = harness_device (NULL);
+  Arena *arena = arena_new (dev, ARENA_DEVICE, "bound");
+  const Tensor x = arena_add (arena, TYPE_U32, LAYOUT_ROWS, 500, 2048), y = arena_add (arena, TYPE_U32, LAYOUT_ROWS, 500, 2048);
+  OpStream *one = op_stream_new (dev, "one"), *many = op_stream_new (dev, "many");
+  gboolean over = FALSE;
+  const OpCancel cancel = { is_true, &over };
+  guint n;
+
+  if (dev->limits.submit_ns > 0) {
+    g_test_skip ("submits to this device are bounded");
+  } else {
+    g_assert_true (arena_commit (arena, NULL));
+    op_copy (one, &y, &x);
+    g_assert_true (op_stream_end (one, NULL));
+    g_assert_true (op_stream_run (one, NULL, NULL)); /* the shader is compiled in this one */
+    g_assert_true (op_stream_run (one, NULL, NULL));
+    for (guint64 ns = 0; ns < 500000000; ns += op_stream_timings (one, &n)->ns)
+      op_copy (many, &y, &x);
+    g_assert_true (op_stream_end (many, NULL));
+    g_assert_true (op_stream_run (many, NULL, NULL));
+    g_assert_cmpuint (op_stream_submits (many), ==, 1);
+    g_assert_true (op_stream_run (many, &cancel, NULL));
+    g_assert_cmpuint (op_stream_submits (many), >, 3);
+  }
+  op_stream_free (one);
+  op_stream_free (many);
+  arena_free (arena);
+  device_free (dev);
 }
 
 static void
@@ -430,6 +471,7 @@ main (int argc, char **argv)
   g_test_add_func ("/stream/device-times-each-op", test_device_times_each_op);
   g_test_add_func ("/stream/queue-without-timestamps-is-timed-by-the-host", test_queue_without_timestamps_is_timed_by_the_host);
   g_test_add_func ("/stream/cancelled-stream-stops-and-can-run-again", test_cancelled_stream_stops_and_can_run_again);
+  g_test_add_func ("/stream/bounded-if-it-can-be-cancelled", test_runs_that_can_be_cancelled_are_bounded_on_cpu_devices);
   g_test_add_func ("/stream/empty-stream-runs", test_empty_stream_runs);
   g_test_add_func ("/stream/lost-device-is-an-error-and-can-be-opened-anew", test_lost_device_is_an_error_and_can_be_opened_anew);
   g_test_add_func ("/stream/device-lost-in-a-transfer-is-an-error", test_device_lost_in_a_transfer_is_an_error);

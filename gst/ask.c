@@ -1,0 +1,67 @@
+#include "worker-private.h"
+
+/* That may wait; each may hold on to frames that nothing else needs any more. */
+#define MOST_WAITING 8
+
+void
+worker_pass (Worker *w, guint64 time, guint64 now, guint64 running_time, gint64 utc)
+{
+  g_mutex_lock (&w->lock);
+  w->run += time < w->last_frame;
+  w->last_frame = time;
+  w->now = now;
+  w->now_running = running_time;
+  w->now_utc = utc;
+  g_mutex_unlock (&w->lock);
+}
+
+/* Holds the lock. NULL when it cannot be asked, and why. */
+static Segment *
+make_question (Worker *w, const Question *from, guint64 duration, const gchar **why)
+{
+  g_autoptr (GPtrArray) frames = NULL;
+  Segment *s;
+
+  *why = NULL;
+  if (g_atomic_int_get (&w->quit) || w->failed)
+    *why = "the element is not running";
+  else if (w->questions.length >= MOST_WAITING)
+    *why = "as many questions as may wait are waiting for their answers already";
+  else
+    frames = recent_choose (&w->recent, &w->segments, w->run, w->now - MIN (w->now, duration), w->n_frames);
+  if (*why == NULL && (frames == NULL || frames->len == 0))
+    *why = "no frame of the video has been sampled yet";
+  if (*why != NULL)
+    return NULL;
+
+  s = segment_new (from);
+  s->kind = RESULT_QUESTION;
+  for (guint i = 0; i < frames->len; i++)
+    segment_add_place (s, g_ptr_array_index (frames, i));
+  s->number = w->number;
+  s->run = w->run;
+  s->start = g_array_index (s->times, guint64, 0);
+  s->stop = w->now;
+  s->running_time = w->now_running;
+  s->utc = w->now_utc < 0 ? -1 : w->now_utc - GST_CLOCK_DIFF (s->start, s->stop);
+  s->completed = g_get_monotonic_time ();
+  s->complete = TRUE;
+  return s;
+}
+
+guint64
+worker_ask (Worker *w, const Question *question, guint64 duration, const gchar **why)
+{
+  guint64 id = 0;
+  Segment *s;
+
+  g_mutex_lock (&w->lock);
+  s = make_question (w, question, duration, why);
+  if (s != NULL) {
+    s->id = id = ++w->last_id;
+    g_queue_push_tail (&w->questions, s);
+    g_cond_broadcast (&w->changed);
+  }
+  g_mutex_unlock (&w->lock);
+  return id;
+}

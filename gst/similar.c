@@ -1,0 +1,23 @@
+#include "similar.h"
+
+static gboolean
+asks_the_same (const Question *a, const Question *b)
+{
+  return g_strcmp0 (a->prompt, b->prompt) == 0 && g_strcmp0 (a->system, b->system) == 0 && g_strcmp0 (a->alerts, b->alerts) == 0
+         && a->alert_threshold == b->alert_threshold && a->alert_hysteresis == b->alert_hysteresis;
+}
+
+double
+similar (const Segment *described, const Segment *s)
+{
+  double least = 1;
+
+  if (described->frames->len != s->frames->len || !asks_the_same (&described->question, &s->question))
+    return -1;
+  for (guint i = 0; i < s->frames->len; i++) {
+    const Frame *a = g_ptr_array_index (described->frames, i), *b = g_ptr_array_index (s->frames, i);
+
+    least = MIN (least, a->backend->similarity (a->picture, b->picture));
+  }
+  return least;
+}

@@ -1,0 +1,43 @@
+/*
+ * Frames that lie in images of the pipeline's Vulkan device (memory:VulkanImage). The model runs on a device of its own, for the
+ * pipeline's has neither the features nor a queue to spare; so a sampled frame is copied into memory that the host sees. All other
+ * frames, and the images themselves, stay where they are.
+ *
+ * It is copied whole, and not resized there first: so the model is shown the very bytes that it would be shown from system memory,
+ * as many tiles and regions as are wanted are cut from one copy, and a picture for an alert has its full size. What that costs is a
+ * transfer of 3 MB (NV12) or 8 MB (RGBA) for a sampled frame of 1080p.
+ *
+ * The streaming thread only submits the copy; a thread waits for it. This is the only file of the element that knows Vulkan; where
+ * libgstvulkan is not, it is left out, and no buffer has such images.
+ */
+#ifndef GST_MINIVL_VULKAN_INPUT_H
+#define GST_MINIVL_VULKAN_INPUT_H
+
+#include "frame.h"
+
+G_BEGIN_DECLS
+
+typedef struct _VulkanInput VulkanInput;
+
+#ifdef HAVE_VULKAN_INPUT
+/* Behind other caps */
+#define VULKAN_INPUT_CAPS "; " GST_VIDEO_CAPS_MAKE_WITH_FEATURES ("memory:VulkanImage", "{ NV12, RGBA, BGRA }")
+
+VulkanInput *vulkan_input_new (void);
+/* Waits until all copies have come. */
+void vulkan_input_free (VulkanInput *input);
+
+gboolean vulkan_input_has (GstBuffer *buffer);
+/* As frame_copier_copy(), of a buffer that vulkan_input_has(); the pixels come later: see frame_await(). */
+Frame *vulkan_input_copy (VulkanInput *input, FrameCopier *copier, GstBuffer *buffer, guint64 time, const Backend *backend);
+#else
+#define VULKAN_INPUT_CAPS ""
+#define vulkan_input_has(buffer) FALSE
+#define vulkan_input_new() NULL
+#define vulkan_input_copy(input, copier, buffer, time, backend) NULL
+#define vulkan_input_free g_free
+#endif
+
+G_END_DECLS
+
+#endif

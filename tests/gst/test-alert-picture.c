@@ -1,0 +1,382 @@
+/* The rules of alert-picture: which frame is kept, and what becomes of it. */
+#include "gstminivl.h"
+#include "rig.h"
+
+#include <glib/gstdio.h>
+#include <gst/video/video.h>
+
+#define WIDTH 64
+#define HEIGHT 32
+
+static gchar *folder;
+
+/* The next result is an alert. */
+static void
+await_alert (Rig *rig)
+{
+  g_autoptr (GstStructure) s = rig_await_result (rig);
+
+  g_assert_cmpstr (gst_structure_get_string (s, "kind"), ==, "alert");
+}
+
+/* The next result is a segment's. */
+static void
+await_segment (Rig *rig)
+{
+  g_autoptr (GstStructure) s = rig_await_result (rig);
+
+  g_assert_cmpstr (gst_structure_get_string (s, "kind"), ==, "segment");
+}
+
+/* A frame whose left half is black, and whose right half is the brighter the later it comes. */
+static GstBuffer *
+make_frame (guint number)
+{
+  GstBuffer *buffer = gst_buffer_new_and_alloc (3 * WIDTH * HEIGHT);
+  GstMapInfo map;
+
+  gst_buffer_map (buffer, &map, GST_MAP_WRITE);
+  for (gsize i = 0; i < map.size; i++)
+    map.data[i] = i % (3 * WIDTH) < 3 * WIDTH / 2 ? 0 : 20 * (number % 12);
+  gst_buffer_unmap (buffer, &map);
+  GST_BUFFER_PTS (buffer) = number * 100 * GST_MSECOND;
+  GST_BUFFER_DURATION (buffer) = 100 * GST_MSECOND;
+  return buffer;
+}
+
+static void
+push_frames (Rig *rig, guint from, guint to)
+{
+  for (guint i = from; i < to; i++)
+    g_assert_cmpint (gst_harness_push (rig->video, make_frame (i)), ==, GST_FLOW_OK);
+}
+
+static Rig *
+rig_with_pictures (const gchar *properties)
+{
+  g_autofree gchar *line = g_strdup_printf ("alerts=\"A dog?\" alert-picture=%s %s", folder, properties);
+  Rig *rig = rig_new (line);
+
+  rig_set_caps (rig, "RGB", WIDTH, HEIGHT, 10, 1);
+  return rig;
+}
+
+/* Takes the file away. (transfer full) */
+static GstSample *
+take_picture (const gchar *name)
+{
+  g_autofree gchar *path = g_build_filename (folder, name, NULL);
+  g_autofree gchar *line =
+      g_strdup_printf ("filesrc location=\"%s\" ! jpegdec ! videoconvert ! video/x-raw,format=RGB ! appsink name=sink", path);
+  g_autoptr (GstElement) pipeline = gst_parse_launch (line, NULL), sink = gst_bin_get_by_name (GST_BIN (pipeline), "sink");
+  GstSample *sample = NULL;
+
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  g_signal_emit_by_name (sink, "pull-sample", &sample);
+  gst_element_set_state (pipeline, GST_STATE_NULL);
+  g_assert_nonnull (sample);
+  g_assert_cmpint (g_unlink (path), ==, 0);
+  return sample;
+}
+
+/* component: 0, 1, 2: red, green, blue */
+static guint
+pixel (GstSample *sample, guint x, guint y, guint component)
+{
+  GstVideoInfo info;
+  GstVideoFrame frame;
+  guint value;
+
+  g_assert_true (gst_video_info_from_caps (&info, gst_sample_get_caps (sample)));
+  g_assert_cmpuint (x, <, info.width);
+  g_assert_cmpuint (y, <, info.height);
+  g_assert_true (gst_video_frame_map (&frame, &info, gst_sample_get_buffer (sample), GST_MAP_READ));
+  value = GST_VIDEO_FRAME_COMP_DATA (&frame, component)[y * GST_VIDEO_FRAME_COMP_STRIDE (&frame, component) + 3 * x];
+  gst_video_frame_unmap (&frame);
+  return value;
+}
+
+static void
+assert_size (GstSample *sample, gint width, gint height)
+{
+  GstVideoInfo info;
+
+  g_assert_true (gst_video_info_from_caps (&info, gst_sample_get_caps (sample)));
+  g_assert_cmpint (info.width, ==, width);
+  g_assert_cmpint (info.height, ==, height);
+}
+
+/* The picture is the frame of that number. */
+static void
+assert_picture (GstSample *sample, guint number)
+{
+  assert_size (sample, WIDTH, HEIGHT);
+  g_assert_cmpint (pixel (sample, 8, 16, 0), <, 8);
+  g_assert_cmpint (ABS ((gint)pixel (sample, 56, 16, 0) - (gint)(20 * (number % 12))), <, 6);
+}
+
+static guint
+count_files (void)
+{
+  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
+  guint n = 0;
+
+  while (g_dir_read_name (dir) != NULL)
+    n++;
+  return n;
+}
+
+static guint
+frame_of (const GstStructure *result, guint n)
+{
+  const GValue *frames = gst_structure_get_value (result, "frames");
+
+  return (guint)(g_value_get_uint64 (gst_value_array_get_value (frames, n)) / (100 * GST_MSECOND));
+}
+
+static void
+test_an_alert_leaves_the_middle_frame_as_a_jpeg (void)
+{
+  Rig *rig = rig_with_pictures ("num-segments=4 stream=door");
+  g_autoptr (GstStructure) rise = NULL, fall = NULL;
+  g_autoptr (GstSample) first = NULL, second = NULL;
+  guint middle;
+
+  fake_add_scores ("0.9 0.9 0.1");
+  push_frames (rig, 0, 11);
+  rise = rig_await_result (rig);
+  middle = frame_of (rise, 2);
+  g_assert_cmpuint (rig_uint64 (rise, "id"), ==, 3);
+  first = take_picture ("door-3.jpg"); /* there as soon as it is told */
+  assert_picture (first, middle);
+  await_segment (rig);
+  push_frames (rig, 11, 31);
+  await_segment (rig);
+  g_assert_cmpuint (count_files (), ==, 0);
+  fall = rig_await_result (rig);
+  g_assert_cmpuint (rig_uint64 (fall, "id"), ==, 6);
+  second = take_picture ("door-6.jpg");
+  assert_picture (second, 20 + middle);
+  rig_free (rig);
+}
+
+static void
+test_a_segment_cut_short_shows_its_last_frame_up_to_the_middle (void)
+{
+  Rig *rig = rig_with_pictures ("num-segments=4 stream=door");
+  g_autoptr (GstStructure) alert = NULL;
+  g_autoptr (GstSample) picture = NULL;
+
+  fake_add_scores ("0.9");
+  push_frames (rig, 0, 5); /* two of the four places */
+  rig_eos (rig);
+  alert = rig_await_result (rig);
+  g_assert_cmpuint (gst_value_array_get_size (gst_structure_get_value (alert, "frames")), ==, 2);
+  picture = take_picture ("door-2.jpg");
+  assert_picture (picture, frame_of (alert, 1));
+  rig_free (rig);
+}
+
+static void
+test_pictures_can_be_wanted_and_not_while_playing (void)
+{
+  Rig *rig = rig_with_pictures ("stream=door");
+  g_autoptr (GstSample) first = NULL, third = NULL;
+
+  fake_add_scores ("0.9 0.1 0.9 0.1");
+  push_frames (rig, 0, 11);
+  await_alert (rig);
+  await_segment (rig);
+  first = take_picture ("door-3.jpg");
+  g_object_set (rig->element, "alert-picture", NULL, NULL);
+  push_frames (rig, 11, 31);
+  await_alert (rig);
+  await_segment (rig);
+  await_alert (rig);
+  await_segment (rig);
+  third = take_picture ("door-5.jpg"); /* opened before */
+  g_assert_cmpuint (count_files (), ==, 0);
+  rig_free (rig);
+}
+
+static void
+test_pictures_are_upright_and_cropped (void)
+{
+  Rig *rig = rig_with_pictures ("num-segments=1 stream=door");
+  g_autoptr (GstSample) picture = NULL;
+  GstTagList *tags = gst_tag_list_new (GST_TAG_IMAGE_ORIENTATION, "rotate-90", NULL);
+
+  fake_add_scores ("0.9");
+  g_assert_true (gst_harness_push_event (rig->video, gst_event_new_tag (tags)));
+  for (guint i = 0; i < 11; i++) {
+    GstBuffer *buffer = make_frame (11);
+    GstVideoCropMeta *crop;
+
+    gst_buffer_add_video_meta (buffer, GST_VIDEO_FRAME_FLAG_NONE, GST_VIDEO_FORMAT_RGB, WIDTH, HEIGHT);
+    crop = gst_buffer_add_video_crop_meta (buffer);
+    crop->x = 24;
+    crop->width = 40;
+    crop->height = 20;
+    GST_BUFFER_PTS (buffer) = i * 100 * GST_MSECOND;
+    g_assert_cmpint (gst_harness_push (rig->video, buffer), ==, GST_FLOW_OK);
+  }
+  await_alert (rig);
+  picture = take_picture ("door-3.jpg");
+  /* of 40 x 20 the left 8 columns are black; turned clockwise, what was left is up */
+  assert_size (picture, 20, 40);
+  g_assert_cmpuint (pixel (picture, 10, 3, 0), <, 20);
+  g_assert_cmpuint (pixel (picture, 10, 30, 0), >, 200);
+  rig_free (rig);
+}
+
+/* Full red, of limited range where there is one; or as bright. */
+static GstBuffer *
+make_red (const GstVideoInfo *info)
+{
+  static const guint8 rgb[] = { 255, 0, 0, 255 }, yuv[] = { 81, 90, 240 }, gray[] = { 76 };
+  const guint8 *values = GST_VIDEO_INFO_IS_YUV (info) ? yuv : GST_VIDEO_INFO_IS_GRAY (info) ? gray : rgb;
+  GstBuffer *buffer = gst_buffer_new_allocate (NULL, info->size, NULL);
+  GstVideoFrame frame;
+
+  g_assert_true (gst_video_frame_map (&frame, info, buffer, GST_MAP_WRITE));
+  for (guint c = 0; c < GST_VIDEO_INFO_N_COMPONENTS (info); c++) {
+    guint8 *to = GST_VIDEO_FRAME_COMP_DATA (&frame, c);
+
+    for (guint y = 0; y < GST_VIDEO_FRAME_COMP_HEIGHT (&frame, c); y++)
+      for (guint x = 0; x < GST_VIDEO_FRAME_COMP_WIDTH (&frame, c); x++)
+        to[y * GST_VIDEO_FRAME_COMP_STRIDE (&frame, c) + x * GST_VIDEO_FRAME_COMP_PSTRIDE (&frame, c)] = values[c];
+  }
+  gst_video_frame_unmap (&frame);
+  return buffer;
+}
+
+static void
+test_every_format_gives_a_picture (void)
+{
+  static const gchar *const formats[] = { "NV12", "I420", "RGB", "BGR", "RGBx", "BGRx", "RGBA", "BGRA", "GRAY8" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (formats); i++) {
+    Rig *rig = rig_with_pictures ("num-segments=1 stream=door");
+    g_autoptr (GstSample) picture = NULL;
+    g_autoptr (GstCaps) caps = NULL;
+    GstVideoInfo info;
+
+    rig_set_caps (rig, formats[i], 33, 17, 10, 1);
+    caps = gst_pad_get_current_caps (rig->video->srcpad);
+    g_assert_true (gst_video_info_from_caps (&info, caps));
+    fake_add_scores ("0.9");
+    for (guint k = 0; k < 11; k++) {
+      GstBuffer *buffer = make_red (&info);
+
+      GST_BUFFER_PTS (buffer) = k * 100 * GST_MSECOND;
+      g_assert_cmpint (gst_harness_push (rig->video, buffer), ==, GST_FLOW_OK);
+    }
+    await_alert (rig);
+    picture = take_picture ("door-3.jpg");
+    assert_size (picture, 33, 17);
+    g_assert_cmpuint (pixel (picture, 16, 8, 0), >, GST_VIDEO_INFO_IS_GRAY (&info) ? 70 : 240);
+    g_assert_cmpuint (pixel (picture, 16, 8, 1), <, GST_VIDEO_INFO_IS_GRAY (&info) ? 80 : 15);
+    g_assert_cmpuint (pixel (picture, 16, 8, 2), <, GST_VIDEO_INFO_IS_GRAY (&info) ? 80 : 15);
+    rig_free (rig);
+  }
+}
+
+static void
+test_the_name_is_safe_for_a_file (void)
+{
+  g_autofree gchar *longest = g_strnfill (300, 'x');
+  g_autofree gchar *line = g_strdup_printf ("stream=%s", longest);
+  g_autofree gchar *cut = g_strdup_printf ("%.200s-3.jpg", longest);
+  const struct
+  {
+    const gchar *properties, *name;
+  } cases[] = { { "stream=\"../rtsp://h:8554/a?b\"", "_._rtsp___h_8554_a_b-3.jpg" },
+    { "stream=\"T\xc3\xbcr 1\"", "T\xc3\xbcr 1-3.jpg" }, { line, cut } };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    Rig *rig = rig_with_pictures (cases[i].properties);
+    g_autoptr (GstSample) picture = NULL;
+
+    fake_add_scores ("0.9");
+    push_frames (rig, 0, 11);
+    await_alert (rig);
+    picture = take_picture (cases[i].name);
+    rig_free (rig);
+  }
+}
+
+static void
+test_a_folder_that_is_not_there_is_a_warning (void)
+{
+  Rig *rig = rig_with_pictures ("stream=door");
+  g_autofree gchar *missing = g_build_filename (folder, "missing", NULL);
+  g_autoptr (GstMessage) warning = NULL;
+
+  g_object_set (rig->element, "alert-picture", missing, NULL);
+  fake_add_scores ("0.9");
+  push_frames (rig, 0, 11);
+  await_alert (rig);
+  warning = rig_await_message (rig, GST_MESSAGE_WARNING);
+  rig_assert_error (warning, "door: alert-picture: ");
+  rig_assert_error (warning, missing);
+  await_segment (rig);
+  rig_free (rig);
+}
+
+static void
+count_freed (gpointer data, GstMiniObject *buffer)
+{
+  g_atomic_int_inc ((gint *)data);
+}
+
+/* Upstream's buffers go back at once, and the video does not wait for the picture. */
+static void
+test_no_buffer_is_held_for_a_picture (void)
+{
+  Rig *rig = rig_with_pictures ("num-segments=4 stream=door");
+  g_autoptr (GstSample) picture = NULL;
+  gint freed = 0;
+
+  fake_add_scores ("0.9");
+  fake_hold (FAKE_ASK);
+  for (guint i = 0; i < 11; i++) {
+    GstBuffer *buffer = make_frame (i);
+
+    gst_mini_object_weak_ref (GST_MINI_OBJECT (buffer), count_freed, &freed);
+    g_assert_cmpint (gst_harness_push (rig->video, buffer), ==, GST_FLOW_OK);
+    gst_buffer_unref (gst_harness_pull (rig->video));
+  }
+  fake_await (FAKE_ASK, 1);
+  g_assert_cmpint (g_atomic_int_get (&freed), ==, 11);
+  fake_release_all (FAKE_ASK);
+  await_alert (rig);
+  picture = take_picture ("door-3.jpg");
+  rig_free (rig);
+}
+
+int
+main (int argc, char **argv)
+{
+  int code;
+
+  gst_init (&argc, &argv);
+  g_test_init (&argc, &argv, NULL);
+  fake_reset ();
+  g_assert_true (gst_minivl_register (NULL, &backend_fake));
+  folder = g_dir_make_tmp ("minivl-picture-XXXXXX", NULL);
+
+#define RULE(name) g_test_add_func ("/picture/" #name, test_##name)
+  RULE (an_alert_leaves_the_middle_frame_as_a_jpeg);
+  RULE (a_segment_cut_short_shows_its_last_frame_up_to_the_middle);
+  RULE (pictures_can_be_wanted_and_not_while_playing);
+  RULE (pictures_are_upright_and_cropped);
+  RULE (every_format_gives_a_picture);
+  RULE (the_name_is_safe_for_a_file);
+  RULE (a_folder_that_is_not_there_is_a_warning);
+  RULE (no_buffer_is_held_for_a_picture);
+#undef RULE
+  code = g_test_run ();
+  g_rmdir (folder);
+  g_free (folder);
+  return code;
+}

@@ -1,0 +1,119 @@
+/* The demo model is the default: in the build tree, where it is installed, and what is said where it is not. */
+#include "../program.h"
+
+#include <glib/gstdio.h>
+#include <string.h>
+
+#define QUESTION "Sum up what happened.\nBy day, a person loiters."
+#define PIPELINE                                                                                                                   \
+  "gst-launch-1.0 -m videotestsrc num-buffers=20 ! video/x-raw,format=I420,width=320,height=240,framerate=10/1 ! minivl "          \
+  "segment-duration=1000000000 num-segments=8 max-tokens=4 ! fakesink"
+
+static gchar *folder; /* what is installed */
+
+static gchar *
+installed (const gchar *part)
+{
+  return g_build_filename (folder, PREFIX, part, NULL);
+}
+
+static void
+run (const gchar *line, ProgramResult *result)
+{
+  g_auto (GStrv) argv = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (g_shell_parse_argv (line, NULL, &argv, &error));
+  program_run ((const gchar *const *)argv, result);
+}
+
+static void
+run_chat (ProgramResult *result)
+{
+  g_autofree gchar *chat = installed (BINDIR "/minivl-chat");
+
+  program_run ((const gchar *[]){ chat, "--json", "--max-tokens", "4", QUESTION, NULL }, result);
+}
+
+static void
+run_launch (const gchar *plugins, const gchar *registry, ProgramResult *result)
+{
+  g_autofree gchar *line = g_strdup_printf ("env GST_PLUGIN_PATH=%s GST_REGISTRY=%s/%s " PIPELINE, plugins, folder, registry);
+
+  run (line, result);
+}
+
+static void
+assert_says (const gchar *text, const gchar *part)
+{
+  if (strstr (text, part) == NULL)
+    g_error ("no \"%s\" in: %s", part, text);
+}
+
+static void
+test_plugin_path_is_all_it_needs (void)
+{
+  g_auto (ProgramResult) r = { 0 };
+
+  run_launch (PLUGIN_DIR, "registry-build", &r);
+  g_assert_cmpint (r.code, ==, 0);
+  assert_says (r.out, "model=(string)demo-model");
+}
+
+static void
+test_found_where_it_is_installed (void)
+{
+  g_autofree gchar *plugins = installed (LIBDIR "/gstreamer-1.0");
+  g_auto (ProgramResult) chat = { 0 }, launch = { 0 };
+
+  run_chat (&chat);
+  g_assert_cmpint (chat.code, ==, 0);
+  assert_says (chat.out, "\"model\":\"demo-model\"");
+  run_launch (plugins, "registry-installed", &launch);
+  g_assert_cmpint (launch.code, ==, 0);
+  assert_says (launch.out, "model=(string)demo-model");
+}
+
+static void
+test_told_where_there_is_none (void)
+{
+  g_autofree gchar *plugins = installed (LIBDIR "/gstreamer-1.0");
+  g_autofree gchar *config = installed (DATADIR "/minivl/demo-model/config.json");
+  g_auto (ProgramResult) chat = { 0 }, launch = { 0 };
+
+  g_assert_cmpint (g_unlink (config), ==, 0);
+  run_chat (&chat);
+  g_assert_cmpint (chat.code, ==, 2);
+  assert_says (chat.err, "--model");
+  run_launch (plugins, "registry-installed", &launch);
+  g_assert_cmpint (launch.code, !=, 0);
+  assert_says (launch.err, "model-path");
+}
+
+int
+main (int argc, char **argv)
+{
+  g_autofree gchar *install = NULL, *clean = NULL;
+  g_auto (ProgramResult) made = { 0 }, removed = { 0 };
+  int code;
+
+  g_test_init (&argc, &argv, NULL);
+  /* Meson sets it to the build tree's library, and it wins over what is installed. */
+  g_unsetenv ("LD_LIBRARY_PATH");
+  folder = g_dir_make_tmp ("minivl-installed-XXXXXX", NULL);
+  install = g_strdup_printf ("meson install -C %s --no-rebuild --quiet --destdir %s", BUILD_ROOT, folder);
+  run (install, &made);
+  if (made.code != 0)
+    g_error ("%s: %s%s", install, made.out, made.err);
+
+#define RULE(name) g_test_add_func ("/default/" #name, test_##name)
+  RULE (plugin_path_is_all_it_needs);
+  RULE (found_where_it_is_installed);
+  RULE (told_where_there_is_none);
+#undef RULE
+  code = g_test_run ();
+  clean = g_strdup_printf ("rm -rf %s", folder);
+  run (clean, &removed);
+  g_free (folder);
+  return code;
+}

@@ -1,0 +1,422 @@
+/* The journal as a file: what is written, and what is read back from files of every kind. No element. */
+#include "journal.h"
+
+#include <errno.h>
+#include <glib/gstdio.h>
+#include <json-glib/json-glib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Of a large file; a sanitizer takes its time for each */
+#ifdef SANITIZED
+#define LINES 1000
+#else
+#define LINES 20000
+#endif
+
+typedef struct
+{
+  gchar *folder, *path;
+} Fixture;
+
+static void
+set_up (Fixture *f, gconstpointer data)
+{
+  f->folder = g_dir_make_tmp ("minivl-journal-XXXXXX", NULL);
+  f->path = g_build_filename (f->folder, "journal.jsonl", NULL);
+}
+
+static void
+tear_down (Fixture *f, gconstpointer data)
+{
+  g_unlink (f->path);
+  g_assert_cmpint (g_rmdir (f->folder), ==, 0);
+  g_free (f->folder);
+  g_free (f->path);
+}
+
+static Result *
+make (guint64 id, const gchar *kind, const gchar *stream, const gchar *text, const gchar *finish_reason)
+{
+  Result *result = result_new ();
+
+  result->id = id;
+  result->kind = kind;
+  result->stream = g_strdup (stream);
+  result->text = g_strdup (text);
+  result->segment_start = id * 10 * GST_SECOND;
+  result->segment_stop = (id + 1) * 10 * GST_SECOND;
+  result->finish_reason = finish_reason;
+  return result;
+}
+
+static gchar *
+line_of (guint64 id, const gchar *kind, const gchar *stream, const gchar *text, const gchar *finish_reason)
+{
+  g_autoptr (Result) result = make (id, kind, stream, text, finish_reason);
+
+  return result_to_json (result);
+}
+
+static void
+write_file (Fixture *f, const gchar *content, gssize length)
+{
+  g_unlink (f->path); /* not synchronised, and then GLib 2.74 does not shorten a file */
+  g_assert_true (g_file_set_contents_full (f->path, content, length, G_FILE_SET_CONTENTS_NONE, 0600, NULL));
+}
+
+static gchar *
+read_file (Fixture *f)
+{
+  gchar *content;
+
+  g_assert_true (g_file_get_contents (f->path, &content, NULL, NULL));
+  return content;
+}
+
+static Journal *
+open_journal (Fixture *f, const gchar *stream)
+{
+  GError *error = NULL;
+  Journal *journal = journal_open (f->path, stream, &error);
+
+  g_assert_no_error (error);
+  g_assert_nonnull (journal);
+  return journal;
+}
+
+/* Asserts the ids that are read back, separated by spaces. */
+static void
+assert_read (Journal *journal, const gchar *ids)
+{
+  g_autoptr (GString) got = g_string_new (NULL);
+  Result *result;
+
+  while ((result = journal_read (journal)) != NULL) {
+    g_string_append_printf (got, "%s%" G_GUINT64_FORMAT, got->len > 0 ? " " : "", result->id);
+    result_unref (result);
+  }
+  g_assert_cmpstr (got->str, ==, ids);
+  g_assert_null (journal_read (journal));
+}
+
+static void
+append (Journal *journal, guint64 id, const gchar *kind, const gchar *stream, const gchar *text, const gchar *finish_reason)
+{
+  g_autoptr (Result) result = make (id, kind, stream, text, finish_reason);
+  GError *error = NULL;
+
+  g_assert_true (journal_append (journal, result, &error));
+  g_assert_no_error (error);
+}
+
+static void
+test_append (Fixture *f, gconstpointer data)
+{
+  g_autoptr (Journal) journal = open_journal (f, "yard");
+  g_autofree gchar *expected = NULL;
+
+  g_assert_cmpuint (journal_get_last_id (journal), ==, 0);
+  assert_read (journal, "");
+  append (journal, 1, RESULT_SEGMENT, "yard", "A man\nwalks.", "stop");
+  {
+    g_autofree gchar *first = line_of (1, RESULT_SEGMENT, "yard", "A man\nwalks.", "stop"), *content = read_file (f);
+
+    g_assert_cmpstr (content, ==, first); /* at once, not when it is closed */
+    g_assert_cmpint (strchr (first, '\n') - first, ==, (gint)strlen (first) - 1);
+  }
+  append (journal, 2, RESULT_ALERT, "yard", "ALERT: what", "stop");
+  assert_read (journal, ""); /* of this run */
+  {
+    g_autofree gchar *first = line_of (1, RESULT_SEGMENT, "yard", "A man\nwalks.", "stop");
+    g_autofree gchar *second = line_of (2, RESULT_ALERT, "yard", "ALERT: what", "stop"), *content = read_file (f);
+
+    expected = g_strconcat (first, second, NULL);
+    g_assert_cmpstr (content, ==, expected);
+  }
+}
+
+static void
+test_read_back (Fixture *f, gconstpointer data)
+{
+  g_autoptr (Journal) journal = open_journal (f, "yard");
+  g_autoptr (Result) first = make (1, RESULT_SEGMENT, "yard", "Ein Hündchen \"bellt\".\n", "length");
+  g_autoptr (Result) got = NULL;
+
+  first->utc = g_strdup ("2026-11-25T10:00:00.000Z");
+  g_assert_true (journal_append (journal, first, NULL));
+  append (journal, 2, RESULT_ALERT, "yard", "ALERT: what", "stop");
+  append (journal, 3, RESULT_SEGMENT, "yard", "", "unchanged");
+  g_clear_pointer (&journal, journal_close);
+
+  journal = open_journal (f, "yard");
+  g_assert_cmpuint (journal_get_last_id (journal), ==, 3);
+  got = journal_read (journal);
+  g_assert_cmpuint (got->id, ==, 1);
+  g_assert_cmpstr (got->kind, ==, RESULT_SEGMENT);
+  g_assert_cmpstr (got->stream, ==, "yard");
+  g_assert_cmpstr (got->text, ==, first->text);
+  g_assert_cmpuint (got->segment_start, ==, first->segment_start);
+  g_assert_cmpuint (got->segment_stop, ==, first->segment_stop);
+  g_assert_cmpstr (got->utc, ==, first->utc);
+  g_assert_cmpstr (got->finish_reason, ==, "length");
+  g_clear_pointer (&got, result_unref);
+  got = journal_read (journal);
+  g_assert_cmpstr (got->kind, ==, RESULT_ALERT);
+  g_assert_cmpstr (got->text, ==, "ALERT: what");
+  g_assert_null (got->utc);
+  assert_read (journal, "3");
+  g_assert_cmpuint (journal_get_skipped (journal), ==, 0);
+}
+
+/* A summary that failed, or was given up, has not done with its reports. */
+static void
+test_behind_the_last_summary (Fixture *f, gconstpointer data)
+{
+  g_autoptr (Journal) journal = open_journal (f, "yard");
+
+  append (journal, 1, RESULT_SEGMENT, "yard", "a", "stop");
+  append (journal, 2, RESULT_SUMMARY, "yard", "s", "stop");
+  append (journal, 3, RESULT_SEGMENT, "yard", "b", "stop");
+  append (journal, 4, RESULT_SUMMARY, "yard", "s", "length");
+  append (journal, 5, RESULT_SEGMENT, "yard", "c", "stop");
+  append (journal, 6, RESULT_SUMMARY, "yard", "", "error");
+  append (journal, 7, RESULT_SUMMARY, "yard", "half", "deadline");
+  append (journal, 8, RESULT_SUMMARY, "yard", "half", "flush");
+  append (journal, 9, RESULT_QUESTION, "yard", "d", "stop");
+  g_clear_pointer (&journal, journal_close);
+  journal = open_journal (f, "yard");
+  assert_read (journal, "5 6 7 8 9");
+}
+
+static void
+test_streams_share_a_file (Fixture *f, gconstpointer data)
+{
+  g_autoptr (Journal) yard = open_journal (f, "yard"), door = open_journal (f, "door");
+
+  append (yard, 1, RESULT_SEGMENT, "yard", "a", "stop");
+  append (door, 7, RESULT_SEGMENT, "door", "b", "stop");
+  append (yard, 2, RESULT_SEGMENT, "yard", "c", "stop");
+  append (door, 9, RESULT_SUMMARY, "door", "s", "stop");
+  append (yard, 3, RESULT_SEGMENT, "yard", "d", "stop");
+  g_clear_pointer (&yard, journal_close);
+  g_clear_pointer (&door, journal_close);
+  yard = open_journal (f, "yard");
+  door = open_journal (f, "door");
+  assert_read (yard, "1 2 3");
+  assert_read (door, "");
+  g_assert_cmpuint (journal_get_last_id (yard), ==, 9);
+}
+
+static void
+test_half_written_line (Fixture *f, gconstpointer data)
+{
+  g_autofree gchar *first = line_of (1, RESULT_SEGMENT, "yard", "a", "stop"),
+                   *second = line_of (2, RESULT_SEGMENT, "yard", "b", "stop");
+  g_autofree gchar *third = line_of (3, RESULT_SEGMENT, "yard", "c", "stop");
+  gsize length = strlen (second);
+
+  /* Wherever the power was cut; with all but the newline it is a whole line. */
+  for (gsize cut = 0; cut < length; cut += cut < 40 || cut + 8 >= length ? 1 : 7) {
+    g_autofree gchar *half = g_strndup (second, cut), *before = g_strconcat (first, half, NULL);
+    g_autofree gchar *expected = g_strconcat (before, cut > 0 ? "\n" : "", third, NULL), *behind = NULL;
+    g_autoptr (Journal) journal = NULL;
+
+    write_file (f, before, -1);
+    journal = open_journal (f, "yard");
+    g_assert_cmpuint (journal_get_skipped (journal), ==, 0);
+    assert_read (journal, cut == length - 1 ? "1 2" : "1");
+    append (journal, 3, RESULT_SEGMENT, "yard", "c", "stop");
+    g_clear_pointer (&journal, journal_close);
+    behind = read_file (f);
+    g_assert_cmpstr (behind, ==, expected);
+    journal = open_journal (f, "yard");
+    g_assert_cmpuint (journal_get_last_id (journal), ==, 3);
+    assert_read (journal, cut == length - 1 ? "1 2 3" : "1 3");
+  }
+}
+
+static void
+test_garbage (Fixture *f, gconstpointer data)
+{
+  static const gchar *const garbage[] = {
+    "",
+    "what?",
+    "{}",
+    "[]",
+    "null",
+    "{\"id\":5,\"kind\":\"segment\",\"broken",
+    "{\"id\":5,\"kind\":\"segment\"}",
+    "{\"id\":5,\"kind\":\"segment\",}",
+    "{\"id\":-5,\"kind\":\"segment\",\"stream\":\"yard\",\"text\":\"\",\"segment_start\":0,\"segment_stop\":1,\"utc\":null,"
+    "\"finish_reason\":"
+    "\"stop\"}",
+    "{\"id\":5,\"kind\":\"party\",\"stream\":\"yard\",\"text\":\"\",\"segment_start\":0,\"segment_stop\":1,\"utc\":null,\"finish_"
+    "reason\":"
+    "\"stop\"}",
+    "{\"id\":5,\"kind\":\"segment\",\"stream\":\"yard\",\"text\":7,\"segment_start\":0,\"segment_stop\":1,\"utc\":null,\"finish_"
+    "reason\":"
+    "\"stop\"}",
+    "{\"id\":5,\"kind\":\"segment\",\"stream\":\"yard\",\"text\":\"\",\"segment_start\":2,\"segment_stop\":1,\"utc\":null,\"finish_"
+    "reason\":"
+    "\"stop\"}",
+    "{\"id\":5,\"kind\":\"segment\",\"stream\":\"yard\",\"text\":\"\",\"segment_start\":0,\"segment_stop\":1,\"utc\":[],\"finish_"
+    "reason\":"
+    "\"stop\"}",
+    "{\"id\":5,\"kind\":\"segment\",\"stream\":\"yard\",\"text\":\"\",\"segment_start\":0,\"segment_stop\":1,\"utc\":null,\"finish_"
+    "reason\":"
+    "\"bored\"}",
+    "{\"id\":5,\"kind\":\"segment\",\"stream\":\"y\xff\",\"text\":\"\",\"segment_start\":0,\"segment_stop\":1,\"utc\":null,"
+    "\"finish_"
+    "reason\":\"stop\"}",
+  };
+  g_autofree gchar *deep = g_strnfill (1 << 20, '[');
+  g_autoptr (GString) content = g_string_new (NULL);
+  g_autoptr (Journal) journal = NULL;
+
+  for (guint i = 0; i < G_N_ELEMENTS (garbage); i++) {
+    g_autofree gchar *line = line_of (10 + i, RESULT_SEGMENT, "yard", "a [ { \\\" ]", "stop");
+
+    g_string_append_printf (content, "%s\n%s", garbage[i], line);
+  }
+  g_string_append_printf (content, "%s\n", deep);
+  g_string_append_len (content, "\0\0\0\n", 4); /* what a file system leaves behind */
+  write_file (f, content->str, (gssize)content->len);
+  journal = open_journal (f, "yard");
+  assert_read (journal, "10 11 12 13 14 15 16 17 18 19 20 21 22 23 24");
+  g_assert_cmpuint (journal_get_skipped (journal), ==, G_N_ELEMENTS (garbage) + 2);
+}
+
+/* By other hands: other order, spaces, fields that nobody knows. */
+static void
+test_written_by_others (Fixture *f, gconstpointer data)
+{
+  g_autoptr (Journal) journal = NULL;
+
+  write_file (f,
+      "{ \"stream\": \"yard\", \"kind\": \"summary\", \"id\": 41, \"text\": \"s\", \"finish_reason\": \"stop\", \"segment_start\": "
+      "0, "
+      "\"segment_stop\": 5, \"utc\": null, \"mood\": {\"a\": [1, [2]]} }\r\n"
+      "{ \"stream\": \"yard\", \"kind\": \"segment\", \"id\": 7, \"text\": \"s\", \"finish_reason\": \"stop\", \"segment_start\": "
+      "0, "
+      "\"segment_stop\": 5, \"utc\": null }\n",
+      -1);
+  journal = open_journal (f, "yard");
+  g_assert_cmpuint (journal_get_last_id (journal), ==, 41);
+  assert_read (journal, "7");
+  g_assert_cmpuint (journal_get_skipped (journal), ==, 0);
+}
+
+static gsize
+memory_in_use (void)
+{
+  g_autofree gchar *status = NULL;
+  const gchar *peak;
+
+  g_assert_true (g_file_get_contents ("/proc/self/status", &status, NULL, NULL));
+  peak = strstr (status, "VmRSS:");
+  return (gsize)g_ascii_strtoull (peak + strlen ("VmRSS:"), NULL, 10) << 10;
+}
+
+/* And a line that is longer than any result is passed over without being kept. */
+static void
+test_large (Fixture *f, gconstpointer data)
+{
+  g_autofree gchar *text = g_strnfill (1000, 'x');
+  g_autofree gchar *line = line_of (1, RESULT_SEGMENT, "door", text, "stop"),
+                   *own = line_of (90, RESULT_SEGMENT, "yard", "a", "stop");
+  g_autofree gchar *longest = g_strnfill (1 << 20, 'y');
+  g_autoptr (Journal) journal = NULL;
+  FILE *file = g_fopen (f->path, "w");
+  gsize before, grown;
+
+  fputs (own, file);
+  for (guint i = 0; i < LINES; i++)
+    fputs (line, file);
+  for (guint i = 0; i < 30; i++)
+    fputs (longest, file);
+  fprintf (file, "\n%s", own);
+  g_assert_cmpint (ftell (file), >, LINES * 1000 + (30 << 20));
+  fclose (file);
+  before = memory_in_use ();
+  journal = open_journal (f, "yard");
+  assert_read (journal, "90 90");
+  grown = memory_in_use () - before;
+  g_test_message ("memory grew by %" G_GSIZE_FORMAT " KiB", grown >> 10);
+#ifndef SANITIZED
+  g_assert_cmpuint (grown, <, 24 << 20);
+#endif
+  g_assert_cmpuint (journal_get_skipped (journal), ==, 1);
+}
+
+static void
+assert_refused (const gchar *path, const gchar *part)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_assert_null (journal_open (path, "yard", &error));
+  g_assert_nonnull (error);
+  g_assert_nonnull (strstr (error->message, path));
+  g_assert_nonnull (strstr (error->message, part));
+}
+
+static void
+test_refused (Fixture *f, gconstpointer data)
+{
+  g_autofree gchar *nowhere = g_build_filename (f->folder, "no", "journal", NULL);
+
+  assert_refused (nowhere, g_strerror (ENOENT));
+  assert_refused (f->folder, g_strerror (EISDIR));
+  assert_refused ("/dev/null", "not a regular file");
+  g_assert_cmpint (mkfifo (f->path, 0600), ==, 0); /* would wait for a reader */
+  assert_refused (f->path, "not a regular file");
+}
+
+/* A full disk: the line is not there, or half; the next one that is written is a line of its own. */
+static void
+test_full_disk (Fixture *f, gconstpointer data)
+{
+  g_autoptr (Journal) journal = open_journal (f, "yard");
+  g_autoptr (Result) second = make (2, RESULT_SEGMENT, "yard", "b", "stop");
+  g_autoptr (GError) error = NULL;
+  struct rlimit limit, small;
+  struct stat about;
+
+  append (journal, 1, RESULT_SEGMENT, "yard", "a", "stop");
+  g_assert_cmpint (stat (f->path, &about), ==, 0);
+  signal (SIGXFSZ, SIG_IGN);
+  g_assert_cmpint (getrlimit (RLIMIT_FSIZE, &limit), ==, 0);
+  small = limit;
+  small.rlim_cur = (rlim_t)about.st_size + 20;
+  g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &small), ==, 0);
+  g_assert_false (journal_append (journal, second, &error));
+  g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &limit), ==, 0);
+  g_assert_error (error, G_FILE_ERROR, g_file_error_from_errno (EFBIG));
+  g_assert_nonnull (strstr (error->message, f->path));
+  append (journal, 3, RESULT_SEGMENT, "yard", "c", "stop");
+  g_clear_pointer (&journal, journal_close);
+  journal = open_journal (f, "yard");
+  assert_read (journal, "1 3");
+  g_assert_cmpuint (journal_get_skipped (journal), ==, 1);
+}
+
+int
+main (int argc, char **argv)
+{
+  gst_init (&argc, &argv);
+  g_test_init (&argc, &argv, NULL);
+#define ADD(path, function) g_test_add (path, Fixture, NULL, set_up, function, tear_down)
+  ADD ("/journal/a_result_is_a_line_at_once", test_append);
+  ADD ("/journal/results_are_read_back", test_read_back);
+  ADD ("/journal/what_a_summary_has_done_with_is_not_read_back", test_behind_the_last_summary);
+  ADD ("/journal/streams_share_a_file", test_streams_share_a_file);
+  ADD ("/journal/a_half_written_line_is_closed_wherever_it_was_cut", test_half_written_line);
+  ADD ("/journal/garbage_is_skipped_and_counted", test_garbage);
+  ADD ("/journal/json_by_other_hands_is_understood", test_written_by_others);
+  ADD ("/journal/memory_is_bounded_for_any_size", test_large);
+  ADD ("/journal/what_cannot_be_a_journal_is_refused", test_refused);
+  ADD ("/journal/a_full_disk_costs_only_its_lines", test_full_disk);
+  return g_test_run ();
+}
