@@ -79,15 +79,13 @@ get_string (const GstStructure *message, const gchar *field)
   return value != NULL ? value : "";
 }
 
+/* NULL: none */
 static gchar *
 get_text (const GstStructure *message)
 {
-  static const gchar *const none[] = { "dropped", "error", "flush", NULL };
   g_autofree gchar *text = g_strstrip (g_strdup (get_string (message, "text")));
 
-  if (text[0] == '\0' || g_strv_contains (none, get_string (message, "finish_reason")))
-    return NULL;
-  return g_steal_pointer (&text);
+  return text[0] != '\0' ? g_steal_pointer (&text) : NULL;
 }
 
 static void

@@ -42,8 +42,8 @@ struct _Worker
   GMutex lock; /* never held over a call of the back end, cancel apart */
   GCond changed;
   GQueue segments;     /* Segment, oldest first */
-  GQueue questions;    /* Segment, of frames that are asked about apart, in order */
-  gboolean questioned; /* a question was asked behind the last segment */
+  GQueue questions;    /* Segment, of what is asked apart from segments, in order */
+  gboolean questioned; /* it was one of those that was asked last */
   Recent recent;
   guint64 last_frame;       /* stream time, of the last one that passed */
   guint64 now, now_running; /* its end */

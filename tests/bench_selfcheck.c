@@ -2,26 +2,13 @@
  * take instead. */
 #include "bench.h"
 
-#include <glib/gstdio.h>
+#include "folder.h"
 
 #include "ops/survey.h"
 
 #define SECONDS 2.0
 #define LEAST_RUNS 5
 #define QUICK_RUNS 2
-
-static void
-empty_folder (const gchar *folder)
-{
-  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
-  const gchar *name;
-
-  while (dir && (name = g_dir_read_name (dir))) {
-    g_autofree gchar *path = g_build_filename (folder, name, NULL);
-
-    g_remove (path);
-  }
-}
 
 static void
 time_self_check (Bench *b, const gchar *folder, const gchar *precision, TensorType weights, TensorType kv)
@@ -40,7 +27,7 @@ time_self_check (Bench *b, const gchar *folder, const gchar *precision, TensorTy
   bench_assert (error);
   bench_timer_start (&timer, b->quick ? 0 : SECONDS, b->quick ? QUICK_RUNS : LEAST_RUNS);
   while (bench_goes_on (&timer)) {
-    empty_folder (folder);
+    folder_empty (folder);
     device_self_check (dev, survey, &r, &error);
     bench_assert (error);
     bench_ran (&timer, r.check_ns, 1);
@@ -56,15 +43,12 @@ time_self_check (Bench *b, const gchar *folder, const gchar *precision, TensorTy
 void
 bench_self_check (Bench *b)
 {
-  g_autoptr (GError) error = NULL;
-  g_autofree gchar *folder = g_dir_make_tmp ("minivl-bench-XXXXXX", &error);
+  gchar *folder = folder_new ();
 
-  bench_assert (error);
   if (bench_wants (b, TYPE_F32))
     time_self_check (b, folder, "f32", TYPE_F32, TYPE_F32);
-  empty_folder (folder);
+  folder_empty (folder);
   if (bench_wants (b, TYPE_BF16))
     time_self_check (b, folder, "bf16", TYPE_BF16, TYPE_F16);
-  empty_folder (folder);
-  g_rmdir (folder);
+  folder_free (folder);
 }

@@ -13,7 +13,7 @@
 
 #include "conformance_host.h"
 #include "golden.h"
-#include "images.h"
+#include "media.h"
 #include "model/engine.h"
 #include "synth.h"
 
@@ -58,15 +58,16 @@ load_json (const gchar *folder, const gchar *name, GError **error)
 
 /* --- pictures -------------------------------------------------------------------------------------------------------------- */
 
-static guint8 *
-load_image (Conformance *c, const gchar *subfolder, const gchar *file, MinivlImage *image, GError **error)
+/* image: of the frame's pixels */
+static gboolean
+load_image (Conformance *c, const gchar *subfolder, const gchar *file, MediaFrame *frame, MinivlImage *image, GError **error)
 {
   g_autofree gchar *path = g_build_filename (c->folder, subfolder, file, NULL);
-  guint8 *bytes = test_image_load (path, &image->width, &image->height, error);
 
-  image->data[0] = bytes;
-  image->stride[0] = 3 * (gsize)image->width;
-  return bytes;
+  if (!media_read_picture (path, frame, error))
+    return FALSE;
+  *image = (MinivlImage){ .data = { frame->data }, .width = frame->width, .height = frame->height, .stride = { frame->stride } };
+  return TRUE;
 }
 
 /* (transfer none) */
@@ -75,13 +76,12 @@ get_picture (Conformance *c, const gchar *subfolder, const gchar *file, guint ma
 {
   g_autofree gchar *key = g_strdup_printf ("%s/%s:%u", subfolder, file, max_tiles);
   MinivlPicture *picture = g_hash_table_lookup (c->pictures, key);
-  g_autofree guint8 *bytes = NULL;
-  MinivlImage image = { { NULL } };
+  g_auto (MediaFrame) frame = { NULL };
+  MinivlImage image;
 
   if (picture)
     return picture;
-  bytes = load_image (c, subfolder, file, &image, error);
-  if (!bytes)
+  if (!load_image (c, subfolder, file, &frame, &image, error))
     return NULL;
   picture = minivl_picture_new (c->engine, &image, max_tiles, NULL, error);
   if (picture)
@@ -94,26 +94,11 @@ typedef struct
   MinivlEngine *engine;
   const MinivlImage *image;
   guint max_tiles;
-  guint8 *tiles;
-  guint n_tiles;
   StageFunc on_stage;
   const gint32 *ids;
   guint n_ids;
   gpointer user_data;
 } Look;
-
-static gboolean
-look_tiles (gpointer data, GError **error)
-{
-  Look *l = data;
-  g_autoptr (VisionPicture) picture = vision_picture_new (l->engine->vision, l->image, l->max_tiles, NULL, error);
-
-  if (!picture)
-    return FALSE;
-  l->n_tiles = vision_picture_tiles (picture);
-  l->tiles = vision_picture_read (picture, error);
-  return l->tiles != NULL;
-}
 
 static gboolean
 look_vision (gpointer data, GError **error)
@@ -146,22 +131,24 @@ check_preprocess (Conformance *c)
     g_autofree gchar *file = g_strconcat (json_object_get_string_member (row, "image"), ".png", NULL);
     g_autofree gchar *name = g_strdup_printf ("preprocess.%s.%u", json_object_get_string_member (row, "image"), max);
     g_autoptr (GError) error = NULL;
-    MinivlImage image = { { NULL } };
-    g_autofree guint8 *bytes = load_image (c, "images", file, &image, &error);
-    Look look = { .engine = c->engine, .image = &image, .max_tiles = max };
+    g_auto (MediaFrame) frame = { NULL };
+    g_autofree guint8 *tiles = NULL;
+    MinivlImage image;
+    guint n_tiles = 0;
 
-    if (!bytes || !scheduler_run (c->engine->scheduler, look_tiles, &look, &error)) {
+    if (load_image (c, "images", file, &frame, &image, &error))
+      tiles = minivl_engine_read_tiles (c->engine, &image, max, &n_tiles, &error);
+    if (!tiles) {
       report_failure (c, name, error);
       continue;
     }
-    for (guint t = 0; t < look.n_tiles && t < json_array_get_length (hashes); t++) {
-      g_autofree gchar *sum = g_compute_checksum_for_data (G_CHECKSUM_SHA256, look.tiles + t * tile_bytes, tile_bytes);
+    for (guint t = 0; t < n_tiles && t < json_array_get_length (hashes); t++) {
+      g_autofree gchar *sum = g_compute_checksum_for_data (G_CHECKSUM_SHA256, tiles + t * tile_bytes, tile_bytes);
 
       right += strcmp (sum, json_array_get_string_element (hashes, t)) == 0;
     }
-    report (name, json_array_get_length (hashes) - (double)right, 0,
-        right == look.n_tiles && right == json_array_get_length (hashes), c);
-    g_free (look.tiles);
+    report (
+        name, json_array_get_length (hashes) - (double)right, 0, right == n_tiles && right == json_array_get_length (hashes), c);
   }
 }
 
@@ -200,11 +187,12 @@ check_stages (Conformance *c, const gchar *image_name)
     }
   }
   if (golden_floats (c->golden, "stages.vision.0", &n)) {
-    MinivlImage image = { { NULL } };
-    g_autofree guint8 *bytes = load_image (c, "images", file, &image, &error);
+    g_auto (MediaFrame) frame = { NULL };
+    MinivlImage image;
 
     look.image = &image;
-    if (!bytes || !scheduler_run (c->engine->scheduler, look_vision, &look, &error))
+    if (!load_image (c, "images", file, &frame, &image, &error)
+        || !scheduler_run (c->engine->scheduler, look_vision, &look, &error))
       report_failure (c, "stages.vision", error);
   }
 }

@@ -1,6 +1,6 @@
 /* What of the oracle is arithmetic of whole numbers and text: nothing may differ. */
 #include "conformance_host.h"
-#include "images.h"
+#include "media.h"
 #include "model/chat.h"
 #include "model/tiles.h"
 
@@ -180,13 +180,13 @@ conformance_segments (const gchar *folder, ConformanceReport report, gpointer us
 
 /* Tiles that differ. The picture is made as large as the grid and cut; the thumbnail is all of it. */
 static guint
-tiles_wrong (const guint8 *rgb, guint width, guint height, guint side, guint columns, guint rows, JsonArray *golden)
+tiles_wrong (const MediaFrame *image, guint side, guint columns, guint rows, JsonArray *golden)
 {
   gsize row_bytes = (gsize)side * 3, tile_bytes = row_bytes * side;
   g_autofree guint8 *whole = g_malloc (tile_bytes * columns * rows), *tile = g_malloc (tile_bytes);
   guint n = json_array_get_length (golden), wrong = 0;
 
-  resize_rgb (rgb, (gsize)width * 3, width, height, whole, columns * side, rows * side);
+  resize_rgb (image->data, image->stride, image->width, image->height, whole, columns * side, rows * side);
   for (guint i = 0; i < n; i++) {
     g_autofree gchar *sum = NULL;
 
@@ -194,7 +194,7 @@ tiles_wrong (const guint8 *rgb, guint width, guint height, guint side, guint col
       for (guint y = 0; y < side; y++)
         memcpy (tile + y * row_bytes, whole + ((i / columns * side + y) * columns + i % columns) * row_bytes, row_bytes);
     else
-      resize_rgb (rgb, (gsize)width * 3, width, height, tile, side, side);
+      resize_rgb (image->data, image->stride, image->width, image->height, tile, side, side);
     sum = g_compute_checksum_for_data (G_CHECKSUM_SHA256, tile, tile_bytes);
     wrong += strcmp (sum, json_array_get_string_element (golden, i)) != 0;
   }
@@ -212,19 +212,21 @@ conformance_resize (const gchar *folder, const ModelConfig *config, ConformanceR
     JsonObject *row = json_array_get_object_element (rows, i);
     const gchar *image = json_object_get_string_member (row, "image");
     g_autofree gchar *path = g_strdup_printf ("%s/images/%s.png", folder, image);
-    guint max_num = json_object_get_int_member (row, "max_num"), width = 0, height = 0, columns, tile_rows, n;
+    guint max_num = json_object_get_int_member (row, "max_num"), columns = 0, tile_rows = 0, n = 0;
     JsonArray *golden = json_object_get_array_member (row, "sha256");
     g_autoptr (GError) error = NULL;
-    g_autofree guint8 *rgb = test_image_load (path, &width, &height, &error);
+    g_auto (MediaFrame) picture = { NULL };
 
-    if (error)
+    if (media_read_picture (path, &picture, &error)) {
+      tiles_grid (picture.width, picture.height, config->tile_side, config->min_tiles, max_num, &columns, &tile_rows);
+      n = columns * tile_rows + (config->use_thumbnail && columns * tile_rows > 1);
+    } else {
       g_printerr ("%s\n", error->message);
-    tiles_grid (width, height, config->tile_side, config->min_tiles, max_num, &columns, &tile_rows);
-    n = columns * tile_rows + (config->use_thumbnail && columns * tile_rows > 1);
-    if (!rgb || n != json_array_get_length (golden) || columns != json_object_get_int_member (row, "columns"))
+    }
+    if (n != json_array_get_length (golden) || columns != json_object_get_int_member (row, "columns"))
       check (&run, MAX (json_array_get_length (golden), 1), "resize.%s.%u", image, max_num);
     else
-      check (&run, tiles_wrong (rgb, width, height, config->tile_side, columns, tile_rows, golden), "resize.%s.%u", image, max_num);
+      check (&run, tiles_wrong (&picture, config->tile_side, columns, tile_rows, golden), "resize.%s.%u", image, max_num);
   }
 }
 

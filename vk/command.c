@@ -215,7 +215,6 @@ void
 op_stream_dispatch (OpStream *s, const Dispatch *d)
 {
   Piece piece = { .op = s->timings->len - 1, .shader = d->shader, .push_size = d->push_size };
-  OpTiming *timing;
 
   g_assert (!s->ended);
   if (!dispatch_check (s, d))
@@ -239,9 +238,6 @@ op_stream_dispatch (OpStream *s, const Dispatch *d)
   memcpy (piece.groups, d->groups, sizeof piece.groups);
   piece.work = d->flops + d->bytes + (guint64)d->groups[0] * d->groups[1] * d->groups[2] * d->local;
   g_array_append_val (s->pieces, piece);
-  timing = &g_array_index (s->timings, OpTiming, piece.op);
-  timing->flops += d->flops;
-  timing->bytes += d->bytes;
 }
 
 /* --- recording -------------------------------------------------------------------------------------------------------------- */

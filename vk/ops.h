@@ -35,8 +35,6 @@ typedef struct
 {
   const gchar *op; /* the op's name, static */
   guint64 ns; /* of the last run: the device's time where submits are bounded or DeviceOptions.timed, else the host's, shared out */
-  guint64 flops; /* as the op counts its own work */
-  guint64 bytes;
 } OpTiming;
 
 /* One entry an op in recorded order, of the last run. (transfer none) */

@@ -98,13 +98,40 @@ bits_beyond (TensorType source, TensorType type)
 }
 
 /* Words of two or four numbers. At -O2 compilers make no vector code of a loop over plain ones. */
-typedef guint64 Words __attribute__ ((vector_size (16)));
+typedef guint64 Words __attribute__ ((vector_size (PIECE)));
 
 /* Without its sign, a number that is not finite reaches the sign's bit when it is lifted. */
-static gboolean
-run_is_finite (const guint8 *bytes, guint64 unsigned_mask, guint64 lift)
+typedef struct
 {
-  const Words masks = { unsigned_mask, unsigned_mask }, lifts = { lift, lift };
+  guint64 unsigned_mask, lift;
+} Limit;
+
+static Limit
+limit_of (TensorType source, TensorType type)
+{
+  gboolean wide = source == TYPE_F32;
+  guint64 each = wide ? 0x0000000100000001 : 0x0001000100010001, sign = wide ? 0x80000000 : 0x8000;
+
+  return (Limit){ (sign - 1) * each, (sign - bits_beyond (source, type)) * each };
+}
+
+static inline Words
+twice (guint64 word)
+{
+  return (Words){ word, word };
+}
+
+/* lifted: words, lifted and joined. */
+static inline gboolean
+are_finite (Words lifted, Limit limit)
+{
+  return ((lifted[0] | lifted[1]) & ~limit.unsigned_mask) == 0;
+}
+
+static gboolean
+run_is_finite (const guint8 *bytes, Limit limit)
+{
+  const Words masks = twice (limit.unsigned_mask), lifts = twice (limit.lift);
   Words even = { 0 }, odd = { 0 };
 
   for (guint i = 0; i < RUN; i += 2 * sizeof (Words)) {
@@ -114,8 +141,7 @@ run_is_finite (const guint8 *bytes, guint64 unsigned_mask, guint64 lift)
     even |= (words[0] & masks) + lifts;
     odd |= (words[1] & masks) + lifts;
   }
-  even |= odd;
-  return ((even[0] | even[1]) & ~unsigned_mask) == 0;
+  return are_finite (even | odd, limit);
 }
 
 guint64
@@ -123,11 +149,10 @@ count_finite (gconstpointer numbers, TensorType source, TensorType type, guint64
 {
   gboolean wide = source == TYPE_F32;
   guint32 beyond = bits_beyond (source, type);
-  guint64 each = wide ? 0x0000000100000001 : 0x0001000100010001, sign = wide ? 0x80000000 : 0x8000;
+  Limit limit = limit_of (source, type);
   guint64 step = RUN / type_size (source), at = 0;
 
-  while (n - at >= step
-         && run_is_finite ((const guint8 *)numbers + at * type_size (source), (sign - 1) * each, (sign - beyond) * each))
+  while (n - at >= step && run_is_finite ((const guint8 *)numbers + at * type_size (source), limit))
     at += step;
   while (at < n && (wide ? ((const guint32 *)numbers)[at] & 0x7fffffff : ((const guint16 *)numbers)[at] & 0x7fffu) < beyond)
     at++;
@@ -153,22 +178,27 @@ convert_from_f32 (gpointer data, TensorType type, const float *in, guint64 n)
   }
 }
 
-/* Eight rows of `bytes` bytes, of which some may be absent. */
-static void
-interleave (guint8 *out, const guint8 *const rows[INTERLEAVED], gsize bytes, gsize padded)
+/* Eight rows of `bytes` bytes, of which some may be absent. Whether all numbers are finite: looked at here, where they are in
+ * registers anyway. */
+static gboolean
+interleave (guint8 *out, const guint8 *const rows[INTERLEAVED], gsize bytes, gsize padded, Limit limit)
 {
+  const Words masks = twice (limit.unsigned_mask), lifts = twice (limit.lift);
   gsize whole = bytes / PIECE * PIECE;
+  Words lifted = { 0 };
 
-  for (gsize at = 0; at < whole; at += PIECE)
-    for (guint r = 0; r < INTERLEAVED; r++, out += PIECE)
-      if (rows[r])
-        memcpy (out, rows[r] + at, PIECE);
-      else
-        memset (out, 0, PIECE);
-  memset (out, 0, (padded - whole) * INTERLEAVED);
-  for (guint r = 0; r < INTERLEAVED; r++)
-    if (rows[r])
-      memcpy (out + r * PIECE, rows[r] + whole, bytes - whole);
+  for (gsize at = 0; at < padded; at += PIECE)
+    for (guint r = 0; r < INTERLEAVED; r++, out += PIECE) {
+      Words piece = { 0 };
+
+      if (rows[r] && at < whole)
+        memcpy (&piece, rows[r] + at, sizeof piece);
+      else if (rows[r] && at == whole)
+        memcpy (&piece, rows[r] + at, bytes - whole);
+      lifted |= (piece & masks) + lifts;
+      memcpy (out, &piece, sizeof piece);
+    }
+  return are_finite (lifted, limit);
 }
 
 guint64
@@ -177,19 +207,18 @@ weights_pack (gpointer out, TensorType type, gconstpointer rows, TensorType sour
   gsize bytes = (gsize)cols * type_size (type), from_bytes = (gsize)cols * type_size (source);
   gsize padded = (gsize)(cols + PADDED - 1) / PADDED * PADDED * type_size (type);
   gboolean convert = type != source;
+  Limit limit = convert ? (Limit){ 0, 0 } : limit_of (source, type);
   guint64 finite = 0;
   g_autofree float *wide = convert ? g_new (float, cols) : NULL;
   g_autofree guint8 *converted = convert ? g_malloc (INTERLEAVED * bytes) : NULL;
 
   for (guint first = 0; first < n_rows; first += INTERLEAVED) {
-    const guint8 *eight[INTERLEAVED] = { NULL };
+    const guint8 *eight[INTERLEAVED] = { NULL }, *from_rows = (const guint8 *)rows + first * from_bytes;
     guint64 here = (guint64)MIN (INTERLEAVED, n_rows - first) * cols;
+    gboolean known;
 
-    /* Here, where the numbers are on their way to the processor anyway. */
-    if (finite == (guint64)first * cols)
-      finite += count_finite ((const guint8 *)rows + first * from_bytes, source, type, here);
     for (guint r = 0; r < INTERLEAVED && first + r < n_rows; r++) {
-      const guint8 *from = (const guint8 *)rows + (first + r) * from_bytes;
+      const guint8 *from = from_rows + r * from_bytes;
 
       if (convert) {
         convert_to_f32 (wide, from, source, cols);
@@ -198,7 +227,9 @@ weights_pack (gpointer out, TensorType type, gconstpointer rows, TensorType sour
       }
       eight[r] = from;
     }
-    interleave ((guint8 *)out + first * padded, eight, bytes, padded);
+    known = interleave ((guint8 *)out + first * padded, eight, bytes, padded, limit) && !convert;
+    if (finite == (guint64)first * cols)
+      finite += known ? here : count_finite (from_rows, source, type, here);
   }
   return finite;
 }

@@ -44,7 +44,7 @@ typedef struct
   guint n_spec;
   guint groups[3];
   guint64 turns;        /* loop turns of one invocation, all loops together: asserted */
-  guint64 flops, bytes; /* added to the op's timing row */
+  guint64 flops, bytes; /* what its time is estimated by: the most there can be, where only the device knows */
 } Dispatch;
 
 /* The dispatches that follow, up to the next call, are of this op. name: static. */

@@ -237,10 +237,16 @@ static GstElement *
 make_pipeline (Show *show, const gchar *precision, GError **error)
 {
   g_autofree gchar *encoder = describe_encoder (show->width, show->height, error);
+  g_autoptr (GstElementFactory) factory = gst_element_factory_find ("minivl");
   g_autoptr (GString) line = g_string_new (NULL);
 
   if (encoder == NULL)
     return NULL;
+  if (factory == NULL) {
+    g_set_error (error, GST_CORE_ERROR, GST_CORE_ERROR_MISSING_PLUGIN,
+        "no element minivl: set GST_PLUGIN_PATH to the folder of libgstminivl.so");
+    return NULL;
+  }
   g_string_printf (line,
       "appsrc name=source format=time caps=video/x-raw,format=RGB,width=%u,height=%u,framerate=%u/1 ! videoconvert ! "
       "video/x-raw,format=I420 ! %s ! avdec_h264 ! tee name=t",

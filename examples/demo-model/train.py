@@ -143,7 +143,7 @@ def pack(prefix, rows):
             row, learn = torch.tensor(row), torch.tensor(learn)
             ids[i, at:stop], positions[i, at:stop], branch[i, at:stop] = row, torch.arange(len(prefix), len(prefix) + len(row)), k + 1
             targets[i, at:stop - 1][learn[1:]] = row[1:][learn[1:]]
-            weights[i, at:stop - 1][learn[1:]] = 1. if k == 0 else .7
+            weights[i, at:stop - 1][learn[1:]] = 1. if k == 0 else 5.        # an answer is one word, a report forty
             at = stop
     seen = (branch[:, None, :] == branch[:, :, None]) | (branch[:, None, :] == 0)
     return ids, positions, (seen & torch.ones(n, n, dtype=torch.bool).tril())[:, None], targets, weights
@@ -202,7 +202,7 @@ class Trainer:
         return F.binary_cross_entropy_with_logits(self.helpers.token(seen).view_as(target), target, pos_weight=torch.tensor(4.))
 
     def joint(self):
-        if self.step % 4 == 3:
+        if self.rng.random() < self.args.summaries:
             return self.summaries()
         pictures, marks, gone, facts = self.clips.batch(self.args.batch)
         special, tokens = self.tokenizer.special, self.model.tokens
@@ -234,7 +234,7 @@ class Trainer:
 
     def summaries(self):
         rows = []
-        for _ in range(self.args.batch):
+        for _ in range(2 * self.args.batch):                                 # without pictures they cost little
             some, texts = [self.any_facts() for _ in range(self.rng.randrange(1, 7))], []
             k = 0
             while k < len(some):                                             # reports, and now and then what sums some of them up, or a line that reports nothing new
@@ -292,6 +292,7 @@ if __name__ == '__main__':
     p.add_argument('--rate', type=float, default=1e-3)
     p.add_argument('--batch', type=int, default=24)
     p.add_argument('--questions', type=int, default=3)
+    p.add_argument('--summaries', type=float, default=.25, help='the share of steps that are about summaries')
     p.add_argument('--threads', type=int, default=2)
     p.add_argument('--seed', type=int, default=int(time.time()), help='a new one each part, or it would see the same clips in the same order')
     args = p.parse_args()

@@ -294,6 +294,14 @@ fake_live_pictures (void)
   return live_pictures;
 }
 
+void
+fake_finish (void)
+{
+  g_assert_cmpuint (fake_open_backends (), ==, 0);
+  g_assert_cmpuint (fake_live_pictures (), ==, 0);
+  fake_reset ();
+}
+
 static gboolean
 is_cancelled (const gint *cancel, const MinivlEngineOptions *options)
 {

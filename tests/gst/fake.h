@@ -77,6 +77,8 @@ void fake_set_similarity (double (*similarity) (guint a, guint b));
 /* Pixels of the last image: the first one's R, G, B; and its size. */
 void fake_last_image (guint8 rgb[3], guint *width, guint *height);
 
+/* Asserts that nothing is left, and forgets all. */
+void fake_finish (void);
 /* What is not freed yet */
 guint fake_open_backends (void);
 guint fake_live_pictures (void);

@@ -1,7 +1,9 @@
 /* The plugin as users load it, with libminivl and a small random checkpoint: its texts are those of the frames it was shown. */
+#include "../model/checkpoint.h"
 #include "../program.h"
 #include "frame.h"
 #include "media.h"
+#include "pipeline.h"
 #include "prompt.h"
 
 #include <gst/app/gstappsrc.h>
@@ -17,22 +19,6 @@
 static gchar *folder, *model, *clip;
 
 /* --- pipelines --------------------------------------------------------------------------------------------------------------- */
-
-static GstElement *
-make_pipeline (const gchar *format, ...)
-{
-  g_autoptr (GError) error = NULL;
-  g_autofree gchar *line = NULL;
-  GstElement *pipeline;
-  va_list args;
-
-  va_start (args, format);
-  line = g_strdup_vprintf (format, args);
-  va_end (args);
-  pipeline = gst_parse_launch (line, &error);
-  g_assert_no_error (error);
-  return pipeline;
-}
 
 /* Runs to EOS; the results' structures in order. */
 static GPtrArray *
@@ -119,7 +105,7 @@ static void
 test_rgb_frames_give_the_text_of_minivl_chat (void)
 {
   static const gchar *const bounds[] = { "0-1", "1-2", "2-3" };
-  g_autoptr (GstElement) pipeline = make_pipeline (
+  g_autoptr (GstElement) pipeline = pipeline_new (
       "appsrc name=src format=time max-bytes=0 caps=video/x-raw,format=RGB,width=96,height=64,framerate=10/1 ! " ELEMENT
       " ! fakesink",
       model);
@@ -211,7 +197,7 @@ tokens_of (const GstStructure *result, const gchar *field)
 static void
 check_clip (guint history)
 {
-  g_autoptr (GstElement) pipeline = make_pipeline (
+  g_autoptr (GstElement) pipeline = pipeline_new (
       "filesrc location=%s ! decodebin ! videoconvert ! " ELEMENT " history-size=%u ! fakesink", clip, model, history);
   g_autoptr (GstElement) element = gst_bin_get_by_name (GST_BIN (pipeline), "m");
   g_autoptr (GstPad) sink = gst_element_get_static_pad (element, "sink");
@@ -259,8 +245,8 @@ static void
 test_what_stays_of_a_growing_history_is_not_computed_again (void)
 {
   g_autoptr (GstElement) pipeline =
-      make_pipeline ("videotestsrc pattern=ball num-buffers=60 ! "
-                     "video/x-raw,format=I420,width=96,height=64,framerate=10/1 ! " ELEMENT " history-size=8 ! fakesink",
+      pipeline_new ("videotestsrc pattern=ball num-buffers=60 ! "
+                    "video/x-raw,format=I420,width=96,height=64,framerate=10/1 ! " ELEMENT " history-size=8 ! fakesink",
           model);
   g_autoptr (GPtrArray) results = run_to_eos (pipeline);
   guint64 system, alone, told = 0;
@@ -287,8 +273,8 @@ static GPtrArray *
 run_skipping (const gchar *pattern)
 {
   g_autoptr (GstElement) pipeline =
-      make_pipeline ("videotestsrc pattern=%s num-buffers=30 ! "
-                     "video/x-raw,format=I420,width=96,height=64,framerate=10/1 ! " ELEMENT " skip-similar=0.9 ! fakesink",
+      pipeline_new ("videotestsrc pattern=%s num-buffers=30 ! "
+                    "video/x-raw,format=I420,width=96,height=64,framerate=10/1 ! " ELEMENT " skip-similar=0.9 ! fakesink",
           pattern, model);
   GPtrArray *results = run_to_eos (pipeline);
 
@@ -330,33 +316,16 @@ test_a_moving_ball_is_described_each_time (void)
 /* --- what all need ---------------------------------------------------------------------------------------------------------- */
 
 static void
-must_run (const gchar *const *argv)
-{
-  g_auto (ProgramResult) result = { 0 };
-
-  program_run (argv, &result);
-  if (result.code != 0)
-    g_error ("%s: %s", argv[0], result.err);
-}
-
-static void
 set_up (void)
 {
-  g_autofree gchar *prefix = NULL, *tokenizer = NULL;
   g_autoptr (GstElement) encode = NULL;
   g_autoptr (GPtrArray) none = NULL;
 
   folder = g_dir_make_tmp ("minivl-XXXXXX", NULL);
-  model = g_build_filename (folder, "model", NULL);
+  model = checkpoint_make (folder);
   clip = g_build_filename (folder, "clip.avi", NULL);
-  prefix = g_strdup_printf ("--model_prefix=%s/tokenizer", folder);
-  tokenizer = g_build_filename (folder, "tokenizer.model", NULL);
-  must_run ((const gchar *[]){ SPM_TRAIN, "--input=" TEST_DATA "/tokenizer-text.txt", prefix, "--vocab_size=1000",
-      "--model_type=bpe", "--byte_fallback=true", "--minloglevel=2", NULL });
-  must_run ((const gchar *[]){ MAKE_CHECKPOINT, TEST_DATA "/demo-config.json", model, "--tokenizer", tokenizer, NULL });
-
-  encode = make_pipeline ("videotestsrc pattern=ball num-buffers=%d ! video/x-raw,format=I420,width=96,height=64,framerate=10/1 ! "
-                          "jpegenc ! avimux ! filesink location=%s",
+  encode = pipeline_new ("videotestsrc pattern=ball num-buffers=%d ! video/x-raw,format=I420,width=96,height=64,framerate=10/1 ! "
+                         "jpegenc ! avimux ! filesink location=%s",
       FRAMES, clip);
   none = run_to_eos (encode);
 }
@@ -379,7 +348,7 @@ main (int argc, char **argv)
   g_test_add_func ("/chain/a_still_picture_is_described_once", test_a_still_picture_is_described_once);
   g_test_add_func ("/chain/a_moving_ball_is_described_each_time", test_a_moving_ball_is_described_each_time);
   code = g_test_run ();
-  must_run ((const gchar *[]){ "/bin/rm", "-r", folder, NULL });
+  checkpoint_remove (folder);
   g_free (folder);
   g_free (model);
   g_free (clip);

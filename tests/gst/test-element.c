@@ -547,23 +547,33 @@ test_mistakes_name_the_property (void)
 }
 
 static void
-test_a_model_that_cannot_be_opened_is_an_error (void)
+assert_not_opened (MinivlError code, const gchar *message, GstResourceError expected)
 {
   Rig *rig = rig_new (NULL);
-  g_autoptr (GstMessage) error = NULL;
+  g_autoptr (GstMessage) told = NULL;
+  g_autoptr (GError) error = NULL;
 
   gst_element_set_state (rig->element, GST_STATE_NULL);
   gst_bus_set_flushing (rig->bus, TRUE);
   gst_bus_set_flushing (rig->bus, FALSE);
   fake_reset ();
-  fake_fail_next (FAKE_OPEN, MINIVL_ERROR_FILE, "/fake/config.json: no such file");
+  fake_fail_next (FAKE_OPEN, code, message);
   gst_harness_play (rig->video);
-  error = rig_await_message (rig, GST_MESSAGE_ERROR);
-  rig_assert_error (error, "/fake/config.json");
+  told = rig_await_message (rig, GST_MESSAGE_ERROR);
+  gst_message_parse_error (told, &error, NULL);
+  g_assert_cmpstr (error->message, ==, message);
+  g_assert_error (error, GST_RESOURCE_ERROR, (gint)expected);
   rig_set_caps (rig, "RGB", 8, 4, 10, 1);
   g_assert_cmpint (gst_harness_push (rig->video, rig_frame (rig, 0)), ==, GST_FLOW_ERROR);
   rig_eos (rig); /* does not wait for answers that never come */
   rig_free (rig);
+}
+
+static void
+test_a_model_that_cannot_be_opened_is_an_error (void)
+{
+  assert_not_opened (MINIVL_ERROR_FILE, "/fake/config.json: no such file", GST_RESOURCE_ERROR_OPEN_READ);
+  assert_not_opened (MINIVL_ERROR_MEMORY, "it does not fit: lower context-size to 1024", GST_RESOURCE_ERROR_NO_SPACE_LEFT);
 }
 
 static void

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE /* RTLD_NEXT */
 #include "../program.h"
 #include "gstminivl.h"
+#include "pipeline.h"
 
 #include <dlfcn.h>
 #include <gst/check/gstharness.h>
@@ -148,44 +149,16 @@ vkCreateDevice (VkPhysicalDevice physical, const VkDeviceCreateInfo *info, const
 static GstElement *
 make_pipeline (const gchar *source, const gchar *properties)
 {
-  g_autoptr (GError) error = NULL;
-  g_autofree gchar *line = g_strdup_printf (
-      "%s ! " VIDEO " ! minivl name=m model-path=%s precision=f32 segment-duration=1000000000 num-segments=1 %s ! fakesink", source,
-      model, properties);
-  GstElement *pipeline = gst_parse_launch (line, &error);
-
-  g_assert_no_error (error);
-  return pipeline;
-}
-
-static void
-free_pipeline (GstElement *pipeline)
-{
-  gst_element_set_state (pipeline, GST_STATE_NULL);
-  gst_object_unref (pipeline);
-}
-
-static GstMessage *
-await (GstElement *pipeline, GstMessageType types)
-{
-  g_autoptr (GstBus) bus = gst_element_get_bus (pipeline);
-  GstMessage *message = gst_bus_timed_pop_filtered (bus, PATIENCE, types | GST_MESSAGE_ERROR);
-
-  g_assert_nonnull (message);
-  if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_ERROR) {
-    g_autoptr (GError) error = NULL;
-
-    gst_message_parse_error (message, &error, NULL);
-    g_assert_no_error (error);
-  }
-  return message;
+  return pipeline_new ("%s ! " VIDEO
+                       " ! minivl name=m model-path=%s precision=f32 segment-duration=1000000000 num-segments=1 %s ! fakesink",
+      source, model, properties);
 }
 
 static void
 await_element_message (GstElement *pipeline, const gchar *name)
 {
   for (gboolean found = FALSE; !found;) {
-    g_autoptr (GstMessage) message = await (pipeline, GST_MESSAGE_ELEMENT);
+    g_autoptr (GstMessage) message = pipeline_await (pipeline, GST_MESSAGE_ELEMENT);
 
     found = gst_message_has_name (message, name);
   }
@@ -198,7 +171,7 @@ count_to_eos (GstElement *pipeline)
   guint n = 0;
 
   for (;;) {
-    g_autoptr (GstMessage) message = await (pipeline, GST_MESSAGE_ELEMENT | GST_MESSAGE_EOS);
+    g_autoptr (GstMessage) message = pipeline_await (pipeline, GST_MESSAGE_ELEMENT | GST_MESSAGE_EOS);
     const GstStructure *s = gst_message_get_structure (message);
 
     if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_EOS)
@@ -226,13 +199,13 @@ test_four_pipelines_share_an_engine_and_one_goes_in_mid_answer (void)
   for (guint i = 0; i < 4; i++)
     gst_element_set_state (pipelines[i], GST_STATE_PLAYING);
   await_element_message (pipelines[0], "minivl-partial");
-  free_pipeline (pipelines[0]);
+  pipeline_free (pipelines[0]);
   for (guint i = 1; i < 4; i++)
     g_assert_cmpuint (count_to_eos (pipelines[i]), ==, 3);
   g_assert_cmpint (g_atomic_int_get (&opened), ==, 1);
   g_assert_cmpint (g_atomic_int_get (&released), ==, 0);
   for (guint i = 1; i < 4; i++)
-    free_pipeline (pipelines[i]);
+    pipeline_free (pipelines[i]);
   g_assert_cmpint (g_atomic_int_get (&released), ==, 1); /* by the last one */
 }
 
@@ -240,7 +213,7 @@ static void
 await_loaded (GstElement *pipeline)
 {
   for (GstProgressType type = GST_PROGRESS_TYPE_START; type != GST_PROGRESS_TYPE_COMPLETE;) {
-    g_autoptr (GstMessage) message = await (pipeline, GST_MESSAGE_PROGRESS);
+    g_autoptr (GstMessage) message = pipeline_await (pipeline, GST_MESSAGE_PROGRESS);
 
     gst_message_parse_progress (message, &type, NULL, NULL);
   }
@@ -299,7 +272,7 @@ test_no_element_waits_for_two_rounds_of_another (void)
   for (guint i = 0; i < 4; i++)
     g_assert_cmpuint (count_to_eos (pipelines[i]), ==, 6);
   for (guint i = 0; i < 4; i++)
-    free_pipeline (pipelines[i]);
+    pipeline_free (pipelines[i]);
 
   g_assert_cmpuint (asked->len, ==, 4 * 6);
   for (guint i = 0; i < asked->len; i++) {
@@ -338,7 +311,7 @@ test_an_alert_costs_its_own_words_alone (void)
   work = g_array_new (FALSE, FALSE, sizeof (Work));
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
   count_to_eos (pipeline);
-  free_pipeline (pipeline);
+  pipeline_free (pipeline);
   g_assert_cmpuint (work->len, ==, 3 * 3);
   for (guint i = 0; i < work->len; i++) {
     const Work *done = &g_array_index (work, Work, i);
@@ -377,7 +350,7 @@ test_summaries_never_overflow_the_context (void)
   work = g_array_new (FALSE, FALSE, sizeof (Work));
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
   while (!ended) {
-    g_autoptr (GstMessage) message = await (pipeline, GST_MESSAGE_EOS | GST_MESSAGE_ELEMENT | GST_MESSAGE_WARNING);
+    g_autoptr (GstMessage) message = pipeline_await (pipeline, GST_MESSAGE_EOS | GST_MESSAGE_ELEMENT | GST_MESSAGE_WARNING);
     const GstStructure *s = gst_message_get_structure (message);
 
     g_assert_cmpint (GST_MESSAGE_TYPE (message), !=, GST_MESSAGE_WARNING);
@@ -387,7 +360,7 @@ test_summaries_never_overflow_the_context (void)
     finish_reason = g_strdup (gst_structure_get_string (s, "finish_reason"));
     gst_structure_get_uint64 (s, "prompt_tokens", &tokens);
   }
-  free_pipeline (pipeline);
+  pipeline_free (pipeline);
   g_assert_true (g_strcmp0 (finish_reason, "stop") == 0 || g_strcmp0 (finish_reason, "length") == 0);
   g_assert_cmpuint (work->len, >=, 30 + 3);
   for (guint i = 0; i < work->len; i++) {
@@ -414,9 +387,9 @@ test_different_settings_do_not_share (void)
   count_to_eos (a);
   count_to_eos (b);
   g_assert_cmpint (g_atomic_int_get (&opened), ==, 2);
-  free_pipeline (a);
+  pipeline_free (a);
   g_assert_cmpint (g_atomic_int_get (&released), ==, 1);
-  free_pipeline (b);
+  pipeline_free (b);
   g_assert_cmpint (g_atomic_int_get (&released), ==, 2);
 }
 
@@ -434,8 +407,8 @@ test_a_lost_engine_is_shared_no_more (void)
   gst_element_set_state (a, GST_STATE_PLAYING);
   g_assert_cmpuint (count_to_eos (a), ==, 3);
   g_assert_cmpint (g_atomic_int_get (&opened), ==, 2);
-  free_pipeline (a);
-  free_pipeline (b);
+  pipeline_free (a);
+  pipeline_free (b);
   g_assert_cmpint (g_atomic_int_get (&released), ==, 2);
 }
 

@@ -1,5 +1,6 @@
 /* Two hundred segments under GStreamer's leaks tracer, by the real back end and a small random checkpoint. The tracer speaks when
  * GStreamer is torn down, so that what it looks at is a process of its own: this program, with the model as argument. */
+#include "../model/checkpoint.h"
 #include "../program.h"
 #include "gstminivl.h"
 
@@ -60,21 +61,15 @@ run (const gchar *model_path, guint segments, gboolean leak)
 /* --- and those who look ------------------------------------------------------------------------------------------------------ */
 
 static void
-must_run (const gchar *const *argv, ProgramResult *result)
-{
-  program_run (argv, result);
-  if (result->code != 0)
-    g_error ("%s: %d: %s", argv[0], result->code, result->err);
-}
-
-static void
 run_traced (guint segments, const gchar *leak, ProgramResult *result)
 {
   g_autofree gchar *number = g_strdup_printf ("%u", segments), *expected = g_strdup_printf ("%u answers\n", segments);
 
-  must_run ((const gchar *[]){ "/usr/bin/env", "GST_TRACERS=leaks", "GST_DEBUG=GST_TRACER:7", "GST_DEBUG_NO_COLOR=1", program,
-                "--run", model, number, leak, NULL },
+  program_run ((const gchar *[]){ "/usr/bin/env", "GST_TRACERS=leaks", "GST_DEBUG=GST_TRACER:7", "GST_DEBUG_NO_COLOR=1", program,
+                   "--run", model, number, leak, NULL },
       result);
+  if (result->code != 0)
+    g_error ("%d: %s", result->code, result->err);
   g_assert_cmpstr (result->out, ==, expected);
 }
 
@@ -103,24 +98,14 @@ test_two_hundred_segments_leak_no_object (void)
 static void
 set_up (void)
 {
-  g_autofree gchar *prefix = NULL, *tokenizer = NULL;
-  g_auto (ProgramResult) trained = { 0 }, made = { 0 };
-
   program = g_file_read_link ("/proc/self/exe", NULL);
   folder = g_dir_make_tmp ("minivl-XXXXXX", NULL);
-  model = g_build_filename (folder, "model", NULL);
-  prefix = g_strdup_printf ("--model_prefix=%s/tokenizer", folder);
-  tokenizer = g_build_filename (folder, "tokenizer.model", NULL);
-  must_run ((const gchar *[]){ SPM_TRAIN, "--input=" TEST_DATA "/tokenizer-text.txt", prefix, "--vocab_size=1000",
-                "--model_type=bpe", "--byte_fallback=true", "--minloglevel=2", NULL },
-      &trained);
-  must_run ((const gchar *[]){ MAKE_CHECKPOINT, TEST_DATA "/demo-config.json", model, "--tokenizer", tokenizer, NULL }, &made);
+  model = checkpoint_make (folder);
 }
 
 int
 main (int argc, char **argv)
 {
-  g_auto (ProgramResult) removed = { 0 };
   gint code;
 
   gst_init (&argc, &argv);
@@ -131,7 +116,7 @@ main (int argc, char **argv)
   g_test_add_func ("/leaks/the_tracer_sees_a_leak", test_the_tracer_sees_a_leak);
   g_test_add_func ("/leaks/two_hundred_segments_leak_no_object", test_two_hundred_segments_leak_no_object);
   code = g_test_run ();
-  must_run ((const gchar *[]){ "/bin/rm", "-r", folder, NULL }, &removed);
+  checkpoint_remove (folder);
   g_free (folder);
   g_free (model);
   g_free (program);

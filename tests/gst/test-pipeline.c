@@ -1,5 +1,7 @@
 /* Whole pipelines, against the fake back end. */
 #include "gstminivl.h"
+#include "pipeline.h"
+#include "result.h"
 #include "rig.h"
 
 #include <glib/gstdio.h>
@@ -11,60 +13,31 @@
 #define PATIENCE (60 * GST_SECOND)
 #define VIDEO "video/x-raw,format=RGB,width=16,height=8,framerate=10/1"
 
-static GstElement *
-make_pipeline (const gchar *format, ...)
-{
-  g_autoptr (GError) error = NULL;
-  g_autofree gchar *line = NULL;
-  GstElement *pipeline;
-  va_list args;
-
-  fake_reset ();
-  va_start (args, format);
-  line = g_strdup_vprintf (format, args);
-  va_end (args);
-  pipeline = gst_parse_launch (line, &error);
-  g_assert_no_error (error);
-  return pipeline;
-}
-
 static void
-free_pipeline (GstElement *pipeline)
+add_probe (GstElement *pipeline, const gchar *element_name, const gchar *pad_name, GstPadProbeType type,
+    GstPadProbeCallback callback, gpointer data)
 {
-  g_assert_cmpint (gst_element_set_state (pipeline, GST_STATE_NULL), ==, GST_STATE_CHANGE_SUCCESS);
-  gst_object_unref (pipeline);
-  g_assert_cmpuint (fake_open_backends (), ==, 0);
-  g_assert_cmpuint (fake_live_pictures (), ==, 0);
+  g_autoptr (GstElement) element = gst_bin_get_by_name (GST_BIN (pipeline), element_name);
+  g_autoptr (GstPad) pad = gst_element_get_static_pad (element, pad_name);
+
+  gst_pad_add_probe (pad, type, callback, data, NULL);
 }
 
-static GstMessage *
-await (GstElement *pipeline, GstMessageType types)
+static GstStructure *
+next_result (GstElement *pipeline)
 {
-  g_autoptr (GstBus) bus = gst_element_get_bus (pipeline);
-  GstMessage *message = gst_bus_timed_pop_filtered (bus, PATIENCE, types | GST_MESSAGE_ERROR);
-
-  g_assert_nonnull (message);
-  if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_ERROR && !(types & GST_MESSAGE_ERROR)) {
-    g_autoptr (GError) error = NULL;
-
-    gst_message_parse_error (message, &error, NULL);
-    g_assert_no_error (error);
-  }
-  return message;
-}
-
-static guint
-count_results_to_eos (GstElement *pipeline)
-{
-  guint results = 0;
-
   for (;;) {
-    g_autoptr (GstMessage) message = await (pipeline, GST_MESSAGE_ELEMENT | GST_MESSAGE_EOS);
+    g_autoptr (GstMessage) message = pipeline_await (pipeline, GST_MESSAGE_ELEMENT);
 
-    if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_EOS)
-      return results;
-    results += gst_message_has_name (message, "minivl");
+    if (gst_message_has_name (message, "minivl"))
+      return gst_structure_copy (gst_message_get_structure (message));
   }
+}
+
+static guint64
+frame_time (const GstStructure *result, guint n)
+{
+  return g_value_get_uint64 (gst_value_array_get_value (gst_structure_get_value (result, "frames"), n));
 }
 
 static void
@@ -74,13 +47,14 @@ test_a_file_is_described_to_its_end (void)
   g_autofree gchar *text = NULL;
   g_auto (GStrv) lines = NULL;
   GstElement *pipeline =
-      make_pipeline ("videotestsrc num-buffers=795 ! " VIDEO " ! minivl name=m model-path=/fake stop-time=79500000000 "
-                     "! fakesink m.text_src ! filesink location=%s",
+      pipeline_new ("videotestsrc num-buffers=795 ! " VIDEO " ! minivl name=m model-path=/fake stop-time=79500000000 "
+                    "! fakesink m.text_src ! filesink location=%s",
           path);
 
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
-  g_assert_cmpuint (count_results_to_eos (pipeline), ==, 8);
-  free_pipeline (pipeline);
+  g_assert_cmpuint (pipeline_count_results (pipeline), ==, 8);
+  pipeline_free (pipeline);
+  fake_finish ();
 
   g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
   lines = g_strsplit (text, "\n", -1);
@@ -95,26 +69,99 @@ test_a_file_is_described_to_its_end (void)
   g_rmdir (folder);
 }
 
+/* --- a real file, all forms --------------------------------------------------------------------------------------------------- */
+
+#define VTEST "/usr/share/doc/opencv-doc/examples/data/vtest.avi"
+
+static GstPadProbeReturn
+note_meta (GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+  GstCustomMeta *meta = gst_buffer_get_custom_meta (GST_PAD_PROBE_INFO_BUFFER (info), RESULT_META_NAME);
+  GArray *ids = data;
+
+  if (meta != NULL) {
+    guint64 id = rig_uint64 (gst_custom_meta_get_structure (meta), "id");
+
+    g_array_append_val (ids, id);
+  }
+  return GST_PAD_PROBE_OK;
+}
+
+static guint
+count_ids (GArray *ids)
+{
+  for (guint i = 0; i < ids->len; i++)
+    g_assert_cmpuint (g_array_index (ids, guint64, i), ==, i + 1);
+  return ids->len;
+}
+
+/* 795 frames at 10 a second, which makes 8 segments. What is said behind the last frame has none to be a meta of. */
+static void
+test_vtest_is_reported_in_all_forms (void)
+{
+  g_autofree gchar *folder = g_dir_make_tmp ("minivl-XXXXXX", NULL), *path = g_build_filename (folder, "out.jsonl", NULL);
+  g_autoptr (GArray) ids = g_array_new (FALSE, FALSE, sizeof (guint64));
+  g_autofree gchar *text = NULL;
+  g_auto (GStrv) lines = NULL;
+  GstElement *pipeline;
+
+  if (!g_file_test (VTEST, G_FILE_TEST_EXISTS)) {
+    g_test_skip ("opencv-doc is not installed");
+    g_rmdir (folder);
+    return;
+  }
+  pipeline = pipeline_new ("filesrc location=" VTEST " ! decodebin ! videoconvert ! minivl name=m model-path=/fake ! fakesink "
+                           "m.text_src ! filesink location=%s",
+      path);
+  add_probe (pipeline, "m", "src", GST_PAD_PROBE_TYPE_BUFFER, note_meta, ids);
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  for (guint i = 0; i < 8; i++) {
+    g_autoptr (GstStructure) s = next_result (pipeline);
+
+    g_assert_cmpuint (rig_uint64 (s, "id"), ==, i + 1);
+    g_assert_cmpuint (rig_uint64 (s, "segment_start"), ==, 10 * i * GST_SECOND);
+    g_assert_cmpuint (rig_uint64 (s, "segment_stop"), ==, MIN (10 * (i + 1) * 1000, 79500) * GST_MSECOND);
+    g_assert_cmpstr (gst_structure_get_string (s, "finish_reason"), ==, "stop");
+    g_assert_cmpuint (gst_value_array_get_size (gst_structure_get_value (s, "frames")), ==, 8);
+  }
+  g_assert_cmpuint (pipeline_count_results (pipeline), ==, 0);
+  pipeline_free (pipeline);
+  fake_finish ();
+
+  g_assert_cmpuint (count_ids (ids), ==, 7);
+  g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
+  lines = g_strsplit (text, "\n", -1);
+  g_assert_cmpuint (g_strv_length (lines), ==, 8 + 1);
+  for (guint i = 0; i < 8; i++) {
+    g_autoptr (JsonNode) node = json_from_string (lines[i], NULL);
+
+    g_assert_cmpint (json_object_get_int_member (json_node_get_object (node), "id"), ==, i + 1);
+  }
+  g_unlink (path);
+  g_rmdir (folder);
+}
+
 /* The text branch's sink gets its first GAP with the first buffer, and the model is not waited for. */
 static void
 test_preroll_does_not_wait_for_the_model (void)
 {
-  GstElement *pipeline = make_pipeline ("videotestsrc num-buffers=100 ! " VIDEO " ! minivl name=m model-path=/fake ! fakesink "
-                                        "m.text_src ! fakesink");
+  GstElement *pipeline = pipeline_new ("videotestsrc num-buffers=100 ! " VIDEO " ! minivl name=m model-path=/fake ! fakesink "
+                                       "m.text_src ! fakesink");
 
   fake_hold (FAKE_OPEN);
   gst_element_set_state (pipeline, GST_STATE_PAUSED);
   g_assert_cmpint (gst_element_get_state (pipeline, NULL, NULL, PATIENCE), ==, GST_STATE_CHANGE_SUCCESS);
   fake_release_all (FAKE_OPEN);
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
-  g_assert_cmpuint (count_results_to_eos (pipeline), ==, 1);
-  free_pipeline (pipeline);
+  g_assert_cmpuint (pipeline_count_results (pipeline), ==, 1);
+  pipeline_free (pipeline);
+  fake_finish ();
 }
 
 static void
 test_a_flushing_seek_starts_over (void)
 {
-  GstElement *pipeline = make_pipeline (
+  GstElement *pipeline = pipeline_new (
       "videotestsrc num-buffers=1000 ! " VIDEO " ! minivl name=m model-path=/fake segment-duration=1000000000 num-segments=2 ! "
       "fakesink m.text_src ! fakesink");
   guint stopped = 0;
@@ -126,7 +173,7 @@ test_a_flushing_seek_starts_over (void)
   g_assert_true (gst_element_seek_simple (pipeline, GST_FORMAT_TIME, GST_SEEK_FLAG_FLUSH, 50 * GST_SECOND));
   fake_release_all (FAKE_ASK);
   for (gboolean eos = FALSE; !eos;) {
-    g_autoptr (GstMessage) message = await (pipeline, GST_MESSAGE_ELEMENT | GST_MESSAGE_EOS);
+    g_autoptr (GstMessage) message = pipeline_await (pipeline, GST_MESSAGE_ELEMENT | GST_MESSAGE_EOS);
     const GstStructure *s = gst_message_get_structure (message);
 
     eos = GST_MESSAGE_TYPE (message) == GST_MESSAGE_EOS;
@@ -140,36 +187,39 @@ test_a_flushing_seek_starts_over (void)
     stopped++;
   }
   g_assert_cmpuint (stopped, >=, 50);
-  free_pipeline (pipeline);
+  pipeline_free (pipeline);
+  fake_finish ();
 }
 
 /* An app shows the first error; it has to be the reason. */
 static void
 test_the_first_error_is_the_models (void)
 {
-  GstElement *pipeline = make_pipeline ("videotestsrc ! " VIDEO " ! minivl name=m model-path=/fake ! fakesink");
+  GstElement *pipeline = pipeline_new ("videotestsrc ! " VIDEO " ! minivl name=m model-path=/fake ! fakesink");
   g_autoptr (GstMessage) message = NULL;
   g_autoptr (GError) error = NULL;
 
   fake_fail_next (FAKE_OPEN, MINIVL_ERROR_FILE, "no such folder");
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
-  message = await (pipeline, GST_MESSAGE_ERROR);
+  message = pipeline_await (pipeline, GST_MESSAGE_ERROR);
   gst_message_parse_error (message, &error, NULL);
   g_assert_cmpstr (error->message, ==, "no such folder");
   g_assert_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_OPEN_READ);
-  free_pipeline (pipeline);
+  pipeline_free (pipeline);
+  fake_finish ();
 }
 
 static void
 test_two_elements_in_a_row (void)
 {
   GstElement *pipeline =
-      make_pipeline ("videotestsrc num-buffers=100 ! " VIDEO " ! minivl model-path=/fake segment-duration=2000000000 ! "
-                     "minivl model-path=/fake segment-duration=5000000000 ! fakesink");
+      pipeline_new ("videotestsrc num-buffers=100 ! " VIDEO " ! minivl model-path=/fake segment-duration=2000000000 ! "
+                    "minivl model-path=/fake segment-duration=5000000000 ! fakesink");
 
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
-  g_assert_cmpuint (count_results_to_eos (pipeline), ==, 5 + 2);
-  free_pipeline (pipeline);
+  g_assert_cmpuint (pipeline_count_results (pipeline), ==, 5 + 2);
+  pipeline_free (pipeline);
+  fake_finish ();
 }
 
 /* --- streams whose PTS are not stream time ------------------------------------------------------------------------------------ */
@@ -186,15 +236,16 @@ write_u32 (gchar *at, guint32 value)
 static void
 write_edited_clip (const gchar *path)
 {
-  GstElement *pipeline = make_pipeline ("videotestsrc num-buffers=50 ! video/x-raw,format=I420,width=64,height=48,framerate=10/1 ! "
-                                        "jpegenc ! qtmux ! filesink location=%s",
+  GstElement *pipeline = pipeline_new ("videotestsrc num-buffers=50 ! video/x-raw,format=I420,width=64,height=48,framerate=10/1 ! "
+                                       "jpegenc ! qtmux ! filesink location=%s",
       path);
   g_autofree gchar *data = NULL;
   gsize size;
 
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
-  count_results_to_eos (pipeline);
-  free_pipeline (pipeline);
+  pipeline_count_results (pipeline);
+  pipeline_free (pipeline);
+  fake_finish ();
   g_assert_true (g_file_get_contents (path, &data, &size, NULL));
   for (gchar *p = data; p < data + size - 20; p++) {
     guint32 duration;
@@ -221,36 +272,85 @@ test_an_edit_list_is_described_in_stream_time (void)
   g_autofree gchar *folder = g_dir_make_tmp ("minivl-XXXXXX", NULL), *path = g_build_filename (folder, "clip.mov", NULL);
   GstElement *pipeline;
   guint64 first = 0;
-  guint results = 0;
 
   write_edited_clip (path);
-  pipeline = make_pipeline ("filesrc location=%s ! qtdemux ! jpegdec ! minivl name=m model-path=/fake segment-duration=1000000000 "
-                            "num-segments=2 ! fakesink",
+  pipeline = pipeline_new ("filesrc location=%s ! qtdemux ! jpegdec ! minivl name=m model-path=/fake segment-duration=1000000000 "
+                           "num-segments=2 ! fakesink",
       path);
-  {
-    g_autoptr (GstElement) element = gst_bin_get_by_name (GST_BIN (pipeline), "m");
-    g_autoptr (GstPad) sink = gst_element_get_static_pad (element, "sink");
-
-    gst_pad_add_probe (sink, GST_PAD_PROBE_TYPE_BUFFER, note_first_pts, &first, NULL);
-  }
+  add_probe (pipeline, "m", "sink", GST_PAD_PROBE_TYPE_BUFFER, note_first_pts, &first);
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
-  for (gboolean eos = FALSE; !eos;) {
-    g_autoptr (GstMessage) message = await (pipeline, GST_MESSAGE_ELEMENT | GST_MESSAGE_EOS);
-    const GstStructure *s = gst_message_get_structure (message);
-    const GValue *frames;
+  for (guint i = 0; i < 3; i++) {
+    g_autoptr (GstStructure) s = next_result (pipeline);
 
-    eos = GST_MESSAGE_TYPE (message) == GST_MESSAGE_EOS;
-    if (eos || !gst_structure_has_name (s, "minivl"))
-      continue;
-    frames = gst_structure_get_value (s, "frames");
-    g_assert_cmpuint (rig_uint64 (s, "segment_start"), ==, results * GST_SECOND);
-    g_assert_cmpuint (rig_uint64 (s, "segment_stop"), ==, (results + 1) * GST_SECOND);
-    g_assert_cmpuint (g_value_get_uint64 (gst_value_array_get_value (frames, 0)), ==, results * GST_SECOND + 200 * GST_MSECOND);
-    results++;
+    g_assert_cmpuint (rig_uint64 (s, "segment_start"), ==, i * GST_SECOND);
+    g_assert_cmpuint (rig_uint64 (s, "segment_stop"), ==, (i + 1) * GST_SECOND);
+    g_assert_cmpuint (frame_time (s, 0), ==, i * GST_SECOND + 200 * GST_MSECOND);
   }
+  g_assert_cmpuint (pipeline_count_results (pipeline), ==, 0);
   g_assert_cmpuint (first, ==, 2 * GST_SECOND);
-  g_assert_cmpuint (results, ==, 3);
-  free_pipeline (pipeline);
+  pipeline_free (pipeline);
+  fake_finish ();
+  g_unlink (path);
+  g_rmdir (folder);
+}
+
+#define SHIFT (95443 * GST_SECOND) /* where the clock of a transport stream is about to wrap */
+
+/* As broadcasts come: time stamps begin anywhere, and the segment says what they mean. */
+static GstPadProbeReturn
+shift (GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+  GstSegment segment;
+
+  if (info->type & GST_PAD_PROBE_TYPE_BUFFER) {
+    info->data = gst_buffer_make_writable (GST_BUFFER (info->data));
+    GST_BUFFER_PTS (info->data) += SHIFT;
+  } else if (GST_EVENT_TYPE (info->data) == GST_EVENT_SEGMENT) {
+    gst_event_copy_segment (info->data, &segment);
+    segment.start += SHIFT;
+    segment.position += SHIFT;
+    gst_event_unref (info->data);
+    info->data = gst_event_new_segment (&segment);
+  }
+  return GST_PAD_PROBE_OK;
+}
+
+/* tsdemux knows neither rate nor length, nor how long a frame is; the first one comes at 0.125 s. */
+static void
+test_a_transport_stream_is_described_in_stream_time (void)
+{
+  static const struct
+  {
+    guint64 stop, frames[2]; /* ms */
+  } expected[] = { { 1000, { 285, 765 } }, { 2000, { 1285, 1765 } }, { 3000, { 2285, 2765 } }, { 3085, { 3005, 0 } } };
+  g_autofree gchar *folder = g_dir_make_tmp ("minivl-XXXXXX", NULL), *path = g_build_filename (folder, "clip.ts", NULL);
+  GstElement *pipeline = pipeline_new ("videotestsrc num-buffers=75 ! video/x-raw,format=I420,width=64,height=48,framerate=25/1 ! "
+                                       "avenc_mpeg4 ! mpeg4videoparse ! mpegtsmux ! filesink location=%s",
+      path);
+  guint64 first = 0;
+
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  pipeline_count_results (pipeline);
+  pipeline_free (pipeline);
+
+  pipeline = pipeline_new ("filesrc location=%s ! tsdemux ! mpeg4videoparse ! avdec_mpeg4 name=decoder ! minivl name=m "
+                           "model-path=/fake segment-duration=1000000000 num-segments=2 ! fakesink",
+      path);
+  add_probe (pipeline, "decoder", "src", GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, shift, NULL);
+  add_probe (pipeline, "m", "sink", GST_PAD_PROBE_TYPE_BUFFER, note_first_pts, &first);
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  for (guint i = 0; i < G_N_ELEMENTS (expected); i++) {
+    g_autoptr (GstStructure) s = next_result (pipeline);
+
+    g_assert_cmpuint (rig_uint64 (s, "segment_start"), ==, i * GST_SECOND);
+    g_assert_cmpuint (rig_uint64 (s, "segment_stop"), ==, expected[i].stop * GST_MSECOND);
+    for (guint k = 0; k < 2 && expected[i].frames[k] > 0; k++)
+      g_assert_cmpuint (frame_time (s, k), ==, expected[i].frames[k] * GST_MSECOND);
+  }
+  g_assert_cmpuint (pipeline_count_results (pipeline), ==, 0);
+  g_assert_cmpuint (first, ==, SHIFT + 125 * GST_MSECOND);
+  pipeline_free (pipeline);
+  fake_finish ();
   g_unlink (path);
   g_rmdir (folder);
 }
@@ -269,18 +369,19 @@ static void
 test_a_leaky_queue_in_front_closes_no_segment (void)
 {
   GstElement *pipeline =
-      make_pipeline ("videotestsrc num-buffers=2000 ! video/x-raw,format=RGB,width=16,height=8,framerate=10000/1 ! "
-                     "queue leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0 ! identity sleep-time=500 ! "
-                     "minivl name=m model-path=/fake segment-duration=2000000000 num-segments=2 ! fakesink");
+      pipeline_new ("videotestsrc num-buffers=2000 ! video/x-raw,format=RGB,width=16,height=8,framerate=10000/1 ! "
+                    "queue leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0 ! identity sleep-time=500 ! "
+                    "minivl name=m model-path=/fake segment-duration=2000000000 num-segments=2 ! fakesink");
   g_autoptr (GstElement) element = gst_bin_get_by_name (GST_BIN (pipeline), "m");
   g_autoptr (GstPad) sink = gst_element_get_static_pad (element, "sink");
   guint disconts = 0;
 
   gst_pad_add_probe (sink, GST_PAD_PROBE_TYPE_BUFFER, count_discont, &disconts, NULL);
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
-  g_assert_cmpuint (count_results_to_eos (pipeline), ==, 1);
+  g_assert_cmpuint (pipeline_count_results (pipeline), ==, 1);
   g_assert_cmpuint (disconts, >, 1); /* frames were lost */
-  free_pipeline (pipeline);
+  pipeline_free (pipeline);
+  fake_finish ();
 }
 
 /* --- the reference's rows ---------------------------------------------------------------------------------------------------- */
@@ -323,17 +424,18 @@ check_row (const Clip *clip, JsonObject *row)
         (guint64)llround (json_array_get_double_element (seconds, 1) * 1e9));
   }
   pipeline =
-      make_pipeline ("appsrc name=src format=time max-bytes=0 ! minivl model-path=/fake segment-duration=0 num-segments=%u %s ! "
-                     "fakesink",
+      pipeline_new ("appsrc name=src format=time max-bytes=0 ! minivl model-path=/fake segment-duration=0 num-segments=%u %s ! "
+                    "fakesink",
           (guint)json_object_get_int_member (row, "segments"), bound);
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
   push_clip (pipeline, clip);
-  g_assert_cmpuint (count_results_to_eos (pipeline), ==, 1);
+  g_assert_cmpuint (pipeline_count_results (pipeline), ==, 1);
 
   g_assert_cmpuint (fake_question (0)->n_pictures, ==, json_array_get_length (indices));
   for (guint i = 0; i < json_array_get_length (indices); i++)
     g_assert_cmpint (fake_question (0)->frames[i], ==, json_array_get_int_element (indices, i));
-  free_pipeline (pipeline);
+  pipeline_free (pipeline);
+  fake_finish ();
 }
 
 static gboolean
@@ -388,11 +490,13 @@ main (int argc, char **argv)
 
 #define RULE(name) g_test_add_func ("/pipeline/" #name, test_##name)
   RULE (a_file_is_described_to_its_end);
+  RULE (vtest_is_reported_in_all_forms);
   RULE (preroll_does_not_wait_for_the_model);
   RULE (a_flushing_seek_starts_over);
   RULE (the_first_error_is_the_models);
   RULE (two_elements_in_a_row);
   RULE (an_edit_list_is_described_in_stream_time);
+  RULE (a_transport_stream_is_described_in_stream_time);
   RULE (a_leaky_queue_in_front_closes_no_segment);
   RULE (rows_of_the_reference);
 #undef RULE

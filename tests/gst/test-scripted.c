@@ -347,6 +347,36 @@ test_flushing_seek (gconstpointer source)
   run_clear (&run);
 }
 
+/* From the middle to the last half of the first second. Late frames may be left out, and segments dropped. */
+static void
+test_flushing_seek_live (gconstpointer source)
+{
+  guint64 time = 500 * GST_MSECOND;
+  guint n = 0;
+  Run run;
+
+  run_init (&run, source);
+  play_to_middle (&run);
+  seek (&run, 1, GST_SEEK_FLAG_FLUSH, 500 * GST_MSECOND, GST_SECOND);
+  finish (&run, 0);
+  g_assert_cmpuint (run.flushes, ==, 1);
+  g_assert_cmpuint (count_reason (&run, "flush"), >, 0);
+  for (guint i = run.results->len; i-- > 0; n++)
+    if (g_str_equal (gst_structure_get_string (g_ptr_array_index (run.results, i), "finish_reason"), "flush"))
+      break;
+  g_assert_cmpuint (n, >=, 5);
+  for (guint i = run.results->len - n; i < run.results->len; i++) {
+    const GstStructure *result = g_ptr_array_index (run.results, i);
+
+    g_assert_cmpuint (rig_uint64 (result, "segment_start"), >=, time);
+    time = rig_uint64 (result, "segment_stop");
+  }
+  g_assert_cmpuint (time, ==, GST_SECOND);
+  g_assert_cmpuint (
+      count_reason (&run, "flush") + count_reason (&run, "stop") + count_reason (&run, "dropped"), ==, run.results->len);
+  run_clear (&run);
+}
+
 static void
 test_seek_without_flush (gconstpointer source)
 {
@@ -453,6 +483,7 @@ main (int argc, char **argv)
   static const Source test = { "videotestsrc num-buffers=100 ! video/x-raw,framerate=10/1", FALSE };
   static const Source long_test = { "videotestsrc num-buffers=1000 ! video/x-raw,framerate=10/1", FALSE };
   static const Source live = { "videotestsrc is-live=true num-buffers=100 ! video/x-raw,framerate=100/1", TRUE };
+  static const Source long_live = { "videotestsrc is-live=true num-buffers=1000 ! video/x-raw,framerate=100/1", TRUE };
   gint code;
 
   gst_init (&argc, &argv);
@@ -476,6 +507,7 @@ main (int argc, char **argv)
   SCRIPT (live, live, play_to_eos);
   SCRIPT (live, live, pause_and_resume);
   SCRIPT (live, live, format_changes_in_flight);
+  SCRIPT (live, long_live, flushing_seek_live);
 #undef SCRIPTS
 #undef SCRIPT
   code = g_test_run ();

@@ -21,8 +21,10 @@ typedef struct
   GstElement *pipeline, *element;
   GstBus *bus;
   GstTestClock *clock;
-  guint64 results, dropped, told_drops;
-  guint64 answers; /* expected of the back end */
+  gboolean all; /* alerts, history and summaries are on */
+  guint64 last_id;
+  guint64 results, dropped, told_drops; /* of segments */
+  guint64 alerts, summaries;
 } Soak;
 
 /* --- what a process holds ---------------------------------------------------------------------------------------------------- */
@@ -90,18 +92,21 @@ next_quark (void)
 
 /* --- a run ------------------------------------------------------------------------------------------------------------------- */
 
+/* A summary goes through stages, and is due at the end of each round. */
+#define ALL "alerts=Fire? history-size=4 context-size=700 summary-interval=100000000000"
+
 static void
-soak_start (Soak *s, guint segments)
+soak_start (Soak *s, guint segments, gboolean all)
 {
   g_autofree gchar *line =
       g_strdup_printf ("videotestsrc is-live=true num-buffers=%u ! video/x-raw,format=RGB,width=8,height=4,framerate=%u/1 ! "
-                       "minivl name=m model-path=/fake segment-duration=1000000000 num-segments=%u max-backlog=%u ! "
+                       "minivl name=m model-path=/fake segment-duration=1000000000 num-segments=%u max-backlog=%u %s ! "
                        "fakesink sync=false async=false m.text_src ! fakesink sync=false async=false",
-          FRAMES * segments, FRAMES, FRAMES, MAX_BACKLOG);
+          FRAMES * segments, FRAMES, FRAMES, MAX_BACKLOG, all ? ALL : "");
   g_autoptr (GError) error = NULL;
 
   fake_reset ();
-  *s = (Soak){ .clock = GST_TEST_CLOCK (gst_test_clock_new ()) };
+  *s = (Soak){ .clock = GST_TEST_CLOCK (gst_test_clock_new ()), .all = all };
   s->pipeline = gst_parse_launch (line, &error);
   g_assert_no_error (error);
   s->element = gst_bin_get_by_name (GST_BIN (s->pipeline), "m");
@@ -134,18 +139,40 @@ show_frames (Soak *s, guint n)
 }
 
 static void
-note_result (Soak *s, const GstStructure *result)
+note_segment (Soak *s, const GstStructure *result)
 {
   const gchar *reason = gst_structure_get_string (result, "finish_reason");
+  guint64 id = rig_uint64 (result, "id");
 
   s->results++;
-  g_assert_cmpuint (rig_uint64 (result, "id"), ==, s->results);
+  if (s->all)
+    g_assert_cmpuint (id, >, s->last_id);
+  else
+    g_assert_cmpuint (id, ==, s->results);
+  s->last_id = id;
   g_assert_cmpuint (rig_uint64 (result, "segment_start"), ==, (s->results - 1) * GST_SECOND);
   g_assert_cmpuint (rig_uint64 (result, "segment_stop"), ==, s->results * GST_SECOND);
   if (g_str_equal (reason, "dropped"))
     s->dropped++;
   else
     g_assert_cmpstr (reason, ==, "stop");
+}
+
+static void
+note_result (Soak *s, const GstStructure *result)
+{
+  const gchar *kind = gst_structure_get_string (result, "kind");
+
+  if (g_str_equal (kind, "segment")) {
+    note_segment (s, result);
+  } else if (g_str_equal (kind, "alert")) {
+    s->alerts++;
+  } else {
+    g_assert_cmpstr (kind, ==, "summary");
+    g_assert_cmpuint (rig_uint64 (result, "segment_start"), ==, s->summaries++ * ROUND * GST_SECOND);
+    g_assert_cmpuint (rig_uint64 (result, "segment_stop"), ==, s->summaries * ROUND * GST_SECOND);
+    g_assert_cmpstr (gst_structure_get_string (result, "finish_reason"), ==, "stop");
+  }
 }
 
 /* Returns whether the message is EOS. */
@@ -171,15 +198,25 @@ await_results (Soak *s, guint64 results)
     g_assert_false (take_message (s));
 }
 
+/* Whatever is asked behind a round's last segment has been answered by then. */
+static void
+await_summary (Soak *s)
+{
+  while (s->all && s->summaries < s->results / ROUND)
+    g_assert_false (take_message (s));
+}
+
 /* A frame more than the segment's: the one that closes it is the next one's first. Each is answered before the next one ends. */
 static void
 run_answered (Soak *s, guint segments)
 {
   for (guint i = 0; i < segments; i++) {
+    if (s->all)
+      fake_add_scores (i % 2 == 0 ? "0.9" : "0.1");
     show_frames (s, FRAMES);
     await_results (s, s->results + 1);
   }
-  s->answers += segments;
+  await_summary (s);
 }
 
 /* The first one's answer lasts as long as all of them. */
@@ -187,17 +224,18 @@ static void
 run_dropped (Soak *s, guint segments)
 {
   guint64 results = s->results, dropped = s->dropped;
+  guint asked = fake_count (FAKE_ASK);
 
   fake_hold (FAKE_ASK);
   show_frames (s, FRAMES);
-  fake_await (FAKE_ASK, (guint)s->answers + 1);
+  fake_await (FAKE_ASK, asked + 1);
   show_frames (s, FRAMES * (segments - 1));
   /* Between two waits for the clock lies all that is done with a frame. */
   g_assert_true (gst_test_clock_timed_wait_for_multiple_pending_ids (s->clock, 1, PATIENCE / GST_MSECOND, NULL));
   fake_release_all (FAKE_ASK);
   await_results (s, results + segments);
   g_assert_cmpuint (s->dropped - dropped, ==, segments - 1 - MAX_BACKLOG);
-  s->answers += 1 + MAX_BACKLOG;
+  await_summary (s);
 }
 
 /* All segments but the last one, in rounds of which one of ten is too slow. Returns by how much memory grew after WARM. */
@@ -229,19 +267,19 @@ check_stats (Soak *s, guint segments)
 
   g_object_get (s->element, "stats", &stats, NULL);
   g_assert_cmpuint (rig_uint64 (stats, "segments"), ==, segments);
-  g_assert_cmpuint (rig_uint64 (stats, "results"), ==, segments);
+  g_assert_cmpuint (rig_uint64 (stats, "results"), ==, segments + s->alerts + s->summaries);
   g_assert_cmpuint (rig_uint64 (stats, "dropped"), ==, s->dropped);
   g_assert_cmpuint (rig_uint64 (stats, "errors"), ==, 0);
   g_assert_cmpuint (rig_uint64 (stats, "backlog"), ==, 0);
 }
 
 static gint64
-soak (guint segments)
+soak (guint segments, gboolean all)
 {
   gint64 growth;
   Soak s;
 
-  soak_start (&s, segments);
+  soak_start (&s, segments, all);
   show_frames (&s, 1);
   growth = run_rounds (&s, segments);
   show_frames (&s, FRAMES - 1);
@@ -250,25 +288,29 @@ soak (guint segments)
   g_assert_cmpuint (s.results, ==, segments);
   g_assert_cmpuint (s.dropped, >, 0);
   g_assert_cmpuint (s.told_drops, ==, s.dropped);
+  g_assert_cmpuint (s.summaries, ==, all ? segments / ROUND : 0);
+  g_assert_cmpuint (s.alerts > 0, ==, all);
   check_stats (&s, segments);
-  g_test_message ("%" G_GUINT64_FORMAT " results, of which %" G_GUINT64_FORMAT " dropped", s.results, s.dropped);
+  g_test_message ("%" G_GUINT64_FORMAT " segments, of which %" G_GUINT64_FORMAT " dropped; %" G_GUINT64_FORMAT
+                  " alerts, %" G_GUINT64_FORMAT " summaries",
+      s.results, s.dropped, s.alerts, s.summaries);
   soak_stop (&s);
   return growth;
 }
 
 static void
-test_ten_thousand_segments_leave_nothing_behind (void)
+leaves_nothing_behind (gboolean all)
 {
   guint threads, fds, quark;
   gint64 growth, begun;
 
-  soak (2 * ROUND); /* what is made once in a process, is made */
+  soak (2 * ROUND, all); /* what is made once in a process, is made */
   threads = count_threads (LASTING_THREADS);
   fds = count_entries ("/proc/self/fd");
   quark = next_quark ();
 
   begun = g_get_monotonic_time ();
-  growth = soak (SOAK);
+  growth = soak (SOAK, all);
   g_test_message ("%.1f s; memory grew by %" G_GINT64_FORMAT " KiB", (double)(g_get_monotonic_time () - begun) / G_TIME_SPAN_SECOND,
       growth / 1024);
 
@@ -277,6 +319,18 @@ test_ten_thousand_segments_leave_nothing_behind (void)
   g_assert_cmpuint (count_threads (threads), <=, threads);
   if (memory_can_be_measured ())
     g_assert_cmpint (growth, <=, MAX_GROWTH);
+}
+
+static void
+test_ten_thousand_segments_leave_nothing_behind (void)
+{
+  leaves_nothing_behind (FALSE);
+}
+
+static void
+test_nor_do_they_with_alerts_history_and_summaries (void)
+{
+  leaves_nothing_behind (TRUE);
 }
 
 int
@@ -288,5 +342,6 @@ main (int argc, char **argv)
   fake_reset ();
   g_assert_true (gst_minivl_register (NULL, &backend_fake));
   g_test_add_func ("/soak/ten_thousand_segments_leave_nothing_behind", test_ten_thousand_segments_leave_nothing_behind);
+  g_test_add_func ("/soak/nor_do_they_with_alerts_history_and_summaries", test_nor_do_they_with_alerts_history_and_summaries);
   return g_test_run ();
 }

@@ -615,6 +615,42 @@ test_text_goes_before_what_is_owed (void)
   rig_free (rig);
 }
 
+static GstPadProbeReturn
+hold_text (GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+  return GST_PAD_PROBE_OK;
+}
+
+/* Nothing is owed when the summary is there; but when it goes, for somebody held up the text, a later text has its place. */
+static void
+test_text_that_was_held_up (void)
+{
+  Rig *rig = rig_new ("text-timestamp=segment summary-interval=1500000000");
+  g_autoptr (GstPad) pad = NULL;
+  const guint pts_ms[] = { 0, 1000, 1600, 1600, 2600 };
+  gulong probe;
+
+  rig_add_text (rig, NULL);
+  pad = gst_element_get_static_pad (rig->element, "text_src");
+  probe = gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BLOCK | GST_PAD_PROBE_TYPE_BUFFER, hold_text, NULL, NULL);
+  rig_push (rig, 0, 16);
+  await_segment (rig, 0);
+  gst_harness_push_event (
+      rig->video, gst_event_new_custom (GST_EVENT_CUSTOM_DOWNSTREAM, gst_structure_new_empty ("minivl-segment")));
+  gst_structure_free (await (rig, "segment", 1000, 1600, "stop"));
+  gst_structure_free (await (rig, "summary", 0, 1600, "stop"));
+  rig_push (rig, 16, 40);
+  gst_structure_free (await (rig, "segment", 1600, 2600, "stop"));
+  gst_structure_free (await (rig, "segment", 2600, 3600, "stop"));
+  gst_pad_remove_probe (pad, probe);
+  for (guint i = 0; i < G_N_ELEMENTS (pts_ms); i++) {
+    g_autoptr (GstBuffer) buffer = gst_harness_pull (rig->text);
+
+    g_assert_cmpuint (GST_BUFFER_PTS (buffer), ==, pts_ms[i] * GST_MSECOND);
+  }
+  rig_free (rig);
+}
+
 static void
 test_plain_text (void)
 {
@@ -927,6 +963,7 @@ main (int argc, char **argv)
   RULE ("a_day_goes_through_stages_in_bounded_memory_and_nothing_is_left_out", test_a_whole_day);
   RULE ("its_text_never_goes_back_in_time", test_text_stands_where_it_can);
   RULE ("its_text_goes_before_the_one_that_is_owed", test_text_goes_before_what_is_owed);
+  RULE ("its_text_stands_before_a_later_one_that_was_held_up_with_it", test_text_that_was_held_up);
   RULE ("plain_text_is_the_text_alone", test_plain_text);
   RULE ("partial_tells_of_it", test_partial);
   RULE ("every_result_is_a_line_of_the_journal", test_every_result_is_a_line);

@@ -1,5 +1,6 @@
 /* The rules of text_src with text-timestamp=segment, and of what stands behind the element in whole pipelines. */
 #include "gstminivl.h"
+#include "pipeline.h"
 #include "rig.h"
 
 #include <glib/gstdio.h>
@@ -197,62 +198,6 @@ test_latency_is_told_on_both_pads (void)
 
 /* --- pipelines --------------------------------------------------------------------------------------------------------------- */
 
-static GstElement *
-make_pipeline (const gchar *format, ...)
-{
-  g_autoptr (GError) error = NULL;
-  g_autofree gchar *line = NULL;
-  GstElement *pipeline;
-  va_list args;
-
-  fake_reset ();
-  va_start (args, format);
-  line = g_strdup_vprintf (format, args);
-  va_end (args);
-  pipeline = gst_parse_launch (line, &error);
-  g_assert_no_error (error);
-  return pipeline;
-}
-
-static void
-free_pipeline (GstElement *pipeline)
-{
-  g_assert_cmpint (gst_element_set_state (pipeline, GST_STATE_NULL), ==, GST_STATE_CHANGE_SUCCESS);
-  gst_object_unref (pipeline);
-  g_assert_cmpuint (fake_open_backends (), ==, 0);
-  g_assert_cmpuint (fake_live_pictures (), ==, 0);
-}
-
-static GstMessage *
-await (GstElement *pipeline, GstMessageType types)
-{
-  g_autoptr (GstBus) bus = gst_element_get_bus (pipeline);
-  GstMessage *message = gst_bus_timed_pop_filtered (bus, PATIENCE, types | GST_MESSAGE_ERROR);
-
-  g_assert_nonnull (message);
-  if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_ERROR) {
-    g_autoptr (GError) error = NULL;
-
-    gst_message_parse_error (message, &error, NULL);
-    g_assert_no_error (error);
-  }
-  return message;
-}
-
-static guint
-count_results_to_eos (GstElement *pipeline)
-{
-  guint results = 0;
-
-  for (;;) {
-    g_autoptr (GstMessage) message = await (pipeline, GST_MESSAGE_ELEMENT | GST_MESSAGE_EOS);
-
-    if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_EOS)
-      return results;
-    results += gst_message_has_name (message, "minivl");
-  }
-}
-
 typedef struct
 {
   GArray *pts; /* of the texts, guint64 */
@@ -290,25 +235,27 @@ test_subtitles_are_muxed_behind_a_queue (void)
   g_autofree gchar *folder = g_dir_make_tmp ("minivl-XXXXXX", NULL), *path = g_build_filename (folder, "out.mkv", NULL);
   Muxed muxed = { g_array_new (FALSE, FALSE, sizeof (guint64)) };
   GstElement *pipeline =
-      make_pipeline ("videotestsrc num-buffers=60 ! " VIDEO
-                     " ! minivl name=m model-path=/fake text-timestamp=segment segment-duration=2000000000 m.src ! "
-                     "queue max-size-buffers=0 max-size-bytes=0 max-size-time=2200000000 ! jpegenc ! "
-                     "matroskamux name=x ! filesink location=%s m.text_src ! text/x-raw,format=utf8 ! queue ! x.",
+      pipeline_new ("videotestsrc num-buffers=60 ! " VIDEO
+                    " ! minivl name=m model-path=/fake text-timestamp=segment segment-duration=2000000000 m.src ! "
+                    "queue max-size-buffers=0 max-size-bytes=0 max-size-time=2200000000 ! jpegenc ! "
+                    "matroskamux name=x ! filesink location=%s m.text_src ! text/x-raw,format=utf8 ! queue ! x.",
           path);
 
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
-  g_assert_cmpuint (count_results_to_eos (pipeline), ==, 3);
-  free_pipeline (pipeline);
+  g_assert_cmpuint (pipeline_count_results (pipeline), ==, 3);
+  pipeline_free (pipeline);
+  fake_finish ();
 
   /* read back: where each text stands */
-  pipeline = make_pipeline ("filesrc location=%s ! matroskademux name=d d.video_0 ! queue ! fakesink name=v "
-                            "d.subtitle_0 ! queue ! fakesink name=t",
+  pipeline = pipeline_new ("filesrc location=%s ! matroskademux name=d d.video_0 ! queue ! fakesink name=v "
+                           "d.subtitle_0 ! queue ! fakesink name=t",
       path);
   add_probe (pipeline, "t", note_text, &muxed);
   add_probe (pipeline, "v", count_frame, &muxed.frames);
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
-  count_results_to_eos (pipeline);
-  free_pipeline (pipeline);
+  pipeline_count_results (pipeline);
+  pipeline_free (pipeline);
+  fake_finish ();
   g_assert_cmpuint (muxed.frames, ==, 60);
   g_assert_cmpuint (muxed.pts->len, ==, 3);
   for (guint i = 0; i < 3; i++)
@@ -321,16 +268,17 @@ test_subtitles_are_muxed_behind_a_queue (void)
 static void
 test_a_missing_queue_is_named (void)
 {
-  GstElement *pipeline = make_pipeline (
+  GstElement *pipeline = pipeline_new (
       "videotestsrc ! " VIDEO " ! minivl name=m model-path=/fake text-timestamp=segment segment-duration=2000000000 m.src ! "
       "queue max-size-buffers=0 max-size-bytes=0 max-size-time=500000000 ! textoverlay name=o ! fakesink "
       "m.text_src ! text/x-raw,format=utf8 ! o.text_sink");
   g_autoptr (GstMessage) warning = NULL;
 
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
-  warning = await (pipeline, GST_MESSAGE_WARNING);
+  warning = pipeline_await (pipeline, GST_MESSAGE_WARNING);
   rig_assert_error (warning, "queue of at least one segment");
-  free_pipeline (pipeline);
+  pipeline_free (pipeline);
+  fake_finish ();
 }
 
 /* A pipeline that stands still because somebody wants it to. */
@@ -338,8 +286,8 @@ static void
 test_a_pause_is_no_missing_queue (void)
 {
   GstElement *pipeline =
-      make_pipeline ("videotestsrc ! " VIDEO " ! minivl name=m model-path=/fake text-timestamp=segment ! fakesink "
-                     "m.text_src ! queue ! fakesink");
+      pipeline_new ("videotestsrc ! " VIDEO " ! minivl name=m model-path=/fake text-timestamp=segment ! fakesink "
+                    "m.text_src ! queue ! fakesink");
   g_autoptr (GstBus) bus = gst_element_get_bus (pipeline);
   g_autoptr (GstMessage) warning = NULL;
 
@@ -347,7 +295,8 @@ test_a_pause_is_no_missing_queue (void)
   g_assert_cmpint (gst_element_get_state (pipeline, NULL, NULL, PATIENCE), ==, GST_STATE_CHANGE_SUCCESS);
   warning = gst_bus_timed_pop_filtered (bus, 1500 * GST_MSECOND, GST_MESSAGE_WARNING);
   g_assert_null (warning);
-  free_pipeline (pipeline);
+  pipeline_free (pipeline);
+  fake_finish ();
 }
 
 static void
@@ -358,15 +307,16 @@ test_text_is_drawn_without_freezing (void)
   for (guint i = 0; i < G_N_ELEMENTS (sources); i++) {
     gint frames = 0;
     GstElement *pipeline =
-        make_pipeline ("%s ! " VIDEO " ! minivl name=m model-path=/fake segment-duration=1000000000 ! textoverlay name=o ! "
-                       "fakesink name=v m.text_src ! text/x-raw,format=utf8 ! o.text_sink",
+        pipeline_new ("%s ! " VIDEO " ! minivl name=m model-path=/fake segment-duration=1000000000 ! textoverlay name=o ! "
+                      "fakesink name=v m.text_src ! text/x-raw,format=utf8 ! o.text_sink",
             sources[i]);
 
     add_probe (pipeline, "v", count_frame, &frames);
     gst_element_set_state (pipeline, GST_STATE_PLAYING);
-    g_assert_cmpuint (count_results_to_eos (pipeline), ==, 3);
+    g_assert_cmpuint (pipeline_count_results (pipeline), ==, 3);
     g_assert_cmpint (frames, ==, 30);
-    free_pipeline (pipeline);
+    pipeline_free (pipeline);
+    fake_finish ();
   }
 }
 
@@ -374,8 +324,8 @@ static void
 test_pause_and_resume_lose_nothing (void)
 {
   GstElement *pipeline =
-      make_pipeline ("videotestsrc num-buffers=300 ! " VIDEO
-                     " ! minivl name=m model-path=/fake segment-duration=1000000000 ! fakesink name=v m.text_src ! fakesink");
+      pipeline_new ("videotestsrc num-buffers=300 ! " VIDEO
+                    " ! minivl name=m model-path=/fake segment-duration=1000000000 ! fakesink name=v m.text_src ! fakesink");
   gint frames = 0;
 
   add_probe (pipeline, "v", count_frame, &frames);
@@ -385,24 +335,26 @@ test_pause_and_resume_lose_nothing (void)
   gst_element_set_state (pipeline, GST_STATE_PAUSED);
   fake_release_all (FAKE_ASK);
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
-  g_assert_cmpuint (count_results_to_eos (pipeline), ==, 30);
+  g_assert_cmpuint (pipeline_count_results (pipeline), ==, 30);
   g_assert_cmpint (frames, ==, 300);
-  free_pipeline (pipeline);
+  pipeline_free (pipeline);
+  fake_finish ();
 }
 
 static void
 test_plays_five_times (void)
 {
   GstElement *pipeline =
-      make_pipeline ("videotestsrc num-buffers=25 ! " VIDEO
-                     " ! minivl name=m model-path=/fake segment-duration=1000000000 ! fakesink m.text_src ! fakesink");
+      pipeline_new ("videotestsrc num-buffers=25 ! " VIDEO
+                    " ! minivl name=m model-path=/fake segment-duration=1000000000 ! fakesink m.text_src ! fakesink");
 
   for (guint i = 0; i < 5; i++) {
     gst_element_set_state (pipeline, GST_STATE_PLAYING);
-    g_assert_cmpuint (count_results_to_eos (pipeline), ==, 3);
+    g_assert_cmpuint (pipeline_count_results (pipeline), ==, 3);
     g_assert_cmpint (gst_element_set_state (pipeline, GST_STATE_NULL), ==, GST_STATE_CHANGE_SUCCESS);
   }
-  free_pipeline (pipeline);
+  pipeline_free (pipeline);
+  fake_finish ();
 }
 
 typedef struct
@@ -466,8 +418,8 @@ static void
 test_removed_and_added_while_playing (void)
 {
   GstElement *pipeline =
-      make_pipeline ("videotestsrc ! " VIDEO " ! identity name=before ! "
-                     "minivl name=m model-path=/fake segment-duration=1000000000 num-segments=2 ! identity name=after ! fakesink");
+      pipeline_new ("videotestsrc ! " VIDEO " ! identity name=before ! "
+                    "minivl name=m model-path=/fake segment-duration=1000000000 num-segments=2 ! identity name=after ! fakesink");
   Surgery s = { .pipeline = pipeline };
   gboolean second = FALSE;
 
@@ -479,14 +431,15 @@ test_removed_and_added_while_playing (void)
   g_assert_cmpuint (fake_open_backends (), ==, 0);
   operate (&s);
   while (!second) {
-    g_autoptr (GstMessage) message = await (pipeline, GST_MESSAGE_ELEMENT);
+    g_autoptr (GstMessage) message = pipeline_await (pipeline, GST_MESSAGE_ELEMENT);
 
     second = gst_message_has_name (message, "minivl")
              && g_strcmp0 (gst_structure_get_string (gst_message_get_structure (message), "stream"), "second") == 0;
   }
   gst_object_unref (s.before);
   gst_object_unref (s.after);
-  free_pipeline (pipeline);
+  pipeline_free (pipeline);
+  fake_finish ();
 }
 
 int

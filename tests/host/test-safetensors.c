@@ -1,7 +1,7 @@
 /* safetensors: what is read, every malformation by name, and what is written. */
+#include "../folder.h"
 #include "model/safetensors.h"
 
-#include <glib/gstdio.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -14,25 +14,13 @@ typedef struct
 static void
 set_up (Fixture *f, gconstpointer data)
 {
-  g_autoptr (GError) error = NULL;
-
-  f->folder = g_dir_make_tmp ("minivl-XXXXXX", &error);
-  g_assert_no_error (error);
+  f->folder = folder_new ();
 }
 
 static void
 tear_down (Fixture *f, gconstpointer data)
 {
-  g_autoptr (GDir) dir = g_dir_open (f->folder, 0, NULL);
-  const gchar *name;
-
-  while ((name = g_dir_read_name (dir)) != NULL) {
-    g_autofree gchar *path = g_build_filename (f->folder, name, NULL);
-
-    g_assert_cmpint (g_unlink (path), ==, 0);
-  }
-  g_assert_cmpint (g_rmdir (f->folder), ==, 0);
-  g_free (f->folder);
+  folder_free (f->folder);
 }
 
 /* Without syncing, which thousands of files on a busy disk make minutes of. */

@@ -1,8 +1,8 @@
 /* Synthetic weights are the recordings' to the bit, and make-checkpoint writes folders that the loaders take. */
+#include "../folder.h"
 #include "model/tokenizer.h"
 #include "synth.h"
 
-#include <glib/gstdio.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -87,25 +87,13 @@ typedef struct
 static void
 set_up (Fixture *f, gconstpointer data)
 {
-  g_autoptr (GError) error = NULL;
-
-  f->folder = g_dir_make_tmp ("minivl-XXXXXX", &error);
-  g_assert_no_error (error);
+  f->folder = folder_new ();
 }
 
 static void
 tear_down (Fixture *f, gconstpointer data)
 {
-  g_autoptr (GDir) dir = g_dir_open (f->folder, 0, NULL);
-  const gchar *name;
-
-  while ((name = g_dir_read_name (dir)) != NULL) {
-    g_autofree gchar *path = g_build_filename (f->folder, name, NULL);
-
-    g_assert_cmpint (g_unlink (path), ==, 0);
-  }
-  g_assert_cmpint (g_rmdir (f->folder), ==, 0);
-  g_free (f->folder);
+  folder_free (f->folder);
 }
 
 /* The exit status; what it printed as errors goes to *message. */

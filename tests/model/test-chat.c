@@ -1,5 +1,6 @@
 /* minivl-chat from end to end, on a small random checkpoint that the project's own tools make. */
 #include "../program.h"
+#include "checkpoint.h"
 
 #include <glib/gstdio.h>
 #include <json-glib/json-glib.h>
@@ -439,42 +440,6 @@ test_interrupt_ends_loading (void)
 /* --- set-up ---------------------------------------------------------------------------------------------------------------- */
 
 static void
-must_run (const gchar *const *argv)
-{
-  g_auto (ProgramResult) r = { 0 };
-
-  program_run (argv, &r);
-  if (r.code != 0)
-    g_printerr ("%s: exit %d\n%s", argv[0], r.code, r.err);
-  g_assert_cmpint (r.code, ==, 0);
-}
-
-static void
-make_checkpoint (void)
-{
-  g_autofree gchar *prefix = g_strdup_printf ("--model_prefix=%s/tokenizer", folder), *tokenizer = path_of ("tokenizer.model");
-
-  must_run (ARGS (SPM_TRAIN, "--input=" TEST_DATA "/tokenizer-text.txt", prefix, "--vocab_size=1000", "--model_type=bpe",
-      "--byte_fallback=true", "--minloglevel=2"));
-  must_run (ARGS (MAKE_CHECKPOINT, TEST_DATA "/demo-config.json", model, "--tokenizer", tokenizer));
-}
-
-/* A folder of the same files with another template's name in config.json. */
-static void
-make_strange (void)
-{
-  g_autofree gchar *strange = path_of ("strange"), *from = g_build_filename (model, "config.json", NULL);
-  g_autofree gchar *to = g_build_filename (strange, "config.json", NULL), *text = NULL;
-  g_autoptr (GString) changed = NULL;
-
-  must_run (ARGS ("/bin/cp", "-r", model, strange));
-  g_assert_true (g_file_get_contents (from, &text, NULL, NULL));
-  changed = g_string_new (text);
-  g_assert_cmpuint (g_string_replace (changed, "phi3-chat", "no-such-template", 0), ==, 1);
-  g_assert_true (g_file_set_contents (to, changed->str, -1, NULL));
-}
-
-static void
 make_picture (const gchar *name, guint width, guint height)
 {
   g_autofree gchar *path = path_of (name);
@@ -489,14 +454,14 @@ make_picture (const gchar *name, guint width, guint height)
 int
 main (int argc, char **argv)
 {
+  G_GNUC_UNUSED g_autofree gchar *strange = NULL;
   int code;
 
   g_test_init (&argc, &argv, NULL);
   folder = g_dir_make_tmp ("minivl-chat-XXXXXX", NULL);
   g_assert_nonnull (folder);
-  model = path_of ("model");
-  make_checkpoint ();
-  make_strange ();
+  model = checkpoint_make (folder);
+  strange = checkpoint_variant (model, "strange", NULL, "phi3-chat", "no-such-template");
   make_picture (WIDE, 150, 50);
   make_picture (SMALL, 40, 40);
 
@@ -523,7 +488,7 @@ main (int argc, char **argv)
   g_test_add_func ("/chat/interrupted-json-is-cancelled", test_interrupted_json_is_cancelled);
   g_test_add_func ("/chat/interrupt-ends-loading", test_interrupt_ends_loading);
   code = g_test_run ();
-  must_run (ARGS ("/bin/rm", "-rf", folder));
+  checkpoint_remove (folder);
   g_free (model);
   g_free (folder);
   return code;

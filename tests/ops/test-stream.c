@@ -81,7 +81,6 @@ test_recorded_stream_runs_again (gconstpointer data)
       g_assert_cmpstr (timings[i].op, ==, "copy");
       g_assert_cmpuint (timings[i].ns, >, 0);
       g_assert_cmpuint (timings[i].ns, <, G_GUINT64_CONSTANT (60000000000));
-      g_assert_cmpuint (timings[i].bytes, >=, 2 * 4 * 1000);
     }
   }
   chain_close (&c);

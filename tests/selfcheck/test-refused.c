@@ -3,6 +3,7 @@
 #include <gst/gst.h>
 #include <string.h>
 
+#include "../model/checkpoint.h"
 #include "../program.h"
 #include "model/minivl.h"
 
@@ -69,29 +70,11 @@ test_element_posts_an_error (void)
 }
 
 static void
-must_run (const gchar *const *argv)
-{
-  g_auto (ProgramResult) r = { 0 };
-
-  program_run (argv, &r);
-  if (r.code != 0)
-    g_test_message ("%s", r.err);
-  g_assert_cmpint (r.code, ==, 0);
-}
-
-static void
 set_up (void)
 {
-  g_autofree gchar *prefix = NULL, *tokenizer = NULL;
-
   folder = g_dir_make_tmp ("minivl-refused-XXXXXX", NULL);
   g_assert_nonnull (folder);
-  model = g_build_filename (folder, "model", NULL);
-  prefix = g_strdup_printf ("--model_prefix=%s/tokenizer", folder);
-  tokenizer = g_build_filename (folder, "tokenizer.model", NULL);
-  must_run ((const gchar *[]){ SPM_TRAIN, "--input=" TEST_DATA "/tokenizer-text.txt", prefix, "--vocab_size=1000",
-      "--model_type=bpe", "--byte_fallback=true", "--minloglevel=2", NULL });
-  must_run ((const gchar *[]){ MAKE_CHECKPOINT, TEST_DATA "/demo-config.json", model, "--tokenizer", tokenizer, NULL });
+  model = checkpoint_make (folder);
 }
 
 int
@@ -108,7 +91,7 @@ main (int argc, char **argv)
   g_test_add_func ("/selfcheck/chat-exits-with-1", test_chat_exits_with_1);
   g_test_add_func ("/selfcheck/element-posts-an-error", test_element_posts_an_error);
   result = g_test_run ();
-  must_run ((const gchar *[]){ "/bin/rm", "-r", folder, NULL });
+  checkpoint_remove (folder);
   g_free (folder);
   g_free (model);
   return result;
