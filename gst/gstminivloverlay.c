@@ -160,14 +160,18 @@ forget (GstMinivlOverlay *self)
 }
 
 /* A segment that is complete will be told of, but one that is not may never be. */
+static gboolean
+may_stall (GstMinivlOverlay *self, const Passing *passing)
+{
+  return passing->segment >= self->first_open && self->came != 0;
+}
+
 static Early
 goes_early (GstMinivlOverlay *self, const Passing *passing)
 {
-  if (passing->segment < self->first_open)
-    return NOT_EARLY;
-  if (self->bytes > MAX_BYTES)
+  if (passing->segment >= self->first_open && self->bytes > MAX_BYTES)
     return EARLY_TOO_LARGE;
-  if (self->came == 0 || g_get_monotonic_time () < self->came + LONGEST_STALL)
+  if (!may_stall (self, passing) || g_get_monotonic_time () < self->came + LONGEST_STALL)
     return NOT_EARLY;
   if (!element_is_paused (GST_ELEMENT (self)))
     return EARLY_STALLED;
@@ -183,10 +187,10 @@ wait_for_result (GstMinivlOverlay *self, const Passing *passing, Early *early)
     *early = goes_early (self, passing);
     if (*early != NOT_EARLY)
       break;
-    if (self->came == 0)
-      g_cond_wait (&self->changed, &self->lock);
-    else
+    if (may_stall (self, passing))
       g_cond_wait_until (&self->changed, &self->lock, self->came + LONGEST_STALL);
+    else
+      g_cond_wait (&self->changed, &self->lock);
   }
   return !self->stopping && !self->flushing;
 }

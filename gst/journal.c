@@ -96,7 +96,8 @@ fill_result (Result *result, JsonObject *object)
   result->finish_reason = find_word (get_text (object, "finish_reason"), reasons);
   if (result->kind == NULL || result->finish_reason == NULL || stream == NULL || text == NULL || utc == NULL
       || !get_uint64 (object, "id", &result->id) || !get_uint64 (object, "segment_start", &result->segment_start)
-      || !get_uint64 (object, "segment_stop", &result->segment_stop) || result->segment_stop < result->segment_start)
+      || !get_uint64 (object, "segment_stop", &result->segment_stop) || result->segment_stop < result->segment_start
+      || result->segment_stop > RESULT_MAX_TIME)
     return FALSE;
   result->stream = g_strdup (stream);
   result->text = g_strdup (text);

@@ -16,6 +16,9 @@ G_BEGIN_DECLS
 #define RESULT_SUMMARY "summary"
 #define RESULT_QUESTION "question"
 
+/* ns; so that two of them have a sum */
+#define RESULT_MAX_TIME (G_MAXINT64 / 2)
+
 /* Strings are owned. NULL and empty arrays are fields that do not apply: null in JSON, absent in structures. */
 typedef struct
 {

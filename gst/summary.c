@@ -114,7 +114,7 @@ add_line (Summary *s, LineKind kind, guint64 start, guint64 stop, gint64 utc, gc
   g_array_append_val (s->lines, line);
   half = s->lines->len / 2;
   if (s->bytes > SUMMARY_MAX_BYTES && half > 0)
-    replace_lines (s, 0, half, g_strdup_printf ("%u reports are left out, for they could not be summed up.", half));
+    replace_lines (s, 0, half, g_strdup ("Reports are left out, for they could not be summed up."));
 }
 
 static void
@@ -135,10 +135,12 @@ static gint64
 parse_utc (const gchar *text)
 {
   g_autoptr (GDateTime) time = text != NULL ? g_date_time_new_from_iso8601 (text, NULL) : NULL;
+  gint64 seconds = time != NULL ? g_date_time_to_unix (time) : -1;
 
-  if (time == NULL)
+  /* Somebody may have written into a journal what no clock says. */
+  if (seconds < 0 || seconds >= RESULT_MAX_TIME / GST_SECOND)
     return -1;
-  return g_date_time_to_unix (time) * GST_SECOND + g_date_time_get_microsecond (time) * GST_USECOND;
+  return seconds * GST_SECOND + g_date_time_get_microsecond (time) * GST_USECOND;
 }
 
 /* What lies between two reports is told: by stream time where that goes on; where it begins anew, behind a restart or because the
@@ -162,6 +164,13 @@ note_time (Summary *s, const Result *r, gint64 utc)
   s->last_utc = utc >= 0 ? utc + (gint64)(r->segment_stop - r->segment_start) : -1;
 }
 
+/* The model said all that it was to say. */
+static gboolean
+is_finished (const Result *r)
+{
+  return g_str_equal (r->finish_reason, "stop") || g_str_equal (r->finish_reason, "length");
+}
+
 static LineKind
 kind_of (const Result *r)
 {
@@ -169,7 +178,7 @@ kind_of (const Result *r)
     return LINE_UNCHANGED;
   if (result_has_text (r))
     return LINE_TEXT;
-  return g_str_equal (r->finish_reason, "stop") ? LINE_NOTHING_SEEN : LINE_NOT_WATCHED;
+  return is_finished (r) ? LINE_NOTHING_SEEN : LINE_NOT_WATCHED;
 }
 
 gboolean
@@ -181,8 +190,7 @@ summary_is_report (const Result *r)
 gboolean
 summary_is_made (const Result *r)
 {
-  return g_str_equal (r->kind, RESULT_SUMMARY)
-         && (g_str_equal (r->finish_reason, "stop") || g_str_equal (r->finish_reason, "length"));
+  return g_str_equal (r->kind, RESULT_SUMMARY) && is_finished (r);
 }
 
 void
@@ -491,7 +499,7 @@ ask_stage (Summary *s, const SummaryAsker *asker, guint from, guint n, gchar **t
 static gboolean
 take_stage (Summary *s, const SummaryAsker *asker, guint spare, GError **error)
 {
-  guint prompt, half, from, n, tokens;
+  guint prompt, half, from, n, before = 0, after = 0;
   gchar *text = NULL;
 
   if (!find_room (s, asker, &prompt, &half, error) || !split_long_lines (s, asker, prompt, half, error))
@@ -500,19 +508,18 @@ take_stage (Summary *s, const SummaryAsker *asker, guint spare, GError **error)
   from = first_to_sum_up (s, spare);
   if (!count_fitting (s, asker, from, s->lines->len - from - spare, &n, error))
     return FALSE;
-  if (n >= 2 && !ask_stage (s, asker, from, n, &text, error))
-    return FALSE;
   if (n >= 2) {
+    if (!count_tokens (s, asker, from, n, &before, error) || !ask_stage (s, asker, from, n, &text, error))
+      return FALSE;
     replace_lines (s, from, n, text);
-    if (!count_tokens (s, asker, from, 1, &tokens, error))
+    if (!count_tokens (s, asker, from, 1, &after, error))
       return FALSE;
   }
-  /* Who answers at more length than was asked for never comes to an end. */
-  if (n < 2 || tokens > prompt + half) {
-    set_budget_error (error, asker, prompt);
-    return FALSE;
-  }
-  return TRUE;
+  /* Answers that are longer than asked for, and no shorter than what they are of, would never come to an end. */
+  if (n >= 2 && (after <= prompt + half || after < before))
+    return TRUE;
+  set_budget_error (error, asker, prompt);
+  return FALSE;
 }
 
 /* exact: not only as far as it has been counted. */

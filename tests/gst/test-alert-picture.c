@@ -23,13 +23,15 @@ await_result (Rig *rig)
   }
 }
 
-/* The next result is an alert. */
-static void
+/* The next result is an alert, whose id it returns: that is the next one when it is told, and may be in front of an open segment's.
+ */
+static guint64
 await_alert (Rig *rig)
 {
   g_autoptr (GstStructure) s = await_result (rig);
 
   g_assert_cmpstr (gst_structure_get_string (s, "kind"), ==, "alert");
+  return rig_uint64 (s, "id");
 }
 
 /* The next result is a segment's. */
@@ -76,8 +78,9 @@ rig_with_pictures (const gchar *properties)
 
 /* Takes the file away. (transfer full) */
 static GstSample *
-take_picture (const gchar *name)
+take_picture (const gchar *stream, guint64 id)
 {
+  g_autofree gchar *name = g_strdup_printf ("%s-%" G_GUINT64_FORMAT ".jpg", stream, id);
   g_autofree gchar *path = g_build_filename (folder, name, NULL);
   g_autofree gchar *line =
       g_strdup_printf ("filesrc location=\"%s\" ! jpegdec ! videoconvert ! video/x-raw,format=RGB ! appsink name=sink", path);
@@ -159,16 +162,14 @@ test_an_alert_leaves_the_middle_frame_as_a_jpeg (void)
   push_frames (rig, 0, 11);
   rise = await_result (rig);
   middle = frame_of (rise, 2);
-  g_assert_cmpuint (rig_uint64 (rise, "id"), ==, 3);
-  first = take_picture ("door-3.jpg"); /* there as soon as it is told */
+  first = take_picture ("door", rig_uint64 (rise, "id")); /* there as soon as it is told */
   assert_picture (first, middle);
   await_segment (rig);
   push_frames (rig, 11, 31);
   await_segment (rig);
   g_assert_cmpuint (count_files (), ==, 0);
   fall = await_result (rig);
-  g_assert_cmpuint (rig_uint64 (fall, "id"), ==, 6);
-  second = take_picture ("door-6.jpg");
+  second = take_picture ("door", rig_uint64 (fall, "id"));
   assert_picture (second, 20 + middle);
   rig_free (rig);
 }
@@ -185,7 +186,7 @@ test_a_segment_cut_short_shows_its_last_frame_up_to_the_middle (void)
   rig_eos (rig);
   alert = await_result (rig);
   g_assert_cmpuint (gst_value_array_get_size (gst_structure_get_value (alert, "frames")), ==, 2);
-  picture = take_picture ("door-2.jpg");
+  picture = take_picture ("door", rig_uint64 (alert, "id"));
   assert_picture (picture, frame_of (alert, 1));
   rig_free (rig);
 }
@@ -195,19 +196,20 @@ test_pictures_can_be_wanted_and_not_while_playing (void)
 {
   Rig *rig = rig_with_pictures ("stream=door");
   g_autoptr (GstSample) first = NULL, third = NULL;
+  guint64 id;
 
   fake_add_scores ("0.9 0.1 0.9 0.1");
   push_frames (rig, 0, 11);
-  await_alert (rig);
+  id = await_alert (rig);
   await_segment (rig);
-  first = take_picture ("door-3.jpg");
+  first = take_picture ("door", id);
   g_object_set (rig->element, "alert-picture", NULL, NULL);
   push_frames (rig, 11, 31);
-  await_alert (rig);
+  id = await_alert (rig);
   await_segment (rig);
   await_alert (rig);
   await_segment (rig);
-  third = take_picture ("door-5.jpg"); /* opened before */
+  third = take_picture ("door", id); /* opened before */
   g_assert_cmpuint (count_files (), ==, 0);
   rig_free (rig);
 }
@@ -233,8 +235,7 @@ test_pictures_are_upright_and_cropped (void)
     GST_BUFFER_PTS (buffer) = i * 100 * GST_MSECOND;
     g_assert_cmpint (gst_harness_push (rig->video, buffer), ==, GST_FLOW_OK);
   }
-  await_alert (rig);
-  picture = take_picture ("door-3.jpg");
+  picture = take_picture ("door", await_alert (rig));
   /* of 40 x 20 the left 8 columns are black; turned clockwise, what was left is up */
   assert_size (picture, 20, 40);
   g_assert_cmpuint (pixel (picture, 10, 3, 0), <, 20);
@@ -284,8 +285,7 @@ test_every_format_gives_a_picture (void)
       GST_BUFFER_PTS (buffer) = k * 100 * GST_MSECOND;
       g_assert_cmpint (gst_harness_push (rig->video, buffer), ==, GST_FLOW_OK);
     }
-    await_alert (rig);
-    picture = take_picture ("door-3.jpg");
+    picture = take_picture ("door", await_alert (rig));
     assert_size (picture, 33, 17);
     g_assert_cmpuint (pixel (picture, 16, 8, 0), >, GST_VIDEO_INFO_IS_GRAY (&info) ? 70 : 240);
     g_assert_cmpuint (pixel (picture, 16, 8, 1), <, GST_VIDEO_INFO_IS_GRAY (&info) ? 80 : 15);
@@ -299,12 +299,12 @@ test_the_name_is_safe_for_a_file (void)
 {
   g_autofree gchar *longest = g_strnfill (300, 'x');
   g_autofree gchar *line = g_strdup_printf ("stream=%s", longest);
-  g_autofree gchar *cut = g_strdup_printf ("%.200s-3.jpg", longest);
+  g_autofree gchar *cut = g_strdup_printf ("%.200s", longest);
   const struct
   {
     const gchar *properties, *name;
-  } cases[] = { { "stream=\"../rtsp://h:8554/a?b\"", "_._rtsp___h_8554_a_b-3.jpg" },
-    { "stream=\"T\xc3\xbcr 1\"", "T\xc3\xbcr 1-3.jpg" }, { line, cut } };
+  } cases[] = { { "stream=\"../rtsp://h:8554/a?b\"", "_._rtsp___h_8554_a_b" }, { "stream=\"T\xc3\xbcr 1\"", "T\xc3\xbcr 1" },
+    { line, cut } };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
     Rig *rig = rig_with_pictures (cases[i].properties);
@@ -312,8 +312,7 @@ test_the_name_is_safe_for_a_file (void)
 
     fake_add_scores ("0.9");
     push_frames (rig, 0, 11);
-    await_alert (rig);
-    picture = take_picture (cases[i].name);
+    picture = take_picture (cases[i].name, await_alert (rig));
     rig_free (rig);
   }
 }
@@ -362,8 +361,7 @@ test_no_buffer_is_held_for_a_picture (void)
   fake_await (FAKE_ASK, 1);
   g_assert_cmpint (g_atomic_int_get (&freed), ==, 11);
   fake_release_all (FAKE_ASK);
-  await_alert (rig);
-  picture = take_picture ("door-3.jpg");
+  picture = take_picture ("door", await_alert (rig));
   rig_free (rig);
 }
 

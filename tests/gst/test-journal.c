@@ -264,6 +264,8 @@ test_garbage (Fixture *f, gconstpointer data)
     "{\"id\":5,\"kind\":\"segment\",\"stream\":\"yard\",\"text\":\"\",\"segment_start\":2,\"segment_stop\":1,\"utc\":null,\"finish_"
     "reason\":"
     "\"stop\"}",
+    "{\"id\":5,\"kind\":\"segment\",\"stream\":\"yard\",\"text\":\"\",\"segment_start\":0,\"segment_stop\":9223372036854775807,"
+    "\"utc\":null,\"finish_reason\":\"stop\"}",
     "{\"id\":5,\"kind\":\"segment\",\"stream\":\"yard\",\"text\":\"\",\"segment_start\":0,\"segment_stop\":1,\"utc\":[],\"finish_"
     "reason\":"
     "\"stop\"}",
@@ -287,7 +289,7 @@ test_garbage (Fixture *f, gconstpointer data)
   g_string_append_len (content, "\0\0\0\n", 4); /* what a file system leaves behind */
   write_file (f, content->str, (gssize)content->len);
   journal = open_journal (f, "yard");
-  assert_read (journal, "10 11 12 13 14 15 16 17 18 19 20 21 22 23 24");
+  assert_read (journal, "10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25");
   g_assert_cmpuint (journal_get_skipped (journal), ==, G_N_ELEMENTS (garbage) + 2);
 }
 

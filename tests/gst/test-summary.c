@@ -426,6 +426,29 @@ test_budget (Fixture *f, gconstpointer data)
   }
 }
 
+/* As long as they are shorter than what they are of; two of them alone do not fit a prompt. */
+static void
+test_answers_longer_than_asked_for (Fixture *f, gconstpointer data)
+{
+  g_autofree gchar *prompt = NULL;
+  BackendAnswer got = { NULL };
+
+  answer_bytes = 1100;
+  for (guint i = 0; i < 200; i++) {
+    g_autofree gchar *text = g_strdup_printf ("<report %u> of some length", i);
+
+    add (f, 10 * i, 10 * (i + 1), text, "stop");
+  }
+  sum_up (f, &got, &prompt);
+  for (guint i = 0; i < 200; i++) {
+    g_autofree gchar *text = g_strdup_printf ("<report %u>", i);
+
+    g_assert_cmpuint (count_prompts_with (text), ==, 1);
+  }
+  g_assert_cmpuint (prompts->len, >, 2);
+  g_free (got.text);
+}
+
 static void
 test_answers_without_end (Fixture *f, gconstpointer data)
 {
@@ -496,7 +519,7 @@ test_bounded_when_it_never_works (Fixture *f, gconstpointer data)
   g_assert_cmpuint (longest, <=, SUMMARY_MAX_BYTES + (1 << 16));
   g_assert_cmpuint (longest, >, SUMMARY_MAX_BYTES / 4);
   g_assert_true (g_str_has_prefix (prompt, "Sum up.\n0:00:00 - 0:"));
-  g_assert_nonnull (strstr (prompt, " reports are left out, for they could not be summed up.\n"));
+  g_assert_nonnull (strstr (prompt, ": Reports are left out, for they could not be summed up.\n"));
   g_free (got.text);
 }
 
@@ -565,6 +588,7 @@ static void
 test_restart (Fixture *f, gconstpointer data)
 {
   g_autoptr (Result) before = make (RESULT_SEGMENT, 3600, 3610, "Before.", "stop", "2026-11-25T10:00:00.000Z");
+  g_autoptr (Result) odd = make (RESULT_SEGMENT, 0, 10, "Odd.", "stop", "9999-11-25T10:00:00.000Z");
   g_autoptr (Result) behind = make (RESULT_SEGMENT, 0, 10, "Behind.", "stop", "2026-11-25T10:05:10.000Z");
   guint64 start, stop;
   gint64 utc;
@@ -580,6 +604,12 @@ test_restart (Fixture *f, gconstpointer data)
   g_assert_false (summary_is_due (f->summary, 21 * GST_SECOND));
   g_assert_true (summary_is_due (f->summary, 20 * GST_SECOND)); /* what was watched before counts */
   assert_lines (f, "1:00:00 - 1:00:10: Before.\n1:00:10 - 1:05:10: Not watched.\n0:00:00 - 0:00:10: Behind.");
+
+  /* No time of day that can be. */
+  summary_clear (f->summary);
+  summary_recall (f->summary, before);
+  summary_add (f->summary, odd);
+  assert_lines (f, "0:00:10 - 1:00:00: Not watched.\n1:00:00 - 1:00:10: Before.\n0:00:00 - 0:00:10: Odd.");
 }
 
 int
@@ -599,7 +629,8 @@ main (int argc, char **argv)
   ADD ("/summary/a_report_longer_than_a_prompt_is_told_in_parts", test_long_report);
   ADD ("/summary/a_word_longer_than_a_prompt_is_cut_between_characters", test_long_word);
   ADD ("/summary/a_context_too_small_says_what_to_lower", test_budget);
-  ADD ("/summary/answers_longer_than_asked_for_are_an_error_and_no_endless_loop", test_answers_without_end);
+  ADD ("/summary/answers_longer_than_asked_for_are_split_as_reports_are", test_answers_longer_than_asked_for);
+  ADD ("/summary/answers_longer_than_what_they_are_of_are_an_error_and_no_endless_loop", test_answers_without_end);
   ADD ("/summary/a_failure_keeps_the_reports", test_failure_keeps_reports);
   ADD ("/summary/cancelled_at_the_end_it_is_the_text_so_far", test_cancelled_at_the_end);
   ADD ("/summary/memory_is_bounded_when_it_never_works", test_bounded_when_it_never_works);
