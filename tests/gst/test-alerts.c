@@ -538,6 +538,23 @@ test_the_end_of_patience_ends_the_questions (void)
   rig_free (rig);
 }
 
+static void
+test_a_question_that_is_given_up_changes_nothing (void)
+{
+  Rig *rig = rig_new ("alerts=\"A dog?\" eos-timeout=50000000");
+
+  fake_add_scores ("0.9");
+  push_segment (rig, 0);
+  await_alert (rig, "A dog?", TRUE, 0.9, 0);
+  await_segment (rig, 0, "stop");
+  fake_hold (FAKE_YES);
+  rig_push (rig, 11, 20);
+  rig_eos (rig);
+  await_segment (rig, 1, "stop");
+  g_assert_cmpuint (fake_count_cancelled (FAKE_YES), ==, 1);
+  rig_free (rig);
+}
+
 /* --- trouble ----------------------------------------------------------------------------------------------------------------- */
 
 /* How many warnings say part on the way to the next result. */
@@ -665,6 +682,7 @@ main (int argc, char **argv)
   RULE (a_segment_without_a_token_in_time_is_not_asked);
   RULE (a_flush_lets_no_alert_through);
   RULE (the_end_of_patience_ends_the_questions);
+  RULE (a_question_that_is_given_up_changes_nothing);
   RULE (a_model_without_yes_or_no_is_told_once_for_a_list);
   RULE (a_question_that_does_not_fit_is_told_and_the_others_are_asked);
   RULE (a_device_lost_over_a_question_costs_the_questions);

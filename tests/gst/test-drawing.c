@@ -270,6 +270,12 @@ test_font_desc_is_the_letters (void)
   usual = draw (rig, "MMM");
   rig_free (rig);
   g_assert_cmpuint (large.bottom - large.top, >, 2 * (usual.bottom - usual.top));
+
+  rig = make_rig ("font-desc=\"Sans 40\"", FALSE);
+  g_object_set (rig->element, "font-desc", "", NULL);
+  large = draw (rig, "MMM");
+  rig_free (rig);
+  g_assert_cmpint (ABS ((gint)(large.bottom - large.top) - (gint)(usual.bottom - usual.top)), <=, 2); /* but for the outline */
 }
 
 /* Whoever draws texts himself does not darken what is behind them. */
