@@ -550,6 +550,7 @@ static void
 assert_not_opened (MinivlError code, const gchar *message, GstResourceError expected)
 {
   Rig *rig = rig_new (NULL);
+  GstFlowReturn flow = GST_FLOW_OK;
   g_autoptr (GstMessage) told = NULL;
   g_autoptr (GError) error = NULL;
 
@@ -564,7 +565,12 @@ assert_not_opened (MinivlError code, const gchar *message, GstResourceError expe
   g_assert_cmpstr (error->message, ==, message);
   g_assert_error (error, GST_RESOURCE_ERROR, (gint)expected);
   rig_set_caps (rig, "RGB", 8, 4, 10, 1);
-  g_assert_cmpint (gst_harness_push (rig->video, rig_frame (rig, 0)), ==, GST_FLOW_ERROR);
+  for (guint i = 0; flow == GST_FLOW_OK; i++) { /* the reason is told first, the video stops second */
+    g_assert_cmpuint (i, <, 5000);
+    flow = gst_harness_push (rig->video, rig_frame (rig, i));
+    g_usleep (1000);
+  }
+  g_assert_cmpint (flow, ==, GST_FLOW_ERROR);
   rig_eos (rig); /* does not wait for answers that never come */
   rig_free (rig);
 }

@@ -10,6 +10,7 @@
 #define FRAMES 100            /* until then */
 #define SEGMENTS 10
 #define MIDDLE 15 /* frames into the video */
+#define LIVE_FRAME (10 * GST_MSECOND)
 /* So long a frame takes from the middle on until the script has acted: by then the video must not be over. */
 #define SLOW (100 * G_TIME_SPAN_MILLISECOND)
 
@@ -364,14 +365,16 @@ test_flushing_seek_live (gconstpointer source)
   for (guint i = run.results->len; i-- > 0; n++)
     if (g_str_equal (gst_structure_get_string (g_ptr_array_index (run.results, i), "finish_reason"), "flush"))
       break;
-  g_assert_cmpuint (n, >=, 5);
+  g_assert_cmpuint (n, >=, 1); /* five, where the source starts again at once */
   for (guint i = run.results->len - n; i < run.results->len; i++) {
     const GstStructure *result = g_ptr_array_index (run.results, i);
 
     g_assert_cmpuint (rig_uint64 (result, "segment_start"), >=, time);
     time = rig_uint64 (result, "segment_stop");
   }
-  g_assert_cmpuint (time, ==, GST_SECOND);
+  /* A live source's times are the clock's: the last frame before the seek's end may end before it or behind. */
+  g_assert_cmpuint (time, >, GST_SECOND - GST_SECOND / SEGMENTS);
+  g_assert_cmpuint (time, <, GST_SECOND + LIVE_FRAME);
   g_assert_cmpuint (
       count_reason (&run, "flush") + count_reason (&run, "stop") + count_reason (&run, "dropped"), ==, run.results->len);
   run_clear (&run);
