@@ -8,7 +8,7 @@ CONFIG = dict(
     vision_config=dict(hidden_size=128, num_attention_heads=2, intermediate_size=512, num_hidden_layers=4, image_size=112, patch_size=14, qkv_bias=True, qk_normalization=False,
                        norm_type='layer_norm', hidden_act='gelu', layer_norm_eps=1e-6, drop_path_rate=0.0, architectures=['InternVisionModel'], model_type='intern_vit_6b',
                        torch_dtype='bfloat16'),
-    llm_config=dict(hidden_size=192, num_attention_heads=4, num_key_value_heads=4, intermediate_size=512, num_hidden_layers=5, vocab_size=VOCABULARY,
+    llm_config=dict(hidden_size=192, num_attention_heads=4, num_key_value_heads=4, intermediate_size=512, num_hidden_layers=7, vocab_size=VOCABULARY,
                     max_position_embeddings=8192, original_max_position_embeddings=8192, rms_norm_eps=1e-5, rope_theta=10000.0, rope_scaling=None, bos_token_id=1,
                     eos_token_id=PIECES, pad_token_id=PIECES, sliding_window=None, tie_word_embeddings=False, architectures=['Phi3ForCausalLM'], model_type='phi3',
                     hidden_act='silu', torch_dtype='bfloat16'),

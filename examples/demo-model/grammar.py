@@ -102,6 +102,8 @@ def summary(segments):
 
 EVENTS = {f'the screen {p}' for p in PATTERN.values()} | {f'a person {a}' for a in ACTION.values()} | {DOG, LAMP} | {f'a {c} car {CAR[d]}' for c in COLOURS for d in CARS[1:]}
 
+PHRASE = re.compile(either([*ACTION.values(), *(e.split(' ', 1)[1] for e in EVENTS if not e.startswith('a person'))]))   # what a report and a summary share of an event
+
 
 def parse_summary(text):
     """The list of events, or None."""

@@ -34,6 +34,12 @@ class Tokenizer:
     def decode(self, ids):
         return self.pieces.decode([i for i in ids if i < self.pieces.get_piece_size()]).strip()
 
+    def piece(self, i):
+        """One token's characters."""
+        if i < self.pieces.get_piece_size():
+            return chr(int(self.pieces.id_to_piece(i)[3:-1], 16)) if self.pieces.is_byte(i) else self.pieces.id_to_piece(i).replace('\u2581', ' ')
+        return next(t for t, n in self.special.items() if n == i)
+
     def prompt(self, question, system, frames=0, tokens=0, history=()):
         """Ids up to the answer, BOS included. frames: so many `FrameK: <image>` lines come before the question; history: earlier rounds (question, answer)."""
         picture = '<img>' + '<IMG_CONTEXT>' * tokens + '</img>'

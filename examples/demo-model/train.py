@@ -7,11 +7,11 @@
 
 WORK/clips holds what data.py draws; WORK/state.pt is written every few minutes and on SIGTERM, whole or not at all; WORK/log.jsonl has a line a minute.
 """
-import argparse, functools, json, math, os, pickle, random, signal, time
+import argparse, bisect, functools, json, math, os, pickle, random, signal, time
 import numpy as np, torch, torch.nn as nn, torch.nn.functional as F
 import data, export, grammar
 from data import FRAMES, GRID, MOVES
-from model import Model, load, normalise
+from model import Model, RMSNorm, normalise, read_safetensors, rotary, rotate
 from tokenizer import Tokenizer
 from world import ACTIONS, CARS, COLOURS, KINDS, LIGHTS, PATTERNS
 
@@ -20,6 +20,8 @@ CONTEXT, CLOSE = '<IMG_CONTEXT>', '</img>'
 FACTS = [('light', v) for v in LIGHTS] + [('pattern', v) for v in PATTERNS] + [('one', v) for v in ACTIONS] + [('two', v) for v in ACTIONS] + \
         [('doing', v) for v in CARS] + [('colour', v) for v in COLOURS] + [('dog', 1), ('bag', 1), ('lamp', 1)]
 MIRRORED = [1, 0, 2, 4, 3, 5, 6]                                             # MOVES in the mirrored picture
+READ_FROM = 5                                                                # the language model's layers from here on read what those before are taught to say
+HARD = ('way', 'crosses right', 'crosses left', 'enters', 'stops', 'colour of car', 'loiters', 'exits')          # questions that are learnt last
 FLIPPED = {'right': 'left', 'left': 'right', 'cycles right': 'cycles left', 'cycles left': 'cycles right'}
 
 
@@ -30,6 +32,7 @@ class Helpers(nn.Module):
         h = config['llm_config']['hidden_size']
         self.patch = nn.Linear(config['vision_config']['hidden_size'], len(KINDS))       # the ViT's output: what is on this patch
         self.token = nn.Linear(h, len(KINDS) * GRID)                                     # each token the language model gets: what is in it, in which column
+        self.norm = RMSNorm(h, config['llm_config']['rms_norm_eps'])                     # of the states that layer READ_FROM gets
         self.place = nn.Linear(h, len(KINDS) * GRID)                                     # the state at each </img>: in which columns is it
         self.moves = nn.Linear(h, len(MOVES))                                            # ... which way has it gone since the frame before
         self.facts = nn.Linear(h, len(FACTS))                                            # the state at the last </img>: what happened
@@ -45,6 +48,16 @@ def start(model):
             nn.init.normal_(p, std=.02)
         else:
             nn.init.normal_(p, std=p[0].numel() ** -.5 * (.5 if name.endswith(('proj.weight', 'fc2.weight')) and 'qkv' not in name and 'gate' not in name else 1))
+
+
+def grown(folder):
+    """The weights of a checkpoint folder in today's shape; layers it does not have yet change nothing at first."""
+    model = Model(export.CONFIG)
+    start(model)
+    for layer in model.language_model.model.layers:
+        nn.init.zeros_(layer.self_attn.o_proj.weight), nn.init.zeros_(layer.mlp.down_proj.weight)
+    model.load_state_dict(read_safetensors(f'{folder}/model.safetensors'), strict=False)
+    return model
 
 
 def flip(facts):
@@ -115,9 +128,30 @@ class Writer:
     def question(self, facts):
         rows = grammar.questions(facts)
         likely = [r for r in rows if r[2] not in ('No.', 'None.', 'There is no car.', 'Nobody crosses the yard.', 'It is a test picture.')]
-        _, texts, answer = self.rng.choice(likely if likely and self.rng.random() < .5 else rows)
+        _, texts, answer = self.rng.choice(self.rng.choice((rows, likely or rows, [r for r in rows if r[0] in HARD])))
         text = self.rng.choice(texts)
         return text + self.rng.choice(grammar.ASKED_FOR) if answer in ('Yes.', 'No.') else text, answer
+
+    def letters(self, ids):
+        """The tokens' text, where each begins in it (behind its space), and where events are told."""
+        text, starts = '', []
+        for i in ids:
+            piece = self.tokenizer.piece(i)
+            starts.append(len(text) + (piece[0] == ' '))
+            text += piece
+        return text, starts, [m.span() for m in grammar.PHRASE.finditer(text)]
+
+    def sources(self, ids, say):
+        """(position, the one its next token is taken from): a word of a summary from its like in the reports, what joins two events from the next one's first word."""
+        asked, starts, places = self.letters(ids)
+        told, firsts, events = self.letters(say)
+        assert [told[a:b] for a, b in events] == [asked[a:b] for a, b in places], (asked, told)
+        pairs, k = [], 0
+        for i, at in enumerate(firsts):
+            while k < len(events) and at >= events[k][1]:
+                k += 1
+            pairs.append((len(ids) + i - 1, bisect.bisect_right(starts, places[k][0] + max(0, at - events[k][0])) - 1 if k < len(events) else len(ids) - 2))
+        return pairs
 
     def branches(self, facts, questions):
         """The report and some questions, each alone; now and then a second question follows in the same conversation."""
@@ -160,7 +194,7 @@ class Trainer:
         self.args, self.rng = args, random.Random(args.seed)
         self.tokenizer = Tokenizer(f'{HERE}/checkpoint')
         self.state = f'{args.work}/state.pt'
-        self.model = load(args.start) if args.start else Model(export.CONFIG)
+        self.model = grown(args.start) if args.start else Model(export.CONFIG)
         self.helpers = Helpers(self.model.config)
         if not args.start:
             start(self.model)
@@ -209,8 +243,9 @@ class Trainer:
         prefix = self.writer.prefix(grammar.SYSTEM if self.rng.random() < .7 else '', FRAMES, tokens, self.history())
         ids, positions, mask, targets, weights = pack(prefix, [self.writer.branches(f, self.args.questions) for f in facts])
         features, seen = self.model.see(look(pictures, self.rng))
-        states = self.model.language_model(self.model.embed(ids, seen.flatten(0, 1), special[CONTEXT]), positions, mask)
-        ends = states[:, [i for i, t in enumerate(prefix) if t == special[CLOSE]]]
+        stages = {}
+        states = self.model.language_model(self.model.embed(ids, seen.flatten(0, 1), special[CONTEXT]), positions, mask, stages=stages)
+        ends = self.helpers.norm(stages[f'language.{READ_FROM}'][:, [i for i, t in enumerate(prefix) if t == special[CLOSE]]])
         if self.args.start and self.step < 80:                               # helpers that know nothing yet teach nothing
             features, seen, ends = features.detach(), seen.detach(), ends.detach()
         patch = self.patch_loss(features, marks)
@@ -233,7 +268,7 @@ class Trainer:
         return tuple((asked, grammar.report(self.any_facts())) for _ in range(self.rng.randrange(1, 4)))
 
     def summaries(self):
-        rows = []
+        rows, sources = [], []
         for _ in range(2 * self.args.batch):                                 # without pictures they cost little
             some, texts = [self.any_facts() for _ in range(self.rng.randrange(1, 7))], []
             k = 0
@@ -247,10 +282,24 @@ class Trainer:
             ids = self.tokenizer.prompt(asked, grammar.SYSTEM if self.rng.random() < .7 else '')
             say = self.writer.encode(grammar.summary(some) + '<|end|>')
             rows.append([(ids + say, [False] * len(ids) + [True] * len(say))])
+            sources.append(self.writer.sources(ids, say))
         ids, positions, mask, targets, weights = pack([], rows)
-        states = self.model.language_model(self.model.embed(ids, None, None), positions, mask)
-        loss = text_loss(self.model, states, targets, weights)
-        return loss, dict(summary=loss)
+        stages = {}
+        states = self.model.language_model(self.model.embed(ids, None, None), positions, mask, stages=stages)
+        loss, pointer = text_loss(self.model, states, targets, weights), self.pointer_loss(stages[f'language.{READ_FROM}'], positions, mask, sources)
+        return loss + pointer, dict(summary=loss, pointer=pointer)
+
+    def pointer_loss(self, x, positions, mask, sources):
+        """Whether the first head of layer READ_FROM looks at what the next word of the summary is taken from."""
+        layer, c = self.model.language_model.model.layers[READ_FROM], self.model.config['llm_config']
+        hd, h = layer.self_attn.hd, c['hidden_size']
+        weight = layer.self_attn.qkv_proj.weight
+        y = layer.input_layernorm(x)
+        cos, sin = (t[positions] for t in rotary(c, x.shape[1], x.shape[1]))
+        q, k = rotate(F.linear(y, weight[:hd]), cos, sin), rotate(F.linear(y, weight[h:h + hd]), cos, sin)
+        scores = (q @ k.transpose(1, 2) * hd ** -.5).masked_fill(~mask[:, 0], -math.inf)
+        row, at, source = (torch.tensor(v) for v in zip(*[(i, a, b) for i, pairs in enumerate(sources) for a, b in pairs]))
+        return F.cross_entropy(scores[row, at], source)
 
     def run(self):
         a, clock, logged, saved, mean = self.args, time.time(), time.time(), time.time(), {}
