@@ -195,5 +195,6 @@ if __name__ == '__main__':
     for n in range(300):
         some = [Scene(rng.randrange(1 << 40)).facts() for _ in range(rng.randrange(0, 7))]
         assert parse_summary(summary(some)) == [e for f in some for e in events(f)]
+        assert PHRASE.findall(summary(some)) == PHRASE.findall(' '.join(map(report, some)))
     assert parse_report('By day, a person flies.') is None and parse_report('A red car arrives.') is None and parse_summary('A cow arrives.') is None
     print(report(facts), '|', summary(some), '|', summary_prompt([report(f) for f in some], rng))

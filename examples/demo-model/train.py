@@ -142,7 +142,8 @@ class Writer:
         return text, starts, [m.span() for m in grammar.PHRASE.finditer(text)]
 
     def sources(self, ids, say):
-        """(position, the one its next token is taken from): a word of a summary from its like in the reports, what joins two events from the next one's first word."""
+        """(position, the one its next token is taken from): a word of a summary from its like in the reports, what joins two events from the next one's first word,
+        and what comes behind the last event from the <|end|> of the reports."""
         asked, starts, places = self.letters(ids)
         told, firsts, events = self.letters(say)
         assert [told[a:b] for a, b in events] == [asked[a:b] for a, b in places], (asked, told)
