@@ -1,6 +1,8 @@
+#define _GNU_SOURCE /* SCHED_BATCH */
 #include "scheduler.h"
 
 #include <math.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -514,8 +516,10 @@ run (gpointer data)
 {
   Scheduler *s = data;
 
-  /* Of this thread alone, and of those the driver makes from it: on a CPU device they share the video's cores. */
+  /* Of this thread alone, and of those the driver makes from it: on a CPU device they share the video's cores. As a batch they do
+   * not put a streaming thread aside either when they wake up. */
   setpriority (PRIO_PROCESS, 0, 10);
+  sched_setscheduler (0, SCHED_BATCH, &(struct sched_param){ 0 });
 
   for (;;) {
     gboolean ending;

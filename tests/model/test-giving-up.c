@@ -1,5 +1,8 @@
 /* Pictures and prompts of several askers on one engine: who goes first, and who gives up while the device works. */
+#define _GNU_SOURCE /* SCHED_BATCH */
+#include <sched.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "harness.h"
 #include "variant.h"
@@ -145,6 +148,21 @@ let_go (GThread *holder)
 }
 
 /* --- priority ---------------------------------------------------------------------------------------------------------------- */
+
+/* The threads that the driver makes from this one inherit both. */
+static gboolean
+look_at_the_thread (gpointer data, GError **error)
+{
+  g_assert_cmpint (getpriority (PRIO_PROCESS, 0), ==, 10);
+  g_assert_cmpint (sched_getscheduler (0), ==, SCHED_BATCH);
+  return TRUE;
+}
+
+static void
+test_the_video_goes_before_the_model (void)
+{
+  run_job (look_at_the_thread, NULL);
+}
 
 static void
 test_higher_priority_is_encoded_first (void)
@@ -362,6 +380,7 @@ main (int argc, char **argv)
   g_assert_no_error (error);
   usual_submit_ns = engine->dev->limits.submit_ns;
 #define RULE(name) g_test_add_func ("/giving-up/" #name, test_##name)
+  RULE (the_video_goes_before_the_model);
   RULE (higher_priority_is_encoded_first);
   RULE (encoding_is_given_up_between_submits);
   RULE (who_gives_up_in_a_batch_leaves_the_others);
