@@ -4,6 +4,7 @@
 #include "vk.h"
 
 #include <string.h>
+#include <sys/sysinfo.h>
 
 static gboolean
 read_number (const gchar *folder, const gchar *name, guint64 *value)
@@ -33,6 +34,15 @@ read_key (const gchar *folder, const gchar *name, const gchar *key)
       return g_ascii_strtoull (lines[i] + strlen (key), NULL, 10);
   }
   return 0;
+}
+
+/* Where there is no /proc, as in a bare chroot: less than MemAvailable, for pages of files count as taken. */
+static guint64
+memory_unused (void)
+{
+  struct sysinfo info;
+
+  return sysinfo (&info) == 0 ? ((guint64)info.freeram + info.bufferram) * info.mem_unit : 0;
 }
 
 typedef struct
@@ -78,6 +88,8 @@ host_memory_available (const gchar *root)
   g_auto (GStrv) lines = NULL;
   guint64 available = read_key (proc, "meminfo", "MemAvailable:") * 1024;
 
+  if (available == 0)
+    available = memory_unused ();
   if (!g_file_get_contents (groups, &text, NULL, NULL))
     return available;
   lines = g_strsplit (text, "\n", -1);

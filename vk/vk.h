@@ -169,8 +169,8 @@ VkResult device_submit (Device *dev, guint n, const VkCommandBuffer *buffers, Vk
 /* For tests: the submit after the next `after_submits` ones finds the device lost. */
 void device_inject_lost (Device *dev, guint after_submits);
 
-/* hostmem.c. Bytes the host has left for this process: MemAvailable within what its cgroup (v1 or v2) leaves. root: "/" but in
- * tests. */
+/* hostmem.c. Bytes the host has left for this process: MemAvailable (without /proc, what is free) within what its cgroup (v1 or
+ * v2) leaves. root: "/" but in tests. */
 guint64 host_memory_available (const gchar *root);
 
 /* memory.c: chooses the kinds of memory. */
