@@ -86,7 +86,7 @@ def clip(seed, library):
     moments = [(2 * i + 1) * 1000 // (2 * FRAMES) + shift for i in range(FRAMES)]
     quality = rng.choice((None, rng.randrange(25, 60), rng.randrange(50, 95)))
     gone = np.array([moves(scene, m - 1000 // FRAMES, m) for m in moments], np.uint8)
-    return *yard(scene, rng.choices(SIZES, (72, 26, 2))[0], quality, moments), gone, scene.facts()
+    return *yard(scene, rng.choices(SIZES, (50, 35, 15))[0], quality, moments), gone, scene.facts()
 
 
 def chunks(folder):
