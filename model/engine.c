@@ -320,14 +320,16 @@ is_on_its_way (MinivlEngine *engine, guint64 content)
 
 /* picture (transfer full): the one of this content that is alive, or NULL, and then the caller is to make it. FALSE: cancelled. */
 static gboolean
-find_picture (MinivlEngine *engine, guint64 content, const gint *cancel, MinivlPicture **picture)
+find_picture (MinivlEngine *engine, guint64 content, gint priority, const gint *cancel, MinivlPicture **picture)
 {
   gboolean cancelled = FALSE;
 
   g_mutex_lock (&engine->lock);
   /* Who sets the flag wakes nobody. */
-  while (!(cancelled = cancel && g_atomic_int_get (cancel)) && is_on_its_way (engine, content))
+  while (!(cancelled = cancel && g_atomic_int_get (cancel)) && is_on_its_way (engine, content)) {
+    scheduler_raise_encode (engine->scheduler, content, priority); /* anew each time: at first it may not be handed in yet */
     g_cond_wait_until (&engine->encoded, &engine->lock, g_get_monotonic_time () + POLL_INTERVAL);
+  }
   *picture = cancelled ? NULL : g_hash_table_lookup (engine->pictures, &content);
   if (*picture)
     minivl_picture_ref (*picture);
@@ -359,7 +361,7 @@ engine_encode (MinivlEngine *engine, const MinivlImage *image, guint max_tiles, 
   if (!check_picture (image, max_tiles, error))
     return NULL;
   content = image_hash (image, max_tiles);
-  if (!find_picture (engine, content, cancel, &picture)) {
+  if (!find_picture (engine, content, priority, cancel, &picture)) {
     g_set_error_literal (error, MINIVL_ERROR, MINIVL_ERROR_CANCELLED, "encoding was cancelled");
     return NULL;
   }
@@ -368,7 +370,7 @@ engine_encode (MinivlEngine *engine, const MinivlImage *image, guint max_tiles, 
   picture = g_new0 (MinivlPicture, 1);
   picture->ref_count = 1;
   picture->content = content;
-  if (!scheduler_encode (engine->scheduler, image, max_tiles, priority, cancel, &picture->result, error))
+  if (!scheduler_encode (engine->scheduler, image, max_tiles, content, priority, cancel, &picture->result, error))
     g_clear_pointer (&picture, g_free);
   else
     picture->engine = minivl_engine_ref (engine);

@@ -25,7 +25,7 @@ struct _Language
   OpStream *prefill[G_N_ELEMENTS (buckets)];
   OpStream *head;                           /* the last row of a prefill to logits */
   OpStream *decode[G_N_ELEMENTS (batches)]; /* a token a sequence and their logits: one submit */
-  guint64 computed, read;
+  guint64 computed, steps, read;
 };
 
 guint
@@ -387,6 +387,7 @@ language_decode (Language *l, KvSequence *const *seqs, const LanguageToken *toke
   }
   if (ok)
     l->computed += n;
+  l->steps += ok;
   return ok;
 }
 
@@ -402,6 +403,12 @@ guint64
 language_tokens_computed (const Language *l)
 {
   return l->computed;
+}
+
+guint64
+language_steps (const Language *l)
+{
+  return l->steps;
 }
 
 guint64

@@ -45,6 +45,8 @@ gboolean language_decode (Language *l, KvSequence *const *seqs, const LanguageTo
 gboolean language_logits (Language *l, guint i, float *logits, GError **error);
 /* Tokens computed since the model was made: what tests of reuse count. */
 guint64 language_tokens_computed (const Language *l);
+/* Calls of language_decode(), likewise. */
+guint64 language_steps (const Language *l);
 /* Rows of logits that were read whole, likewise. */
 guint64 language_logits_read (const Language *l);
 

@@ -18,7 +18,8 @@ typedef struct
 {
   const MinivlImage *image;
   guint max_tiles;
-  gint priority;
+  guint64 content;
+  gint priority; /* under the lock: others may want the picture, too */
   const gint *cancel;
   VisionPicture *picture; /* NULL: not begun */
   guint next;             /* tile */
@@ -102,6 +103,7 @@ has_given_up (gpointer encode)
   return is_set (((Encode *)encode)->cancel);
 }
 
+/* FALSE: it is done with. */
 static gboolean
 encode_begin (Scheduler *s, Encode *e)
 {
@@ -125,6 +127,15 @@ typedef struct
   guint n;
 } Batch;
 
+static gboolean
+batch_has (const Batch *b, const Encode *e)
+{
+  for (guint i = 0; i < b->n; i++)
+    if (b->owners[i] == e)
+      return TRUE;
+  return FALSE;
+}
+
 /* Ends the part that one has in the batch. */
 static void
 batch_let_go (Batch *b, Encode *e, GError *error)
@@ -135,6 +146,8 @@ batch_let_go (Batch *b, Encode *e, GError *error)
   encode_done (b->s, e, error);
 }
 
+static void end_unwanted (Scheduler *s, const Batch *batch, const Ask *busy);
+
 /* Lets go at once of those who give up; their tiles are made for nothing, for the others wait for theirs. */
 static gboolean
 nobody_waits (gpointer batch)
@@ -142,6 +155,7 @@ nobody_waits (gpointer batch)
   Batch *b = batch;
   guint waiting = 0;
 
+  end_unwanted (b->s, b, NULL);
   for (guint i = 0; i < b->n; i++) {
     Encode *e = b->owners[i];
 
@@ -178,7 +192,7 @@ encode_some (Scheduler *s)
   Encode *e;
 
   while (b.n < VISION_BATCH && (e = next_encode (s)) != NULL) {
-    if (!encode_begin (s, e))
+    if (!batch_has (&b, e) && !encode_begin (s, e)) /* what has a tile in the batch is let go of there */
       continue;
     b.owners[b.n] = e;
     b.tiles[b.n++] = (VisionTile){ e->picture, e->next++ };
@@ -218,7 +232,13 @@ finish (Scheduler *s, Ask *ask, MinivlFinish how, GError *error)
   g_mutex_unlock (&s->lock);
 }
 
-/* A copy of the list, to be walked without the lock: only this thread takes asks out. */
+static gint
+compare_priorities (gconstpointer a, gconstpointer b)
+{
+  return ((const Ask *)b)->priority - ((const Ask *)a)->priority;
+}
+
+/* A copy of the list, the highest priority first, to be walked without the lock: only this thread takes asks out. */
 static GList *
 list_asks (Scheduler *s)
 {
@@ -227,7 +247,7 @@ list_asks (Scheduler *s)
   g_mutex_lock (&s->lock);
   asks = g_list_copy (s->asks.head);
   g_mutex_unlock (&s->lock);
-  return asks;
+  return g_list_sort (asks, compare_priorities);
 }
 
 static gboolean
@@ -236,15 +256,19 @@ is_late (const Ask *ask)
   return ask->deadline && (guint64)g_get_monotonic_time () * 1000 >= ask->deadline;
 }
 
+/* Asks and pictures that somebody has given up. Also called between two submits: then what is being worked on, a batch of tiles or
+ * one prompt's chunk, is left alone. */
 static void
-end_unwanted (Scheduler *s)
+end_unwanted (Scheduler *s, const Batch *batch, const Ask *busy)
 {
-  g_autoptr (GList) asks = list_asks (s);
+  g_autoptr (GList) asks = list_asks (s), encodes = NULL;
 
   for (GList *l = asks; l; l = l->next) {
     Ask *ask = l->data;
     gboolean enough;
 
+    if (ask == busy)
+      continue;
     g_mutex_lock (&s->lock);
     enough = ask->enough;
     g_mutex_unlock (&s->lock);
@@ -255,15 +279,29 @@ end_unwanted (Scheduler *s)
     else if (is_late (ask))
       finish (s, ask, MINIVL_FINISH_DEADLINE, NULL);
   }
+
+  g_mutex_lock (&s->lock);
+  encodes = g_list_copy (s->encodes.head);
+  g_mutex_unlock (&s->lock);
+  for (GList *l = encodes; l; l = l->next)
+    if (has_given_up (l->data) && !(batch && batch_has (batch, l->data)))
+      encode_done (s, l->data, cancelled ());
 }
+
+typedef struct
+{
+  Scheduler *s;
+  const Ask *ask;
+} Chunk;
 
 /* end_unwanted() then ends it. */
 static gboolean
-is_unwanted (gpointer data)
+chunk_is_unwanted (gpointer data)
 {
-  const Ask *ask = data;
+  const Chunk *c = data;
 
-  return is_set (ask->cancelled) || is_late (ask);
+  end_unwanted (c->s, NULL, c->ask);
+  return is_set (c->ask->cancelled) || is_late (c->ask);
 }
 
 static gboolean
@@ -286,25 +324,52 @@ let_in (Scheduler *s, Ask *ask)
   return TRUE;
 }
 
-/* Those that wait for room, the highest priority first; who does not fit is not overtaken. */
+static guint
+in_common (const Ask *a, const Ask *b)
+{
+  guint n = MIN (a->tokens->len, b->tokens->len), i = 0;
+
+  while (i < n) {
+    const KvKey *x = &g_array_index (a->tokens, LanguageToken, i).key, *y = &g_array_index (b->tokens, LanguageToken, i).key;
+
+    if (x->id != y->id || x->row != y->row || x->picture != y->picture)
+      break;
+    i++;
+  }
+  return i;
+}
+
+/* Whether a prompt is being computed whose start will be this one's: let in now, it would compute it once more. */
+static gboolean
+will_share (Scheduler *s, const Ask *ask, GList *asks)
+{
+  gboolean is_long = language_is_long (s->language, ask->tokens->len);
+
+  for (GList *l = asks; l; l = l->next) {
+    const Ask *other = l->data;
+
+    if (other && other->seq && missing (other) > 1 && other->priority >= ask->priority
+        && kv_sequence_is_long (other->seq) == is_long && in_common (ask, other) >= kv_sequence_length (other->seq) + KV_BLOCK)
+      return TRUE;
+  }
+  return FALSE;
+}
+
+/* Those that wait for room; who does not fit is not overtaken. */
 static void
 let_all_in (Scheduler *s)
 {
   g_autoptr (GList) asks = list_asks (s);
 
-  for (;;) {
-    Ask *best = NULL;
+  for (GList *l = asks; l; l = l->next) {
+    Ask *ask = l->data;
 
-    for (GList *l = asks; l; l = l->next) {
-      Ask *ask = l->data;
-
-      if (ask && !ask->seq && (!best || ask->priority > best->priority))
-        best = ask;
-    }
-    if (!best || !let_in (s, best))
+    if (ask->seq || will_share (s, ask, asks))
+      continue;
+    if (!let_in (s, ask))
       return;
-    if (!best->seq) /* it failed */
-      g_list_find (asks, best)->data = NULL;
+    if (!ask->seq) /* it failed, and is its asker's again */
+      l->data = NULL;
   }
 }
 
@@ -418,15 +483,14 @@ static Ask *
 next_prefill (Scheduler *s)
 {
   g_autoptr (GList) asks = list_asks (s);
-  Ask *best = NULL;
 
   for (GList *l = asks; l; l = l->next) {
     Ask *ask = l->data;
 
-    if (ask->seq && missing (ask) > 1 && (!best || ask->priority > best->priority))
-      best = ask;
+    if (ask->seq && missing (ask) > 1)
+      return ask;
   }
-  return best;
+  return NULL;
 }
 
 /* One chunk of one prompt. FALSE: there was nothing to do. */
@@ -434,7 +498,8 @@ static gboolean
 prefill_some (Scheduler *s)
 {
   Ask *ask = next_prefill (s);
-  const OpCancel cancel = { is_unwanted, ask };
+  Chunk chunk = { s, ask };
+  const OpCancel cancel = { chunk_is_unwanted, &chunk };
   g_autoptr (GError) error = NULL;
   Top top;
   guint n;
@@ -453,7 +518,7 @@ prefill_some (Scheduler *s)
   return TRUE;
 }
 
-/* One token for every answer. FALSE: there was nothing to do. */
+/* One token for every answer, or for as many as go together. FALSE: there was nothing to do. */
 static gboolean
 decode_all (Scheduler *s)
 {
@@ -533,7 +598,7 @@ run (gpointer data)
       return NULL;
 
     run_jobs (s);
-    end_unwanted (s);
+    end_unwanted (s, NULL, NULL);
     let_all_in (s);
     encode_some (s);
     prefill_some (s);
@@ -629,10 +694,10 @@ scheduler_run (Scheduler *s, SchedulerFunc func, gpointer data, GError **error)
 }
 
 gboolean
-scheduler_encode (Scheduler *s, const MinivlImage *image, guint max_tiles, gint priority, const gint *cancel, VisionResult *result,
-    GError **error)
+scheduler_encode (Scheduler *s, const MinivlImage *image, guint max_tiles, guint64 content, gint priority, const gint *cancel,
+    VisionResult *result, GError **error)
 {
-  Encode e = { .image = image, .max_tiles = max_tiles, .priority = priority, .cancel = cancel };
+  Encode e = { .image = image, .max_tiles = max_tiles, .content = content, .priority = priority, .cancel = cancel };
 
   hand_in (s, &s->encodes, &e, &e.done);
   if (e.error) {
@@ -641,6 +706,19 @@ scheduler_encode (Scheduler *s, const MinivlImage *image, guint max_tiles, gint 
   }
   *result = e.result;
   return TRUE;
+}
+
+void
+scheduler_raise_encode (Scheduler *s, guint64 content, gint priority)
+{
+  g_mutex_lock (&s->lock);
+  for (GList *l = s->encodes.head; l; l = l->next) {
+    Encode *e = l->data;
+
+    if (e->content == content)
+      e->priority = MAX (e->priority, priority);
+  }
+  g_mutex_unlock (&s->lock);
 }
 
 guint

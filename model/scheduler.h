@@ -25,9 +25,11 @@ gboolean scheduler_run (Scheduler *s, SchedulerFunc func, gpointer data, GError 
 /* What to work with; from a function that scheduler_run() runs. */
 void scheduler_set_model (Scheduler *s, Vision *vision, KvPool *kv, Language *language);
 
-/* Encodes a picture; waits. The higher priority goes first. cancel (nullable): set by any thread. */
-gboolean scheduler_encode (Scheduler *s, const MinivlImage *image, guint max_tiles, gint priority, const gint *cancel,
-    VisionResult *result, GError **error);
+/* Encodes a picture; waits. content: what it is known by. The higher priority goes first. cancel (nullable): set by any thread. */
+gboolean scheduler_encode (Scheduler *s, const MinivlImage *image, guint max_tiles, guint64 content, gint priority,
+    const gint *cancel, VisionResult *result, GError **error);
+/* Somebody of at least this priority waits for the picture, too. */
+void scheduler_raise_encode (Scheduler *s, guint64 content, gint priority);
 
 /* One answer on its way. The asker fills the first part, and the scheduler owns all of it from ask_begin() to ask_end(). */
 typedef struct

@@ -19,6 +19,7 @@ static guint64 usual_submit_ns, short_submit_ns = 1;
 typedef struct
 {
   guint8 pixels[SIDE * SIDE];
+  guint tiles; /* 0: one */
   gint priority, cancel;
   MinivlPicture *picture; /* NULL: there is none, by `error` */
   GError *error;
@@ -40,13 +41,13 @@ static gpointer
 encode (gpointer data)
 {
   Asker *a = data;
-  const MinivlImage image = { { a->pixels }, SIDE, SIDE, { SIDE }, MINIVL_FORMAT_GRAY8 };
+  const MinivlImage image = { { a->pixels }, SIDE, a->tiles ? SIDE / a->tiles : SIDE, { SIDE }, MINIVL_FORMAT_GRAY8 };
   g_autoptr (GError) error = NULL;
   g_autoptr (MinivlSession) session = minivl_session_new (engine, &error);
 
   g_assert_no_error (error);
   minivl_session_set_priority (session, a->priority);
-  a->picture = minivl_session_encode (session, &image, 1, &a->cancel, &a->error);
+  a->picture = minivl_session_encode (session, &image, MAX (a->tiles, 1), &a->cancel, &a->error);
   g_assert_true ((a->picture == NULL) == (a->error != NULL));
   return NULL;
 }
@@ -85,16 +86,20 @@ typedef struct
   guint n;
 } Crowd;
 
-static gboolean
-gather (gpointer data, GError **error)
+static void
+begin (Crowd *crowd)
 {
-  Crowd *crowd = data;
-
   for (guint i = 0; i < crowd->n; i++) {
     crowd->askers[i].thread = g_thread_new ("asker", encode, &crowd->askers[i]);
     while (scheduler_waiting (engine->scheduler) <= i)
       g_thread_yield ();
   }
+}
+
+static gboolean
+gather (gpointer data, GError **error)
+{
+  begin (data);
   return TRUE;
 }
 
@@ -111,14 +116,17 @@ run_job (SchedulerFunc func, gpointer data)
 
 static GMutex lock;
 static GCond changed;
-static gboolean held;
+static gboolean held, holding;
 
 static gboolean
 hold_job (gpointer data, GError **error)
 {
   g_mutex_lock (&lock);
+  holding = TRUE;
+  g_cond_broadcast (&changed);
   while (held)
     g_cond_wait (&changed, &lock);
+  holding = FALSE;
   g_mutex_unlock (&lock);
   return TRUE;
 }
@@ -133,8 +141,15 @@ hold_thread (gpointer data)
 static GThread *
 hold (void)
 {
+  GThread *holder;
+
   held = TRUE;
-  return g_thread_new ("hold", hold_thread, NULL);
+  holder = g_thread_new ("hold", hold_thread, NULL);
+  g_mutex_lock (&lock);
+  while (!holding)
+    g_cond_wait (&changed, &lock);
+  g_mutex_unlock (&lock);
+  return holder;
 }
 
 static void
@@ -142,7 +157,7 @@ let_go (GThread *holder)
 {
   g_mutex_lock (&lock);
   held = FALSE;
-  g_cond_signal (&changed);
+  g_cond_broadcast (&changed);
   g_mutex_unlock (&lock);
   g_thread_join (holder);
 }
@@ -185,6 +200,38 @@ test_higher_priority_is_encoded_first (void)
   g_assert_cmpuint (order, ==, before + G_N_ELEMENTS (askers));
   for (guint i = 0; i < G_N_ELEMENTS (askers); i++)
     asker_clear (&askers[i]);
+}
+
+/* Whether the other one waits already when the scheduler goes on is chance, but that the picture then comes before others is not.
+ */
+static void
+test_a_picture_has_the_highest_priority_of_those_who_want_it (void)
+{
+  for (guint i = 0;; i++) {
+    Asker askers[2 * VISION_BATCH], urgent;
+    Crowd crowd = { askers, G_N_ELEMENTS (askers) };
+    guint64 before = vision_tiles_encoded (engine->vision), order;
+    GThread *holder = hold ();
+
+    g_assert_cmpuint (i, <, TRIES);
+    for (guint k = 0; k < G_N_ELEMENTS (askers); k++)
+      asker_init (&askers[k], 100 + k);
+    begin (&crowd);
+    asker_init (&urgent, 100 + G_N_ELEMENTS (askers) - 1); /* as the last of them */
+    urgent.priority = 1;
+    urgent.thread = g_thread_new ("asker", encode, &urgent);
+    g_usleep (1000 * i);
+    let_go (holder);
+    for (guint k = 0; k < G_N_ELEMENTS (askers); k++)
+      join (&askers[k]);
+    join (&urgent);
+    order = urgent.picture->result.order;
+    for (guint k = 0; k < G_N_ELEMENTS (askers); k++)
+      asker_clear (&askers[k]);
+    asker_clear (&urgent);
+    if (order == before + VISION_BATCH)
+      return;
+  }
 }
 
 /* --- giving up --------------------------------------------------------------------------------------------------------------- */
@@ -279,6 +326,27 @@ test_who_gives_up_in_a_batch_leaves_the_others (void)
     asker_clear (&askers[1]);
   }
   run_job (set_submits, &usual_submit_ns);
+}
+
+/* When the flag is seen is chance; what counts is that nothing is used that has been freed. */
+static void
+test_a_picture_of_many_tiles_is_given_up_at_any_moment (void)
+{
+  guint given_up = 0;
+
+  for (guint i = 0; i < 400; i++) {
+    Asker a;
+
+    asker_init (&a, 60);
+    a.tiles = 5;
+    a.thread = g_thread_new ("asker", encode, &a);
+    g_usleep (10 * (i % 100));
+    g_atomic_int_set (&a.cancel, TRUE);
+    join (&a);
+    given_up += a.picture == NULL;
+    asker_clear (&a);
+  }
+  g_assert_cmpuint (given_up, >, 0);
 }
 
 static void
@@ -382,8 +450,10 @@ main (int argc, char **argv)
 #define RULE(name) g_test_add_func ("/giving-up/" #name, test_##name)
   RULE (the_video_goes_before_the_model);
   RULE (higher_priority_is_encoded_first);
+  RULE (a_picture_has_the_highest_priority_of_those_who_want_it);
   RULE (encoding_is_given_up_between_submits);
   RULE (who_gives_up_in_a_batch_leaves_the_others);
+  RULE (a_picture_of_many_tiles_is_given_up_at_any_moment);
   RULE (who_waits_for_anothers_picture_can_give_up);
   RULE (a_picture_given_up_is_made_for_who_waits_for_it);
   RULE (a_prompt_is_given_up_between_submits);

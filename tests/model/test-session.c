@@ -270,7 +270,6 @@ typedef struct
   MinivlEngine *engine;
   const gint32 *ids;
   guint n, max_tokens;
-  gint priority;
   MinivlAnswer answer;
 } Asker;
 
@@ -280,7 +279,6 @@ ask_in_a_thread (gpointer data)
   Asker *a = data;
   g_autoptr (MinivlSession) session = session_on (a->engine);
 
-  minivl_session_set_priority (session, a->priority);
   ask (session, a->ids, a->n, a->max_tokens, &a->answer);
   return NULL;
 }
@@ -296,23 +294,6 @@ ask_together (Fixture *f, Asker *askers, guint n)
   }
   for (guint i = 0; i < n; i++)
     g_thread_join (threads[i]);
-}
-
-static void
-test_answers_together_are_what_they_are_alone (Fixture *f, gconstpointer variant)
-{
-  Asker askers[5] = { { 0 } };
-
-  for (guint i = 0; i < G_N_ELEMENTS (askers); i++) {
-    askers[i].ids = f->ids + 7 * i;
-    askers[i].n = 20 + i;
-    askers[i].max_tokens = 16;
-  }
-  ask_together (f, askers, G_N_ELEMENTS (askers));
-  for (guint i = 0; i < G_N_ELEMENTS (askers); i++) {
-    assert_as_from_the_start (askers[i].ids, askers[i].n, 16, &askers[i].answer);
-    minivl_answer_clear (&askers[i].answer);
-  }
 }
 
 static void
@@ -437,37 +418,6 @@ hold_in_a_thread (gpointer data)
   gpointer *args = data;
 
   return GINT_TO_POINTER (scheduler_run (args[0], hold_the_device, args[1], NULL));
-}
-
-static void
-test_higher_priority_is_served_first (Fixture *f, gconstpointer variant)
-{
-  Hold hold = { .held = FALSE };
-  gpointer args[] = { f->engine->scheduler, &hold };
-  GThread *holder, *threads[2];
-  Asker low = { f->engine, f->ids, 150, 30, .priority = 0 }, high = { f->engine, f->ids + 5, 150, 30, .priority = 1 };
-
-  /* Both are there before either begins, the lower one first. */
-  g_mutex_init (&hold.gate);
-  g_mutex_lock (&hold.gate);
-  holder = g_thread_new ("holder", hold_in_a_thread, args);
-  while (!g_atomic_int_get (&hold.held))
-    g_thread_yield ();
-  threads[0] = g_thread_new ("low", ask_in_a_thread, &low);
-  while (scheduler_waiting (f->engine->scheduler) < 1)
-    g_thread_yield ();
-  threads[1] = g_thread_new ("high", ask_in_a_thread, &high);
-  while (scheduler_waiting (f->engine->scheduler) < 2)
-    g_thread_yield ();
-  g_mutex_unlock (&hold.gate);
-  g_thread_join (holder);
-  g_thread_join (threads[0]);
-  g_thread_join (threads[1]);
-  /* The lower one began earlier and got its first token later. */
-  g_assert_cmpuint (high.answer.prefill_ns, <, low.answer.prefill_ns);
-  minivl_answer_clear (&low.answer);
-  minivl_answer_clear (&high.answer);
-  g_mutex_clear (&hold.gate);
 }
 
 static GArray *
@@ -641,12 +591,10 @@ main (int argc, char **argv)
   ADD (ids_outside_the_vocabulary_are_refused);
   ADD (deadline_in_the_past_answers_nothing);
   ADD (seed_decides_the_text);
-  ADD (answers_together_are_what_they_are_alone);
   ADD (questions_on_one_beginning_cost_their_own_tokens);
   ADD (asks_that_do_not_fit_together_wait);
   ADD (cancelling_ends_the_answer_at_a_token);
   ADD (session_freed_in_mid_answer_leaves_nothing);
-  ADD (higher_priority_is_served_first);
   ADD (equal_pictures_are_encoded_once);
   ADD (picture_tokens_are_reused);
   ADD (picture_arguments_are_checked);

@@ -1,0 +1,322 @@
+/* Several askers on one engine, by token ids: what they get, what they share, and in which order they are served. */
+#include <math.h>
+
+#include "harness.h"
+#include "variant.h"
+
+#define MANY 12 /* more than go into a step */
+
+typedef struct
+{
+  gint32 ids[1024];
+  guint n, max_tokens;
+  gint priority;
+  guint64 deadline;
+  MinivlEngine *engine;
+  MinivlSession *session;
+  GThread *thread;
+  MinivlAnswer answer;
+} Asker;
+
+static MinivlEngine *
+engine_of (guint context)
+{
+  g_autoptr (GError) error = NULL;
+  MinivlEngine *engine = variant_open ("plain-gqa-tied", context, &error);
+
+  g_assert_no_error (error);
+  return engine;
+}
+
+/* Prompts of different seeds have nothing in common. */
+static void
+fill (Asker *a, guint first, guint n, guint seed)
+{
+  for (guint i = first; i < n; i++)
+    a->ids[i] = 10 + (seed * 11 + i * 37 + i * i) % 70;
+  a->n = n;
+}
+
+static gpointer
+ask (gpointer data)
+{
+  Asker *a = data;
+  MinivlParams params = MINIVL_PARAMS_INIT;
+  g_autoptr (GError) error = NULL;
+
+  params.max_tokens = a->max_tokens;
+  params.deadline = a->deadline;
+  params.want_logits = TRUE;
+  session_ask_ids (a->session, a->ids, a->n, NULL, 0, &params, NULL, NULL, &a->answer, &error);
+  g_assert_no_error (error);
+  return NULL;
+}
+
+typedef struct
+{
+  MinivlEngine *engine;
+  Asker *askers;
+  guint n;
+} Crowd;
+
+static gboolean
+begin_all (gpointer data, GError **error)
+{
+  Crowd *crowd = data;
+
+  for (guint i = 0; i < crowd->n; i++) {
+    Asker *a = &crowd->askers[i];
+
+    a->session = minivl_session_new (crowd->engine, error);
+    g_assert_nonnull (a->session);
+    minivl_session_set_priority (a->session, a->priority);
+    a->thread = g_thread_new ("asker", ask, a);
+    while (scheduler_waiting (crowd->engine->scheduler) <= i)
+      g_thread_yield ();
+  }
+  return TRUE;
+}
+
+/* One after the other, while the scheduler, on whose thread this runs, does nothing else: it then finds all of them. */
+static void
+begin_together (MinivlEngine *engine, Asker *askers, guint n)
+{
+  Crowd crowd = { engine, askers, n };
+  g_autoptr (GError) error = NULL;
+
+  scheduler_run (engine->scheduler, begin_all, &crowd, &error);
+  g_assert_no_error (error);
+}
+
+static void
+end_all (Asker *askers, guint n)
+{
+  for (guint i = 0; i < n; i++) {
+    g_thread_join (askers[i].thread);
+    minivl_session_free (askers[i].session);
+  }
+}
+
+static void
+ask_together (MinivlEngine *engine, Asker *askers, guint n)
+{
+  begin_together (engine, askers, n);
+  end_all (askers, n);
+}
+
+static void
+clear_answers (Asker *askers, guint n)
+{
+  for (guint i = 0; i < n; i++)
+    minivl_answer_clear (&askers[i].answer);
+}
+
+static void
+assert_as_alone (const Asker *a)
+{
+  MinivlEngine *engine = engine_of (256);
+  Asker *alone = g_memdup2 (a, sizeof *a);
+  double error = 0, power = 0;
+
+  alone->answer = (MinivlAnswer){ 0 };
+  ask_together (engine, alone, 1);
+  g_assert_cmpmem (a->answer.token_ids, a->answer.output_tokens * 4, alone->answer.token_ids, alone->answer.output_tokens * 4);
+  for (guint i = 0; i < a->answer.n_logits; i++) {
+    error += pow (a->answer.logits[i] - alone->answer.logits[i], 2);
+    power += pow (alone->answer.logits[i], 2);
+  }
+  g_assert_cmpfloat (error, <=, 1e-8 * power);
+  clear_answers (alone, 1);
+  g_free (alone);
+  minivl_engine_unref (engine);
+}
+
+static void
+test_answers_together_are_what_they_are_alone (void)
+{
+  MinivlEngine *engine = engine_of (512);
+  Asker askers[5] = { { .max_tokens = 16 } };
+  guint64 before;
+
+  for (guint i = 0; i < G_N_ELEMENTS (askers); i++) {
+    askers[i].max_tokens = 16;
+    fill (&askers[i], 0, 20 + i, i);
+  }
+  before = language_steps (engine->language);
+  ask_together (engine, askers, G_N_ELEMENTS (askers));
+  /* A step for all of them, but for the first ones of those whose prompts were computed first. */
+  g_assert_cmpuint (language_steps (engine->language) - before, <, 16 + G_N_ELEMENTS (askers));
+  for (guint i = 0; i < G_N_ELEMENTS (askers); i++)
+    assert_as_alone (&askers[i]);
+  clear_answers (askers, G_N_ELEMENTS (askers));
+  minivl_engine_unref (engine);
+}
+
+static void
+test_more_answers_than_go_together_take_turns (void)
+{
+  MinivlEngine *engine = engine_of (1024);
+  Asker askers[MANY] = { { .max_tokens = 24 } };
+  guint64 before;
+  guint tokens = 0;
+
+  for (guint i = 0; i < MANY; i++) {
+    askers[i].max_tokens = 24;
+    fill (&askers[i], 0, 20, i);
+  }
+  before = language_steps (engine->language);
+  ask_together (engine, askers, MANY);
+  for (guint i = 0; i < MANY; i++)
+    tokens += askers[i].answer.output_tokens;
+  /* Without turns the last ones would be on their own when the first ones are done. */
+  g_assert_cmpuint (language_steps (engine->language) - before, <, tokens / LANGUAGE_BATCH + MANY);
+  clear_answers (askers, MANY);
+  minivl_engine_unref (engine);
+}
+
+static void
+test_questions_asked_at_once_share_their_beginning (void)
+{
+  MinivlEngine *engine = engine_of (512);
+  Asker askers[3] = { { .max_tokens = 1 } };
+  guint64 before;
+
+  for (guint i = 0; i < G_N_ELEMENTS (askers); i++) {
+    askers[i].max_tokens = 1;
+    fill (&askers[i], 0, 100, 0);
+    fill (&askers[i], 100, 110, i + 1);
+  }
+  before = language_tokens_computed (engine->language);
+  ask_together (engine, askers, G_N_ELEMENTS (askers));
+  g_assert_cmpuint (language_tokens_computed (engine->language) - before, ==, 100 + 3 * 10);
+  g_assert_cmpuint (askers[0].answer.cached_tokens, ==, 0);
+  g_assert_cmpuint (askers[1].answer.cached_tokens, ==, 100);
+  g_assert_cmpuint (askers[2].answer.cached_tokens, ==, 100);
+  for (guint i = 0; i < G_N_ELEMENTS (askers); i++)
+    assert_as_alone (&askers[i]);
+  clear_answers (askers, G_N_ELEMENTS (askers));
+  minivl_engine_unref (engine);
+}
+
+/* The one who would compute it first has given up before. */
+static void
+test_who_waits_for_a_beginning_computes_it_if_need_be (void)
+{
+  MinivlEngine *engine = engine_of (512);
+  Asker askers[2] = { { .max_tokens = 1, .deadline = 1 }, { .max_tokens = 1 } };
+
+  for (guint i = 0; i < G_N_ELEMENTS (askers); i++)
+    fill (&askers[i], 0, 100, 0);
+  ask_together (engine, askers, G_N_ELEMENTS (askers));
+  g_assert_cmpint (askers[0].answer.finish, ==, MINIVL_FINISH_DEADLINE);
+  g_assert_cmpuint (askers[1].answer.output_tokens, ==, 1);
+  clear_answers (askers, G_N_ELEMENTS (askers));
+  minivl_engine_unref (engine);
+}
+
+static void
+test_prompts_are_computed_in_turns (void)
+{
+  MinivlEngine *engine = engine_of (2048);
+  Asker askers[2] = { { .max_tokens = 1 }, { .max_tokens = 1 } };
+
+  fill (&askers[0], 0, 4 * LANGUAGE_CHUNK, 0);
+  fill (&askers[1], 0, LANGUAGE_CHUNK + 10, 1);
+  ask_together (engine, askers, G_N_ELEMENTS (askers));
+  g_assert_cmpuint (askers[1].answer.prefill_ns, <, askers[0].answer.prefill_ns); /* began later, was done earlier */
+  clear_answers (askers, G_N_ELEMENTS (askers));
+  minivl_engine_unref (engine);
+}
+
+/* context: for both, or so that one waits for the other's end. */
+static void
+higher_priority_is_served_first (guint context, guint n)
+{
+  MinivlEngine *engine = engine_of (context);
+  Asker askers[2] = { { .max_tokens = 30, .priority = 0 }, { .max_tokens = 30, .priority = 1 } };
+
+  fill (&askers[0], 0, n, 0);
+  fill (&askers[1], 0, n, 1);
+  ask_together (engine, askers, G_N_ELEMENTS (askers));
+  g_assert_cmpuint (askers[1].answer.prefill_ns, <, askers[0].answer.prefill_ns);
+  clear_answers (askers, G_N_ELEMENTS (askers));
+  minivl_engine_unref (engine);
+}
+
+static void
+test_higher_priority_is_let_in_first (void)
+{
+  higher_priority_is_served_first (256, 150);
+}
+
+static void
+test_higher_priority_is_computed_first (void)
+{
+  higher_priority_is_served_first (2048, 2 * LANGUAGE_CHUNK);
+}
+
+static void
+test_higher_priority_gets_every_step (void)
+{
+  MinivlEngine *engine = engine_of (4096);
+  MinivlParams params = MINIVL_PARAMS_INIT;
+  Ask high = { .max_tokens = 1000, .end_tokens = { -1, -1 }, .priority = 1 };
+  Asker askers[3 * LANGUAGE_BATCH] = { { .max_tokens = 100 } };
+  g_autoptr (GArray) prompt = g_array_new (FALSE, FALSE, sizeof (LanguageToken));
+  g_autoptr (GError) error = NULL;
+
+  for (guint i = 0; i < G_N_ELEMENTS (askers); i++) {
+    askers[i].max_tokens = 100;
+    fill (&askers[i], 0, 5, i + 1);
+  }
+  for (gint32 i = 0; i < 5; i++)
+    g_array_append_val (prompt, ((LanguageToken){ .key.id = 20 + i }));
+  high.tokens = prompt;
+  sampler_init (&high.sampler, &params);
+  ask_begin (engine->scheduler, &high);
+  ask_together (engine, askers, G_N_ELEMENTS (askers));
+  ask_stop (&high);
+  g_assert_true (ask_end (&high, &error));
+  /* A step, and one prompt in front of it; in turns with the others it would be several steps. */
+  g_assert_cmpuint (high.most, >, LANGUAGE_BATCH);
+  g_assert_cmpuint (high.most, <=, LANGUAGE_BATCH + 5);
+  ask_clear (&high);
+  clear_answers (askers, G_N_ELEMENTS (askers));
+  minivl_engine_unref (engine);
+}
+
+static void
+test_a_deadline_cuts_the_answer (void)
+{
+  MinivlEngine *engine = engine_of (1024);
+  Asker askers[2] = { { .max_tokens = 1 }, { .max_tokens = 900 } };
+
+  fill (&askers[0], 0, 20, 0); /* the driver compiles */
+  ask_together (engine, askers, 1);
+  fill (&askers[1], 0, 20, 1);
+  askers[1].deadline = (g_get_monotonic_time () + 100 * G_TIME_SPAN_MILLISECOND) * 1000;
+  ask_together (engine, &askers[1], 1);
+  g_assert_cmpint (askers[1].answer.finish, ==, MINIVL_FINISH_DEADLINE);
+  g_assert_cmpuint (askers[1].answer.output_tokens, >, 0);
+  g_assert_cmpuint (askers[1].answer.output_tokens, <, 900);
+  clear_answers (askers, G_N_ELEMENTS (askers));
+  minivl_engine_unref (engine);
+}
+
+int
+main (int argc, char **argv)
+{
+  harness_init (&argc, &argv);
+#define RULE(name) g_test_add_func ("/together/" #name, test_##name)
+  RULE (answers_together_are_what_they_are_alone);
+  RULE (more_answers_than_go_together_take_turns);
+  RULE (questions_asked_at_once_share_their_beginning);
+  RULE (who_waits_for_a_beginning_computes_it_if_need_be);
+  RULE (prompts_are_computed_in_turns);
+  RULE (higher_priority_is_let_in_first);
+  RULE (higher_priority_is_computed_first);
+  RULE (higher_priority_gets_every_step);
+  RULE (a_deadline_cuts_the_answer);
+#undef RULE
+  return g_test_run ();
+}
