@@ -28,11 +28,12 @@ typedef struct
   guint n_answer, n_sure;
 } Row;
 
-/* A thread's place, where others find its session to cancel it. */
+/* A thread's place, where others find its session to cancel it, and its picture's flag. */
 typedef struct
 {
   GMutex lock;
   MinivlSession *session;
+  gint cancel; /* atomic */
 } Place;
 
 typedef struct
@@ -63,11 +64,11 @@ chance (Worker *w, guint one_in)
 /* --- pictures ---------------------------------------------------------------------------------------------------------------- */
 
 static MinivlPicture *
-encode (Stress *s, guint i, const guint8 *pixels, const gint *cancel, GError **error)
+encode (Stress *s, guint i, const guint8 *pixels, guint max_tiles, const gint *cancel, GError **error)
 {
-  const MinivlImage image = { .data = { pixels }, .width = SIDE, .height = SIDE - i, .stride = { SIDE * 3 } };
+  const MinivlImage image = { .data = { pixels }, .width = SIDE, .height = (SIDE - i) * 2 / max_tiles, .stride = { SIDE * 3 } };
 
-  return minivl_picture_new (s->engine, &image, 2, cancel, error);
+  return minivl_picture_new (s->engine, &image, max_tiles, cancel, error);
 }
 
 static MinivlPicture *
@@ -90,23 +91,24 @@ swap (MinivlPicture **place, MinivlPicture *picture)
   return old;
 }
 
-/* A picture that others have, or one that nobody has: only that must be encoded. */
+/* A picture that others have, or one of many tiles that nobody has: only that must be encoded. */
 static void
 make_picture (Worker *w)
 {
   Stress *s = w->stress;
   guint i = g_rand_int_range (w->rand, 0, N_IMAGES);
-  gint cancel = chance (w, 4);
+  gint *cancel = &s->places[w->number].cancel;
   g_autofree guint8 *fresh = chance (w, 2) ? g_memdup2 (s->pixels[i], sizeof s->pixels[i]) : NULL;
   g_autoptr (GError) error = NULL;
   g_autoptr (MinivlPicture) picture = NULL;
 
   for (guint k = 0; fresh && k < 8; k++)
     fresh[k] = g_rand_int (w->rand);
-  picture = encode (s, i, fresh ? fresh : s->pixels[i], &cancel, &error);
+  g_atomic_int_set (cancel, chance (w, 8));
+  picture = encode (s, i, fresh ? fresh : s->pixels[i], fresh ? 10 : 2, cancel, &error);
   if (!picture) {
     g_assert_error (error, MINIVL_ERROR, MINIVL_ERROR_CANCELLED);
-    g_assert_true (cancel);
+    g_assert_true (g_atomic_int_get (cancel));
     g_atomic_int_inc (&s->given_up);
     return;
   }
@@ -217,6 +219,7 @@ cancel_another (Worker *w)
 {
   Place *place = &w->stress->places[g_rand_int_range (w->rand, 0, N_THREADS)];
 
+  g_atomic_int_set (&place->cancel, TRUE);
   g_mutex_lock (&place->lock);
   if (place->session)
     minivl_session_cancel (place->session);
@@ -362,7 +365,7 @@ test_all_at_once (void)
 
     for (guint k = 0; k < sizeof s->pixels[i]; k++)
       s->pixels[i][k] = k * (7 + i) + k / 50;
-    s->pictures[i] = encode (s, i, s->pixels[i], NULL, &error);
+    s->pictures[i] = encode (s, i, s->pixels[i], 2, NULL, &error);
     g_assert_no_error (error);
   }
   make_rows (s);
