@@ -6,7 +6,8 @@
  * FOLDER: config.json, cases.json, golden.safetensors and what else there is of grids.json, segments.json, preprocess.json,
  * tokenization.json, images/ and frames/. The weights are made in memory from config.json and the seed in cases.json.
  * Without TOKENIZER_DIR conversations are asked by their token ids. Where cases.json has no seed, TOKENIZER_DIR is the checkpoint,
- * and what is tested is all its own. Exit 0: all passed; 1: some failed; 2: bad input.
+ * and what is tested is all its own. Cases that have `batch` are asked one by one, as all are, and then together.
+ * Exit 0: all passed; 1: some failed; 2: bad input.
  */
 #include <json-glib/json-glib.h>
 #include <string.h>
@@ -21,6 +22,7 @@ typedef struct
 {
   const gchar *folder;
   guint passed, failed;
+  gint refused;                /* atomic; asks that failed */
   double logits_bound, margin; /* greedy ids are compared while the recorded margin is above */
   gboolean f32;
   MinivlEngine *engine;
@@ -303,57 +305,150 @@ ask (Conformance *c, JsonObject *row, GPtrArray *pictures, const gint32 *ids, gu
   return minivl_session_ask (session, json_object_get_string_member (row, "question"), &params, NULL, NULL, answer, error);
 }
 
-static void
-check_greedy (Conformance *c, const gchar *case_name, JsonObject *row, const MinivlAnswer *answer)
+typedef struct
 {
-  JsonArray *ids = json_object_get_array_member (row, "greedy_ids"),
-            *margins = json_object_get_array_member (row, "greedy_margins");
-  g_autofree gchar *name = g_strconcat (case_name, ".greedy", NULL);
+  Conformance *c;
+  JsonObject *row;
+  GPtrArray *pictures;
+  gint32 *ids;
+  guint n_ids;
+  MinivlAnswer answer;
+  GError *error;
+  GThread *thread; /* that asks it; NULL: it is asked alone */
+} Case;
+
+static void
+case_clear (Case *k)
+{
+  g_clear_pointer (&k->pictures, g_ptr_array_unref);
+  g_clear_pointer (&k->ids, g_free);
+  minivl_answer_clear (&k->answer);
+  g_clear_error (&k->error);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Case, case_clear)
+
+/* FALSE: there is nothing to ask, and what is wrong with that was reported. */
+static gboolean
+case_init (Case *k, Conformance *c, JsonObject *row)
+{
+  g_autoptr (GError) error = NULL;
+
+  *k = (Case){ .c = c, .row = row, .pictures = g_ptr_array_new () };
+  if (!add_media (c, row, k->pictures, &error)) {
+    if (error)
+      report_failure (c, json_object_get_string_member (row, "name"), error);
+    case_clear (k);
+    return FALSE;
+  }
+  k->ids = expand_ids (row, &k->n_ids);
+  return TRUE;
+}
+
+static gpointer
+case_ask (gpointer data)
+{
+  Case *k = data;
+
+  if (!ask (k->c, k->row, k->pictures, k->ids, k->n_ids, &k->answer, &k->error))
+    g_atomic_int_inc (&k->c->refused);
+  return NULL;
+}
+
+static void
+check_greedy (const Case *k, const gchar *name)
+{
+  JsonArray *ids = json_object_get_array_member (k->row, "greedy_ids"),
+            *margins = json_object_get_array_member (k->row, "greedy_margins");
   guint n = json_array_get_length (ids), right = 0;
 
-  while (right < n && json_array_get_double_element (margins, right) > c->margin) {
-    if (right >= answer->output_tokens || answer->token_ids[right] != json_array_get_int_element (ids, right)) {
-      report (name, right, n, FALSE, c);
+  while (right < n && json_array_get_double_element (margins, right) > k->c->margin) {
+    if (right >= k->answer.output_tokens || k->answer.token_ids[right] != json_array_get_int_element (ids, right)) {
+      report (name, right, n, FALSE, k->c);
       return;
     }
     right++;
   }
-  report (name, right, n, TRUE, c);
+  report (name, right, n, TRUE, k->c);
+}
+
+static void
+check_answer (const Case *k)
+{
+  Conformance *c = k->c;
+  const gchar *case_name = json_object_get_string_member (k->row, "name"), *how = k->thread ? ".together" : "";
+  g_autofree gchar *golden_name = g_strconcat (case_name, ".logits", NULL);
+  g_autofree gchar *ids_name = g_strconcat (case_name, how, ".input_ids", NULL);
+  g_autofree gchar *logits_name = g_strconcat (case_name, how, ".logits", NULL);
+  g_autofree gchar *greedy_name = g_strconcat (case_name, how, ".greedy", NULL);
+  gsize n;
+  const float *golden = golden_floats (c->golden, golden_name, &n);
+  double nmse;
+
+  if (k->error) {
+    report_failure (c, logits_name, k->error);
+    return;
+  }
+  if (c->engine->tokenizer)
+    report (ids_name, k->answer.prompt_tokens, k->n_ids,
+        k->answer.prompt_tokens == k->n_ids && memcmp (k->ids, k->answer.input_ids, k->n_ids * sizeof *k->ids) == 0, c);
+  if (golden) {
+    nmse = n == k->answer.n_logits ? golden_nmse (k->answer.logits, golden, n) : G_MAXDOUBLE;
+    report (logits_name, nmse, c->logits_bound, nmse <= c->logits_bound, c);
+  }
+  check_greedy (k, greedy_name);
 }
 
 static void
 check_case (Conformance *c, JsonObject *row)
 {
-  const gchar *case_name = json_object_get_string_member (row, "name");
-  g_autofree gchar *name = g_strconcat (case_name, ".logits", NULL);
-  g_autofree gchar *ids_name = g_strconcat (case_name, ".input_ids", NULL);
-  g_autofree gint32 *ids = NULL;
-  g_autoptr (GPtrArray) pictures = g_ptr_array_new ();
-  g_auto (MinivlAnswer) answer = { 0 };
-  g_autoptr (GError) error = NULL;
-  guint n_ids;
-  gsize n;
-  const float *golden = golden_floats (c->golden, name, &n);
-  double nmse;
+  g_auto (Case) k = { NULL };
 
-  if (!add_media (c, row, pictures, &error)) {
-    if (error)
-      report_failure (c, name, error);
+  if (!case_init (&k, c, row))
     return;
+  case_ask (&k);
+  check_answer (&k);
+}
+
+/* On the scheduler's thread, which does nothing else meanwhile: when it goes on it finds all of them waiting. */
+static gboolean
+ask_together (gpointer data, GError **error)
+{
+  GArray *cases = data;
+  Conformance *c = g_array_index (cases, Case, 0).c;
+
+  g_atomic_int_set (&c->refused, 0);
+  for (guint i = 0; i < cases->len; i++) {
+    Case *k = &g_array_index (cases, Case, i);
+
+    k->thread = g_thread_new ("case", case_ask, k);
   }
-  ids = expand_ids (row, &n_ids);
-  if (!ask (c, row, pictures, ids, n_ids, &answer, &error)) {
-    report_failure (c, name, error);
+  while (scheduler_waiting (c->engine->scheduler) + g_atomic_int_get (&c->refused) < cases->len)
+    g_usleep (100);
+  return TRUE;
+}
+
+static void
+check_together (Conformance *c, GPtrArray *rows)
+{
+  g_autoptr (GArray) cases = g_array_new (FALSE, FALSE, sizeof (Case));
+
+  g_array_set_clear_func (cases, (GDestroyNotify)case_clear);
+  for (guint i = 0; i < rows->len; i++) {
+    Case k;
+
+    if (case_init (&k, c, g_ptr_array_index (rows, i)))
+      g_array_append_val (cases, k);
+  }
+  if (cases->len == 0)
     return;
+  scheduler_run (c->engine->scheduler, ask_together, cases, NULL);
+  for (guint i = 0; i < cases->len; i++) {
+    Case *k = &g_array_index (cases, Case, i);
+
+    g_thread_join (k->thread);
+    check_answer (k);
   }
-  if (c->engine->tokenizer)
-    report (ids_name, answer.prompt_tokens, n_ids,
-        answer.prompt_tokens == n_ids && memcmp (ids, answer.input_ids, n_ids * sizeof *ids) == 0, c);
-  if (golden) {
-    nmse = n == answer.n_logits ? golden_nmse (answer.logits, golden, n) : G_MAXDOUBLE;
-    report (name, nmse, c->logits_bound, nmse <= c->logits_bound, c);
-  }
-  check_greedy (c, case_name, row, &answer);
 }
 
 /* --- program --------------------------------------------------------------------------------------------------------------- */
@@ -366,6 +461,7 @@ open_engine (Conformance *c, JsonObject *cases, const gchar *tokenizer_dir, Mini
   ModelConfig config = { 0 };
   EngineParts parts = { .name = c->folder, .config = &config, .image_token = -1, .end_token = -1 };
 
+  c->pictures = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)minivl_picture_unref);
   if (!json_object_has_member (cases, "seed")) {
     options->model_path = tokenizer_dir;
     c->engine = minivl_engine_open (options, error);
@@ -391,6 +487,13 @@ open_engine (Conformance *c, JsonObject *cases, const gchar *tokenizer_dir, Mini
   return c->engine != NULL;
 }
 
+static void
+close_engine (Conformance *c)
+{
+  g_clear_pointer (&c->pictures, g_hash_table_unref);
+  g_clear_pointer (&c->engine, minivl_engine_unref);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -407,7 +510,8 @@ main (int argc, char **argv)
   MinivlEngineOptions options = { 0 };
   JsonObject *cases;
   JsonArray *rows;
-  const gchar *image_name = NULL;
+  g_autoptr (GPtrArray) batch = g_ptr_array_new ();
+  const gchar *image_name = NULL, *tokenizer_dir;
 
   g_option_context_add_main_entries (context, entries, NULL);
   if (!g_option_context_parse (context, &argc, &argv, &error) || argc < 2 || argc > 3) {
@@ -428,11 +532,11 @@ main (int argc, char **argv)
   golden_path = g_build_filename (c.folder, "golden.safetensors", NULL);
   root = load_json (c.folder, "cases.json", &error);
   c.golden = root ? golden_open (golden_path, &error) : NULL;
-  if (!c.golden || !open_engine (&c, json_node_get_object (root), argc > 2 ? argv[2] : NULL, &options, &error)) {
+  tokenizer_dir = argc > 2 ? argv[2] : NULL;
+  if (!c.golden || !open_engine (&c, json_node_get_object (root), tokenizer_dir, &options, &error)) {
     g_printerr ("%s\n", error->message);
     return 2;
   }
-  c.pictures = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)minivl_picture_unref);
 
   conformance_host (c.folder, c.engine->tokenizer, &c.engine->config, report, &c);
   check_preprocess (&c);
@@ -447,11 +551,24 @@ main (int argc, char **argv)
   }
   if (image_name)
     check_stages (&c, image_name);
-  for (guint i = 0; i < json_array_get_length (rows); i++)
-    check_case (&c, json_array_get_object_element (rows, i));
+  for (guint i = 0; i < json_array_get_length (rows); i++) {
+    JsonObject *row = json_array_get_object_element (rows, i);
 
-  g_hash_table_unref (c.pictures);
-  minivl_engine_unref (c.engine);
+    check_case (&c, row);
+    if (json_object_has_member (row, "batch"))
+      g_ptr_array_add (batch, row);
+  }
+  if (batch->len > 0) {
+    /* Of this engine's cache they would get all but their last tokens. */
+    close_engine (&c);
+    if (!open_engine (&c, cases, tokenizer_dir, &options, &error)) {
+      g_printerr ("%s\n", error->message);
+      return 2;
+    }
+    check_together (&c, batch);
+  }
+
+  close_engine (&c);
   golden_free (c.golden);
   g_print ("%u passed, %u failed\n", c.passed, c.failed);
   return c.failed ? 1 : 0;
