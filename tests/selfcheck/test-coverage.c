@@ -26,26 +26,76 @@ open_fresh (const gchar *variant, MinivlPrecision precision)
   return e;
 }
 
-/* Prefills of many lengths, and decode steps. */
-static void
-ask (MinivlEngine *e)
+/* One question: of its number and length, and like none before. */
+typedef struct
 {
-  static const guint lengths[] = { 1, 5, 20, 60, 130, 300 };
+  MinivlEngine *engine;
+  guint number, length;
+  GThread *thread; /* NULL: it is asked alone */
+} Question;
+
+static gpointer
+ask (gpointer data)
+{
+  const Question *q = data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (MinivlSession) session = minivl_session_new (q->engine, &error);
+  g_auto (MinivlAnswer) answer = { 0 };
+  MinivlParams params = MINIVL_PARAMS_INIT;
   gint32 ids[300];
 
+  g_assert_no_error (error);
   for (guint i = 0; i < G_N_ELEMENTS (ids); i++)
     ids[i] = 10 + i * 37 % 60;
-  for (guint i = 0; i < G_N_ELEMENTS (lengths); i++) {
-    g_autoptr (GError) error = NULL;
-    g_autoptr (MinivlSession) session = minivl_session_new (e, &error);
-    g_auto (MinivlAnswer) answer = { 0 };
-    MinivlParams params = MINIVL_PARAMS_INIT;
+  ids[0] = 10 + q->number; /* nothing of the one before is kept */
+  params.max_tokens = 3;
+  session_ask_ids (session, ids, q->length, NULL, 0, &params, NULL, NULL, &answer, &error);
+  g_assert_no_error (error);
+  return NULL;
+}
 
-    g_assert_no_error (error);
-    params.max_tokens = 3;
-    ids[0] = 10 + i; /* nothing of the one before is kept */
-    session_ask_ids (session, ids, lengths[i], NULL, 0, &params, NULL, NULL, &answer, &error);
-    g_assert_no_error (error);
+/* Prefills of many lengths, and decode steps. */
+static void
+ask_alone (MinivlEngine *e)
+{
+  static const guint lengths[] = { 1, 5, 20, 60, 130, 300 };
+
+  for (guint i = 0; i < G_N_ELEMENTS (lengths); i++)
+    ask (&(Question){ e, .number = i, .length = lengths[i] });
+}
+
+typedef struct
+{
+  MinivlEngine *engine;
+  guint n;
+  Question questions[LANGUAGE_BATCH];
+} Crowd;
+
+/* On the scheduler's thread: when it goes on, it finds them all. */
+static gboolean
+gather (gpointer data, GError **error)
+{
+  Crowd *crowd = data;
+
+  for (guint i = 0; i < crowd->n; i++)
+    crowd->questions[i].thread = g_thread_new ("ask", ask, &crowd->questions[i]);
+  while (scheduler_waiting (crowd->engine->scheduler) < crowd->n)
+    g_usleep (100);
+  return TRUE;
+}
+
+/* Decode steps of every number of answers. A prompt of one token is a decode step itself, so that all go together at once. */
+static void
+ask_together (MinivlEngine *e)
+{
+  for (guint n = 2; n <= LANGUAGE_BATCH; n++) {
+    Crowd crowd = { .engine = e, .n = n };
+
+    for (guint i = 0; i < n; i++)
+      crowd.questions[i] = (Question){ e, .number = i, .length = 1 };
+    g_assert_true (scheduler_run (e->scheduler, gather, &crowd, NULL));
+    for (guint i = 0; i < n; i++)
+      g_thread_join (crowd.questions[i].thread);
   }
 }
 
@@ -122,7 +172,8 @@ test_nothing_runs_unchecked (void)
     checked = g_hash_table_size (e->dev->pipelines);
     g_assert_cmpuint (e->self_check.checked, ==, e->self_check.variants);
     g_assert_cmpuint (checked, ==, e->self_check.checked);
-    ask (e);
+    ask_alone (e);
+    ask_together (e);
     show_all (e);
     g_assert_cmpuint (g_hash_table_size (e->dev->pipelines), ==, checked);
     minivl_engine_unref (e);
