@@ -1,11 +1,11 @@
 /*
  * quickstart MODEL PICTURE PICTURE VIDEO: asks about one picture, then two, then a video, two rounds each.
  *
- * All there is to know to use minivl in an application; model/minivl.h is the manual. Installed, it is `#include <minivl.h>`.
+ * All there is to know to use minivl in an application; model/minivl.h is the manual.
  */
 #include "media.h"
-#include "model/minivl.h"
 
+#include <minivl.h>
 #include <stdio.h>
 
 #define MAX_TILES 12 /* of a still picture; more show more detail and take more of the context */

@@ -1,4 +1,5 @@
-/* The demo model is the default: in the build tree, where it is installed, and what is said where it is not. */
+/* What is installed. The demo model is the default: in the build tree, where it is installed, and what is said where it is not.
+ * An application is built with the header, the library and minivl.pc. */
 #include "../program.h"
 
 #include <glib/gstdio.h>
@@ -90,6 +91,28 @@ test_told_where_there_is_none (void)
   assert_says (launch.err, "model-path");
 }
 
+/* Packages are found under the prefix they are made for. This one lies in a folder. */
+static void
+test_an_application_is_built_with_it (void)
+{
+  g_autofree gchar *prefix = g_build_filename (folder, PREFIX, NULL), *libraries = installed (LIBDIR);
+  g_autofree gchar *program = g_build_filename (folder, "quickstart", NULL);
+  g_autofree gchar *build = g_strdup_printf (
+      "set -e; export PKG_CONFIG_PATH=%s/pkgconfig; sed -i 's|^prefix=.*|prefix=%s|' $PKG_CONFIG_PATH/minivl.pc; cd " EXAMPLES
+      "; " CC " -o %s quickstart.c media.c $(pkg-config --cflags --libs minivl) $(pkg-config --cflags --libs " MEDIA_PACKAGES
+      ") -lm",
+      libraries, prefix, program);
+  g_autofree gchar *path = g_strconcat ("LD_LIBRARY_PATH=", libraries, NULL);
+  g_auto (ProgramResult) built = { 0 }, started = { 0 };
+
+  program_run ((const gchar *[]){ "sh", "-c", build, NULL }, &built);
+  if (built.code != 0)
+    g_error ("%s: %s%s", build, built.out, built.err);
+  program_run ((const gchar *[]){ "env", path, program, "/nonexistent", "picture", "picture", "video", NULL }, &started);
+  g_assert_cmpint (started.code, ==, 1);
+  assert_says (started.err, "quickstart: /nonexistent");
+}
+
 int
 main (int argc, char **argv)
 {
@@ -109,6 +132,7 @@ main (int argc, char **argv)
 #define RULE(name) g_test_add_func ("/default/" #name, test_##name)
   RULE (plugin_path_is_all_it_needs);
   RULE (found_where_it_is_installed);
+  RULE (an_application_is_built_with_it);
   RULE (told_where_there_is_none);
 #undef RULE
   code = g_test_run ();
