@@ -315,7 +315,7 @@ scale (gint v, gint size)
   return CLAMP ((v * size + 512) >> 10, 0, size);
 }
 
-/* alpha: of 256 */
+/* alpha: of 256. At 256 what was there is not read: under the first rectangles nothing was written yet. */
 static void
 fill (const Canvas *c, gint x0, gint y0, gint x1, gint y1, Rgb colour, gint alpha)
 {
@@ -330,7 +330,7 @@ fill (const Canvas *c, gint x0, gint y0, gint x1, gint y1, Rgb colour, gint alph
 
     for (gint x = x0; x < x1; x++, p += 3)
       for (guint i = 0; i < 3; i++)
-        p[i] = (p[i] * (256 - alpha) + colour.c[i] * alpha) >> 8;
+        p[i] = alpha == 256 ? colour.c[i] : (p[i] * (256 - alpha) + colour.c[i] * alpha) >> 8;
   }
 }
 
