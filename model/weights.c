@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-/* Bytes packed at a time. */
+/* Bytes packed at a time, but for rows so wide that 8 of them are more. */
 #define CHUNK (8u << 20)
 
 /* What the configuration asks for by name, and where it goes. */
@@ -218,12 +218,26 @@ copy_vector (const Slot *slot, const TensorInfo *info, GError **error)
   return values && tensor_write (slot->tensor, 0, values, n * sizeof *values, error);
 }
 
+static guint64
+packed_row_bytes (const Tensor *t)
+{
+  return (guint64)t->stride * type_size (t->type);
+}
+
+/* Rows packed at a time: weights_pack() takes them by 8. */
+static guint
+chunk_rows (const Tensor *t)
+{
+  return MAX (CHUNK / packed_row_bytes (t) / 8, 1) * 8;
+}
+
+/* chunk: of chunk_rows() */
 static gboolean
 copy_matrix (const Slot *slot, const TensorInfo *info, gpointer chunk, GError **error)
 {
   const Tensor *t = slot->tensor;
-  guint64 row_bytes = (guint64)t->stride * type_size (t->type), source_row = t->cols * (guint64)dtype_size (info->dtype);
-  guint step = CHUNK / row_bytes / 8 * 8;
+  guint64 row_bytes = packed_row_bytes (t), source_row = t->cols * (guint64)dtype_size (info->dtype);
+  guint step = chunk_rows (t);
 
   for (guint r = 0; r < t->rows; r += step) {
     guint n = MIN (step, t->rows - r), padded = (n + 7) / 8 * 8;
@@ -306,12 +320,19 @@ copy_positions (Weights *w, const TensorSet *set, GError **error)
 static gboolean
 copy_all (GArray *slots, const TensorSet *set, MinivlProgressFunc on_progress, gpointer user_data, GError **error)
 {
-  g_autofree gpointer chunk = g_malloc (CHUNK);
-  guint64 total = 0, done = 0;
+  g_autofree gpointer chunk = NULL;
+  guint64 total = 0, done = 0, most = 0;
 
-  for (guint i = 0; i < slots->len; i++)
-    if (g_array_index (slots, Slot, i).tensor)
-      total += tensor_bytes (g_array_index (slots, Slot, i).tensor);
+  for (guint i = 0; i < slots->len; i++) {
+    const Slot *slot = &g_array_index (slots, Slot, i);
+
+    if (!slot->tensor)
+      continue;
+    total += tensor_bytes (slot->tensor);
+    if (slot->matrix)
+      most = MAX (most, chunk_rows (slot->tensor) * packed_row_bytes (slot->tensor));
+  }
+  chunk = g_malloc (most);
 
   for (guint i = 0; i < slots->len; i++) {
     const Slot *slot = &g_array_index (slots, Slot, i);

@@ -122,6 +122,37 @@ test_numbers_beyond_f16_are_named (Fixture *f, gconstpointer unused)
   load (f, DTYPE_BF16, MINIVL_PRECISION_F16, MATRIX, 700, 1e30f, NULL);
 }
 
+/* Eight of which are more than is packed at a time. */
+static void
+test_rows_of_any_width_are_copied (Fixture *f, gconstpointer unused)
+{
+  const guint rows = 16, cols = 262208;
+  g_autoptr (TensorSet) set = NULL;
+  g_autoptr (Weights) weights = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autofree guint8 *packed = g_malloc (rows * cols * sizeof (float)), *copied = g_malloc (rows * cols * sizeof (float));
+  const Tensor *t;
+
+  f->config.vision.hidden = rows;
+  f->config.vision.heads = f->config.vision.layers = 1;
+  f->config.vision.intermediate = cols;
+  f->config.select_layer = -1;
+  set = synth_tensors (&f->config, 7, DTYPE_F32);
+  weights = weights_new (f->dev, &f->config, set, MINIVL_PRECISION_F32, &error);
+  g_assert_no_error (error);
+  g_assert_true (weights_load (weights, set, NULL, NULL, &error));
+  g_assert_no_error (error);
+
+  t = &weights->vision[0].fc2;
+  g_assert_cmpuint (t->rows, ==, rows);
+  g_assert_cmpuint (t->stride, ==, cols);
+  weights_pack (
+      packed, TYPE_F32, tensor_set_lookup (set, "vision_model.encoder.layers.0.mlp.fc2.weight")->data, TYPE_F32, rows, cols);
+  g_assert_true (tensor_read (t, 0, copied, rows * cols * sizeof (float), &error));
+  g_assert_no_error (error);
+  g_assert_true (memcmp (packed, copied, rows * cols * sizeof (float)) == 0);
+}
+
 static void
 test_every_half_is_judged (void)
 {
@@ -185,6 +216,7 @@ main (int argc, char **argv)
   ADD (numbers_read_on_the_host_are_named);
   ADD (last_element_of_each_kind_is_looked_at);
   ADD (numbers_beyond_f16_are_named);
+  ADD (rows_of_any_width_are_copied);
   g_test_add_func ("/weights/every_half_is_judged", test_every_half_is_judged);
   g_test_add_func ("/weights/every_place_is_looked_at", test_every_place_is_looked_at);
   g_test_add_func ("/weights/packing_tells_the_first", test_packing_tells_the_first);
