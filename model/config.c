@@ -14,6 +14,9 @@
 #define MAX_SIDE 4096
 #define MAX_SHUFFLE 16
 #define MAX_TILES 128
+/* Of a RoPE factor: public ones are 1 to 65. Frequencies are divided by them, and stay numbers. */
+#define MIN_FACTOR 1e-3
+#define MAX_FACTOR 1e6
 /* The attention shaders read keys in runs of 8 elements and keep a head in registers. */
 #define HEAD_DIM_STEP 8
 #define MAX_HEAD_DIM 128
@@ -442,11 +445,11 @@ read_factors (const Section *s, const gchar *key, guint n)
   for (guint i = 0; i < n; i++) {
     JsonNode *element = json_array_get_element (list, i);
 
-    factors[i] = is_number (element) ? json_node_get_double (element) : -1;
-    if (!(factors[i] > 0)) {
+    factors[i] = is_number (element) ? json_node_get_double (element) : NAN;
+    if (!(factors[i] >= MIN_FACTOR && factors[i] <= MAX_FACTOR)) {
       g_autofree gchar *text = value_text (element);
 
-      refuse (s, MINIVL_ERROR_FILE, key, "has %s as number %u; it must be positive", text, i);
+      refuse (s, MINIVL_ERROR_FILE, key, "has %s as number %u; it must be a number from %g to %g", text, i, MIN_FACTOR, MAX_FACTOR);
       return NULL;
     }
   }
