@@ -198,7 +198,8 @@ MINIVL_API gchar *minivl_default_model_path (void);
  * A folder that brings a file minivl-check.json has it compared with what the device makes of it: an object of `width`, `height`
  * and `rgb` (a picture, [height][width][3] bytes in base64), `prompt` (a question about it as one tile, under the checkpoint's own
  * system message) and `logits` (a list, of the whole vocabulary, after the prompt's last token). They may differ by an NMSE of 1e-8
- * at f32 and 1e-5 at f16; else the device, or the folder, is refused.
+ * at f32 and 1e-5 at f16; else the device, or the folder, is refused. A @context_size that does not hold the prompt and one token
+ * leaves the comparison out.
  *
  * Returns: (transfer full): one reference; released with minivl_engine_unref(). NULL with %MINIVL_ERROR_FILE or %MINIVL_ERROR_MODEL
  *   for what is wrong with the folder, %MINIVL_ERROR_DEVICE when no device is what @device names or can compute this,

@@ -30,11 +30,17 @@ write_check (const gchar *text)
 }
 
 static MinivlEngine *
-open_copy (MinivlPrecision precision, GError **error)
+open_context (guint context_size, MinivlPrecision precision, GError **error)
 {
-  const MinivlEngineOptions options = { .model_path = folder, .precision = precision, .context_size = 512 };
+  const MinivlEngineOptions options = { .model_path = folder, .precision = precision, .context_size = context_size };
 
   return minivl_engine_open (&options, error);
+}
+
+static MinivlEngine *
+open_copy (MinivlPrecision precision, GError **error)
+{
+  return open_context (512, precision, error);
 }
 
 static void
@@ -80,20 +86,27 @@ test_without_the_file_it_opens (void)
 
 /* One number is enough. */
 static void
-test_wrong_logits_refuse_the_device (void)
+write_wrong_logits (void)
 {
   g_autoptr (JsonNode) root = load_check ();
   JsonArray *logits = json_object_get_array_member (json_node_get_object (root), "logits"), *wrong = json_array_new ();
-  g_autoptr (GError) error = NULL;
   g_autofree gchar *text = NULL;
-  MinivlDevice *devices;
-  guint n_devices;
 
   for (guint i = 0; i < json_array_get_length (logits); i++)
     json_array_add_double_element (wrong, json_array_get_double_element (logits, i) * (i == 7 ? 1.5 : 1) + (i == 7));
   json_object_set_array_member (json_node_get_object (root), "logits", wrong);
   text = json_to_string (root, FALSE);
   write_check (text);
+}
+
+static void
+test_wrong_logits_refuse_the_device (void)
+{
+  g_autoptr (GError) error = NULL;
+  MinivlDevice *devices;
+  guint n_devices;
+
+  write_wrong_logits ();
   g_assert_true (minivl_devices_list (&devices, &n_devices, &error));
   for (guint i = 0; i < n_devices; i++) {
     if (!devices[i].chosen)
@@ -103,6 +116,46 @@ test_wrong_logits_refuse_the_device (void)
     assert_refused (MINIVL_ERROR_DEVICE, "minivl-check.json");
   }
   minivl_devices_free (devices, n_devices);
+}
+
+/* Of a session's first question, with a picture of one tile. */
+static guint
+count_prompt (void)
+{
+  static const guint8 pixel[3];
+  const MinivlImage image = { .data = { pixel }, .width = 1, .height = 1, .stride = { 3 } };
+  g_autoptr (JsonNode) root = load_check ();
+  g_autoptr (GError) error = NULL;
+  g_autoptr (MinivlEngine) engine = open_copy (MINIVL_PRECISION_AUTO, &error);
+  g_autoptr (MinivlPicture) picture = minivl_picture_new (engine, &image, 1, NULL, &error);
+  g_autoptr (MinivlSession) session = minivl_session_new (engine, &error);
+  guint n = 0;
+
+  minivl_session_add_pictures (session, &picture, 1);
+  minivl_session_count_tokens (session, json_object_get_string_member (json_node_get_object (root), "prompt"), NULL, &n, &error);
+  g_assert_no_error (error);
+  return n;
+}
+
+static void
+test_a_context_too_small_for_it_opens_without (void)
+{
+  g_autofree gchar *path = g_build_filename (folder, "minivl-check.json", NULL);
+  g_autoptr (GError) error = NULL;
+  MinivlEngine *engine;
+  guint n;
+
+  g_unlink (path);
+  n = count_prompt ();
+  g_assert_cmpuint (n, >, 1);
+  write_wrong_logits ();
+  for (guint context = 1; context <= n; context += n - 1) {
+    engine = open_context (context, MINIVL_PRECISION_AUTO, &error);
+    g_assert_no_error (error);
+    minivl_engine_unref (engine);
+  }
+  g_assert_null (open_context (n + 1, MINIVL_PRECISION_AUTO, &error));
+  g_assert_error (error, MINIVL_ERROR, MINIVL_ERROR_DEVICE);
 }
 
 static void
@@ -123,14 +176,19 @@ refuse_with (const gchar *key, JsonNode *value, const gchar *says)
 static void
 test_a_file_that_is_none_is_refused_by_key (void)
 {
-  JsonArray *texts = json_array_new (), *few = json_array_new ();
+  JsonArray *texts = json_array_new (), *few = json_array_new (), *huge = json_array_new (), *zeros = json_array_new ();
+  g_autofree gchar *endless = g_strnfill (1 << 16, '?');
 
   json_array_add_string_element (texts, "1");
   json_array_add_double_element (few, 1);
+  json_array_add_double_element (huge, 1e300);
+  json_array_add_int_element (zeros, 0);
   write_check ("{");
   assert_refused (MINIVL_ERROR_FILE, "minivl-check.json");
   refuse_with ("prompt", NULL, "prompt");
   refuse_with ("prompt", json_node_init_int (json_node_alloc (), 7), "prompt");
+  refuse_with ("prompt", json_node_init_string (json_node_alloc (), "<image> and <image>?"), "minivl-check.json: prompt: ");
+  refuse_with ("prompt", json_node_init_string (json_node_alloc (), endless), "minivl-check.json: prompt has ");
   refuse_with ("width", json_node_init_int (json_node_alloc (), -40), "width");
   refuse_with ("height", json_node_init_int (json_node_alloc (), 31), "rgb");
   refuse_with ("rgb", NULL, "rgb");
@@ -138,7 +196,11 @@ test_a_file_that_is_none_is_refused_by_key (void)
   refuse_with ("logits", NULL, "vocab_size");
   refuse_with ("logits", json_node_init_array (json_node_alloc (), few), "vocab_size");
   refuse_with ("logits", json_node_init_array (json_node_alloc (), texts), "no number");
+  refuse_with ("logits", json_node_init_array (json_node_alloc (), huge), "float32");
+  refuse_with ("logits", json_node_init_array (json_node_alloc (), zeros), "all 0");
   json_array_unref (few);
+  json_array_unref (huge);
+  json_array_unref (zeros);
   json_array_unref (texts);
 }
 
@@ -183,6 +245,7 @@ main (int argc, char **argv)
   RULE (right_logits_open);
   RULE (without_the_file_it_opens);
   RULE (wrong_logits_refuse_the_device);
+  RULE (a_context_too_small_for_it_opens_without);
   RULE (a_file_that_is_none_is_refused_by_key);
 #undef RULE
   code = g_test_run ();
