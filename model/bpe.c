@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Bytes of a piece, of which public ones have up to 48. Making merges takes the square of it. */
+#define MAX_PIECE 1024
+
 typedef struct
 {
   gint32 left, right, made;
@@ -81,6 +84,11 @@ read_pieces (Bpe *b, const SpModel *model, GArray *scores, const gchar *name, GE
 
     if (length == 0 || !g_utf8_validate_len (piece, length, NULL)) {
       g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_FILE, "%s: piece %d is not a text", name, id);
+      return FALSE;
+    }
+    if (length > MAX_PIECE) {
+      g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_FILE, "%s: piece %d has %" G_GSIZE_FORMAT " bytes, more than %d", name, id,
+          length, MAX_PIECE);
       return FALSE;
     }
     if (!isfinite (score)) {

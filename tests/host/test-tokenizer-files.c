@@ -121,6 +121,22 @@ test_damaged_model_is_survived (void)
   g_assert_cmpuint (n_refused, >, 100);
 }
 
+/* Each of its characters is a place where two pieces may have been merged. */
+static void
+test_a_piece_of_megabytes_is_refused (void)
+{
+  static const guint8 head[] = { 0x0a, 0x85, 0x80, 0x80, 0x02, /* a piece of 5 bytes and these: */ 0x0a, 0x80, 0x80, 0x80, 0x02 };
+  gsize length, n = 4 << 20;
+  g_autofree gchar *model = trained_read (MODEL, &length), *text = g_strnfill (n, 'x');
+  g_autoptr (GByteArray) bytes = g_byte_array_new ();
+
+  g_byte_array_append (bytes, (const guint8 *)model, length);
+  g_byte_array_append (bytes, head, sizeof head);
+  g_byte_array_append (bytes, (const guint8 *)text, n);
+  assert_refused (trained_variant (MODEL, (const gchar *)bytes->data, bytes->len), MINIVL_ERROR_FILE,
+      MODEL ": piece 1000 has 4194304 bytes, more than 1024");
+}
+
 static void
 test_unknown_as_control_piece (void)
 {
@@ -216,6 +232,7 @@ main (int argc, char **argv)
   g_test_add_func ("/tokenizer-files/missing_file_is_named", test_missing_file_is_named);
   g_test_add_func ("/tokenizer-files/other_type_is_refused", test_other_type_is_refused);
   g_test_add_func ("/tokenizer-files/damaged_model_is_survived", test_damaged_model_is_survived);
+  g_test_add_func ("/tokenizer-files/a_piece_of_megabytes_is_refused", test_a_piece_of_megabytes_is_refused);
   g_test_add_func ("/tokenizer-files/unknown_as_control_piece", test_unknown_as_control_piece);
   g_test_add_func ("/tokenizer-files/added_tokens_alone", test_added_tokens_alone);
   g_test_add_func ("/tokenizer-files/bos_and_eos_as_configured", test_bos_and_eos_as_configured);
