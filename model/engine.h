@@ -1,4 +1,10 @@
-/* What the files of the public interface share. */
+/*
+ * What the files of the public interface share.
+ *
+ * Lock order: there is none to keep. MinivlEngine.lock, a session's and the scheduler's are never held together: under the first
+ * only the table of pictures and their counts are touched, under the second the session's flags, under the third see scheduler.h.
+ * So nothing that takes a lock, calls back or waits for the device may be called under one of them.
+ */
 #ifndef MODEL_ENGINE_H
 #define MODEL_ENGINE_H
 
@@ -23,13 +29,13 @@ struct _MinivlEngine
   gint32 end_token;   /* <|end|> */
   YesNo yes_no;
 
-  /* Pictures that are alive, by content, so that equal ones are encoded once. */
+  /* Pictures that are alive, by content, so that equal ones are encoded once; under the lock. */
   GMutex lock;
   GCond encoded;
   GHashTable *pictures; /* content -> MinivlPicture, not referenced; NULL: on its way */
 
   Scheduler *scheduler;
-  /* Touched on the scheduler's thread only. */
+  /* The scheduler's thread's own: it makes, uses and frees them. */
   Device *dev;
   Weights *weights;
   Vision *vision;

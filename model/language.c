@@ -10,6 +10,7 @@ static const guint batches[] = { 1, 2, 4, LANGUAGE_BATCH };
 
 struct _Language
 {
+  GThread *owner; /* that made it */
   Device *dev;
   const ModelConfig *config;
   const Weights *weights;
@@ -139,6 +140,7 @@ record_tokens (Language *l, OpStream *s, guint m)
 void
 language_survey (Language *l, OpStream *survey)
 {
+  g_assert (g_thread_self () == l->owner);
   for (guint i = 0; i < G_N_ELEMENTS (buckets); i++)
     record_chunk (l, survey, buckets[i]);
   record_last (l, survey);
@@ -190,6 +192,7 @@ language_new (Device *dev, const ModelConfig *config, const Weights *weights, Kv
   const LanguageConfig *c = &config->language;
   guint head_dim = language_head_dim (c), m = LANGUAGE_CHUNK;
 
+  l->owner = g_thread_self ();
   l->dev = dev;
   l->config = config;
   l->weights = weights;
@@ -223,6 +226,7 @@ language_new (Device *dev, const ModelConfig *config, const Weights *weights, Kv
 gboolean
 language_commit (Language *l, GError **error)
 {
+  g_assert (g_thread_self () == l->owner);
   if (!arena_commit (l->scratch, error) || !arena_commit (l->step, error))
     return FALSE;
   l->head = new_head (l, error);
@@ -234,6 +238,7 @@ language_free (Language *l)
 {
   if (!l)
     return;
+  g_assert (g_thread_self () == l->owner);
   for (guint i = 0; i < G_N_ELEMENTS (buckets); i++)
     op_stream_free (l->prefill[i]);
   for (guint i = 0; i < G_N_ELEMENTS (batches); i++)
@@ -340,6 +345,7 @@ language_prefill (
 {
   guint past = kv_sequence_length (seq), b = bucket_of (buckets, n);
 
+  g_assert (g_thread_self () == l->owner);
   g_return_val_if_fail (n > 0 && n <= LANGUAGE_CHUNK, FALSE);
   if (n == 1 && top)
     return language_decode (l, &seq, tokens, 1, top, error);
@@ -366,6 +372,7 @@ language_decode (Language *l, KvSequence *const *seqs, const LanguageToken *toke
   guint b = bucket_of (batches, n);
   gboolean ok;
 
+  g_assert (g_thread_self () == l->owner);
   g_return_val_if_fail (n > 0 && n <= LANGUAGE_BATCH, FALSE);
   if (!l->decode[b])
     l->decode[b] = new_decode (l, batches[b], error);
@@ -394,6 +401,7 @@ language_decode (Language *l, KvSequence *const *seqs, const LanguageToken *toke
 gboolean
 language_logits (Language *l, guint i, float *logits, GError **error)
 {
+  g_assert (g_thread_self () == l->owner);
   l->read++;
   return tensor_read (
       &l->logits, (guint64)i * l->logits.stride * sizeof *logits, logits, l->config->language.vocab * sizeof *logits, error);
@@ -431,6 +439,7 @@ language_stages (Language *l, const gint32 *ids, guint n, StageFunc on_stage, gp
   MatmulParams plain = { 0 };
   guint m = (n + 7) / 8 * 8;
 
+  g_assert (g_thread_self () == l->owner);
   g_return_val_if_fail (n > 0 && m <= LANGUAGE_CHUNK, FALSE);
   for (guint i = 0; i <= c->layers; i++)
     stages[i] = arena_add (arena, TYPE_F32, LAYOUT_ROWS, m, c->hidden);

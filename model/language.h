@@ -1,6 +1,7 @@
 /*
  * The language model: tokens and visual tokens to logits, over a KV cache of blocks.
- * Used by the scheduler's thread only.
+ * Used by the thread that made it only, the scheduler's: what takes of the device or changes it asserts that. Numbers that tests
+ * look at may be read by any, while nothing is computed.
  */
 #ifndef MODEL_LANGUAGE_H
 #define MODEL_LANGUAGE_H

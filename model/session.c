@@ -17,9 +17,9 @@ struct _MinivlSession
   gint cancelled;
   gint priority;
 
-  GMutex lock;
+  GMutex lock; /* see engine.h */
   GCond idle;
-  gboolean asking;
+  gboolean asking; /* under the lock */
 };
 
 static void

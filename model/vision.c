@@ -7,6 +7,7 @@
 
 struct _Vision
 {
+  GThread *owner; /* that made it */
   Device *dev;
   const ModelConfig *config;
   const Weights *weights;
@@ -113,6 +114,7 @@ record_tiles (Vision *v, OpStream *s, guint n)
 void
 vision_survey (Vision *v, OpStream *survey)
 {
+  g_assert (g_thread_self () == v->owner);
   preprocess_survey (v->dev, v->config, &v->patches, survey);
   for (guint n = 1; n <= VISION_BATCH; n++)
     record_tiles (v, survey, n);
@@ -163,6 +165,7 @@ vision_new (Device *dev, const ModelConfig *config, const Weights *weights)
   guint side = config->tile_side / c->patch_size, head_dim = vision_head_dim (c), tile_tokens = model_tile_tokens (config), m, n,
         tile_blocks, kv_elements;
 
+  v->owner = g_thread_self ();
   v->dev = dev;
   v->config = config;
   v->weights = weights;
@@ -199,6 +202,7 @@ vision_new (Device *dev, const ModelConfig *config, const Weights *weights)
 gboolean
 vision_commit (Vision *v, GError **error)
 {
+  g_assert (g_thread_self () == v->owner);
   return arena_commit (v->scratch, error) && arena_commit (v->readback, error) && fill_step (v, error);
 }
 
@@ -207,6 +211,7 @@ vision_free (Vision *v)
 {
   if (!v)
     return;
+  g_assert (g_thread_self () == v->owner);
   for (guint i = 0; i < VISION_BATCH; i++)
     op_stream_free (v->encode[i]);
   preprocess_free (v->idle);
@@ -237,6 +242,7 @@ vision_picture_new (Vision *v, const MinivlImage *image, guint max_tiles, const 
   gint64 start = g_get_monotonic_time ();
   VisionResult *r = &picture->result;
 
+  g_assert (g_thread_self () == v->owner);
   picture->vision = v;
   if (v->idle && preprocess_fits (v->idle, image, max_tiles))
     picture->preprocess = g_steal_pointer (&v->idle);
@@ -256,6 +262,7 @@ vision_picture_free (VisionPicture *picture)
 {
   if (!picture)
     return;
+  g_assert (g_thread_self () == picture->vision->owner);
   if (picture->preprocess) {
     preprocess_free (picture->vision->idle);
     picture->vision->idle = picture->preprocess;
@@ -273,6 +280,7 @@ vision_picture_tiles (const VisionPicture *picture)
 guint8 *
 vision_picture_read (VisionPicture *picture, GError **error)
 {
+  g_assert (g_thread_self () == picture->vision->owner);
   return preprocess_read (picture->preprocess, error);
 }
 
@@ -281,6 +289,7 @@ vision_picture_finish (VisionPicture *picture)
 {
   VisionResult result = picture->result;
 
+  g_assert (g_thread_self () == picture->vision->owner);
   result.order = picture->vision->tiles_encoded;
   picture->result.features = NULL;
   vision_picture_free (picture);
@@ -294,6 +303,7 @@ vision_encode (Vision *v, const VisionTile *tiles, guint n, const OpCancel *canc
   gint64 start = g_get_monotonic_time ();
   guint64 each;
 
+  g_assert (g_thread_self () == v->owner);
   g_return_val_if_fail (n > 0 && n <= VISION_BATCH, FALSE);
   for (guint i = 0; i < n; i++)
     if (!preprocess_patches (tiles[i].picture->preprocess, tiles[i].tile, i, error))
@@ -331,6 +341,7 @@ vision_stages (VisionPicture *picture, StageFunc on_stage, gpointer user_data, G
   g_autofree Tensor *stages = g_new0 (Tensor, n + 1);
   Tensor x = tensor_rows (&v->x, 0, v->tokens), shuffled = tensor_rows (&v->shuffled, 0, tile_tokens), shuffle_stage;
 
+  g_assert (g_thread_self () == v->owner);
   for (guint i = 0; i <= n; i++)
     stages[i] = arena_add (arena, TYPE_F32, LAYOUT_ROWS, v->tokens, v->config->vision.hidden);
   shuffle_stage = arena_add (arena, TYPE_F32, LAYOUT_ROWS, tile_tokens, v->shuffled.cols);

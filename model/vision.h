@@ -1,6 +1,7 @@
 /*
  * Pictures to visual tokens: resize, tiles, vision transformer, pixel shuffle, projector.
- * Used by the scheduler's thread only.
+ * Used by the thread that made it only, the scheduler's: what takes of the device or changes it asserts that. Numbers that tests
+ * look at may be read by any, while nothing is computed.
  */
 #ifndef MODEL_VISION_H
 #define MODEL_VISION_H

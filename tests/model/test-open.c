@@ -125,6 +125,37 @@ test_what_does_not_fit_is_told_before_it_is_loaded (void)
   g_assert_cmpuint (calls, ==, 0);
 }
 
+/* While nothing else runs: that it is not the scheduler's thread is all that is wrong. */
+static void
+use_language (void)
+{
+  MinivlEngine *engine = variant_open ("long-crossing", 256, NULL);
+  g_autofree float *logits = g_new (float, engine->config.language.vocab);
+
+  language_logits (engine->language, 0, logits, NULL);
+}
+
+static void
+use_vision (void)
+{
+  MinivlEngine *engine = variant_open ("long-crossing", 256, NULL);
+  static const guint8 pixel[3];
+  const MinivlImage image = { .data = { pixel }, .width = 1, .height = 1, .stride = { 3 } };
+
+  vision_picture_free (vision_picture_new (engine->vision, &image, 1, NULL, NULL));
+}
+
+static void
+test_the_model_is_used_by_its_own_thread (void)
+{
+  g_test_trap_subprocess ("/open/another_thread/subprocess/language", 0, 0);
+  g_test_trap_assert_failed ();
+  g_test_trap_assert_stderr ("*language_logits: assertion failed*owner*");
+  g_test_trap_subprocess ("/open/another_thread/subprocess/vision", 0, 0);
+  g_test_trap_assert_failed ();
+  g_test_trap_assert_stderr ("*vision_picture_new: assertion failed*owner*");
+}
+
 int
 main (int argc, char **argv)
 {
@@ -134,6 +165,9 @@ main (int argc, char **argv)
   RULE (missing_tensor_is_named);
   RULE (context_beyond_the_model_is_refused);
   RULE (what_does_not_fit_is_told_before_it_is_loaded);
+  RULE (the_model_is_used_by_its_own_thread);
 #undef RULE
+  g_test_add_func ("/open/another_thread/subprocess/language", use_language);
+  g_test_add_func ("/open/another_thread/subprocess/vision", use_vision);
   return g_test_run ();
 }
