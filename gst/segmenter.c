@@ -57,6 +57,15 @@ largest_step (const Segmenter *s)
   return MAX (SECOND, 2 * frame);
 }
 
+/* time: not before the last frame's. How long a frame takes that has neither rate nor duration is known with the next one. */
+static gboolean
+jumps (const Segmenter *s, guint64 time)
+{
+  gboolean known = s->fps > 0 || s->last_duration != SEGMENTER_NONE || s->last_interval > 0;
+
+  return known && time - s->last > largest_step (s);
+}
+
 static guint64
 end_of_last_frame (const Segmenter *s)
 {
@@ -211,7 +220,7 @@ segmenter_push (Segmenter *s, guint64 time, guint64 duration, guint *n_actions)
   GList *next;
 
   g_array_set_size (s->actions, 0);
-  if (s->last != SEGMENTER_NONE && (time < s->last || time - s->last > largest_step (s)))
+  if (s->last != SEGMENTER_NONE && (time < s->last || jumps (s, time)))
     end_all (s);
 
   if (!s->anchored && reached (s, time, start, s->config.stop)) {
@@ -242,7 +251,7 @@ segmenter_push (Segmenter *s, guint64 time, guint64 duration, guint *n_actions)
     }
   }
 
-  if (s->last != SEGMENTER_NONE)
+  if (s->last != SEGMENTER_NONE && time > s->last)
     s->last_interval = time - s->last;
   s->last = time;
   s->last_duration = duration;

@@ -424,6 +424,32 @@ test_slow_video_does_not_jump (void)
   assert_bounds (run, 0, 0, 20000);
 }
 
+/* As from a camera of one picture every three seconds that says nothing of its rate; and from one that becomes such. */
+static void
+test_slow_video_of_unknown_rate_does_not_jump (void)
+{
+  SegmenterConfig config = { .duration = 60 * SECOND, .stop = SEGMENTER_NONE, .frames = 2 };
+  g_autoptr (Run) slow = run_new (config, 0, SEGMENTER_NONE), slower = run_new (config, 0, SEGMENTER_NONE);
+
+  for (guint i = 0; i < 6; i++)
+    push (slow, i, i * 3 * SECOND, SEGMENTER_NONE);
+  finish (slow);
+  g_assert_cmpuint (slow->seen->len, ==, 1);
+  assert_bounds (slow, 0, 0, 15000);
+
+  for (guint i = 0; i < 6; i++)
+    push (slower, i, i * 40 * MS, SEGMENTER_NONE);
+  for (guint i = 6; i < 12; i++)
+    push (slower, i, (i - 5) * 3 * SECOND, SEGMENTER_NONE);
+  push (slower, 12, 18 * SECOND, SEGMENTER_NONE); /* of the same time */
+  push (slower, 13, 25 * SECOND, SEGMENTER_NONE); /* more than two frames: a jump */
+  finish (slower);
+  g_assert_cmpuint (slower->seen->len, ==, 3);
+  assert_bounds (slower, 0, 0, 200);
+  assert_bounds (slower, 1, 3000, 18000);
+  assert_bounds (slower, 2, 25000, 25000);
+}
+
 static void
 test_a_short_segment_has_its_first_frame (void)
 {
@@ -525,6 +551,7 @@ main (int argc, char **argv)
   g_test_add_func ("/segmenter/a_backward_frame_starts_anew", test_a_backward_frame_starts_anew);
   g_test_add_func ("/segmenter/a_jump_starts_anew", test_a_jump_starts_anew);
   g_test_add_func ("/segmenter/slow_video_does_not_jump", test_slow_video_does_not_jump);
+  g_test_add_func ("/segmenter/slow_video_of_unknown_rate_does_not_jump", test_slow_video_of_unknown_rate_does_not_jump);
   g_test_add_func ("/segmenter/a_short_segment_has_its_first_frame", test_a_short_segment_has_its_first_frame);
   g_test_add_func ("/segmenter/the_first_frame_may_come_late", test_the_first_frame_may_come_late);
   g_test_add_func ("/segmenter/a_length_that_is_outrun_is_ignored", test_a_length_that_is_outrun_is_ignored);
