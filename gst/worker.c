@@ -370,7 +370,8 @@ void
 worker_wait_for_room (Worker *w)
 {
   g_mutex_lock (&w->lock);
-  while (may_wait (w) && count_bytes (w) > w->max_bytes)
+  /* Nothing is encoded for as long as the device is lost, which may be for ever. */
+  while (may_wait (w) && !w->lost && count_bytes (w) > w->max_bytes)
     g_cond_wait (&w->changed, &w->lock);
   g_mutex_unlock (&w->lock);
 }

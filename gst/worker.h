@@ -124,7 +124,7 @@ void worker_close_segment (Worker *w, guint64 id, guint64 stop, guint64 running_
 void worker_forget (Worker *w);
 /* A frame passes, from time to now; running_time, utc (as above): of its end. A step back is a reason to forget. */
 void worker_pass (Worker *w, guint64 time, guint64 now, guint64 running_time, gint64 utc);
-/* Waits until pixels may be added, where segments may not be dropped. */
+/* Waits until pixels may be added, where segments may not be dropped; not for a device that is lost. */
 void worker_wait_for_room (Worker *w);
 /* The stream is over: what has been reported is summed up behind the last segment. */
 void worker_end (Worker *w);

@@ -137,6 +137,30 @@ test_waiting_pixels_are_bounded (void)
   bench_free (bench);
 }
 
+/* They are those of a segment that is still open, so that it gives no result meanwhile. */
+static void
+test_waiting_pixels_do_not_wait_for_a_lost_device (void)
+{
+  Bench *bench;
+  GThread *thread;
+  Result *result;
+
+  fake_reset ();
+  fake_fail_next (FAKE_ENCODE, MINIVL_ERROR_DEVICE, "the device was lost");
+  bench = bench_new (250);
+  g_async_queue_pop (bench->opened);
+  fake_fail_times (FAKE_OPEN, MINIVL_ERROR_DEVICE, "no such device", G_MAXUINT);
+  open_segment (bench, 1);
+  thread = g_thread_new ("adder", add_ten, bench);
+  fake_await (FAKE_OPEN, 2);
+  g_thread_join (thread);
+  worker_close_segment (bench->worker, 1, 10, 10);
+  result = g_async_queue_pop (bench->results);
+  g_assert_cmpstr (result->finish_reason, ==, "error");
+  result_unref (result);
+  bench_free (bench);
+}
+
 /* The one that is kept in case the segment is short must not stop the others. */
 static void
 test_a_spare_frame_takes_no_room (void)
@@ -250,6 +274,7 @@ main (int argc, char **argv)
 
 #define RULE(name) g_test_add_func ("/worker/" #name, test_##name)
   RULE (waiting_pixels_are_bounded);
+  RULE (waiting_pixels_do_not_wait_for_a_lost_device);
   RULE (a_spare_frame_takes_no_room);
   RULE (a_frame_of_several_places_is_encoded_once);
   RULE (answers_come_before_later_pictures);
