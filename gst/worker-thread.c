@@ -374,7 +374,13 @@ encode_frame (Worker *w, Frame *frame, const Segment *owner)
 }
 
 static gboolean
-on_progress (double fraction, gpointer user_data)
+on_reopening (double fraction, gpointer user_data)
+{
+  return !g_atomic_int_get (&((Worker *)user_data)->quit);
+}
+
+static gboolean
+on_opening (double fraction, gpointer user_data)
 {
   Worker *w = user_data;
 
@@ -420,7 +426,7 @@ open_backend (Worker *w)
   g_autoptr (GError) error = NULL;
   gboolean opened, quit;
 
-  w->options.on_progress = on_progress;
+  w->options.on_progress = on_opening;
   w->options.user_data = w;
   opened = try_open (w, &error) != NULL;
 
@@ -488,6 +494,7 @@ reopen (Worker *w)
   guint tries = 0;
 
   GST_WARNING ("%s: the device was lost", w->stream);
+  w->options.on_progress = on_reopening;
   for (GList *l = w->segments.head; l != NULL; l = l->next)
     segment_forget_pictures (l->data, gone);
   for (GList *l = w->questions.head; l != NULL; l = l->next)

@@ -68,6 +68,7 @@ typedef struct
 /* Called from the worker's thread, apart from `dropped`, with no lock held. */
 typedef struct
 {
+  /* Of the first opening. */
   void (*progress) (double fraction, gpointer user_data);
   /* Once after each start, not when stopped before. error: why the back end could not be opened; the worker has then failed. */
   void (*opened) (const GError *error, gpointer user_data);

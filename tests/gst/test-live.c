@@ -337,6 +337,46 @@ test_a_lost_device_is_opened_again (void)
   rig_free (rig);
 }
 
+/* An app that has seen COMPLETE expects none, and would see no end of it. */
+static void
+test_opening_again_is_no_progress (void)
+{
+  Rig *rig = rig_new (NULL);
+  g_autoptr (GstMessage) info = NULL;
+  GstProgressType type = GST_PROGRESS_TYPE_START;
+
+  while (type != GST_PROGRESS_TYPE_COMPLETE) {
+    g_autoptr (GstMessage) message = rig_await_message (rig, GST_MESSAGE_PROGRESS);
+
+    gst_message_parse_progress (message, &type, NULL, NULL);
+  }
+  fake_hold (FAKE_OPEN); /* which is when it calls the progress */
+  fake_fail_next (FAKE_ASK, MINIVL_ERROR_DEVICE, "the device was lost");
+  rig_push (rig, 0, 11);
+  fake_await (FAKE_OPEN, 2);
+  fake_release_all (FAKE_OPEN);
+  info = rig_await_message (rig, GST_MESSAGE_INFO | GST_MESSAGE_PROGRESS);
+  g_assert_cmpint (GST_MESSAGE_TYPE (info), ==, GST_MESSAGE_INFO);
+  rig_free (rig);
+}
+
+static void
+test_stopping_cancels_opening_again (void)
+{
+  Rig *rig = rig_new (NULL);
+
+  fake_fail_next (FAKE_ASK, MINIVL_ERROR_DEVICE, "the device was lost");
+  fake_hold (FAKE_ASK);
+  rig_push (rig, 0, 11);
+  fake_await (FAKE_ASK, 1);
+  fake_hold (FAKE_OPEN);
+  fake_release_all (FAKE_ASK);
+  fake_await (FAKE_OPEN, 2);
+  gst_element_set_state (rig->element, GST_STATE_NULL);
+  g_assert_cmpuint (fake_count_cancelled (FAKE_OPEN), ==, 1);
+  rig_free (rig);
+}
+
 static void
 test_other_trouble_does_not_open_again (void)
 {
@@ -420,6 +460,8 @@ main (int argc, char **argv)
   RULE (a_file_is_never_too_slow);
   RULE (too_slow_is_said_again_only_when_it_changes);
   RULE (a_lost_device_is_opened_again);
+  RULE (opening_again_is_no_progress);
+  RULE (stopping_cancels_opening_again);
   RULE (other_trouble_does_not_open_again);
   RULE (a_device_that_stays_lost_costs_answers_not_video);
   RULE (pictures_of_a_lost_device_are_not_asked_about);
