@@ -276,7 +276,7 @@ finish_segment (Worker *w, GQueue *queue)
   if (!g_atomic_int_get (&w->quit))
     alerts_tell (w, s, alerts);
   g_clear_pointer (&s->picture, frame_unref);
-  if (is_question (s) || !g_atomic_int_get (&w->quit))
+  if (is_question (s) || s->dropped || s->given_up || !g_atomic_int_get (&w->quit))
     w->callbacks.result (result, error, w->user_data);
   if (is_segment (s) && !g_atomic_int_get (&w->quit)) {
     summaries_note (w, s, result);
@@ -555,6 +555,24 @@ work (Worker *w)
   }
 }
 
+/* Holds the lock before and after. Nothing more is answered; but that these will not be has been told, and their results were said
+ * to follow. */
+static void
+finish_dropped (Worker *w)
+{
+  GQueue dropped = G_QUEUE_INIT;
+
+  for (GList *l = w->segments.head, *next; l != NULL; l = next) {
+    next = l->next;
+    if (!((Segment *)l->data)->dropped)
+      continue;
+    g_queue_unlink (&w->segments, l);
+    g_queue_push_tail_link (&dropped, l);
+  }
+  while (!g_queue_is_empty (&dropped))
+    finish_segment (w, &dropped);
+}
+
 gpointer
 worker_run (gpointer data)
 {
@@ -569,6 +587,7 @@ worker_run (gpointer data)
     ((Segment *)g_queue_peek_head (&w->questions))->flushed = TRUE;
     finish_segment (w, &w->questions);
   }
+  finish_dropped (w);
   close_backend (w);
   g_mutex_unlock (&w->lock);
   return NULL;

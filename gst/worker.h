@@ -4,7 +4,7 @@
  * The thread opens the back end, encodes frames as they come, asks when a segment is complete, and hands out results in the order
  * of the segments. The streaming thread opens segments, adds frames and closes segments; it never waits for the back end, except
  * for room where segments may not be dropped. Every segment that was opened and closed gives exactly one result, unless the worker
- * is stopped or has failed.
+ * is stopped or has failed before it was answered or given up.
  *
  * A device that is lost while the worker runs costs the segment in hand; the back end is closed and opened again until that works.
  */

@@ -519,6 +519,37 @@ test_stopping_cancels_loading (void)
 }
 
 static void
+end_loading (Rig *rig, guint how)
+{
+  if (how == 0) {
+    gst_element_set_state (rig->element, GST_STATE_NULL);
+    return;
+  }
+  if (how == 1)
+    fake_fail_next (FAKE_OPEN, MINIVL_ERROR_FILE, "no such model");
+  fake_release_all (FAKE_OPEN);
+}
+
+/* However loading ends, it is told, and once. */
+static void
+test_what_was_given_up_while_loading_is_told (void)
+{
+  for (guint how = 0; how < 3; how++) {
+    Rig *rig = rig_new ("eos-timeout=1000000");
+
+    restart_with_open_held (rig);
+    rig_push (rig, 0, 15);
+    rig_eos (rig);
+    end_loading (rig, how);
+    rig_assert_result (rig, 1, 0, 1000, "dropped");
+    rig_assert_result (rig, 2, 1000, 1500, "dropped");
+    gst_element_set_state (rig->element, GST_STATE_NULL);
+    rig_assert_no_result (rig);
+    rig_free (rig);
+  }
+}
+
+static void
 test_stopping_cancels_an_answer (void)
 {
   Rig *rig = rig_new (NULL);
@@ -596,6 +627,7 @@ main (int argc, char **argv)
   RULE (text_pad_comes_and_goes);
   RULE (loading_is_told_and_passes_video);
   RULE (stopping_cancels_loading);
+  RULE (what_was_given_up_while_loading_is_told);
   RULE (stopping_cancels_an_answer);
   RULE (stopping_frees_an_eos_that_waits);
   RULE (runs_again_after_null);

@@ -8,6 +8,7 @@ typedef struct
   GAsyncQueue *opened;  /* anything: one for each time */
   Worker *worker;
   guint frames_added; /* atomic */
+  GMutex speaking;    /* held: answers do not come to their end, not even by being cancelled */
 } Bench;
 
 static void
@@ -40,6 +41,10 @@ on_reopened (guint tries, gpointer data)
 static void
 on_partial (const gchar *kind, guint64 id, guint64 start, guint64 stop, const gchar *text, gpointer data)
 {
+  Bench *bench = data;
+
+  g_mutex_lock (&bench->speaking);
+  g_mutex_unlock (&bench->speaking);
 }
 
 static void
@@ -71,6 +76,7 @@ bench_free (Bench *bench)
   worker_free (bench->worker);
   g_async_queue_unref (bench->results);
   g_async_queue_unref (bench->opened);
+  g_mutex_clear (&bench->speaking);
   g_free (bench);
   g_assert_cmpuint (fake_live_pictures (), ==, 0);
   g_assert_cmpuint (fake_open_backends (), ==, 0);
@@ -266,6 +272,33 @@ test_nothing_waits_for_a_model_that_failed (void)
   bench_free (bench);
 }
 
+/* Who gives an answer up does not wait for long. */
+static void
+test_an_answer_that_was_given_up_is_told_when_stopping (void)
+{
+  Bench *bench;
+  Result *result;
+
+  fake_reset ();
+  fake_hold (FAKE_ASK);
+  bench = bench_new (1000);
+  g_mutex_lock (&bench->speaking);
+  open_segment (bench, 1);
+  add_frame (bench, 1, 1);
+  worker_close_segment (bench->worker, 1, 10, 10);
+  fake_await (FAKE_ASK, 1);
+  g_assert_cmpint (worker_drain (bench->worker, 0), ==, WORKER_TIMED_OUT);
+  worker_interrupt (bench->worker);
+  g_mutex_unlock (&bench->speaking);
+  worker_stop (bench->worker);
+  result = g_async_queue_try_pop (bench->results);
+  g_assert_nonnull (result);
+  g_assert_cmpstr (result->finish_reason, ==, "flush");
+  g_assert_null (g_async_queue_try_pop (bench->results));
+  result_unref (result);
+  bench_free (bench);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -279,6 +312,7 @@ main (int argc, char **argv)
   RULE (a_frame_of_several_places_is_encoded_once);
   RULE (answers_come_before_later_pictures);
   RULE (a_segment_without_frames_is_an_error);
+  RULE (an_answer_that_was_given_up_is_told_when_stopping);
   RULE (nothing_waits_for_a_model_that_failed);
 #undef RULE
   return g_test_run ();
