@@ -20,8 +20,9 @@ typedef struct
   Frame *picture;    /* to be shown with an alert, not encoded; NULL: none is wanted */
   guint places;      /* in which a picture was seen so far */
   gboolean complete, dropped, flushed;
-  gboolean given_up; /* the answer in hand is to end with the text so far */
-  gint64 completed;  /* monotonic time, us */
+  gboolean given_up;          /* the answer in hand is to end with the text so far */
+  guint64 preprocess, encode; /* ns, of the frames that were encoded for it: of those it shares, for the first one */
+  gint64 completed;           /* monotonic time, us */
 } Segment;
 
 /* Takes the question's contents over by copy. */

@@ -106,11 +106,9 @@ add_pictures (Result *result, const Segment *s, GPtrArray *pictures)
     g_ptr_array_add (pictures, frame->picture);
     g_array_append_val (result->tiles, frame->info.columns);
     g_array_append_val (result->tiles, frame->info.rows);
-    if (i > 0 && frame == g_ptr_array_index (s->frames, i - 1))
-      continue;
-    result->preprocess += frame->info.preprocess_ns;
-    result->encode += frame->info.encode_ns;
   }
+  result->preprocess = s->preprocess;
+  result->encode = s->encode;
 }
 
 void
@@ -332,7 +330,7 @@ has_room (Worker *w, const Frame *frame, Segment *s)
 }
 
 static void
-encode_frame (Worker *w, Frame *frame, const Segment *owner)
+encode_frame (Worker *w, Frame *frame, Segment *owner)
 {
   g_autoptr (GPtrArray) gone = g_ptr_array_new_with_free_func ((GDestroyNotify)frame_unref);
   guint max_tiles = frame->label != NULL ? 1 : w->max_tiles;
@@ -361,6 +359,8 @@ encode_frame (Worker *w, Frame *frame, const Segment *owner)
   w->lost = w->lost || g_error_matches (error, MINIVL_ERROR, MINIVL_ERROR_DEVICE);
   frame->picture = picture;
   frame->info = info;
+  owner->preprocess += info.preprocess_ns;
+  owner->encode += info.encode_ns;
   /* Segments whose frames were cancelled are flushed, and never look at them again. */
   frame->error = error;
   frame_drop_pixels (frame);

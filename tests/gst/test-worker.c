@@ -208,6 +208,34 @@ test_a_frame_of_several_places_is_encoded_once (void)
   bench_free (bench);
 }
 
+/* Else those that overlap would seem to take more time than there is. */
+static void
+test_a_shared_frame_takes_its_time_once (void)
+{
+  Bench *bench;
+  Frame *shared = make_frame (100);
+
+  fake_reset ();
+  bench = bench_new (1000);
+  open_segment (bench, 1);
+  add_frame (bench, 1, 1);
+  open_segment (bench, 2);
+  worker_add_frame (bench->worker, 1, shared, 1);
+  worker_add_frame (bench->worker, 2, shared, 1);
+  frame_unref (shared);
+  worker_close_segment (bench->worker, 1, 10, 10);
+  add_frame (bench, 2, 1);
+  worker_close_segment (bench->worker, 2, 20, 20);
+  for (guint id = 1; id <= 2; id++) {
+    g_autoptr (Result) result = g_async_queue_pop (bench->results);
+
+    g_assert_cmpuint (result->tiles->len, ==, 4);
+    g_assert_cmpuint (result->preprocess, ==, id == 1 ? 2000 : 1000);
+    g_assert_cmpuint (result->encode, ==, id == 1 ? 4000 : 2000);
+  }
+  bench_free (bench);
+}
+
 static void
 test_answers_come_before_later_pictures (void)
 {
@@ -310,6 +338,7 @@ main (int argc, char **argv)
   RULE (waiting_pixels_do_not_wait_for_a_lost_device);
   RULE (a_spare_frame_takes_no_room);
   RULE (a_frame_of_several_places_is_encoded_once);
+  RULE (a_shared_frame_takes_its_time_once);
   RULE (answers_come_before_later_pictures);
   RULE (a_segment_without_frames_is_an_error);
   RULE (an_answer_that_was_given_up_is_told_when_stopping);
