@@ -178,8 +178,8 @@ static void
 on_dropped (guint64 answered, guint64 dropped, guint64 running_time, gpointer user_data)
 {
   GstMinivl *self = user_data;
-  GstMessage *message =
-      gst_message_new_qos (GST_OBJECT (self), TRUE, running_time, GST_CLOCK_TIME_NONE, GST_CLOCK_TIME_NONE, GST_CLOCK_TIME_NONE);
+  GstMessage *message = gst_message_new_qos (GST_OBJECT (self), g_atomic_int_get (&self->live), running_time, GST_CLOCK_TIME_NONE,
+      GST_CLOCK_TIME_NONE, GST_CLOCK_TIME_NONE);
 
   gst_message_set_qos_stats (message, GST_FORMAT_DEFAULT, answered, dropped);
   gst_element_post_message (GST_ELEMENT (self), message);

@@ -82,8 +82,13 @@ static void
 test_leaky_downstream_drops_even_if_not_live (void)
 {
   Rig *rig = rig_new ("leaky=downstream");
+  g_autoptr (GstMessage) qos = NULL;
+  gboolean live;
 
   push_four_segments (rig);
+  qos = rig_await_message (rig, GST_MESSAGE_QOS);
+  gst_message_parse_qos (qos, &live, NULL, NULL, NULL, NULL);
+  g_assert_false (live);
   fake_release_all (FAKE_ASK);
   rig_assert_result (rig, 1, 0, 1000, "stop");
   rig_assert_result (rig, 2, 1000, 2000, "dropped");

@@ -7,33 +7,49 @@
 /* --- live and not ------------------------------------------------------------------------------------------------------------ */
 
 static void
+assert_qos (GstMessage *message, guint64 running_time, guint64 processed, guint64 dropped)
+{
+  guint64 said_time, n_processed, n_dropped;
+  GstFormat format;
+  gboolean live;
+
+  gst_message_parse_qos (message, &live, &said_time, NULL, NULL, NULL);
+  g_assert_true (live);
+  g_assert_cmpuint (said_time, ==, running_time);
+  gst_message_parse_qos_stats (message, &format, &n_processed, &n_dropped);
+  g_assert_cmpint (format, ==, GST_FORMAT_DEFAULT);
+  g_assert_cmpuint (n_processed, ==, processed);
+  g_assert_cmpuint (n_dropped, ==, dropped);
+}
+
+static void
 test_live_drops_the_oldest_that_waits (void)
 {
   Rig *rig = rig_new_live (NULL);
   g_autoptr (GstMessage) qos = NULL;
   g_autoptr (GstStructure) dropped = NULL;
-  GstFormat format;
-  guint64 n_processed, n_dropped;
 
-  fake_hold (FAKE_ASK);
+  rig_push_segment (rig, 0, 0, 5 * GST_SECOND);
   rig_push (rig, 0, 11);
-  fake_await (FAKE_ASK, 1);
-  /* 1 is in hand, 2 and 3 wait, 4 pushes 2 out */
-  rig_push (rig, 11, 41);
-  qos = rig_await_message (rig, GST_MESSAGE_QOS);
-  gst_message_parse_qos_stats (qos, &format, &n_processed, &n_dropped);
-  g_assert_cmpuint (n_dropped, ==, 1);
-  fake_release_all (FAKE_ASK);
   rig_assert_result (rig, 1, 0, 1000, "stop");
+  fake_hold (FAKE_ASK);
+  rig_push (rig, 11, 21);
+  fake_await (FAKE_ASK, 2);
+  /* 2 is in hand, 3 and 4 wait, 5 pushes 3 out */
+  rig_push (rig, 21, 51);
+  qos = rig_await_message (rig, GST_MESSAGE_QOS);
+  assert_qos (qos, 8 * GST_SECOND, 1, 1);
+  fake_release_all (FAKE_ASK);
+  rig_assert_result (rig, 2, 1000, 2000, "stop");
   dropped = rig_await_result (rig);
-  g_assert_cmpuint (rig_uint64 (dropped, "id"), ==, 2);
+  g_assert_cmpuint (rig_uint64 (dropped, "id"), ==, 3);
   g_assert_cmpstr (gst_structure_get_string (dropped, "finish_reason"), ==, "dropped");
   g_assert_cmpstr (gst_structure_get_string (dropped, "text"), ==, "");
   g_assert_cmpuint (rig_uint64 (dropped, "dropped_segments"), ==, 1);
   g_assert_cmpuint (gst_value_array_get_size (gst_structure_get_value (dropped, "frames")), ==, 2);
   g_assert_false (gst_structure_has_field (dropped, "prompt_tokens"));
-  rig_assert_result (rig, 3, 2000, 3000, "stop");
   rig_assert_result (rig, 4, 3000, 4000, "stop");
+  rig_assert_result (rig, 5, 4000, 5000, "stop");
   rig_free (rig);
 }
 
