@@ -479,15 +479,17 @@ test_text_pad_comes_and_goes (void)
 
 /* --- states ------------------------------------------------------------------------------------------------------------------ */
 
+/* It says `part`. */
 static GstProgressType
-next_progress (Rig *rig)
+next_progress (Rig *rig, const gchar *part)
 {
   g_autoptr (GstMessage) message = rig_await_message (rig, GST_MESSAGE_PROGRESS);
-  g_autofree gchar *code = NULL;
+  g_autofree gchar *code = NULL, *text = NULL;
   GstProgressType type;
 
-  gst_message_parse_progress (message, &type, &code, NULL);
+  gst_message_parse_progress (message, &type, &code, &text);
   g_assert_cmpstr (code, ==, "loading");
+  g_assert_nonnull (strstr (text, part));
   return type;
 }
 
@@ -509,13 +511,30 @@ test_loading_is_told_and_passes_video (void)
   Rig *rig = rig_new (NULL);
 
   restart_with_open_held (rig);
-  g_assert_cmpint (next_progress (rig), ==, GST_PROGRESS_TYPE_START);
-  g_assert_cmpint (next_progress (rig), ==, GST_PROGRESS_TYPE_CONTINUE);
+  g_assert_cmpint (next_progress (rig, "Loading the model"), ==, GST_PROGRESS_TYPE_START);
+  g_assert_cmpint (next_progress (rig, ": 50%"), ==, GST_PROGRESS_TYPE_CONTINUE);
   rig_push (rig, 0, 15);
   g_assert_cmpuint (gst_harness_buffers_received (rig->video), ==, 15);
   fake_release_all (FAKE_OPEN);
-  g_assert_cmpint (next_progress (rig), ==, GST_PROGRESS_TYPE_COMPLETE);
+  g_assert_cmpint (next_progress (rig, "is loaded"), ==, GST_PROGRESS_TYPE_COMPLETE);
   rig_assert_result (rig, 1, 0, 1000, "stop");
+  rig_free (rig);
+}
+
+static void
+test_loading_that_fails_is_told (void)
+{
+  Rig *rig = rig_new (NULL);
+  g_autoptr (GstMessage) error = NULL;
+
+  restart_with_open_held (rig);
+  g_assert_cmpint (next_progress (rig, "Loading the model"), ==, GST_PROGRESS_TYPE_START);
+  g_assert_cmpint (next_progress (rig, ": 50%"), ==, GST_PROGRESS_TYPE_CONTINUE);
+  fake_fail_next (FAKE_OPEN, MINIVL_ERROR_FILE, "/fake: no such model");
+  fake_release_all (FAKE_OPEN);
+  g_assert_cmpint (next_progress (rig, "/fake: no such model"), ==, GST_PROGRESS_TYPE_ERROR);
+  error = rig_await_message (rig, GST_MESSAGE_ERROR);
+  rig_assert_error (error, "/fake: no such model");
   rig_free (rig);
 }
 
@@ -525,10 +544,10 @@ test_stopping_cancels_loading (void)
   Rig *rig = rig_new (NULL);
 
   restart_with_open_held (rig);
-  g_assert_cmpint (next_progress (rig), ==, GST_PROGRESS_TYPE_START);
+  g_assert_cmpint (next_progress (rig, "Loading the model"), ==, GST_PROGRESS_TYPE_START);
   fake_await (FAKE_OPEN, 1);
   gst_element_set_state (rig->element, GST_STATE_READY);
-  while (next_progress (rig) != GST_PROGRESS_TYPE_CANCELED)
+  while (next_progress (rig, "Loading the model") != GST_PROGRESS_TYPE_CANCELED)
     ;
   g_assert_cmpuint (fake_count_cancelled (FAKE_OPEN), ==, 1);
   rig_free (rig);
@@ -642,6 +661,7 @@ main (int argc, char **argv)
   RULE (unlinked_text_pad_harms_nothing);
   RULE (text_pad_comes_and_goes);
   RULE (loading_is_told_and_passes_video);
+  RULE (loading_that_fails_is_told);
   RULE (stopping_cancels_loading);
   RULE (what_was_given_up_while_loading_is_told);
   RULE (stopping_cancels_an_answer);
