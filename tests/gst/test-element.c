@@ -198,6 +198,36 @@ test_frames_are_encoded_on_arrival (void)
 }
 
 static void
+count_freed (gpointer data, GstMiniObject *object)
+{
+  g_atomic_int_inc ((gint *)data);
+}
+
+/* However long it is before they are encoded: decoders have a few buffers, and stop without them. */
+static void
+test_sampled_frames_are_copied_at_once (void)
+{
+  Rig *rig = rig_new ("num-segments=10");
+  gint freed = 0;
+
+  fake_hold (FAKE_ENCODE);
+  for (guint i = 0; i < 10; i++) {
+    GstBuffer *buffer = rig_frame (rig, i);
+
+    gst_mini_object_weak_ref (GST_MINI_OBJECT (buffer), count_freed, &freed);
+    g_assert_cmpint (gst_harness_push (rig->video, buffer), ==, GST_FLOW_OK);
+    gst_buffer_unref (gst_harness_pull (rig->video));
+  }
+  fake_await (FAKE_ENCODE, 1);
+  g_assert_cmpint (g_atomic_int_get (&freed), ==, 10);
+  fake_release_all (FAKE_ENCODE);
+  rig_eos (rig);
+  rig_assert_result (rig, 1, 0, 1000, "stop");
+  rig_assert_frames (0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, G_MAXUINT);
+  rig_free (rig);
+}
+
+static void
 test_last_segment_before_eos (void)
 {
   Rig *rig = rig_new (NULL);
@@ -638,6 +668,7 @@ main (int argc, char **argv)
   RULE (meta_waits_for_a_buffer_without_one);
   RULE (pixels_stay_where_they_are);
   RULE (frames_are_encoded_on_arrival);
+  RULE (sampled_frames_are_copied_at_once);
   RULE (last_segment_before_eos);
   RULE (too_short_segment_shows_its_first_frame);
   RULE (caps_change_closes_segment);
