@@ -238,6 +238,33 @@ test_history_is_told_as_rounds_of_a_conversation (void)
   check_clip (2);
 }
 
+/* --- once and again ---------------------------------------------------------------------------------------------------------- */
+
+/* (transfer full): all that is said */
+static gchar *
+run_drawing (guint seed)
+{
+  g_autoptr (GstElement) pipeline =
+      pipeline_new ("filesrc location=%s ! decodebin ! videoconvert ! " ELEMENT " temperature=1 seed=%u history-size=1 ! fakesink",
+          clip, model, seed);
+  g_autoptr (GPtrArray) results = run_to_eos (pipeline);
+  GString *said = g_string_new (NULL);
+
+  g_assert_cmpuint (results->len, ==, 3);
+  for (guint i = 0; i < results->len; i++)
+    g_string_append_printf (said, "%s\n", gst_structure_get_string (g_ptr_array_index (results, i), "text"));
+  return g_string_free (said, FALSE);
+}
+
+static void
+test_runs_repeat_bit_for_bit (void)
+{
+  g_autofree gchar *first = run_drawing (5), *second = run_drawing (5), *other = run_drawing (6);
+
+  g_assert_cmpstr (first, ==, second);
+  g_assert_cmpstr (first, !=, other);
+}
+
 /* --- segments that follow one another ---------------------------------------------------------------------------------------- */
 
 /* Rounds that the next segment is told too are not computed again, though its frames are others. */
@@ -343,6 +370,7 @@ main (int argc, char **argv)
   g_test_add_func ("/chain/rgb_frames_give_the_text_of_minivl_chat", test_rgb_frames_give_the_text_of_minivl_chat);
   g_test_add_func ("/chain/a_file_gives_the_text_of_its_own_pixels", test_a_file_gives_the_text_of_its_own_pixels);
   g_test_add_func ("/chain/history_is_told_as_rounds_of_a_conversation", test_history_is_told_as_rounds_of_a_conversation);
+  g_test_add_func ("/chain/runs_repeat_bit_for_bit", test_runs_repeat_bit_for_bit);
   g_test_add_func (
       "/chain/what_stays_of_a_growing_history_is_not_computed_again", test_what_stays_of_a_growing_history_is_not_computed_again);
   g_test_add_func ("/chain/a_still_picture_is_described_once", test_a_still_picture_is_described_once);
