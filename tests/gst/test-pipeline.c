@@ -370,7 +370,8 @@ test_a_leaky_queue_in_front_closes_no_segment (void)
 {
   GstElement *pipeline =
       pipeline_new ("videotestsrc num-buffers=2000 ! video/x-raw,format=RGB,width=16,height=8,framerate=10000/1 ! "
-                    "identity sleep-time=100 ! queue leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0 ! identity sleep-time=1000 ! "
+                    "identity sleep-time=100 ! queue leaky=downstream max-size-buffers=2 max-size-bytes=0 max-size-time=0 ! "
+                    "identity sleep-time=1000 ! "
                     "minivl name=m model-path=/fake segment-duration=2000000000 num-segments=2 ! fakesink");
   g_autoptr (GstElement) element = gst_bin_get_by_name (GST_BIN (pipeline), "m");
   g_autoptr (GstPad) sink = gst_element_get_static_pad (element, "sink");
