@@ -362,7 +362,7 @@ loop (gpointer data)
   g_mutex_unlock (&pad->lock);
 
   if (event != NULL)
-    gst_pad_push_event (GST_PAD (pad), event);
+    send_event (pad, event);
   else if (item->event != NULL)
     send_event (pad, g_steal_pointer (&item->event));
   else

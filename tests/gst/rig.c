@@ -225,6 +225,18 @@ rig_pull_json (Rig *rig)
   return json_object_ref (json_node_get_object (node));
 }
 
+GstEvent *
+rig_await_text_event (Rig *rig, GstEventType type)
+{
+  for (;;) {
+    g_autoptr (GstEvent) event = gst_harness_pull_event (rig->text);
+
+    g_assert_nonnull (event);
+    if (GST_EVENT_TYPE (event) == type)
+      return g_steal_pointer (&event);
+  }
+}
+
 void
 rig_push_segment (Rig *rig, guint64 start, guint64 time, guint64 base)
 {

@@ -399,6 +399,32 @@ test_plain_text_says_nothing_of_errors (void)
 }
 
 static GstPadProbeReturn
+count_gap (GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+  return GST_EVENT_TYPE (GST_PAD_PROBE_INFO_EVENT (info)) == GST_EVENT_GAP ? count_buffer (pad, info, data) : GST_PAD_PROBE_OK;
+}
+
+/* What was offered while nobody was there is nothing that whoever comes has to take. */
+static void
+test_a_late_link_is_negotiated_before_a_gap (void)
+{
+  Rig *rig = rig_new ("segment-duration=100000000000");
+  g_autoptr (GstPad) pad = gst_element_request_pad_simple (rig->element, "text_src");
+  Counter gaps = { .passed = 0 };
+
+  gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, count_gap, &gaps, NULL);
+  rig_push (rig, 0, 1);
+  await_passed (&gaps, 1);
+  assert_text_caps (rig, "application/x-json");
+  rig_add_text (rig, "text/x-raw");
+  rig_push (rig, 1, 2);
+  gst_event_unref (rig_await_text_event (rig, GST_EVENT_GAP));
+  assert_text_caps (rig, "text/x-raw");
+  rig_free (rig);
+  g_mutex_clear (&gaps.lock);
+}
+
+static GstPadProbeReturn
 block (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 {
   return GST_PAD_PROBE_OK; /* stays blocked until the probe is removed */
@@ -427,12 +453,7 @@ test_blocked_text_branch_passes_video_and_eos (void)
 
     g_assert_cmpint (json_object_get_int_member (json, "id"), ==, i + 1);
   }
-  for (gboolean eos = FALSE; !eos;) {
-    g_autoptr (GstEvent) event = gst_harness_pull_event (rig->text);
-
-    g_assert_nonnull (event);
-    eos = GST_EVENT_TYPE (event) == GST_EVENT_EOS;
-  }
+  gst_event_unref (rig_await_text_event (rig, GST_EVENT_EOS));
   rig_free (rig);
 }
 
@@ -657,6 +678,7 @@ main (int argc, char **argv)
   RULE (json_comes_first);
   RULE (plain_text_where_it_is_asked_for);
   RULE (plain_text_says_nothing_of_errors);
+  RULE (a_late_link_is_negotiated_before_a_gap);
   RULE (blocked_text_branch_passes_video_and_eos);
   RULE (unlinked_text_pad_harms_nothing);
   RULE (text_pad_comes_and_goes);

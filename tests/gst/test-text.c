@@ -120,17 +120,6 @@ test_a_flush_forgives_what_is_owed (void)
 }
 
 static void
-await_gap (Rig *rig)
-{
-  for (gboolean gap = FALSE; !gap;) {
-    g_autoptr (GstEvent) event = gst_harness_pull_event (rig->text);
-
-    g_assert_nonnull (event);
-    gap = GST_EVENT_TYPE (event) == GST_EVENT_GAP;
-  }
-}
-
-static void
 test_text_that_nobody_takes_is_counted (void)
 {
   Rig *rig = rig_new (NULL);
@@ -141,7 +130,7 @@ test_text_that_nobody_takes_is_counted (void)
   rig_add_text (rig, NULL);
   pad = gst_element_get_static_pad (rig->element, "text_src");
   rig_push (rig, 0, 1);
-  await_gap (rig);
+  gst_event_unref (rig_await_text_event (rig, GST_EVENT_GAP));
   gst_pad_push_event (pad, gst_event_new_eos ()); /* whoever is behind it is through */
   rig_push (rig, 1, 51);
   rig_eos (rig);
