@@ -93,6 +93,8 @@ events_sink (GstMinivl *self, GstEvent *event)
       describe_close (self);
       worker_forget (self->worker);
       self->copier.orientation = 0;
+      if (text != NULL)
+        text_src_stream_start (text);
       break;
     case GST_EVENT_TAG:
       on_tag (self, event);

@@ -20,6 +20,7 @@ typedef struct
   guint64 id;       /* of what is or was owed, its place is fixed; 0: was not owed */
   guint64 position; /* of the video when the item came; when it goes, if that is in the same segment */
   guint64 duration;
+  gboolean starts; /* a stream: the event is the first one of it */
 } Item;
 
 struct _GstMinivlTextSrc
@@ -31,7 +32,8 @@ struct _GstMinivlTextSrc
   GQueue items; /* Item */
   guint n_events, n_results;
   gboolean flushing;
-  gboolean dead;           /* downstream wants no more */
+  gboolean dead;           /* downstream wants no more of this stream */
+  gboolean new_stream;     /* the next event is the first one of another */
   gboolean has_segment;    /* one has come since the last flush */
   guint64 first, position; /* of the video, in the last segment that came */
   guint64 end;             /* of the buffer at position */
@@ -44,7 +46,6 @@ struct _GstMinivlTextSrc
   gboolean push_told;
 
   /* the task alone, or while it does not run */
-  gboolean started; /* stream-start is out */
   gboolean is_json;
 };
 
@@ -68,6 +69,10 @@ item_new (GstMinivlTextSrc *pad, GstEvent *event, Result *result)
   item->event = event;
   item->result = result;
   item->position = pad->position;
+  if (event != NULL) {
+    item->starts = pad->new_stream;
+    pad->new_stream = FALSE;
+  }
   pad->n_events += event != NULL;
   pad->n_results += result != NULL;
   return item;
@@ -76,6 +81,9 @@ item_new (GstMinivlTextSrc *pad, GstEvent *event, Result *result)
 static void
 clear_items (GstMinivlTextSrc *pad)
 {
+  /* That a stream starts is still to be told. */
+  for (GList *l = pad->items.head; l != NULL; l = l->next)
+    pad->new_stream |= ((const Item *)l->data)->starts;
   g_queue_clear_full (&pad->items, (GDestroyNotify)item_free);
   pad->n_events = pad->n_results = pad->n_owed = 0;
 }
@@ -247,7 +255,14 @@ start_stream (GstMinivlTextSrc *pad)
   if (video != NULL && gst_event_parse_group_id (video, &group))
     gst_event_set_group_id (event, group);
   gst_pad_push_event (GST_PAD (pad), event);
-  pad->started = TRUE;
+}
+
+static gboolean
+has_started (GstMinivlTextSrc *pad)
+{
+  g_autoptr (GstEvent) start = gst_pad_get_sticky_event (GST_PAD (pad), GST_EVENT_STREAM_START, 0);
+
+  return start != NULL;
 }
 
 static void
@@ -266,11 +281,11 @@ negotiate (GstMinivlTextSrc *pad)
 }
 
 static void
-send_event (GstMinivlTextSrc *pad, GstEvent *event)
+send_event (GstMinivlTextSrc *pad, GstEvent *event, gboolean starts)
 {
-  if (!pad->started)
+  if (starts || !has_started (pad))
     start_stream (pad);
-  if (gst_pad_check_reconfigure (GST_PAD (pad)) || !gst_pad_has_current_caps (GST_PAD (pad)))
+  if (starts || gst_pad_check_reconfigure (GST_PAD (pad)) || !gst_pad_has_current_caps (GST_PAD (pad)))
     negotiate (pad);
   gst_pad_push_event (GST_PAD (pad), event);
 }
@@ -295,17 +310,26 @@ send_result (GstMinivlTextSrc *pad, const Item *item)
   return gst_pad_push (GST_PAD (pad), buffer);
 }
 
-/* The text in hand is lost, and all that wait. */
+/* The text in hand is lost, and all that wait, up to the next stream. */
 static void
 stop_saying (GstMinivlTextSrc *pad, GstFlowReturn flow)
 {
+  Item *item;
+
   GST_DEBUG_OBJECT (pad, "no more text: %s", gst_flow_get_name (flow));
   g_mutex_lock (&pad->lock);
-  pad->dead = TRUE;
-  pad->lost += 1 + pad->n_results + pad->n_owed;
-  clear_items (pad);
+  pad->lost++;
+  while ((item = g_queue_peek_head (&pad->items)) != NULL && !item->starts) {
+    pad->lost += item->result != NULL;
+    pad->n_results -= item->result != NULL;
+    pad->n_events -= item->event != NULL;
+    pad->n_owed -= is_owed (item);
+    item_free (g_queue_pop_head (&pad->items));
+  }
+  pad->dead = item == NULL;
+  if (pad->dead) /* under the lock, for the next stream starts it again */
+    gst_pad_pause_task (GST_PAD (pad));
   g_mutex_unlock (&pad->lock);
-  gst_pad_pause_task (GST_PAD (pad));
 }
 
 static void
@@ -362,9 +386,9 @@ loop (gpointer data)
   g_mutex_unlock (&pad->lock);
 
   if (event != NULL)
-    send_event (pad, event);
+    send_event (pad, event, FALSE);
   else if (item->event != NULL)
-    send_event (pad, g_steal_pointer (&item->event));
+    send_event (pad, g_steal_pointer (&item->event), item->starts);
   else
     flow = send_result (pad, item);
   g_clear_pointer (&item, item_free);
@@ -386,9 +410,21 @@ text_src_set_times (GstMinivlTextSrc *pad, TextTimestamp timestamp, guint64 dura
 }
 
 void
+text_src_stream_start (GstMinivlTextSrc *pad)
+{
+  g_mutex_lock (&pad->lock);
+  pad->new_stream = TRUE;
+  g_mutex_unlock (&pad->lock);
+}
+
+void
 text_src_segment (GstMinivlTextSrc *pad, GstEvent *event)
 {
   g_mutex_lock (&pad->lock);
+  if (pad->dead && pad->new_stream && !pad->flushing) {
+    pad->dead = FALSE;
+    gst_pad_start_task (GST_PAD (pad), loop, pad, NULL);
+  }
   if (pad->dead) {
     gst_event_unref (event);
   } else {
@@ -552,10 +588,8 @@ activate_mode (GstPad *base, GstObject *parent, GstPadMode mode, gboolean active
 
   if (mode != GST_PAD_MODE_PUSH)
     return FALSE;
-  if (active) {
-    pad->started = FALSE;
+  if (active)
     return resume (pad);
-  }
   halt (pad);
   return gst_pad_stop_task (base);
 }

@@ -238,6 +238,21 @@ rig_await_text_event (Rig *rig, GstEventType type)
 }
 
 void
+rig_await_text_lost (Rig *rig, guint64 lost)
+{
+  gint64 end = g_get_monotonic_time () + PATIENCE / 1000;
+  guint64 now;
+
+  do {
+    g_autoptr (GstStructure) stats = NULL;
+
+    g_object_get (rig->element, "stats", &stats, NULL);
+    now = rig_uint64 (stats, "text_lost");
+  } while (now < lost && g_get_monotonic_time () < end);
+  g_assert_cmpuint (now, ==, lost);
+}
+
+void
 rig_push_segment (Rig *rig, guint64 start, guint64 time, guint64 base)
 {
   GstSegment segment;

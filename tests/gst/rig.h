@@ -60,6 +60,8 @@ gchar *rig_pull_text (Rig *rig);
 JsonObject *rig_pull_json (Rig *rig);
 /* The next event of the type on text_src; takes what lies before it off. (transfer full) */
 GstEvent *rig_await_text_event (Rig *rig, GstEventType type);
+/* Waits until so many texts are lost, and asserts that there are no more of them. */
+void rig_await_text_lost (Rig *rig, guint64 lost);
 /* A segment of time from start on, that starts at stream time `time` and running time base. */
 void rig_push_segment (Rig *rig, guint64 start, guint64 time, guint64 base);
 /* Asserts that an error or warning says part. */

@@ -398,6 +398,40 @@ test_plain_text_says_nothing_of_errors (void)
   rig_free (rig);
 }
 
+/* As what several files in turn are: the video's pads come to life again, and so does the text. */
+static void
+test_a_stream_behind_eos_has_its_text (void)
+{
+  Rig *rig = rig_new (NULL);
+
+  rig_add_text (rig, NULL);
+  for (guint i = 0; i < 3; i++) {
+    g_autofree gchar *id = g_strdup_printf ("stream %u", i);
+    g_autoptr (GstEvent) start = NULL;
+    g_autoptr (JsonObject) json = NULL;
+    const gchar *text_id;
+    guint64 asked;
+
+    if (i == 1) { /* what is said between two streams is in none, and ends nothing */
+      g_signal_emit_by_name (rig->element, "ask", "Who?", 1.0, &asked);
+      rig_await_text_lost (rig, 1);
+    }
+    g_assert_true (gst_harness_push_event (rig->video, gst_event_new_stream_start (id)));
+    rig_set_caps (rig, "RGB", 8, 4, 10, 1);
+    rig_push_segment (rig, 0, 0, i * GST_SECOND);
+    rig_push (rig, 0, 10);
+    rig_eos (rig);
+    start = rig_await_text_event (rig, GST_EVENT_STREAM_START);
+    gst_event_parse_stream_start (start, &text_id);
+    g_assert_true (g_str_has_prefix (text_id, id));
+    gst_event_unref (rig_await_text_event (rig, GST_EVENT_SEGMENT));
+    gst_event_unref (rig_await_text_event (rig, GST_EVENT_EOS));
+    json = rig_pull_json (rig);
+    g_assert_cmpint (json_object_get_int_member (json, "id"), ==, i == 0 ? 1 : i + 2);
+  }
+  rig_free (rig);
+}
+
 static GstPadProbeReturn
 count_gap (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 {
@@ -678,6 +712,7 @@ main (int argc, char **argv)
   RULE (json_comes_first);
   RULE (plain_text_where_it_is_asked_for);
   RULE (plain_text_says_nothing_of_errors);
+  RULE (a_stream_behind_eos_has_its_text);
   RULE (a_late_link_is_negotiated_before_a_gap);
   RULE (blocked_text_branch_passes_video_and_eos);
   RULE (unlinked_text_pad_harms_nothing);
