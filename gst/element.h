@@ -30,6 +30,7 @@ struct _GstMinivl
   Settings settings;
   GstMinivlTextSrc *text; /* NULL when it was not requested */
   guint64 text_lost;      /* by text pads that are gone */
+  GstEvent *segment;      /* the last SEGMENT that came, for a text pad to come; NULL: none */
   guint32 seek_seqnum;    /* of the last one sent upstream */
   gboolean seek_result;
 

@@ -16,9 +16,23 @@ differs_in_more_than_position (const GstSegment *a, const GstSegment *b)
   return !gst_segment_is_equal (&at_same_position, b);
 }
 
-static void
-on_segment (GstMinivl *self, GstEvent *event, GstMinivlTextSrc *text)
+/* Keeps it, NULL: none, for a text pad to come. Returns the one that is there, and has to be told. (transfer full) (nullable) */
+static GstMinivlTextSrc *
+keep_segment (GstMinivl *self, GstEvent *event)
 {
+  GstMinivlTextSrc *text;
+
+  GST_OBJECT_LOCK (self);
+  gst_event_replace (&self->segment, event);
+  text = self->text != NULL ? gst_object_ref (self->text) : NULL;
+  GST_OBJECT_UNLOCK (self);
+  return text;
+}
+
+static void
+on_segment (GstMinivl *self, GstEvent *event)
+{
+  g_autoptr (GstMinivlTextSrc) text = NULL;
   const GstSegment *segment;
 
   gst_event_parse_segment (event, &segment);
@@ -27,6 +41,7 @@ on_segment (GstMinivl *self, GstEvent *event, GstMinivlTextSrc *text)
     worker_forget (self->worker);
   }
   describe_set_rate (self, segment->applied_rate);
+  text = keep_segment (self, event);
   if (text != NULL)
     text_src_segment (text, gst_event_ref (event));
 }
@@ -111,7 +126,7 @@ events_sink (GstMinivl *self, GstEvent *event)
         text_src_flush_stop (text, gst_event_ref (event));
       break;
     case GST_EVENT_SEGMENT:
-      on_segment (self, event, text);
+      on_segment (self, event);
       break;
     case GST_EVENT_CUSTOM_DOWNSTREAM:
       on_custom (self, event);

@@ -199,6 +199,9 @@ gst_minivl_stop (GstBaseTransform *base)
 
   if (worker_stop (self->worker))
     tell_progress (self, GST_PROGRESS_TYPE_CANCELED, "Loading the model was cancelled");
+  GST_OBJECT_LOCK (self);
+  gst_event_replace (&self->segment, NULL);
+  GST_OBJECT_UNLOCK (self);
   g_array_set_size (self->open, 0);
   g_clear_pointer (&self->journal, journal_close);
   segmenter_clear (&self->segmenter);
@@ -383,20 +386,16 @@ gst_minivl_request_new_pad (GstElement *element, GstPadTemplate *templ, const gc
 {
   GstMinivl *self = GST_MINIVL (element);
   GstMinivlTextSrc *text = text_src_new (templ, "text_src");
-  g_autoptr (GstEvent) segment = NULL;
 
   gst_pad_set_event_function (GST_PAD (text), events_text);
   gst_pad_set_query_function (GST_PAD (text), events_text_query);
-  GST_OBJECT_LOCK (self);
-  text_src_set_times (text, self->settings.text_timestamp, settings_text_duration (&self->settings));
-  GST_OBJECT_UNLOCK (self);
   if (!gst_element_add_pad (element, GST_PAD (text))) /* there is one already */
     return NULL;
 
-  segment = gst_pad_get_sticky_event (GST_BASE_TRANSFORM_SINK_PAD (self), GST_EVENT_SEGMENT, 0);
-  if (segment != NULL)
-    text_src_segment (text, g_steal_pointer (&segment));
   GST_OBJECT_LOCK (self);
+  text_src_set_times (text, self->settings.text_timestamp, settings_text_duration (&self->settings));
+  if (self->segment != NULL)
+    text_src_segment (text, gst_event_ref (self->segment));
   self->text = gst_object_ref (text);
   GST_OBJECT_UNLOCK (self);
   return GST_PAD (text);

@@ -398,6 +398,33 @@ test_plain_text_says_nothing_of_errors (void)
   rig_free (rig);
 }
 
+static GstPadProbeReturn
+add_text_on_segment (GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+  if (GST_EVENT_TYPE (GST_PAD_PROBE_INFO_EVENT (info)) != GST_EVENT_SEGMENT)
+    return GST_PAD_PROBE_OK;
+  rig_add_text (data, NULL);
+  return GST_PAD_PROBE_REMOVE;
+}
+
+/* It passes the element, and is not kept on the sink pad before it is through. */
+static void
+test_a_pad_that_comes_while_a_segment_passes_has_it (void)
+{
+  Rig *rig = rig_new (NULL);
+  g_autoptr (GstPad) src = gst_element_get_static_pad (rig->element, "src");
+  g_autoptr (GstEvent) event = NULL;
+  const GstSegment *segment;
+
+  gst_pad_add_probe (src, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, add_text_on_segment, rig, NULL);
+  rig_push_segment (rig, 2 * GST_SECOND, 0, 0);
+  rig_push (rig, 20, 21);
+  event = rig_await_text_event (rig, GST_EVENT_SEGMENT);
+  gst_event_parse_segment (event, &segment);
+  g_assert_cmpuint (segment->start, ==, 2 * GST_SECOND);
+  rig_free (rig);
+}
+
 /* As what several files in turn are: the video's pads come to life again, and so does the text. */
 static void
 test_a_stream_behind_eos_has_its_text (void)
@@ -712,6 +739,7 @@ main (int argc, char **argv)
   RULE (json_comes_first);
   RULE (plain_text_where_it_is_asked_for);
   RULE (plain_text_says_nothing_of_errors);
+  RULE (a_pad_that_comes_while_a_segment_passes_has_it);
   RULE (a_stream_behind_eos_has_its_text);
   RULE (a_late_link_is_negotiated_before_a_gap);
   RULE (blocked_text_branch_passes_video_and_eos);
