@@ -28,6 +28,7 @@ struct _GstMinivl
 
   /* under the object's lock */
   Settings settings;
+  gboolean is_started;    /* those that are read at the start stay as they are */
   GstMinivlTextSrc *text; /* NULL when it was not requested */
   guint64 text_lost;      /* by text pads that are gone */
   GstEvent *segment;      /* the last SEGMENT that came, for a text pad to come; NULL: none */

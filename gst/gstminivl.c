@@ -146,23 +146,40 @@ open_journal (GstMinivl *self)
 }
 
 static gboolean
+check_settings (GstMinivl *self)
+{
+  g_autofree gchar *complaint = NULL;
+
+  GST_OBJECT_LOCK (self);
+  complaint = settings_check (&self->settings);
+  GST_OBJECT_UNLOCK (self);
+  if (complaint != NULL)
+    GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS, ("%s", complaint), (NULL));
+  return complaint == NULL;
+}
+
+static void
+set_started (GstMinivl *self, gboolean is_started)
+{
+  GST_OBJECT_LOCK (self);
+  self->is_started = is_started;
+  GST_OBJECT_UNLOCK (self);
+}
+
+static gboolean
 gst_minivl_start (GstBaseTransform *base)
 {
   GstMinivl *self = GST_MINIVL (base);
   g_autoptr (GstMinivlTextSrc) text = element_get_text (self);
-  g_autofree gchar *complaint = NULL, *name = gst_object_get_name (GST_OBJECT (self));
+  g_autofree gchar *name = gst_object_get_name (GST_OBJECT (self));
   const Settings *s = &self->settings;
   WorkerConfig config;
 
-  GST_OBJECT_LOCK (self);
-  complaint = settings_check (s);
-  GST_OBJECT_UNLOCK (self);
-  if (complaint != NULL) {
-    GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS, ("%s", complaint), (NULL));
+  set_started (self, TRUE);
+  if (!check_settings (self) || !open_journal (self)) {
+    set_started (self, FALSE);
     return FALSE;
   }
-  if (!open_journal (self))
-    return FALSE;
   gst_video_info_init (&self->info);
   self->bounds_checked = self->reverse_told = self->copy_told = FALSE;
   g_atomic_int_set (&self->ask_live, TRUE);
@@ -200,6 +217,7 @@ gst_minivl_stop (GstBaseTransform *base)
   if (worker_stop (self->worker))
     tell_progress (self, GST_PROGRESS_TYPE_CANCELED, "Loading the model was cancelled");
   GST_OBJECT_LOCK (self);
+  self->is_started = FALSE;
   gst_event_replace (&self->segment, NULL);
   GST_OBJECT_UNLOCK (self);
   g_array_set_size (self->open, 0);
@@ -425,11 +443,15 @@ static void
 gst_minivl_set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
 {
   GstMinivl *self = GST_MINIVL (object);
-  gboolean known;
+  gboolean stays, known;
 
   GST_OBJECT_LOCK (self);
-  known = settings_set (&self->settings, id, value);
+  stays = self->is_started && (pspec->flags & GST_PARAM_MUTABLE_READY);
+  known = stays || settings_set (&self->settings, id, value);
   GST_OBJECT_UNLOCK (self);
+  if (stays)
+    GST_ELEMENT_WARNING (self, LIBRARY, SETTINGS,
+        ("%s stays as it is while the element runs: set it in state READY or NULL.", pspec->name), (NULL));
   if (!known)
     G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
 }

@@ -650,6 +650,37 @@ test_properties_tell_their_unit_and_when_they_change (void)
   g_type_class_unref (klass);
 }
 
+/* All that a run says of itself agrees. */
+static void
+test_what_is_read_at_the_start_stays_while_it_runs (void)
+{
+  Rig *rig = rig_new ("partial=true stream=door");
+  g_autofree gchar *stream = NULL;
+  g_autoptr (GstMessage) warning = NULL, partial = NULL;
+  g_autoptr (GstStructure) result = NULL;
+  gint timestamp;
+
+  g_object_set (rig->element, "stream", "gate", NULL);
+  gst_util_set_object_arg (G_OBJECT (rig->element), "text-timestamp", "segment");
+  warning = rig_await_message (rig, GST_MESSAGE_WARNING);
+  rig_assert_error (warning, "stream stays as it is");
+  g_object_get (rig->element, "stream", &stream, "text-timestamp", &timestamp, NULL);
+  g_assert_cmpstr (stream, ==, "door");
+  g_assert_cmpint (timestamp, ==, 0);
+  rig_push (rig, 0, 11);
+  partial = rig_await_message (rig, GST_MESSAGE_ELEMENT);
+  g_assert_cmpstr (gst_structure_get_string (gst_message_get_structure (partial), "stream"), ==, "door");
+  result = rig_await_result (rig);
+  g_assert_cmpstr (gst_structure_get_string (result, "stream"), ==, "door");
+
+  gst_element_set_state (rig->element, GST_STATE_READY);
+  g_object_set (rig->element, "stream", "gate", NULL);
+  g_free (stream);
+  g_object_get (rig->element, "stream", &stream, NULL);
+  g_assert_cmpstr (stream, ==, "gate");
+  rig_free (rig);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -661,6 +692,7 @@ main (int argc, char **argv)
 #define RULE(name) g_test_add_func ("/element/" #name, test_##name)
   RULE (facts_of_the_factory);
   RULE (properties_tell_their_unit_and_when_they_change);
+  RULE (what_is_read_at_the_start_stays_while_it_runs);
   RULE (result_in_three_forms_with_one_id);
   RULE (question_is_the_references);
   RULE (prompt_changes_from_the_next_segment);
