@@ -187,11 +187,14 @@ gst_minivl_start (GstBaseTransform *base)
   self->copier.orientation = 0;
   self->percent = -1;
   self->pace = (Pace){ FALSE };
+  g_mutex_lock (&self->results_lock);
   self->stats = (Stats){ 0 };
+  g_mutex_unlock (&self->results_lock);
   tell_progress (self, GST_PROGRESS_TYPE_START, "Loading the model");
 
   GST_OBJECT_LOCK (self);
   self->roi = s->roi != NULL && s->roi[0] != '\0' ? g_strdup (s->roi) : NULL;
+  self->text_lost = 0;
   segmenter_init (&self->segmenter, &s->segments, describe_query_length, self);
   if (text != NULL)
     text_src_set_times (text, s->text_timestamp, settings_text_duration (s));
@@ -450,8 +453,8 @@ gst_minivl_set_property (GObject *object, guint id, const GValue *value, GParamS
   known = stays || settings_set (&self->settings, id, value);
   GST_OBJECT_UNLOCK (self);
   if (stays)
-    GST_ELEMENT_WARNING (self, LIBRARY, SETTINGS,
-        ("%s stays as it is while the element runs: set it in state READY or NULL.", pspec->name), (NULL));
+    GST_ELEMENT_WARNING (
+        self, LIBRARY, SETTINGS, ("%s stays as it is while the element runs: set it in state READY or NULL.", pspec->name), (NULL));
   if (!known)
     G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
 }

@@ -78,6 +78,7 @@ item_new (GstMinivlTextSrc *pad, GstEvent *event, Result *result)
   return item;
 }
 
+/* Results that were not sent are lost. */
 static void
 clear_items (GstMinivlTextSrc *pad)
 {
@@ -85,6 +86,7 @@ clear_items (GstMinivlTextSrc *pad)
   for (GList *l = pad->items.head; l != NULL; l = l->next)
     pad->new_stream |= ((const Item *)l->data)->starts;
   g_queue_clear_full (&pad->items, (GDestroyNotify)item_free);
+  pad->lost += pad->n_results;
   pad->n_events = pad->n_results = pad->n_owed = 0;
 }
 
@@ -310,6 +312,15 @@ send_result (GstMinivlTextSrc *pad, const Item *item)
   return gst_pad_push (GST_PAD (pad), buffer);
 }
 
+/* The one in hand. */
+static void
+lose_text (GstMinivlTextSrc *pad)
+{
+  g_mutex_lock (&pad->lock);
+  pad->lost++;
+  g_mutex_unlock (&pad->lock);
+}
+
 /* The text in hand is lost, and all that wait, up to the next stream. */
 static void
 stop_saying (GstMinivlTextSrc *pad, GstFlowReturn flow)
@@ -393,8 +404,9 @@ loop (gpointer data)
     flow = send_result (pad, item);
   g_clear_pointer (&item, item_free);
 
-  /* What is not linked may be linked later. */
-  if (flow != GST_FLOW_OK && flow != GST_FLOW_NOT_LINKED)
+  if (flow == GST_FLOW_NOT_LINKED) /* it may be linked later */
+    lose_text (pad);
+  else if (flow != GST_FLOW_OK)
     stop_saying (pad, flow);
 }
 
@@ -585,13 +597,18 @@ static gboolean
 activate_mode (GstPad *base, GstObject *parent, GstPadMode mode, gboolean active)
 {
   GstMinivlTextSrc *pad = GST_MINIVL_TEXT_SRC (base);
+  gboolean stopped;
 
   if (mode != GST_PAD_MODE_PUSH)
     return FALSE;
-  if (active)
+  if (active) {
+    pad->lost = 0;
     return resume (pad);
+  }
   halt (pad);
-  return gst_pad_stop_task (base);
+  stopped = gst_pad_stop_task (base);
+  clear_items (pad);
+  return stopped;
 }
 
 static void

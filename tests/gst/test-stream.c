@@ -528,8 +528,57 @@ test_unlinked_text_pad_harms_nothing (void)
   rig_eos (rig);
   rig_assert_result (rig, 1, 0, 1000, "stop");
   rig_assert_result (rig, 2, 1000, 1500, "stop");
+  rig_await_text_lost (rig, 2);
   gst_element_release_request_pad (rig->element, pad);
+  rig_await_text_lost (rig, 2);
+  gst_element_set_state (rig->element, GST_STATE_NULL);
+  gst_harness_play (rig->video);
+  rig_await_text_lost (rig, 0); /* since the start */
   rig_free (rig);
+}
+
+static void
+test_what_waits_for_a_blocked_branch_is_bounded (void)
+{
+  Rig *rig = rig_new ("segment-duration=100000000 num-segments=1");
+  g_autoptr (JsonObject) json = NULL;
+  g_autoptr (GstPad) pad = NULL;
+  gulong probe;
+
+  rig_add_text (rig, NULL);
+  pad = gst_element_get_static_pad (rig->element, "text_src");
+  probe = gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BLOCK_DOWNSTREAM, block, NULL, NULL);
+  rig_push (rig, 0, 1030);
+  rig_eos (rig);
+  rig_await_text_lost (rig, 6); /* the oldest */
+  gst_pad_remove_probe (pad, probe);
+  json = rig_pull_json (rig);
+  g_assert_cmpint (json_object_get_int_member (json, "id"), ==, 7);
+  rig_free (rig);
+}
+
+static void
+test_texts_that_are_thrown_away_are_counted (void)
+{
+  for (guint i = 0; i < 2; i++) {
+    Rig *rig = rig_new (NULL);
+    g_autoptr (GstPad) pad = NULL;
+
+    rig_add_text (rig, NULL);
+    pad = gst_element_get_static_pad (rig->element, "text_src");
+    gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BLOCK_DOWNSTREAM, block, NULL, NULL);
+    rig_push (rig, 0, 30);
+    rig_eos (rig);
+    rig_await_text_lost (rig, 0);
+    if (i == 0) {
+      gst_harness_push_event (rig->video, gst_event_new_flush_start ());
+      gst_harness_push_event (rig->video, gst_event_new_flush_stop (TRUE));
+    } else {
+      gst_element_set_state (rig->element, GST_STATE_NULL);
+    }
+    rig_await_text_lost (rig, 3);
+    rig_free (rig);
+  }
 }
 
 static void
@@ -700,12 +749,20 @@ test_runs_again_after_null (void)
 
   rig_add_text (rig, NULL);
   for (guint round = 0; round < 5; round++) {
+    g_autoptr (GstPad) pad = gst_element_get_static_pad (rig->element, "text_src");
+    g_autoptr (GstStructure) stats = NULL;
     g_autoptr (JsonObject) json = NULL;
 
     rig_push (rig, 0, 11);
-    rig_assert_result (rig, round * 2 + 1, 0, 1000, "stop");
+    rig_assert_result (rig, round * 3 + 1, 0, 1000, "stop");
     json = rig_pull_json (rig);
-    g_assert_cmpint (json_object_get_int_member (json, "id"), ==, round * 2 + 1);
+    g_assert_cmpint (json_object_get_int_member (json, "id"), ==, round * 3 + 1);
+    gst_pad_push_event (pad, gst_event_new_eos ()); /* whoever is behind it is through */
+    rig_push (rig, 11, 21);
+    rig_assert_result (rig, round * 3 + 2, 1000, 2000, "stop");
+    rig_await_text_lost (rig, 1);
+    g_object_get (rig->element, "stats", &stats, NULL);
+    g_assert_cmpuint (rig_uint64 (stats, "results"), ==, 2);
     gst_element_set_state (rig->element, GST_STATE_NULL); /* with the next segment open */
     g_assert_cmpuint (fake_open_backends (), ==, 0);
     gst_harness_play (rig->video);
@@ -744,6 +801,8 @@ main (int argc, char **argv)
   RULE (a_late_link_is_negotiated_before_a_gap);
   RULE (blocked_text_branch_passes_video_and_eos);
   RULE (unlinked_text_pad_harms_nothing);
+  RULE (what_waits_for_a_blocked_branch_is_bounded);
+  RULE (texts_that_are_thrown_away_are_counted);
   RULE (text_pad_comes_and_goes);
   RULE (loading_is_told_and_passes_video);
   RULE (loading_that_fails_is_told);
