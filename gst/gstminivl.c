@@ -446,12 +446,17 @@ static void
 gst_minivl_set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
 {
   GstMinivl *self = GST_MINIVL (object);
-  gboolean stays, known;
+  gboolean stays, known, retimed;
+  guint64 latency;
 
   GST_OBJECT_LOCK (self);
+  latency = settings_text_latency (&self->settings);
   stays = self->is_started && (pspec->flags & GST_PARAM_MUTABLE_READY);
   known = stays || settings_set (&self->settings, id, value);
+  retimed = self->is_started && settings_text_latency (&self->settings) != latency;
   GST_OBJECT_UNLOCK (self);
+  if (retimed)
+    gst_element_post_message (GST_ELEMENT (self), gst_message_new_latency (GST_OBJECT (self)));
   if (stays)
     GST_ELEMENT_WARNING (
         self, LIBRARY, SETTINGS, ("%s stays as it is while the element runs: set it in state READY or NULL.", pspec->name), (NULL));

@@ -605,5 +605,12 @@ settings_text_duration (const Settings *s)
 guint64
 settings_text_latency (const Settings *s)
 {
-  return s->text_timestamp == TEXT_SEGMENT ? s->segments.duration + s->question.deadline : 0;
+  const SegmenterConfig *c = &s->segments;
+  guint64 duration = c->duration;
+
+  if (s->text_timestamp != TEXT_SEGMENT)
+    return 0;
+  if (duration == 0 && c->stop != SEGMENTER_NONE)
+    duration = c->stop - c->start;
+  return duration + s->question.deadline;
 }

@@ -160,6 +160,7 @@ test_latency_is_told_on_both_pads (void)
     { NULL, 0 },
     { "text-timestamp=segment", GST_SECOND },
     { "text-timestamp=segment deadline=3000000000", 4 * GST_SECOND },
+    { "text-timestamp=segment segment-duration=0 start-time=500000000 stop-time=2500000000", 2 * GST_SECOND },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
@@ -179,6 +180,26 @@ test_latency_is_told_on_both_pads (void)
     g_assert_cmpuint (max, ==, GST_CLOCK_TIME_NONE);
     rig_free (rig);
   }
+}
+
+static void
+test_a_latency_that_changes_is_told (void)
+{
+  Rig *rig = rig_new_live ("text-timestamp=segment");
+  g_autoptr (GstMessage) none = NULL, told = NULL;
+  gboolean live;
+  GstClockTime min, max;
+
+  rig_add_text (rig, NULL);
+  rig_push (rig, 0, 1);
+  g_object_set (rig->element, "max-tokens", 7, NULL);
+  none = gst_bus_pop_filtered (rig->bus, GST_MESSAGE_LATENCY);
+  g_assert_null (none);
+  g_object_set (rig->element, "deadline", 3 * GST_SECOND, NULL);
+  told = rig_await_message (rig, GST_MESSAGE_LATENCY);
+  query_latency (rig->element, "text_src", &live, &min, &max);
+  g_assert_cmpuint (min, ==, 4 * GST_SECOND);
+  rig_free (rig);
 }
 
 /* --- pipelines --------------------------------------------------------------------------------------------------------------- */
@@ -442,6 +463,7 @@ main (int argc, char **argv)
   RULE (a_flush_forgives_what_is_owed);
   RULE (text_that_nobody_takes_is_counted);
   RULE (latency_is_told_on_both_pads);
+  RULE (a_latency_that_changes_is_told);
   RULE (subtitles_are_muxed_behind_a_queue);
   RULE (a_missing_queue_is_named);
   RULE (a_pause_is_no_missing_queue);
