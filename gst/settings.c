@@ -177,8 +177,8 @@ settings_install_properties (GObjectClass *klass)
       g_param_spec_uint ("num-segments", "Number of segments",
           "Frames of a segment that the model sees: those at the middle of so many equal parts", 1, 128, 8, AT_START));
   g_object_class_install_property (klass, PROP_START_TIME,
-      g_param_spec_uint64 (
-          "start-time", "Start time", "Where the first segment starts, in ns of stream time", 0, G_MAXINT64, 0, AT_START));
+      g_param_spec_uint64 ("start-time", "Start time",
+          "Where the first segment starts, in ns of stream time; -1 = 0, the start of the stream", 0, G_MAXUINT64, 0, AT_START));
   g_object_class_install_property (klass, PROP_STOP_TIME,
       g_param_spec_uint64 ("stop-time", "Stop time",
           "Where the last segment stops, in ns of stream time; -1 = the end of the stream", 0, G_MAXUINT64, GST_CLOCK_TIME_NONE,
@@ -230,8 +230,8 @@ settings_install_properties (GObjectClass *klass)
       g_param_spec_uint64 ("deadline", "Deadline",
           "How long after a segment's end its answer may take, in ns; then the text so far is the answer. From the next segment "
           "on; "
-          "0 = as long as it takes",
-          0, G_MAXINT64, 0, ANY_TIME));
+          "0 or -1 = as long as it takes",
+          0, G_MAXUINT64, 0, ANY_TIME));
   g_object_class_install_property (klass, PROP_EOS_TIMEOUT,
       g_param_spec_uint64 ("eos-timeout", "EOS timeout",
           "How long the end of the stream is held back for answers, in ns; then what is left is given up, with a warning. -1 = "
@@ -312,6 +312,15 @@ set_string (gchar **to, const GValue *value)
   *to = g_value_get_string (value) != NULL ? g_utf8_make_valid (g_value_get_string (value), -1) : NULL;
 }
 
+/* None is 0; and none is more than a gint64 holds. */
+static guint64
+time_of (const GValue *value)
+{
+  guint64 time = g_value_get_uint64 (value);
+
+  return GST_CLOCK_TIME_IS_VALID (time) ? MIN (time, G_MAXINT64) : 0;
+}
+
 gboolean
 settings_set (Settings *s, guint id, const GValue *value)
 {
@@ -349,7 +358,7 @@ settings_set (Settings *s, guint id, const GValue *value)
       s->segments.frames = g_value_get_uint (value);
       return TRUE;
     case PROP_START_TIME:
-      s->segments.start = g_value_get_uint64 (value);
+      s->segments.start = time_of (value);
       return TRUE;
     case PROP_STOP_TIME:
       s->segments.stop = g_value_get_uint64 (value);
@@ -391,7 +400,7 @@ settings_set (Settings *s, guint id, const GValue *value)
       s->max_backlog = g_value_get_uint (value);
       return TRUE;
     case PROP_DEADLINE:
-      s->question.deadline = g_value_get_uint64 (value);
+      s->question.deadline = time_of (value);
       return TRUE;
     case PROP_EOS_TIMEOUT:
       s->eos_timeout = g_value_get_uint64 (value);

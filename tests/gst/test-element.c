@@ -537,6 +537,21 @@ test_buffers_without_pts_are_an_error (void)
 }
 
 static void
+test_a_segment_of_bytes_is_an_error (void)
+{
+  Rig *rig = rig_new (NULL);
+  g_autoptr (GstMessage) error = NULL;
+  GstSegment segment;
+
+  gst_segment_init (&segment, GST_FORMAT_BYTES);
+  g_assert_true (gst_harness_push_event (rig->video, gst_event_new_segment (&segment)));
+  g_assert_cmpint (gst_harness_push (rig->video, rig_frame (rig, 0)), ==, GST_FLOW_ERROR);
+  error = rig_await_message (rig, GST_MESSAGE_ERROR);
+  rig_assert_error (error, "a segment of time");
+  rig_free (rig);
+}
+
+static void
 test_whole_of_an_endless_stream_is_an_error (void)
 {
   Rig *rig = rig_new ("segment-duration=0");
@@ -624,15 +639,79 @@ test_facts_of_the_factory (void)
   g_assert_cmpuint (fake_count (FAKE_OPEN), ==, 0);
 }
 
+/* unit: what the blurb says of it. */
+typedef struct
+{
+  const gchar *name, *unit;
+  double min, max;
+} Range;
+
+#define NONE ((double)G_MAXUINT64)
+
+static const Range ranges[] = {
+  { "context-size", "tokens", 1, G_MAXINT },
+  { "segment-duration", "in ns", 0, G_MAXINT64 },
+  { "segment-overlap", "in ns", 0, G_MAXINT64 },
+  { "num-segments", "Frames", 1, 128 },
+  { "start-time", "in ns of stream time", 0, NONE },
+  { "stop-time", "in ns of stream time", 0, NONE },
+  { "max-tiles", "tiles", 1, 40 },
+  { "max-tokens", "tokens", 1, G_MAXINT },
+  { "temperature", "", 0, 100 },
+  { "top-k", "tokens", 0, G_MAXINT },
+  { "top-p", "probability", 0, 1 },
+  { "repetition-penalty", "", 0.01, 100 },
+  { "seed", "", 0, G_MAXINT64 },
+  { "text-duration", "in ns", 0, NONE },
+  { "max-backlog", "in segments", 1, 1000 },
+  { "deadline", "in ns", 0, NONE },
+  { "eos-timeout", "in ns", 0, NONE },
+  { "history-size", "answers", 0, 32 },
+  { "skip-similar", "cosine", 0, 1 },
+  { "alert-threshold", "P(yes)", 0, 1 },
+  { "alert-hysteresis", "P(yes)", 0, 1 },
+  { "summary-interval", "stream time, in ns", 0, NONE },
+};
+
+/* FALSE: it is no number. */
+static gboolean
+get_range (GParamSpec *spec, double *min, double *max)
+{
+  if (G_IS_PARAM_SPEC_UINT64 (spec)) {
+    *min = (double)G_PARAM_SPEC_UINT64 (spec)->minimum;
+    *max = (double)G_PARAM_SPEC_UINT64 (spec)->maximum;
+  } else if (G_IS_PARAM_SPEC_UINT (spec)) {
+    *min = G_PARAM_SPEC_UINT (spec)->minimum;
+    *max = G_PARAM_SPEC_UINT (spec)->maximum;
+  } else if (G_IS_PARAM_SPEC_DOUBLE (spec)) {
+    *min = G_PARAM_SPEC_DOUBLE (spec)->minimum;
+    *max = G_PARAM_SPEC_DOUBLE (spec)->maximum;
+  } else {
+    return FALSE;
+  }
+  return TRUE;
+}
+
+static const Range *
+find_range (const gchar *name)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (ranges); i++)
+    if (g_str_equal (ranges[i].name, name))
+      return &ranges[i];
+  g_error ("%s: no range is known", name);
+}
+
 static void
 test_properties_tell_their_unit_and_when_they_change (void)
 {
   GObjectClass *klass = g_type_class_ref (GST_TYPE_MINIVL);
-  guint n_specs, n_own = 0;
+  guint n_specs, n_own = 0, n_numbers = 0;
   g_autofree GParamSpec **specs = g_object_class_list_properties (klass, &n_specs);
 
   for (guint i = 0; i < n_specs; i++) {
     const gchar *blurb = g_param_spec_get_blurb (specs[i]);
+    const Range *range;
+    double min, max;
 
     if (specs[i]->owner_type != GST_TYPE_MINIVL)
       continue;
@@ -641,13 +720,32 @@ test_properties_tell_their_unit_and_when_they_change (void)
     if (!(specs[i]->flags & G_PARAM_WRITABLE))
       continue;
     g_assert_true (!(specs[i]->flags & GST_PARAM_MUTABLE_READY) != !(specs[i]->flags & GST_PARAM_MUTABLE_PLAYING));
-    if (g_str_has_suffix (specs[i]->name, "-time") || g_str_has_suffix (specs[i]->name, "-duration")
-        || g_str_has_suffix (specs[i]->name, "-overlap") || g_str_has_suffix (specs[i]->name, "-timeout")
-        || g_str_equal (specs[i]->name, "deadline"))
-      g_assert_nonnull (strstr (blurb, "in ns"));
+    if (!get_range (specs[i], &min, &max))
+      continue;
+    n_numbers++;
+    range = find_range (specs[i]->name);
+    g_assert_nonnull (strstr (blurb, range->unit));
+    g_assert_cmpfloat (min, ==, range->min);
+    g_assert_cmpfloat (max, ==, range->max);
   }
   g_assert_cmpuint (n_own, ==, 37);
+  g_assert_cmpuint (n_numbers, ==, G_N_ELEMENTS (ranges));
   g_type_class_unref (klass);
+}
+
+/* -1 is none, as for all times that may be left out. */
+static void
+test_a_time_that_is_none_is_not_set (void)
+{
+  Rig *rig = rig_new ("start-time=-1 stop-time=-1 deadline=-1");
+  guint64 start, deadline;
+
+  g_object_get (rig->element, "start-time", &start, "deadline", &deadline, NULL);
+  g_assert_cmpuint (start, ==, 0);
+  g_assert_cmpuint (deadline, ==, 0);
+  rig_push (rig, 0, 11);
+  rig_assert_result (rig, 1, 0, 1000, "stop");
+  rig_free (rig);
 }
 
 /* All that a run says of itself agrees. */
@@ -693,6 +791,7 @@ main (int argc, char **argv)
   RULE (facts_of_the_factory);
   RULE (properties_tell_their_unit_and_when_they_change);
   RULE (what_is_read_at_the_start_stays_while_it_runs);
+  RULE (a_time_that_is_none_is_not_set);
   RULE (result_in_three_forms_with_one_id);
   RULE (question_is_the_references);
   RULE (prompt_changes_from_the_next_segment);
@@ -718,6 +817,7 @@ main (int argc, char **argv)
   RULE (trouble_in_answering);
   RULE (trouble_in_encoding);
   RULE (buffers_without_pts_are_an_error);
+  RULE (a_segment_of_bytes_is_an_error);
   RULE (whole_of_an_endless_stream_is_an_error);
   RULE (mistakes_name_the_property);
   RULE (a_model_that_cannot_be_opened_is_an_error);
