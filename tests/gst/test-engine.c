@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 #include <vulkan/vulkan.h>
 
 #define PATIENCE (300 * GST_SECOND)
@@ -393,6 +394,48 @@ test_different_settings_do_not_share (void)
   g_assert_cmpint (g_atomic_int_get (&released), ==, 2);
 }
 
+static void
+test_what_is_the_same_is_shared_however_it_is_said (void)
+{
+  g_autofree gchar *link = g_build_filename (folder, "link", NULL), *index = NULL, *digits = NULL;
+  MinivlDevice *devices, *chosen = NULL;
+  guint n_devices, n_pipelines = 0;
+  GstElement *pipelines[6];
+
+  g_assert_true (minivl_devices_list (&devices, &n_devices, NULL));
+  for (guint i = 0; i < n_devices; i++)
+    if (devices[i].chosen)
+      chosen = &devices[i];
+  g_assert_nonnull (chosen);
+  g_assert_cmpint (symlink (model, link), ==, 0);
+  index = g_strdup_printf ("%u", (guint)(chosen - devices));
+  digits = g_ascii_strup (chosen->uuid, -1);
+  {
+    const gchar *const settings[][2] = { { "precision", "f16" }, { "precision", "auto" }, { "device", index }, { "device", digits },
+      { "device", chosen->name }, { "model-path", link } };
+
+    for (guint i = 0; i < G_N_ELEMENTS (settings); i++) {
+      g_autoptr (GstElement) element = NULL;
+
+      /* a name is one of several when there are more of its kind */
+      if (settings[i][1] == chosen->name && n_devices > 1)
+        continue;
+      pipelines[n_pipelines] = make_pipeline ("videotestsrc num-buffers=10", "max-tokens=2 context-size=4096 precision=auto");
+      element = gst_bin_get_by_name (GST_BIN (pipelines[n_pipelines++]), "m");
+      gst_util_set_object_arg (G_OBJECT (element), settings[i][0], settings[i][1]);
+    }
+  }
+  start_counting ();
+  for (guint i = 0; i < n_pipelines; i++)
+    gst_element_set_state (pipelines[i], GST_STATE_PLAYING);
+  for (guint i = 0; i < n_pipelines; i++)
+    g_assert_cmpuint (count_to_eos (pipelines[i]), ==, 1);
+  g_assert_cmpint (g_atomic_int_get (&opened), ==, 1);
+  for (guint i = 0; i < n_pipelines; i++)
+    pipeline_free (pipelines[i]);
+  minivl_devices_free (devices, n_devices);
+}
+
 /* The element that noticed opens another one, and so does its neighbour once it notices; nobody gets the lost one again. */
 static void
 test_a_lost_engine_is_shared_no_more (void)
@@ -655,6 +698,7 @@ main (int argc, char **argv)
   RULE (an_alert_costs_its_own_words_alone);
   RULE (summaries_never_overflow_the_context);
   RULE (different_settings_do_not_share);
+  RULE (what_is_the_same_is_shared_however_it_is_said);
   RULE (a_lost_engine_is_shared_no_more);
   RULE (a_device_lost_in_vulkan_costs_one_segment_and_is_opened_with_backoff);
   RULE (the_streaming_thread_takes_under_two_ms_a_1080p_frame);
