@@ -1,46 +1,113 @@
 #include "budget.h"
 
 #include "alerts.h"
+#include "prompt.h"
 
 #include <string.h>
 
-/* More than any tokenizer makes of plain text, so that nothing is refused that would fit. */
-#define BYTES_A_TOKEN 6
+/* What begins and ends a picture, and one more, for words that are two tokens with a picture between them may be one without. */
+#define PICTURE_TOKENS 3
 
 /* The most that the tokens of `FrameK: <image>` and its line's end can be, the picture apart. */
 #define MARK_TOKENS 16
 /* For the chat's own tokens, and the checkpoint's own system message. */
 #define CHAT_TOKENS 256
 
-gboolean
-budget_check (guint context_size, guint frames, guint max_tiles, guint frame_tokens, const Question *question, GError **error)
+/* What a segment takes, its frames, its answer and their pictures' own tokens apart. */
+typedef struct
 {
-  guint64 pictures = (guint64)frames * frame_tokens;
-  gsize system = question->system != NULL ? strlen (question->system) : 0;
-  guint64 prompt = (strlen (question->prompt) + system) / BYTES_A_TOKEN + question->params.max_tokens;
-  guint64 alert = (alerts_longest (question->alerts) + system) / BYTES_A_TOKEN + ALERT_TOKENS;
-  guint64 rest = MAX (prompt, alert);
-  g_autofree gchar *words = NULL;
-  g_autoptr (GString) fix = NULL;
+  guint prompt;
+  guint alert; /* the longest one; 0: none */
+} Words;
 
-  if (pictures + rest <= context_size)
+static gboolean
+count_words (const Budget *b, const gchar *text, guint *tokens, GError **error)
+{
+  g_autofree gchar *words = prompt_remove_marks (text);
+  BackendQuestion question = { .text = words, .system = b->question->system, .params = b->question->params };
+
+  return b->backend->count_text (b->self, &question, tokens, error);
+}
+
+/* As it will be asked, but for what is not known yet. */
+static gboolean
+count (const Budget *b, guint frames, Words *words, GError **error)
+{
+  PromptFacts facts = { .stream = b->stream };
+  g_autofree gchar *prompt = prompt_expand (b->question->prompt, &facts), *text = prompt_add_marks (prompt, frames);
+  g_auto (GStrv) alerts = alerts_list (b->question->alerts);
+
+  words->alert = 0;
+  if (!count_words (b, text, &words->prompt, error))
+    return FALSE;
+  for (guint i = 0; alerts[i] != NULL; i++) {
+    g_autofree gchar *alert = prompt_replace_words (text, alerts[i]);
+    guint tokens;
+
+    if (!count_words (b, alert, &tokens, error))
+      return FALSE;
+    words->alert = MAX (words->alert, tokens);
+  }
+  return TRUE;
+}
+
+/* Whether the alert takes more than the prompt and its answer. */
+static gboolean
+is_of_alert (const Budget *b, const Words *words)
+{
+  return words->alert > 0 && words->alert + ALERT_TOKENS > words->prompt + (guint64)b->question->params.max_tokens;
+}
+
+static guint64
+total (const Budget *b, guint frames, const Words *words)
+{
+  guint64 rest = is_of_alert (b, words) ? words->alert + ALERT_TOKENS : words->prompt + (guint64)b->question->params.max_tokens;
+
+  return rest + (guint64)frames * (b->frame_tokens + PICTURE_TOKENS);
+}
+
+/* The most frames that fit, below as many; 0: not even one. */
+static guint
+most_frames (const Budget *b, guint frames)
+{
+  Words words;
+
+  while (--frames > 0)
+    if (count (b, frames, &words, NULL) && total (b, frames, &words) <= b->context_size)
+      return frames;
+  return 0;
+}
+
+gboolean
+budget_check (const Budget *b, GError **error)
+{
+  g_autoptr (GString) fix = NULL;
+  g_autofree gchar *what = NULL;
+  gboolean of_alert;
+  Words words;
+  guint most;
+
+  if (!count (b, b->frames, &words, error))
+    return FALSE;
+  if (total (b, b->frames, &words) <= b->context_size)
     return TRUE;
+  of_alert = is_of_alert (b, &words);
+  most = most_frames (b, b->frames);
   fix = g_string_new (NULL);
-  if (rest + frame_tokens <= context_size)
-    g_string_append_printf (fix, "num-segments to %" G_GUINT64_FORMAT, (context_size - rest) / frame_tokens);
+  if (most > 0)
+    g_string_append_printf (fix, "num-segments to %u", most);
   else
-    g_string_append (fix, alert > prompt ? "the length of alerts" : "max-tokens");
-  if (max_tiles > 1)
+    g_string_append (fix, of_alert ? "the length of alerts" : "max-tokens");
+  if (b->max_tiles > 1)
     g_string_append (fix, " or max-tiles");
-  if (alert > prompt)
-    words = g_strdup_printf ("and the longest question of alerts (about %" G_GUINT64_FORMAT ")", alert);
+  if (of_alert)
+    what = g_strdup_printf ("and the longest question of alerts (%u)", words.alert);
   else
-    words = g_strdup_printf ("the prompt (about %" G_GUINT64_FORMAT ") and max-tokens=%u", prompt - question->params.max_tokens,
-        question->params.max_tokens);
+    what = g_strdup_printf ("the prompt (%u) and max-tokens=%u", words.prompt, b->question->params.max_tokens);
   g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_BUDGET,
       "A segment does not fit the model's context: %u frames of %u tokens, %s are %" G_GUINT64_FORMAT
       " tokens, and context-size is %u. Lower %s, or raise context-size.",
-      frames, frame_tokens, words, pictures + rest, context_size, fix->str);
+      b->frames, b->frame_tokens + PICTURE_TOKENS, what, total (b, b->frames, &words), b->context_size, fix->str);
   return FALSE;
 }
 

@@ -6,9 +6,19 @@
 
 G_BEGIN_DECLS
 
-/* frame_tokens: that one frame takes, when cut into up to max_tiles. The error says what to lower. */
-gboolean budget_check (
-    guint context_size, guint frames, guint max_tiles, guint frame_tokens, const Question *question, GError **error);
+typedef struct
+{
+  const Backend *backend; /* that counts the words, as `self` */
+  gpointer self;
+  guint context_size;
+  guint frames, max_tiles;
+  guint frame_tokens; /* that one frame takes, when cut into up to max_tiles */
+  const gchar *stream;
+  const Question *question;
+} Budget;
+
+/* FALSE with MINIVL_ERROR_BUDGET, which says what to lower so that it fits, or with what the back end says of the words. */
+gboolean budget_check (const Budget *budget, GError **error);
 
 /* How many regions of each frame fit, of as many tokens, at least 1. It counts with more text than there is likely to be, for what
  * is asked about too much is not answered at all. */

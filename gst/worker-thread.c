@@ -297,13 +297,15 @@ same_geometry (const MinivlImage *a, const MinivlImage *b)
 static gboolean
 fits (Worker *w, const MinivlImage *image, guint max_tiles, const Question *question, GError **error)
 {
+  Budget budget = { w->backend, w->self, w->context_size, w->n_frames, max_tiles, 0, w->stream, question };
+
   if (w->encoded && same_geometry (image, &w->last_checked))
     return TRUE;
   if (!w->backend->count_tokens (w->self, image, max_tiles, &w->frame_tokens, error))
     return FALSE;
   w->last_checked = *image;
-  return budget_check (w->context_size, w->n_frames, max_tiles, w->frame_tokens, question, error)
-         && (w->encoded || summaries_fit (w, question, error));
+  budget.frame_tokens = w->frame_tokens;
+  return budget_check (&budget, error) && (w->encoded || summaries_fit (w, question, error));
 }
 
 /* Holds the lock before and after. Whether the segment has room for one more; else that and all like it are taken away, encoded or

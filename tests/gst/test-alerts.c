@@ -648,7 +648,7 @@ test_the_longest_question_counts_for_the_budget (void)
   g_autofree gchar *words = g_strnfill (600, 'x');
   g_autofree gchar *line = g_strdup_printf ("alerts=\"Fire?;%s\" max-tokens=4 context-size=100 prompt=?", words);
 
-  assert_too_long (line, "the longest question of alerts (about 101)");
+  assert_too_long (line, "the longest question of alerts (175)");
   assert_too_long (line, "Lower the length of alerts, or raise context-size.");
   assert_too_long ("alerts=\"Fire?\" max-tokens=90 context-size=100 prompt=?", "max-tokens=90");
 }

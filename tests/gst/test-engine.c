@@ -376,6 +376,33 @@ test_summaries_never_overflow_the_context (void)
   g_clear_pointer (&work, g_array_unref);
 }
 
+/* What the error says can be asked: one that promises too much is worse than none. */
+static void
+test_as_many_frames_as_are_advised_are_answered (void)
+{
+  static const gchar format[] = "num-segments=%u max-tokens=16 context-size=%u prompt=\"What is seen in these frames of the "
+                                "video, from the first to the last one?\"";
+  g_autofree gchar *all = g_strdup_printf (format, 64, 700), *advised = NULL;
+  g_autoptr (GError) error = NULL;
+  GstElement *pipeline = make_pipeline ("videotestsrc pattern=ball num-buffers=30", all);
+  GstMessage *message;
+  const gchar *advice;
+
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  message = pipeline_await (pipeline, GST_MESSAGE_ERROR);
+  gst_message_parse_error (message, &error, NULL);
+  gst_message_unref (message);
+  pipeline_free (pipeline);
+  advice = strstr (error->message, "Lower num-segments to ");
+  g_assert_nonnull (advice);
+  g_test_message ("%s", error->message);
+  advised = g_strdup_printf (format, (guint)strtoul (advice + strlen ("Lower num-segments to "), NULL, 10), 700);
+  pipeline = make_pipeline ("videotestsrc pattern=ball num-buffers=30", advised);
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  g_assert_cmpuint (count_to_eos (pipeline), ==, 3);
+  pipeline_free (pipeline);
+}
+
 static void
 test_different_settings_do_not_share (void)
 {
@@ -697,6 +724,7 @@ main (int argc, char **argv)
   RULE (no_element_waits_for_two_rounds_of_another);
   RULE (an_alert_costs_its_own_words_alone);
   RULE (summaries_never_overflow_the_context);
+  RULE (as_many_frames_as_are_advised_are_answered);
   RULE (different_settings_do_not_share);
   RULE (what_is_the_same_is_shared_however_it_is_said);
   RULE (a_lost_engine_is_shared_no_more);
