@@ -5,7 +5,6 @@
 #include "backend.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 /* How often one who waits for another's loading looks at whether it is still wanted. */
 #define POLL_INTERVAL (50 * G_TIME_SPAN_MILLISECOND)
@@ -57,57 +56,12 @@ fill_options (const MinivlEngineOptions *options, MinivlEngineOptions *filled, g
   return *path != NULL;
 }
 
-static gchar *
-without_dashes (const gchar *text)
-{
-  g_auto (GStrv) parts = g_strsplit (text, "-", -1);
-
-  return g_strjoinv ("", parts);
-}
-
-/* As the selector of MinivlEngineOptions, an index apart. */
-static gboolean
-is_named (const MinivlDevice *device, const gchar *selector)
-{
-  g_autofree gchar *uuid = without_dashes (device->uuid), *digits = without_dashes (selector);
-  g_autofree gchar *name = g_ascii_strdown (device->name, -1), *part = g_ascii_strdown (selector, -1);
-
-  return g_ascii_strcasecmp (uuid, digits) == 0 || (part[0] != '\0' && strstr (name, part) != NULL);
-}
-
-/* The UUID of the device that is meant; where none is, or several are, what was said: opening it says what is wrong. */
-static gchar *
-find_device (const gchar *selector)
-{
-  MinivlDevice *devices = NULL, *found = NULL;
-  guint n_devices = 0, matches = 0;
-  guint64 index;
-  gchar *uuid;
-
-  minivl_devices_list (&devices, &n_devices, NULL);
-  for (guint i = 0; i < n_devices; i++) {
-    gboolean is_meant;
-
-    if (selector == NULL)
-      is_meant = devices[i].chosen;
-    else if (g_ascii_string_to_unsigned (selector, 10, 0, n_devices - 1, &index, NULL))
-      is_meant = index == i;
-    else
-      is_meant = is_named (&devices[i], selector);
-    if (is_meant)
-      found = &devices[i];
-    matches += is_meant;
-  }
-  uuid = g_strdup (matches == 1 ? found->uuid : selector);
-  minivl_devices_free (devices, n_devices);
-  return uuid;
-}
-
 /* The same for what is the same, however it is said. */
 static gchar *
 make_key (const MinivlEngineOptions *options)
 {
-  g_autofree gchar *path = realpath (options->model_path, NULL), *device = find_device (options->device);
+  g_autofree gchar *path = realpath (options->model_path, NULL), *found = minivl_device_find (options->device, NULL);
+  const gchar *device = found != NULL ? found : options->device; /* then opening tells what is wrong */
   MinivlPrecision precision = options->precision == MINIVL_PRECISION_AUTO ? MINIVL_PRECISION_F16 : options->precision;
 
   return g_strdup_printf (

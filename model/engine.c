@@ -49,6 +49,17 @@ minivl_devices_free (MinivlDevice *devices, guint n_devices)
   g_free (devices);
 }
 
+gchar *
+minivl_device_find (const gchar *device, GError **error)
+{
+  g_autoptr (GError) failure = NULL;
+  gchar *uuid = device_find (device, &failure);
+
+  if (!uuid)
+    g_set_error_literal (error, MINIVL_ERROR, MINIVL_ERROR_DEVICE, failure->message);
+  return uuid;
+}
+
 /* --- engine ---------------------------------------------------------------------------------------------------------------- */
 
 typedef struct

@@ -107,6 +107,17 @@ MINIVL_API gboolean minivl_devices_list (MinivlDevice **devices, guint *n_device
 /* @devices: (nullable): as minivl_devices_list() gave them, NULL with @n_devices 0 */
 MINIVL_API void minivl_devices_free (MinivlDevice *devices, guint n_devices);
 
+/**
+ * minivl_device_find:
+ * @device: (nullable): as in MinivlEngineOptions
+ *
+ * Finds the device that an engine would open, without opening it.
+ *
+ * Returns: (transfer full): its UUID, as in MinivlDevice; NULL with %MINIVL_ERROR_DEVICE, where minivl_engine_open() would fail
+ * with it
+ */
+MINIVL_API gchar *minivl_device_find (const gchar *device, GError **error);
+
 /* --- engine ---------------------------------------------------------------------------------------------------------------- */
 
 /**

@@ -465,6 +465,21 @@ candidate_choose (GArray *candidates, const gchar *selector, GError **error)
   return chosen;
 }
 
+gchar *
+device_find (const gchar *selector, GError **error)
+{
+  VkInstance instance = VK_NULL_HANDLE;
+  g_autoptr (GArray) candidates = NULL;
+  const Candidate *chosen;
+
+  if (!instance_new (&instance, error))
+    return NULL;
+  candidates = candidates_new (instance, NULL, error);
+  vkDestroyInstance (instance, NULL);
+  chosen = candidates ? candidate_choose (candidates, selector, error) : NULL;
+  return chosen ? g_strdup (chosen->info.uuid) : NULL;
+}
+
 /* --- opening ---------------------------------------------------------------------------------------------------------------- */
 
 static void

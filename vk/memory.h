@@ -49,6 +49,8 @@ typedef struct
   guint local;            /* local size of kernels that work in groups of 8 lanes; 0: the device's choice */
 } DeviceOptions;
 
+/* The UUID of the device that device_open() would open, (transfer full); NULL with the error it would have. */
+gchar *device_find (const gchar *selector, GError **error);
 /* selector: index, UUID with or without dashes, part of a name in any case, or NULL for a real GPU before a CPU device. options may
  * be NULL. Arenas and streams are freed before their device. */
 Device *device_open (const gchar *selector, const DeviceOptions *options, GError **error);

@@ -136,6 +136,7 @@ test_devices_are_listed_and_selected_by (void)
   g_assert_cmpuint (n, >=, 1);
   for (guint i = 0; i < n; i++) {
     g_autofree gchar *index = g_strdup_printf ("%u", i);
+    g_autofree gchar *found = minivl_device_find (index, NULL);
     const gchar *by[] = { index, devices[i].uuid };
 
     n_chosen += devices[i].chosen;
@@ -145,6 +146,10 @@ test_devices_are_listed_and_selected_by (void)
     g_assert_true (g_regex_match_simple ("^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", devices[i].uuid, 0, 0));
     g_assert_cmpuint (devices[i].memory, >, 1 << 20);
     if (devices[i].chosen) {
+      g_autofree gchar *unasked = minivl_device_find (NULL, NULL);
+
+      g_assert_cmpstr (found, ==, devices[i].uuid);
+      g_assert_cmpstr (unasked, ==, devices[i].uuid);
       g_assert_cmpstr (minivl_engine_get_info (engine)->device, ==, devices[i].name);
       for (guint j = 0; j < G_N_ELEMENTS (by); j++) {
         g_autoptr (MinivlEngine) same = open_model (model, by[j], &error);
@@ -156,6 +161,9 @@ test_devices_are_listed_and_selected_by (void)
   }
   g_assert_cmpuint (n_chosen, ==, 1);
   minivl_devices_free (devices, n);
+  g_assert_null (minivl_device_find ("no such device", &error));
+  g_assert_error (error, MINIVL_ERROR, MINIVL_ERROR_DEVICE);
+  g_assert_nonnull (strstr (error->message, "no device matches"));
 }
 
 static void
