@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "crowd.h"
 #include "model/engine.h"
 #include "synth.h"
 
@@ -345,7 +346,6 @@ typedef struct
   const gint32 *ids;
   guint n_ids, max_tokens;
   MinivlAnswer answer;
-  GThread *thread;
 } Question;
 
 static gpointer
@@ -401,20 +401,6 @@ bench_prefill (Bench *b)
   bench_add (b, row);
 }
 
-/* Asks all at once: the scheduler, on whose thread this runs, finds them together when it goes on. */
-static gboolean
-ask_together (gpointer data, GError **error)
-{
-  Question *q = data;
-
-  for (guint i = 0; q[i].engine; i++)
-    q[i].thread = g_thread_new ("ask", ask, &q[i]);
-  for (guint i = 0; q[i].engine; i++)
-    while (scheduler_waiting (q->engine->scheduler) <= i)
-      g_usleep (100);
-  return TRUE;
-}
-
 /* Tokens in front of a run of steps. */
 #define PAST (PROMPT - STEPS / 2)
 
@@ -434,16 +420,17 @@ static guint64
 run_steps (Bench *b, guint n)
 {
   gint32 ids[N_PROMPTS][PAST];
-  Question q[N_PROMPTS + 1] = { { 0 } };
+  GThread *threads[N_PROMPTS];
+  Question q[N_PROMPTS];
   guint64 ns = 0;
 
   for (guint i = 0; i < n; i++) {
     make_ids (get_engine (b), i, PAST, ids[i]);
     q[i] = (Question){ .engine = get_engine (b), .ids = ids[i], .n_ids = PAST, .max_tokens = STEPS + 1 };
   }
-  run_job (b, ask_together, q);
+  crowd_begin (get_engine (b)->scheduler, ask, q, sizeof *q, n, threads);
+  crowd_end (threads, n);
   for (guint i = 0; i < n; i++) {
-    g_thread_join (q[i].thread);
     g_assert_cmpuint (q[i].answer.cached_tokens, ==, PAST - 1);
     ns = MAX (ns, q[i].answer.decode_ns / STEPS);
     minivl_answer_clear (&q[i].answer);

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "conformance_host.h"
+#include "crowd.h"
 #include "golden.h"
 #include "media.h"
 #include "model/engine.h"
@@ -22,7 +23,6 @@ typedef struct
 {
   const gchar *folder;
   guint passed, failed;
-  gint refused;                /* atomic; asks that failed */
   double logits_bound, margin; /* greedy ids are compared while the recorded margin is above */
   gboolean f32;
   MinivlEngine *engine;
@@ -314,7 +314,7 @@ typedef struct
   guint n_ids;
   MinivlAnswer answer;
   GError *error;
-  GThread *thread; /* that asks it; NULL: it is asked alone */
+  gboolean together; /* with others */
 } Case;
 
 static void
@@ -350,8 +350,7 @@ case_ask (gpointer data)
 {
   Case *k = data;
 
-  if (!ask (k->c, k->row, k->pictures, k->ids, k->n_ids, &k->answer, &k->error))
-    g_atomic_int_inc (&k->c->refused);
+  ask (k->c, k->row, k->pictures, k->ids, k->n_ids, &k->answer, &k->error);
   return NULL;
 }
 
@@ -376,7 +375,7 @@ static void
 check_answer (const Case *k)
 {
   Conformance *c = k->c;
-  const gchar *case_name = json_object_get_string_member (k->row, "name"), *how = k->thread ? ".together" : "";
+  const gchar *case_name = json_object_get_string_member (k->row, "name"), *how = k->together ? ".together" : "";
   g_autofree gchar *golden_name = g_strconcat (case_name, ".logits", NULL);
   g_autofree gchar *ids_name = g_strconcat (case_name, how, ".input_ids", NULL);
   g_autofree gchar *logits_name = g_strconcat (case_name, how, ".logits", NULL);
@@ -410,45 +409,28 @@ check_case (Conformance *c, JsonObject *row)
   check_answer (&k);
 }
 
-/* On the scheduler's thread, which does nothing else meanwhile: when it goes on it finds all of them waiting. */
-static gboolean
-ask_together (gpointer data, GError **error)
-{
-  GArray *cases = data;
-  Conformance *c = g_array_index (cases, Case, 0).c;
-
-  g_atomic_int_set (&c->refused, 0);
-  for (guint i = 0; i < cases->len; i++) {
-    Case *k = &g_array_index (cases, Case, i);
-
-    k->thread = g_thread_new ("case", case_ask, k);
-  }
-  while (scheduler_waiting (c->engine->scheduler) + g_atomic_int_get (&c->refused) < cases->len)
-    g_usleep (100);
-  return TRUE;
-}
-
 static void
 check_together (Conformance *c, GPtrArray *rows)
 {
   g_autoptr (GArray) cases = g_array_new (FALSE, FALSE, sizeof (Case));
+  g_autofree GThread **threads = NULL;
 
   g_array_set_clear_func (cases, (GDestroyNotify)case_clear);
   for (guint i = 0; i < rows->len; i++) {
     Case k;
 
-    if (case_init (&k, c, g_ptr_array_index (rows, i)))
-      g_array_append_val (cases, k);
+    if (!case_init (&k, c, g_ptr_array_index (rows, i)))
+      continue;
+    k.together = TRUE;
+    g_array_append_val (cases, k);
   }
   if (cases->len == 0)
     return;
-  scheduler_run (c->engine->scheduler, ask_together, cases, NULL);
-  for (guint i = 0; i < cases->len; i++) {
-    Case *k = &g_array_index (cases, Case, i);
-
-    g_thread_join (k->thread);
-    check_answer (k);
-  }
+  threads = g_new (GThread *, cases->len);
+  crowd_begin (c->engine->scheduler, case_ask, cases->data, sizeof (Case), cases->len, threads);
+  crowd_end (threads, cases->len);
+  for (guint i = 0; i < cases->len; i++)
+    check_answer (&g_array_index (cases, Case, i));
 }
 
 /* --- program --------------------------------------------------------------------------------------------------------------- */

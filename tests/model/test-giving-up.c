@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "crowd.h"
 #include "harness.h"
 #include "variant.h"
 #include "vk/vk.h"
@@ -77,30 +78,6 @@ asker_clear (Asker *a)
 {
   minivl_picture_unref (a->picture);
   g_clear_error (&a->error);
-}
-
-/* Begun one after the other, while the scheduler does nothing else: the next batch finds them all. */
-typedef struct
-{
-  Asker *askers;
-  guint n;
-} Crowd;
-
-static void
-begin (Crowd *crowd)
-{
-  for (guint i = 0; i < crowd->n; i++) {
-    crowd->askers[i].thread = g_thread_new ("asker", encode, &crowd->askers[i]);
-    while (scheduler_waiting (engine->scheduler) <= i)
-      g_thread_yield ();
-  }
-}
-
-static gboolean
-gather (gpointer data, GError **error)
-{
-  begin (data);
-  return TRUE;
 }
 
 static void
@@ -183,16 +160,16 @@ static void
 test_higher_priority_is_encoded_first (void)
 {
   Asker askers[2 * VISION_BATCH + 1];
-  Crowd crowd = { askers, G_N_ELEMENTS (askers) };
+  GThread *threads[G_N_ELEMENTS (askers)];
   Asker *last = &askers[2 * VISION_BATCH];
   guint64 before = vision_tiles_encoded (engine->vision), order = 0;
 
   for (guint i = 0; i < G_N_ELEMENTS (askers); i++)
     asker_init (&askers[i], i);
   last->priority = 1;
-  run_job (gather, &crowd);
+  crowd_begin (engine->scheduler, encode, askers, sizeof *askers, G_N_ELEMENTS (askers), threads);
+  crowd_end (threads, G_N_ELEMENTS (askers));
   for (guint i = 0; i < G_N_ELEMENTS (askers); i++) {
-    join (&askers[i]);
     assert_picture (&askers[i]);
     order = MAX (order, askers[i].picture->result.order);
   }
@@ -209,21 +186,20 @@ test_a_picture_has_the_highest_priority_of_those_who_want_it (void)
 {
   for (guint i = 0;; i++) {
     Asker askers[2 * VISION_BATCH], urgent;
-    Crowd crowd = { askers, G_N_ELEMENTS (askers) };
+    GThread *threads[G_N_ELEMENTS (askers)];
     guint64 before = vision_tiles_encoded (engine->vision), order;
     GThread *holder = hold ();
 
     g_assert_cmpuint (i, <, TRIES);
     for (guint k = 0; k < G_N_ELEMENTS (askers); k++)
       asker_init (&askers[k], 100 + k);
-    begin (&crowd);
+    crowd_hand_in (engine->scheduler, encode, askers, sizeof *askers, G_N_ELEMENTS (askers), threads);
     asker_init (&urgent, 100 + G_N_ELEMENTS (askers) - 1); /* as the last of them */
     urgent.priority = 1;
     urgent.thread = g_thread_new ("asker", encode, &urgent);
     g_usleep (1000 * i);
     let_go (holder);
-    for (guint k = 0; k < G_N_ELEMENTS (askers); k++)
-      join (&askers[k]);
+    crowd_end (threads, G_N_ELEMENTS (askers));
     join (&urgent);
     order = urgent.picture->result.order;
     for (guint k = 0; k < G_N_ELEMENTS (askers); k++)
@@ -306,16 +282,15 @@ test_who_gives_up_in_a_batch_leaves_the_others (void)
   for (guint i = 0, n = 0; n == 0; i++) {
     guint64 before = vision_tiles_encoded (engine->vision);
     Asker askers[2];
-    Crowd crowd = { askers, 2 };
+    GThread *threads[2];
 
     g_assert_cmpuint (i, <, TRIES);
     asker_init (&askers[0], 30);
     asker_init (&askers[1], 31);
-    run_job (gather, &crowd);
+    crowd_begin (engine->scheduler, encode, askers, sizeof *askers, 2, threads);
     g_usleep (100 * (i % 100));
     g_atomic_int_set (&askers[0].cancel, TRUE);
-    join (&askers[0]);
-    join (&askers[1]);
+    crowd_end (threads, 2);
     assert_picture (&askers[1]);
     g_assert_cmpmem (askers[1].picture->result.features, bytes, features, bytes);
     if (askers[0].picture == NULL) {

@@ -1,6 +1,7 @@
 /* Several askers on one engine, by token ids: what they get, what they share, and in which order they are served. */
 #include <math.h>
 
+#include "crowd.h"
 #include "harness.h"
 #include "variant.h"
 
@@ -13,8 +14,6 @@ typedef struct
   gint priority;
   guint64 deadline;
   MinivlEngine *engine;
-  MinivlSession *session;
-  GThread *thread;
   MinivlAnswer answer;
 } Asker;
 
@@ -43,65 +42,27 @@ ask (gpointer data)
   Asker *a = data;
   MinivlParams params = MINIVL_PARAMS_INIT;
   g_autoptr (GError) error = NULL;
+  g_autoptr (MinivlSession) session = minivl_session_new (a->engine, &error);
 
+  g_assert_no_error (error);
+  minivl_session_set_priority (session, a->priority);
   params.max_tokens = a->max_tokens;
   params.deadline = a->deadline;
   params.want_logits = TRUE;
-  session_ask_ids (a->session, a->ids, a->n, NULL, 0, &params, NULL, NULL, &a->answer, &error);
+  session_ask_ids (session, a->ids, a->n, NULL, 0, &params, NULL, NULL, &a->answer, &error);
   g_assert_no_error (error);
   return NULL;
-}
-
-typedef struct
-{
-  MinivlEngine *engine;
-  Asker *askers;
-  guint n;
-} Crowd;
-
-static gboolean
-begin_all (gpointer data, GError **error)
-{
-  Crowd *crowd = data;
-
-  for (guint i = 0; i < crowd->n; i++) {
-    Asker *a = &crowd->askers[i];
-
-    a->session = minivl_session_new (crowd->engine, error);
-    g_assert_nonnull (a->session);
-    minivl_session_set_priority (a->session, a->priority);
-    a->thread = g_thread_new ("asker", ask, a);
-    while (scheduler_waiting (crowd->engine->scheduler) <= i)
-      g_thread_yield ();
-  }
-  return TRUE;
-}
-
-/* One after the other, while the scheduler, on whose thread this runs, does nothing else: it then finds all of them. */
-static void
-begin_together (MinivlEngine *engine, Asker *askers, guint n)
-{
-  Crowd crowd = { engine, askers, n };
-  g_autoptr (GError) error = NULL;
-
-  scheduler_run (engine->scheduler, begin_all, &crowd, &error);
-  g_assert_no_error (error);
-}
-
-static void
-end_all (Asker *askers, guint n)
-{
-  for (guint i = 0; i < n; i++) {
-    g_thread_join (askers[i].thread);
-    minivl_session_free (askers[i].session);
-  }
 }
 
 static void
 ask_together (MinivlEngine *engine, Asker *askers, guint n)
 {
-  begin_together (engine, askers, n);
-  end_all (askers, n);
+  g_autofree GThread **threads = g_new (GThread *, n);
+
+  for (guint i = 0; i < n; i++)
+    askers[i].engine = engine;
+  crowd_begin (engine->scheduler, ask, askers, sizeof *askers, n, threads);
+  crowd_end (threads, n);
 }
 
 static void
@@ -135,7 +96,7 @@ static void
 test_answers_together_are_what_they_are_alone (void)
 {
   MinivlEngine *engine = engine_of (512);
-  Asker askers[5] = { { .max_tokens = 16 } };
+  Asker askers[5] = { { .n = 0 } };
   guint64 before;
 
   for (guint i = 0; i < G_N_ELEMENTS (askers); i++) {
@@ -156,7 +117,7 @@ static void
 test_more_answers_than_go_together_take_turns (void)
 {
   MinivlEngine *engine = engine_of (1024);
-  Asker askers[MANY] = { { .max_tokens = 24 } };
+  Asker askers[MANY] = { { .n = 0 } };
   guint64 before;
   guint tokens = 0;
 
@@ -178,7 +139,7 @@ static void
 test_questions_asked_at_once_share_their_beginning (void)
 {
   MinivlEngine *engine = engine_of (512);
-  Asker askers[3] = { { .max_tokens = 1 } };
+  Asker askers[3] = { { .n = 0 } };
   guint64 before;
 
   for (guint i = 0; i < G_N_ELEMENTS (askers); i++) {
@@ -261,7 +222,7 @@ test_higher_priority_gets_every_step (void)
   MinivlEngine *engine = engine_of (4096);
   MinivlParams params = MINIVL_PARAMS_INIT;
   Ask high = { .max_tokens = 1000, .end_tokens = { -1, -1 }, .priority = 1 };
-  Asker askers[3 * LANGUAGE_BATCH] = { { .max_tokens = 100 } };
+  Asker askers[3 * LANGUAGE_BATCH] = { { .n = 0 } };
   g_autoptr (GArray) prompt = g_array_new (FALSE, FALSE, sizeof (LanguageToken));
   g_autoptr (GError) error = NULL;
 

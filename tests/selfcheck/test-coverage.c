@@ -1,6 +1,7 @@
 /* Nothing runs that the self-check has not seen: whatever an engine does after it was opened, no shader and no constant is new. */
 #include <glib/gstdio.h>
 
+#include "crowd.h"
 #include "model/engine.h"
 #include "ops/harness.h"
 #include "synth.h"
@@ -31,7 +32,6 @@ typedef struct
 {
   MinivlEngine *engine;
   guint number, length;
-  GThread *thread; /* NULL: it is asked alone */
 } Question;
 
 static gpointer
@@ -64,38 +64,18 @@ ask_alone (MinivlEngine *e)
     ask (&(Question){ e, .number = i, .length = lengths[i] });
 }
 
-typedef struct
-{
-  MinivlEngine *engine;
-  guint n;
-  Question questions[LANGUAGE_BATCH];
-} Crowd;
-
-/* On the scheduler's thread: when it goes on, it finds them all. */
-static gboolean
-gather (gpointer data, GError **error)
-{
-  Crowd *crowd = data;
-
-  for (guint i = 0; i < crowd->n; i++)
-    crowd->questions[i].thread = g_thread_new ("ask", ask, &crowd->questions[i]);
-  while (scheduler_waiting (crowd->engine->scheduler) < crowd->n)
-    g_usleep (100);
-  return TRUE;
-}
-
 /* Decode steps of every number of answers. A prompt of one token is a decode step itself, so that all go together at once. */
 static void
 ask_together (MinivlEngine *e)
 {
   for (guint n = 2; n <= LANGUAGE_BATCH; n++) {
-    Crowd crowd = { .engine = e, .n = n };
+    Question questions[LANGUAGE_BATCH];
+    GThread *threads[LANGUAGE_BATCH];
 
     for (guint i = 0; i < n; i++)
-      crowd.questions[i] = (Question){ e, .number = i, .length = 1 };
-    g_assert_true (scheduler_run (e->scheduler, gather, &crowd, NULL));
-    for (guint i = 0; i < n; i++)
-      g_thread_join (crowd.questions[i].thread);
+      questions[i] = (Question){ e, .number = i, .length = 1 };
+    crowd_begin (e->scheduler, ask, questions, sizeof *questions, n, threads);
+    crowd_end (threads, n);
   }
 }
 
