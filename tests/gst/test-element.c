@@ -646,12 +646,13 @@ typedef struct
   double min, max;
 } Range;
 
+#define LONGEST ((double)G_MAXINT64)
 #define NONE ((double)G_MAXUINT64)
 
 static const Range ranges[] = {
   { "context-size", "tokens", 1, G_MAXINT },
-  { "segment-duration", "in ns", 0, G_MAXINT64 },
-  { "segment-overlap", "in ns", 0, G_MAXINT64 },
+  { "segment-duration", "in ns", 0, LONGEST },
+  { "segment-overlap", "in ns", 0, LONGEST },
   { "num-segments", "Frames", 1, 128 },
   { "start-time", "in ns of stream time", 0, NONE },
   { "stop-time", "in ns of stream time", 0, NONE },
@@ -661,7 +662,7 @@ static const Range ranges[] = {
   { "top-k", "tokens", 0, G_MAXINT },
   { "top-p", "probability", 0, 1 },
   { "repetition-penalty", "", 0.01, 100 },
-  { "seed", "", 0, G_MAXINT64 },
+  { "seed", "", 0, LONGEST },
   { "text-duration", "in ns", 0, NONE },
   { "max-backlog", "in segments", 1, 1000 },
   { "deadline", "in ns", 0, NONE },
