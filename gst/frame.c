@@ -1,15 +1,15 @@
+#define _GNU_SOURCE /* SCHED_BATCH */
 #include "frame.h"
 
+#include <sched.h>
 #include <string.h>
 
 /* Blocks that wait for reuse; more are freed. */
 #define MOST_KEPT 8
-/* Blocks made when the size of the video is known, so that the first frames find theirs. */
-#define MADE_AHEAD 4
-/* When fewer are left, more are made, in another thread: the first touch of fresh pages takes longer than the copy. */
-#define READY 2
+/* So many wait for the next frames, for asking the system for one may have to wait for whoever else does. */
+#define READY 4
 
-/* Of pixels that were still coming. Few ever are, so that one lock serves all. */
+/* Of pixels that were still coming. Few are at any time, so that one lock serves all. */
 static GMutex arrival_lock;
 static GCond arrival;
 
@@ -18,34 +18,23 @@ static GCond arrival;
 struct _FramePool
 {
   gint refs;
-  gsize size;         /* of each block */
-  GThreadPool *maker; /* of one thread, which GLib keeps for whoever needs one next */
+  gsize size; /* of each block */
   GMutex lock;
   GPtrArray *blocks;
-  gboolean making;
 };
 
-static guint8 *
-make_block (gsize size)
-{
-  return memset (g_malloc (size), 0, size); /* calloc() would leave the pages untouched */
-}
-
 static void
-make_blocks (gpointer job, gpointer data)
+pool_restock (FramePool *pool)
 {
-  FramePool *pool = data;
-
   g_mutex_lock (&pool->lock);
   while (pool->blocks->len < READY) {
     guint8 *block;
 
     g_mutex_unlock (&pool->lock);
-    block = make_block (pool->size);
+    block = g_malloc (pool->size);
     g_mutex_lock (&pool->lock);
     g_ptr_array_add (pool->blocks, block);
   }
-  pool->making = FALSE;
   g_mutex_unlock (&pool->lock);
 }
 
@@ -58,9 +47,7 @@ pool_new (gsize size)
   pool->size = size;
   g_mutex_init (&pool->lock);
   pool->blocks = g_ptr_array_new_with_free_func (g_free);
-  pool->maker = g_thread_pool_new (make_blocks, pool, 1, FALSE, NULL);
-  for (guint i = 0; i < MADE_AHEAD; i++)
-    g_ptr_array_add (pool->blocks, make_block (size));
+  pool_restock (pool);
   return pool;
 }
 
@@ -76,7 +63,6 @@ pool_unref (FramePool *pool)
 {
   if (!g_atomic_int_dec_and_test (&pool->refs))
     return;
-  g_thread_pool_free (pool->maker, TRUE, TRUE);
   g_ptr_array_unref (pool->blocks);
   g_mutex_clear (&pool->lock);
   g_free (pool);
@@ -90,10 +76,6 @@ pool_take (FramePool *pool)
   g_mutex_lock (&pool->lock);
   if (pool->blocks->len > 0)
     block = g_ptr_array_steal_index_fast (pool->blocks, pool->blocks->len - 1);
-  if (pool->blocks->len < READY && !pool->making) {
-    pool->making = TRUE;
-    g_thread_pool_push (pool->maker, pool, NULL);
-  }
   g_mutex_unlock (&pool->lock);
   return block != NULL ? block : g_malloc (pool->size);
 }
@@ -285,17 +267,51 @@ copy_plane (guint8 *to, const GstVideoFrame *from, guint plane)
 
 /* --- copies ------------------------------------------------------------------------------------------------------------------ */
 
+typedef struct
+{
+  Frame *frame;       /* NULL: nothing follows */
+  GstVideoFrame from; /* mapped, which keeps its buffer */
+} Copy;
+
+static gpointer
+copy_frames (gpointer data)
+{
+  FrameCopier *copier = data;
+  Copy *copy;
+
+  /* As a batch it does not put the streaming thread aside, which has just woken it up and is to hand the buffer on. */
+  sched_setscheduler (0, SCHED_BATCH, &(struct sched_param){ 0 });
+  while ((copy = g_async_queue_pop (copier->jobs))->frame != NULL) {
+    for (guint p = 0; p < GST_VIDEO_FRAME_N_PLANES (&copy->from); p++)
+      copy_plane ((guint8 *)copy->frame->image.data[p], &copy->from, p);
+    gst_video_frame_unmap (&copy->from);
+    frame_arrived (copy->frame, NULL);
+    frame_unref (copy->frame);
+    g_free (copy);
+    pool_restock (copier->pool);
+  }
+  g_free (copy);
+  return NULL;
+}
+
 void
 frame_copier_init (FrameCopier *copier, const GstVideoInfo *info)
 {
   frame_copier_clear (copier);
   copier->info = *info;
   copier->pool = pool_new (packed_size (info));
+  copier->jobs = g_async_queue_new ();
+  copier->thread = g_thread_new ("minivl-copy", copy_frames, copier);
 }
 
 void
 frame_copier_clear (FrameCopier *copier)
 {
+  if (copier->thread == NULL)
+    return;
+  g_async_queue_push (copier->jobs, g_new0 (Copy, 1));
+  g_thread_join (g_steal_pointer (&copier->thread));
+  g_clear_pointer (&copier->jobs, g_async_queue_unref);
   g_clear_pointer (&copier->pool, pool_unref);
 }
 
@@ -374,15 +390,17 @@ frame_copier_make (FrameCopier *copier, GstBuffer *buffer, const GstVideoInfo *i
 Frame *
 frame_copier_copy (FrameCopier *copier, GstBuffer *buffer, guint64 time, const Backend *backend)
 {
-  GstVideoFrame from;
+  Copy *copy = g_new (Copy, 1);
   Frame *frame;
 
-  if (!gst_video_frame_map (&from, &copier->info, buffer, GST_MAP_READ))
+  if (!gst_video_frame_map (&copy->from, &copier->info, buffer, GST_MAP_READ)) {
+    g_free (copy);
     return NULL;
-  frame = frame_copier_make (copier, buffer, &from.info, time, backend);
-  for (guint p = 0; p < GST_VIDEO_FRAME_N_PLANES (&from); p++)
-    copy_plane ((guint8 *)frame->image.data[p], &from, p);
-  gst_video_frame_unmap (&from);
+  }
+  frame = frame_copier_make (copier, buffer, &copy->from.info, time, backend);
+  frame->coming = TRUE;
+  copy->frame = frame_ref (frame);
+  g_async_queue_push (copier->jobs, copy);
   return frame;
 }
 

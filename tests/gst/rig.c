@@ -90,7 +90,7 @@ rig_frame (Rig *rig, guint number)
   GstMapInfo map;
 
   gst_buffer_map (buffer, &map, GST_MAP_WRITE);
-  for (gsize i = 0; i + 2 < map.size; i++)
+  for (gsize i = 0; i < map.size; i++)
     map.data[i] = (guint8)(number >> 8 * (i % stride % 3));
   gst_buffer_unmap (buffer, &map);
   if (rig->fps_n > 0) {

@@ -171,8 +171,10 @@ ask_library (MinivlEngine *engine, Seen *seen, const GstStructure *result, GPtrA
   frame_copier_init (&copier, &seen->info);
   for (guint k = 0; k < 3; k++) {
     g_autoptr (Frame) frame = frame_copier_copy (&copier, g_ptr_array_index (seen->buffers, frame_of (result, k)), 0, NULL);
-    g_autoptr (MinivlPicture) picture = minivl_picture_new (engine, &frame->image, 1, NULL, &error);
+    g_autoptr (MinivlPicture) picture = NULL;
 
+    g_assert_true (frame_await (frame, NULL));
+    picture = minivl_picture_new (engine, &frame->image, 1, NULL, &error);
     g_assert_no_error (error);
     minivl_session_add_pictures (session, &picture, 1);
   }

@@ -98,11 +98,13 @@ test_planes_in_several_memories (void)
   frame_copier_init (&copier, &info);
   frame = frame_copier_copy (&copier, buffer, 5, &backend_fake);
   g_assert_nonnull (frame);
+  g_assert_true (frame_await (frame, NULL));
   for (guint p = 0; p < 3; p++)
     for (guint y = 0; y < heights[p]; y++)
       for (guint x = 0; x < widths[p]; x++)
         g_assert_cmpuint (frame->image.data[p][y * frame->image.stride[p] + x], ==, (guint8)(50 * p + x + 10 * y));
-  frame_copier_clear (&copier); /* the frame may outlive it */
+  frame_copier_clear (&copier);                    /* the frame may outlive it */
+  g_assert_true (gst_buffer_is_writable (buffer)); /* nobody else has it any more */
   frame_unref (frame);
   gst_buffer_unref (buffer);
 }
@@ -123,6 +125,7 @@ test_copies_are_made_in_used_memory (void)
   for (guint i = 0; i < 50; i++) {
     Frame *frame = frame_copier_copy (&copier, buffer, i, &backend_fake);
 
+    g_assert_true (frame_await (frame, NULL));
     g_hash_table_add (blocks, frame->pixels);
     frame_unref (frame);
   }
@@ -130,6 +133,44 @@ test_copies_are_made_in_used_memory (void)
   g_hash_table_unref (blocks);
   frame_copier_clear (&copier);
   gst_buffer_unref (buffer);
+}
+
+static GstPadProbeReturn
+black_out (GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+  GstBuffer *buffer = gst_buffer_make_writable (GST_PAD_PROBE_INFO_BUFFER (info));
+
+  gst_buffer_memset (buffer, 0, 0, -1);
+  GST_PAD_PROBE_INFO_DATA (info) = buffer;
+  return GST_PAD_PROBE_OK;
+}
+
+static void
+count_other_bytes (const MinivlImage *image, gpointer data)
+{
+  guint *n = data;
+
+  for (guint y = 0; y < image->height; y++)
+    for (guint x = 0; x < 3 * image->width; x++)
+      *n += image->data[0][y * image->stride[0] + x] != (guint8)(5 >> 8 * (x % 3));
+}
+
+/* The copy is made while the buffer goes on: it is of what came. 25 MB take long enough to be overtaken. */
+static void
+test_who_writes_downstream_is_not_seen (void)
+{
+  Rig *rig = rig_new ("num-segments=1");
+  g_autoptr (GstPad) src = gst_element_get_static_pad (rig->element, "src");
+  guint wrong = 0;
+
+  rig_set_caps (rig, "RGB", 3840, 2160, 10, 1);
+  gst_pad_add_probe (src, GST_PAD_PROBE_TYPE_BUFFER, black_out, NULL, NULL);
+  fake_watch (count_other_bytes, &wrong);
+  rig_push (rig, 0, 11);
+  rig_assert_result (rig, 1, 0, 1000, "stop");
+  g_assert_cmpuint (fake_encoded_frame (0), ==, 5);
+  g_assert_cmpuint (wrong, ==, 0);
+  rig_free (rig);
 }
 
 static void
@@ -449,6 +490,7 @@ main (int argc, char **argv)
   RULE (a_crop_meta_is_seen_by_the_model);
   RULE (planes_in_several_memories);
   RULE (copies_are_made_in_used_memory);
+  RULE (who_writes_downstream_is_not_seen);
   RULE (allocation_queries_pass);
   RULE (utc_is_what_the_source_wrote);
   RULE (utc_of_a_live_source_is_the_clocks);
