@@ -39,7 +39,8 @@ G_BEGIN_DECLS
  * MinivlError:
  * @MINIVL_ERROR_USAGE: an argument that no checkpoint and no device could satisfy
  * @MINIVL_ERROR_FILE: a file that is missing, truncated or not what it should be; the message names file and tensor or key
- * @MINIVL_ERROR_MODEL: a checkpoint that asks for something minivl does not know; the message names the key and the value
+ * @MINIVL_ERROR_MODEL: a checkpoint that asks for something minivl does not know, the message names the key and the value; or whose
+ *   numbers overflow
  * @MINIVL_ERROR_DEVICE: no such device, or one that lacks a feature, computes wrongly or was lost
  * @MINIVL_ERROR_MEMORY: weights, cache or activations do not fit the device
  * @MINIVL_ERROR_BUDGET: prompt and answer do not fit the context; nothing was computed
@@ -547,9 +548,9 @@ typedef void (*MinivlTextFunc) (const gchar *text, gpointer user_data);
  * Adds a round to the conversation. Computes only what no conversation on the engine has in common with this one from the start.
  *
  * Returns: FALSE with %MINIVL_ERROR_BUDGET when the round does not fit (nothing was computed), %MINIVL_ERROR_IMAGES when marks and
- *   pictures differ, %MINIVL_ERROR_USAGE and %MINIVL_ERROR_MODEL for @params as said there, %MINIVL_ERROR_DEVICE when the
- *   device was lost. The conversation is then as before, the pictures still wait.
- *   Being cancelled or reaching a limit is success: see @finish.
+ *   pictures differ, %MINIVL_ERROR_USAGE and %MINIVL_ERROR_MODEL for @params as said there, %MINIVL_ERROR_MODEL when the
+ *   model's numbers overflow, %MINIVL_ERROR_DEVICE when the device was lost. The conversation is then as before, the pictures still
+ * wait. Being cancelled or reaching a limit is success: see @finish.
  */
 MINIVL_API gboolean minivl_session_ask (MinivlSession *session, const gchar *prompt, const MinivlParams *params,
     MinivlTextFunc on_text, gpointer user_data, MinivlAnswer *answer, GError **error);

@@ -393,8 +393,7 @@ choose_token (Scheduler *s, Ask *ask, const Top *top, guint row, GError **error)
 static double
 logprob (const Top *top, float logit)
 {
-  /* Equal ones may be infinite. */
-  return (logit == top->values[0] ? 0 : (double)logit - top->values[0]) - log (top->sum);
+  return (double)logit - top->values[0] - log (top->sum);
 }
 
 /* The logit of a token that was chosen: one that is not among the best was chosen from all. */
@@ -439,6 +438,12 @@ take_token (Scheduler *s, Ask *ask, const Top *top, guint row)
     g_mutex_lock (&s->lock);
     ask->prefilled = g_get_monotonic_time ();
     g_mutex_unlock (&s->lock);
+  }
+  if (!isfinite (top->values[0])) { /* whatever is chosen then is gibberish */
+    g_set_error (&error, MINIVL_ERROR, MINIVL_ERROR_MODEL,
+        "the model's numbers overflow: its weights are damaged, or too large for this precision (f32 holds the most)");
+    finish (s, ask, MINIVL_FINISH_CANCELLED, error);
+    return;
   }
   id = choose_token (s, ask, top, row, &error);
   if (error) {

@@ -125,6 +125,37 @@ test_what_does_not_fit_is_told_before_it_is_loaded (void)
   g_assert_cmpuint (calls, ==, 0);
 }
 
+/* Each number is one that f32 holds, which is all that loading asks; what comes of them is not. */
+static void
+test_an_answer_of_no_numbers_is_an_error (void)
+{
+  static const gint32 ids[] = { 5, 6, 7 };
+  g_autoptr (GError) error = NULL;
+  g_auto (MinivlAnswer) answer = { NULL };
+  MinivlParams params = MINIVL_PARAMS_INIT;
+  MinivlSession *session;
+  MinivlEngine *engine;
+  guint16 *norm;
+  Model m;
+
+  model_init (&m);
+  params.max_tokens = 4;
+  norm = (guint16 *)tensor_set_lookup (m.tensors, "language_model.model.norm.weight")->data;
+  for (guint i = 0; i < m.config.language.hidden; i++)
+    norm[i] = 0x7f00; /* 1.7e38 */
+  engine = engine_new (&(EngineParts){ .name = "m", .config = &m.config, .tensors = m.tensors, .image_token = 3, .end_token = 2 },
+      &m.options, &error);
+  g_assert_no_error (error);
+  session = minivl_session_new (engine, &error);
+  g_assert_no_error (error);
+  g_assert_false (session_ask_ids (session, ids, G_N_ELEMENTS (ids), NULL, 0, &params, NULL, NULL, &answer, &error));
+  g_assert_error (error, MINIVL_ERROR, MINIVL_ERROR_MODEL);
+  assert_says (error, "overflow");
+  minivl_session_free (session);
+  minivl_engine_unref (engine);
+  tensor_set_free (m.tensors);
+}
+
 /* While nothing else runs: that it is not the scheduler's thread is all that is wrong. */
 static void
 use_language (void)
@@ -165,6 +196,7 @@ main (int argc, char **argv)
   RULE (missing_tensor_is_named);
   RULE (context_beyond_the_model_is_refused);
   RULE (what_does_not_fit_is_told_before_it_is_loaded);
+  RULE (an_answer_of_no_numbers_is_an_error);
   RULE (the_model_is_used_by_its_own_thread);
 #undef RULE
   g_test_add_func ("/open/another_thread/subprocess/language", use_language);
