@@ -56,6 +56,21 @@ fill_options (const MinivlEngineOptions *options, MinivlEngineOptions *filled, g
   return *path != NULL;
 }
 
+static gboolean
+local_check (const MinivlEngineOptions *options, GError **error)
+{
+  g_autofree gchar *path = NULL;
+  MinivlEngineOptions filled;
+
+  if (!fill_options (options, &filled, &path, error))
+    return FALSE;
+  if (g_file_test (filled.model_path, G_FILE_TEST_IS_DIR))
+    return TRUE;
+  g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_FILE,
+      "No model: %s is no folder. Set the property model-path to a checkpoint folder.", filled.model_path);
+  return FALSE;
+}
+
 /* The same for what is the same, however it is said. */
 static gchar *
 make_key (const MinivlEngineOptions *options)
@@ -335,6 +350,7 @@ local_similarity (gpointer a, gpointer b)
 }
 
 const Backend backend_local = {
+  .check = local_check,
   .open = local_open,
   .get_info = local_get_info,
   .count_tokens = local_count_tokens,

@@ -4,9 +4,9 @@
  * backend-local.c is libminivl in this process; another could be a server far away; the tests bring a fake one. The element gets
  * its table when it is registered, and never chooses.
  *
- * All functions but cancel are called from the element's worker thread alone, and may take long. picture_unref may be called from
- * any thread. Functions that fail set a GError of domain MINIVL_ERROR, whose message names the fix where there is one. After
- * MINIVL_ERROR_DEVICE from encode or ask the device is lost: only close may follow, and opening anew.
+ * All functions but check and cancel are called from the element's worker thread alone, and may take long. picture_unref may be
+ * called from any thread. Functions that fail set a GError of domain MINIVL_ERROR, whose message names the fix where there is one.
+ * After MINIVL_ERROR_DEVICE from encode or ask the device is lost: only close may follow, and opening anew.
  */
 #ifndef GST_MINIVL_BACKEND_H
 #define GST_MINIVL_BACKEND_H
@@ -65,6 +65,9 @@ typedef struct
 
 typedef struct
 {
+  /* Whether the options can be opened, as far as it shows at once; before open, from any thread. NULL: nothing shows. */
+  gboolean (*check) (const MinivlEngineOptions *options, GError **error);
+
   /* Loads the model; without a model_path its own, if it has one. on_progress of the options is called while that lasts, from any
    * thread; when it returns FALSE, opening fails with MINIVL_ERROR_CANCELLED. Returns what the other functions take as `self`. */
   gpointer (*open) (const MinivlEngineOptions *options, GError **error);

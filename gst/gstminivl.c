@@ -158,6 +158,24 @@ check_settings (GstMinivl *self)
   return complaint == NULL;
 }
 
+/* What fails here fails the change of state. gst-launch-1.0 may overlook an error that comes from the worker before its loop runs.
+ */
+static gboolean
+check_model (GstMinivl *self)
+{
+  g_autofree gchar *path = NULL;
+  g_autoptr (GError) error = NULL;
+
+  if (self->backend->check == NULL)
+    return TRUE;
+  GST_OBJECT_LOCK (self);
+  path = g_strdup (self->settings.model_path);
+  GST_OBJECT_UNLOCK (self);
+  if (!self->backend->check (&(MinivlEngineOptions){ .model_path = path }, &error))
+    tell_callbacks.refused (error, self);
+  return error == NULL;
+}
+
 static void
 set_started (GstMinivl *self, gboolean is_started)
 {
@@ -176,7 +194,7 @@ gst_minivl_start (GstBaseTransform *base)
   WorkerConfig config;
 
   set_started (self, TRUE);
-  if (!check_settings (self) || !open_journal (self)) {
+  if (!check_settings (self) || !check_model (self) || !open_journal (self)) {
     set_started (self, FALSE);
     return FALSE;
   }

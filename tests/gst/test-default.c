@@ -89,6 +89,7 @@ test_told_where_there_is_none (void)
   run_launch (plugins, "registry-installed", &launch);
   g_assert_cmpint (launch.code, !=, 0);
   assert_says (launch.err, "model-path");
+  g_assert_null (strstr (launch.out, "Loading")); /* nothing has begun */
 }
 
 /* Packages are found under the prefix they are made for. This one lies in a folder. */

@@ -517,6 +517,24 @@ assert_next (GstBus *bus, const gchar *finish_reason)
   g_assert_cmpstr (found, ==, finish_reason);
 }
 
+static void
+test_a_folder_that_is_none_fails_the_change_of_state (void)
+{
+  GstElement *pipeline = gst_parse_launch ("videotestsrc ! minivl model-path=/nonexistent ! fakesink", NULL);
+  g_autoptr (GstBus) bus = gst_element_get_bus (pipeline);
+  g_autoptr (GstMessage) message = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_assert_cmpint (gst_element_set_state (pipeline, GST_STATE_PAUSED), ==, GST_STATE_CHANGE_FAILURE);
+  message = gst_bus_pop_filtered (bus, GST_MESSAGE_ERROR | GST_MESSAGE_PROGRESS);
+  g_assert_cmpint (GST_MESSAGE_TYPE (message), ==, GST_MESSAGE_ERROR);
+  gst_message_parse_error (message, &error, NULL);
+  g_assert_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_OPEN_READ);
+  g_assert_nonnull (strstr (error->message, "/nonexistent"));
+  gst_element_set_state (pipeline, GST_STATE_NULL);
+  gst_object_unref (pipeline);
+}
+
 /* Tries come after 0.1, 0.2 and 0.4 s. */
 static void
 test_a_device_lost_in_vulkan_costs_one_segment_and_is_opened_with_backoff (void)
@@ -741,6 +759,7 @@ main (int argc, char **argv)
   RULE (different_settings_do_not_share);
   RULE (what_is_the_same_is_shared_however_it_is_said);
   RULE (a_lost_engine_is_shared_no_more);
+  RULE (a_folder_that_is_none_fails_the_change_of_state);
   RULE (a_device_lost_in_vulkan_costs_one_segment_and_is_opened_with_backoff);
   RULE (the_streaming_thread_takes_under_two_ms_a_1080p_frame);
 #undef RULE
