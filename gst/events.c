@@ -109,7 +109,7 @@ events_sink (GstMinivl *self, GstEvent *event)
       worker_forget (self->worker);
       self->copier.orientation = 0;
       if (text != NULL)
-        text_src_stream_start (text);
+        text_src_stream_start (text, event);
       break;
     case GST_EVENT_TAG:
       on_tag (self, event);

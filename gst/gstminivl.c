@@ -425,6 +425,7 @@ gst_minivl_request_new_pad (GstElement *element, GstPadTemplate *templ, const gc
 {
   GstMinivl *self = GST_MINIVL (element);
   GstMinivlTextSrc *text = text_src_new (templ, "text_src");
+  g_autoptr (GstEvent) start = gst_pad_get_sticky_event (GST_BASE_TRANSFORM_SINK_PAD (self), GST_EVENT_STREAM_START, 0);
 
   gst_pad_set_event_function (GST_PAD (text), events_text);
   gst_pad_set_query_function (GST_PAD (text), events_text_query);
@@ -433,6 +434,8 @@ gst_minivl_request_new_pad (GstElement *element, GstPadTemplate *templ, const gc
 
   GST_OBJECT_LOCK (self);
   text_src_set_times (text, self->settings.text_timestamp, settings_text_duration (&self->settings));
+  if (start != NULL)
+    text_src_stream_start (text, start);
   if (self->segment != NULL)
     text_src_segment (text, gst_event_ref (self->segment));
   self->text = gst_object_ref (text);

@@ -15,12 +15,12 @@
 
 typedef struct
 {
+  GstEvent *start;  /* the video's STREAM_START, where `event` is the first one of a stream; or NULL */
   GstEvent *event;  /* SEGMENT, SEGMENT_DONE or EOS; else */
   Result *result;   /* NULL, without an event: owed */
   guint64 id;       /* of what is or was owed, its place is fixed; 0: was not owed */
   guint64 position; /* of the video when the item came; when it goes, if that is in the same segment */
   guint64 duration;
-  gboolean starts; /* a stream: the event is the first one of it */
 } Item;
 
 struct _GstMinivlTextSrc
@@ -33,7 +33,7 @@ struct _GstMinivlTextSrc
   guint n_events, n_results;
   gboolean flushing;
   gboolean dead;           /* downstream wants no more of this stream */
-  gboolean new_stream;     /* the next event is the first one of another */
+  GstEvent *start;         /* the video's STREAM_START, of which the next event is the first one; NULL: that has come */
   gboolean has_segment;    /* one has come since the last flush */
   guint64 first, position; /* of the video, in the last segment that came */
   guint64 end;             /* of the buffer at position */
@@ -56,6 +56,7 @@ G_DEFINE_FINAL_TYPE (GstMinivlTextSrc, text_src, GST_TYPE_PAD)
 static void
 item_free (Item *item)
 {
+  g_clear_pointer (&item->start, gst_event_unref);
   g_clear_pointer (&item->event, gst_event_unref);
   g_clear_pointer (&item->result, result_unref);
   g_free (item);
@@ -69,10 +70,8 @@ item_new (GstMinivlTextSrc *pad, GstEvent *event, Result *result)
   item->event = event;
   item->result = result;
   item->position = pad->position;
-  if (event != NULL) {
-    item->starts = pad->new_stream;
-    pad->new_stream = FALSE;
-  }
+  if (event != NULL)
+    item->start = g_steal_pointer (&pad->start);
   pad->n_events += event != NULL;
   pad->n_results += result != NULL;
   return item;
@@ -82,9 +81,9 @@ item_new (GstMinivlTextSrc *pad, GstEvent *event, Result *result)
 static void
 clear_items (GstMinivlTextSrc *pad)
 {
-  /* That a stream starts is still to be told. */
-  for (GList *l = pad->items.head; l != NULL; l = l->next)
-    pad->new_stream |= ((const Item *)l->data)->starts;
+  /* That a stream starts is still to be told: the last one. */
+  for (GList *l = pad->items.tail; l != NULL && pad->start == NULL; l = l->prev)
+    pad->start = g_steal_pointer (&((Item *)l->data)->start);
   g_queue_clear_full (&pad->items, (GDestroyNotify)item_free);
   pad->lost += pad->n_results;
   pad->n_events = pad->n_results = pad->n_owed = 0;
@@ -241,35 +240,32 @@ take_gap (GstMinivlTextSrc *pad)
 
 /* --- the task ---------------------------------------------------------------------------------------------------------------- */
 
+/* As gst_pad_create_stream_id() names it, but of the stream that the text is of: the video may be in the next one by now. */
 static void
-start_stream (GstMinivlTextSrc *pad)
+start_stream (GstMinivlTextSrc *pad, GstEvent *video)
 {
-  g_autoptr (GstElement) element = gst_pad_get_parent_element (GST_PAD (pad));
-  g_autoptr (GstPad) sink = gst_element_get_static_pad (element, "sink");
-  g_autoptr (GstEvent) video = gst_pad_get_sticky_event (sink, GST_EVENT_STREAM_START, 0);
-  g_autofree gchar *id = gst_pad_create_stream_id (GST_PAD (pad), element, "text");
-  g_autoptr (GstStream) stream = gst_stream_new (id, NULL, GST_STREAM_TYPE_TEXT, GST_STREAM_FLAG_SPARSE);
-  GstEvent *event = gst_event_new_stream_start (id);
+  g_autofree gchar *id = NULL;
+  g_autoptr (GstStream) stream = NULL;
+  GstEvent *event;
+  const gchar *video_id;
   guint group;
 
+  gst_event_parse_stream_start (video, &video_id);
+  id = g_strconcat (video_id, "/text", NULL);
+  stream = gst_stream_new (id, NULL, GST_STREAM_TYPE_TEXT, GST_STREAM_FLAG_SPARSE);
+  event = gst_event_new_stream_start (id);
   gst_event_set_stream (event, stream);
   gst_event_set_stream_flags (event, GST_STREAM_FLAG_SPARSE);
-  if (video != NULL && gst_event_parse_group_id (video, &group))
+  if (gst_event_parse_group_id (video, &group))
     gst_event_set_group_id (event, group);
   gst_pad_push_event (GST_PAD (pad), event);
 }
 
-static gboolean
-has_started (GstMinivlTextSrc *pad)
-{
-  g_autoptr (GstEvent) start = gst_pad_get_sticky_event (GST_PAD (pad), GST_EVENT_STREAM_START, 0);
-
-  return start != NULL;
-}
-
+/* again: also if that changes nothing. */
 static void
-negotiate (GstMinivlTextSrc *pad)
+negotiate (GstMinivlTextSrc *pad, gboolean again)
 {
+  g_autoptr (GstCaps) current = gst_pad_get_current_caps (GST_PAD (pad));
   g_autoptr (GstCaps) templ = gst_pad_get_pad_template_caps (GST_PAD (pad));
   g_autoptr (GstCaps) peer = gst_pad_peer_query_caps (GST_PAD (pad), templ);
   g_autoptr (GstCaps) caps = gst_caps_intersect_full (templ, peer, GST_CAPS_INTERSECT_FIRST);
@@ -279,16 +275,18 @@ negotiate (GstMinivlTextSrc *pad)
     gst_caps_replace (&caps, templ);
   caps = gst_caps_fixate (g_steal_pointer (&caps));
   pad->is_json = gst_structure_has_name (gst_caps_get_structure (caps, 0), "application/x-json");
-  gst_pad_push_event (GST_PAD (pad), gst_event_new_caps (caps));
+  if (again || current == NULL || !gst_caps_is_equal (caps, current))
+    gst_pad_push_event (GST_PAD (pad), gst_event_new_caps (caps));
 }
 
 static void
-send_event (GstMinivlTextSrc *pad, GstEvent *event, gboolean starts)
+send_event (GstMinivlTextSrc *pad, GstEvent *start, GstEvent *event)
 {
-  if (starts || !has_started (pad))
-    start_stream (pad);
-  if (starts || gst_pad_check_reconfigure (GST_PAD (pad)) || !gst_pad_has_current_caps (GST_PAD (pad)))
-    negotiate (pad);
+  if (start != NULL)
+    start_stream (pad, start);
+  /* Asking ends the wish for it, so that is asked first. */
+  if (gst_pad_check_reconfigure (GST_PAD (pad)) || start != NULL || !gst_pad_has_current_caps (GST_PAD (pad)))
+    negotiate (pad, start != NULL);
   gst_pad_push_event (GST_PAD (pad), event);
 }
 
@@ -300,7 +298,7 @@ send_result (GstMinivlTextSrc *pad, const Item *item)
   gchar *text;
 
   if (gst_pad_check_reconfigure (GST_PAD (pad)))
-    negotiate (pad);
+    negotiate (pad, FALSE);
   if (!pad->is_json && !result_has_text (result))
     return GST_FLOW_OK;
   text = pad->is_json ? result_to_json (result) : g_strdup (result->text);
@@ -330,7 +328,7 @@ stop_saying (GstMinivlTextSrc *pad, GstFlowReturn flow)
   GST_DEBUG_OBJECT (pad, "no more text: %s", gst_flow_get_name (flow));
   g_mutex_lock (&pad->lock);
   pad->lost++;
-  while ((item = g_queue_peek_head (&pad->items)) != NULL && !item->starts) {
+  while ((item = g_queue_peek_head (&pad->items)) != NULL && item->start == NULL) {
     pad->lost += item->result != NULL;
     pad->n_results -= item->result != NULL;
     pad->n_events -= item->event != NULL;
@@ -397,9 +395,9 @@ loop (gpointer data)
   g_mutex_unlock (&pad->lock);
 
   if (event != NULL)
-    send_event (pad, event, FALSE);
+    send_event (pad, NULL, event);
   else if (item->event != NULL)
-    send_event (pad, g_steal_pointer (&item->event), item->starts);
+    send_event (pad, item->start, g_steal_pointer (&item->event));
   else
     flow = send_result (pad, item);
   g_clear_pointer (&item, item_free);
@@ -422,10 +420,10 @@ text_src_set_times (GstMinivlTextSrc *pad, TextTimestamp timestamp, guint64 dura
 }
 
 void
-text_src_stream_start (GstMinivlTextSrc *pad)
+text_src_stream_start (GstMinivlTextSrc *pad, GstEvent *event)
 {
   g_mutex_lock (&pad->lock);
-  pad->new_stream = TRUE;
+  gst_event_replace (&pad->start, event);
   g_mutex_unlock (&pad->lock);
 }
 
@@ -433,7 +431,7 @@ void
 text_src_segment (GstMinivlTextSrc *pad, GstEvent *event)
 {
   g_mutex_lock (&pad->lock);
-  if (pad->dead && pad->new_stream && !pad->flushing) {
+  if (pad->dead && pad->start != NULL && !pad->flushing) {
     pad->dead = FALSE;
     gst_pad_start_task (GST_PAD (pad), loop, pad, NULL);
   }
@@ -617,6 +615,7 @@ text_src_finalize (GObject *object)
   GstMinivlTextSrc *pad = GST_MINIVL_TEXT_SRC (object);
 
   clear_items (pad);
+  gst_event_replace (&pad->start, NULL);
   g_mutex_clear (&pad->lock);
   g_cond_clear (&pad->changed);
   G_OBJECT_CLASS (text_src_parent_class)->finalize (object);

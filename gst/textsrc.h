@@ -31,8 +31,8 @@ void text_src_set_times (GstMinivlTextSrc *pad, TextTimestamp timestamp, guint64
 /* Texts that nobody took. */
 guint64 text_src_get_lost (GstMinivlTextSrc *pad);
 
-/* The video's STREAM_START: what its next SEGMENT begins is another stream, also where the last one has ended. */
-void text_src_stream_start (GstMinivlTextSrc *pad);
+/* The video's STREAM_START (borrowed): its next SEGMENT begins another stream, also where the last one has ended. */
+void text_src_stream_start (GstMinivlTextSrc *pad, GstEvent *event);
 /* The video's SEGMENT (transfer full), in front of the buffers it is for. */
 void text_src_segment (GstMinivlTextSrc *pad, GstEvent *event);
 /* A video buffer passes that reaches from pts to end. */
