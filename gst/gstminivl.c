@@ -158,8 +158,7 @@ check_settings (GstMinivl *self)
   return complaint == NULL;
 }
 
-/* What fails here fails the change of state. gst-launch-1.0 may overlook an error that comes from the worker before its loop runs.
- */
+/* What fails here fails the change of state. gst-launch-1.0 overlooks an error from the worker that comes before its loop runs. */
 static gboolean
 check_model (GstMinivl *self)
 {

@@ -548,9 +548,9 @@ typedef void (*MinivlTextFunc) (const gchar *text, gpointer user_data);
  * Adds a round to the conversation. Computes only what no conversation on the engine has in common with this one from the start.
  *
  * Returns: FALSE with %MINIVL_ERROR_BUDGET when the round does not fit (nothing was computed), %MINIVL_ERROR_IMAGES when marks and
- *   pictures differ, %MINIVL_ERROR_USAGE and %MINIVL_ERROR_MODEL for @params as said there, %MINIVL_ERROR_MODEL when the
- *   model's numbers overflow, %MINIVL_ERROR_DEVICE when the device was lost. The conversation is then as before, the pictures still
- * wait. Being cancelled or reaching a limit is success: see @finish.
+ *   pictures differ, %MINIVL_ERROR_USAGE and %MINIVL_ERROR_MODEL for @params as said there, %MINIVL_ERROR_MODEL when the model's
+ *   numbers overflow, %MINIVL_ERROR_DEVICE when the device was lost. The conversation is then as before, the pictures still wait.
+ *   Being cancelled or reaching a limit is success: see @finish.
  */
 MINIVL_API gboolean minivl_session_ask (MinivlSession *session, const gchar *prompt, const MinivlParams *params,
     MinivlTextFunc on_text, gpointer user_data, MinivlAnswer *answer, GError **error);

@@ -379,8 +379,14 @@ choose_token (Scheduler *s, Ask *ask, const Top *top, guint row, GError **error)
 {
   guint vocab = language_vocab (s->language);
   const SamplerBest best = { top->ids, top->values, MIN (vocab, TOP_COUNT), top->next };
-  gint32 id = sampler_next_of_best (&ask->sampler, &best, vocab);
+  gint32 id;
 
+  if (!isfinite (top->values[0])) { /* whatever is chosen then is gibberish */
+    g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_MODEL,
+        "the model's numbers overflow: its weights are damaged, or too large for this precision (f32 holds the most)");
+    return -1;
+  }
+  id = sampler_next_of_best (&ask->sampler, &best, vocab);
   if (id >= 0)
     return id;
   if (!ask->logits)
@@ -438,12 +444,6 @@ take_token (Scheduler *s, Ask *ask, const Top *top, guint row)
     g_mutex_lock (&s->lock);
     ask->prefilled = g_get_monotonic_time ();
     g_mutex_unlock (&s->lock);
-  }
-  if (!isfinite (top->values[0])) { /* whatever is chosen then is gibberish */
-    g_set_error (&error, MINIVL_ERROR, MINIVL_ERROR_MODEL,
-        "the model's numbers overflow: its weights are damaged, or too large for this precision (f32 holds the most)");
-    finish (s, ask, MINIVL_FINISH_CANCELLED, error);
-    return;
   }
   id = choose_token (s, ask, top, row, &error);
   if (error) {

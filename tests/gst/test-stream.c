@@ -425,6 +425,24 @@ test_a_pad_that_comes_while_a_segment_passes_has_it (void)
   rig_free (rig);
 }
 
+/* That the next stream is of that video; the harness has one of its own, which may come first. */
+static void
+assert_text_stream (Rig *rig, const gchar *video_id)
+{
+  g_autofree gchar *id = g_strconcat (video_id, "/text", NULL);
+
+  for (;;) {
+    g_autoptr (GstEvent) start = rig_await_text_event (rig, GST_EVENT_STREAM_START);
+    const gchar *text_id;
+
+    gst_event_parse_stream_start (start, &text_id);
+    if (!g_str_has_prefix (text_id, "stream "))
+      continue;
+    g_assert_cmpstr (text_id, ==, id);
+    return;
+  }
+}
+
 /* As what several files in turn are: the video's pads come to life again, and so does the text. */
 static void
 test_a_stream_behind_eos_has_its_text (void)
@@ -432,12 +450,9 @@ test_a_stream_behind_eos_has_its_text (void)
   Rig *rig = rig_new (NULL);
 
   rig_add_text (rig, NULL);
-  gst_event_unref (rig_await_text_event (rig, GST_EVENT_SEGMENT)); /* of the harness's own stream */
   for (guint i = 0; i < 3; i++) {
     g_autofree gchar *id = g_strdup_printf ("stream %u", i);
-    g_autoptr (GstEvent) start = NULL;
     g_autoptr (JsonObject) json = NULL;
-    const gchar *text_id;
     guint64 asked;
 
     if (i == 1) { /* what is said between two streams is in none, and ends nothing */
@@ -449,13 +464,66 @@ test_a_stream_behind_eos_has_its_text (void)
     rig_push_segment (rig, 0, 0, i * GST_SECOND);
     rig_push (rig, 0, 10);
     rig_eos (rig);
-    start = rig_await_text_event (rig, GST_EVENT_STREAM_START);
-    gst_event_parse_stream_start (start, &text_id);
-    g_assert_true (g_str_has_prefix (text_id, id));
+    assert_text_stream (rig, id);
     gst_event_unref (rig_await_text_event (rig, GST_EVENT_SEGMENT));
     gst_event_unref (rig_await_text_event (rig, GST_EVENT_EOS));
     json = rig_pull_json (rig);
     g_assert_cmpint (json_object_get_int_member (json, "id"), ==, i == 0 ? 1 : i + 2);
+  }
+  rig_free (rig);
+}
+
+static GstPadProbeReturn
+block (GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+  return GST_PAD_PROBE_OK; /* stays blocked until the probe is removed */
+}
+
+/* Also when the text is told of it so late that the video is streams ahead. */
+static void
+test_a_stream_of_text_has_the_name_of_its_own_video (void)
+{
+  Rig *rig = rig_new (NULL);
+  g_autoptr (GstPad) pad = NULL;
+  gulong probe;
+
+  rig_add_text (rig, NULL);
+  pad = gst_element_get_static_pad (rig->element, "text_src");
+  probe = gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BLOCK_DOWNSTREAM, block, NULL, NULL);
+  for (guint i = 0; i < 3; i++) {
+    g_autofree gchar *id = g_strdup_printf ("stream %u", i);
+
+    g_assert_true (gst_harness_push_event (rig->video, gst_event_new_stream_start (id)));
+    rig_set_caps (rig, "RGB", 8, 4, 10, 1);
+    rig_push (rig, 0, 10);
+    rig_eos (rig);
+  }
+  gst_pad_remove_probe (pad, probe);
+  for (guint i = 0; i < 3; i++) {
+    g_autofree gchar *id = g_strdup_printf ("stream %u", i);
+
+    assert_text_stream (rig, id);
+  }
+  rig_free (rig);
+}
+
+static void
+test_equal_caps_are_not_sent_again (void)
+{
+  Rig *rig = rig_new (NULL);
+  g_autoptr (GstPad) pad = NULL;
+
+  rig_add_text (rig, NULL);
+  rig_push (rig, 0, 1);
+  gst_event_unref (rig_await_text_event (rig, GST_EVENT_GAP));
+  pad = gst_element_get_static_pad (rig->element, "text_src");
+  g_assert_true (gst_pad_send_event (pad, gst_event_new_reconfigure ()));
+  rig_push (rig, 1, 2);
+  for (gboolean gap = FALSE; !gap;) {
+    g_autoptr (GstEvent) event = gst_harness_pull_event (rig->text);
+
+    g_assert_cmpint (GST_EVENT_TYPE (event), !=, GST_EVENT_CAPS);
+    gap = GST_EVENT_TYPE (event) == GST_EVENT_GAP;
   }
   rig_free (rig);
 }
@@ -489,12 +557,6 @@ test_a_late_link_is_negotiated_before_a_gap (void)
   assert_text_caps (rig, "text/x-raw");
   rig_free (rig);
   g_mutex_clear (&gaps.lock);
-}
-
-static GstPadProbeReturn
-block (GstPad *pad, GstPadProbeInfo *info, gpointer data)
-{
-  return GST_PAD_PROBE_OK; /* stays blocked until the probe is removed */
 }
 
 static void
@@ -804,6 +866,8 @@ main (int argc, char **argv)
   RULE (plain_text_says_nothing_of_errors);
   RULE (a_pad_that_comes_while_a_segment_passes_has_it);
   RULE (a_stream_behind_eos_has_its_text);
+  RULE (a_stream_of_text_has_the_name_of_its_own_video);
+  RULE (equal_caps_are_not_sent_again);
   RULE (a_late_link_is_negotiated_before_a_gap);
   RULE (blocked_text_branch_passes_video_and_eos);
   RULE (unlinked_text_pad_harms_nothing);
