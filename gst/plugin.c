@@ -1,5 +1,5 @@
-#include "gstminivl.h"
-#include "gstminivloverlay.h"
+#include "gst/element/gstminivl.h"
+#include "gst/overlay/gstminivloverlay.h"
 
 static gboolean
 plugin_init (GstPlugin *plugin)

@@ -43,8 +43,8 @@ includes=$(
   check_includes model 'model/.*|vk/ops\.h|vk/memory\.h'
   check_includes gst 'gst/.*|model/minivl\.h'
   check_includes examples 'examples/.*|model/minivl\.h'
-  grep -nE '# *include +<(gst/)?vulkan' -r model gst examples --include='*.[ch]' | grep -v '^gst/vulkan-input\.c:' \
-    | sed 's/$/: only vk\/ and gst\/vulkan-input.c know Vulkan/'
+  grep -nE '# *include +<(gst/)?vulkan' -r model gst examples --include='*.[ch]' | grep -v '^gst/element/vulkan-input\.c:' \
+    | sed 's/$/: only vk\/ and gst\/element\/vulkan-input.c know Vulkan/'
 )
 [ -z "$includes" ] || complain "$includes"
 

@@ -2,7 +2,7 @@
 #ifndef TESTS_FAKE_H
 #define TESTS_FAKE_H
 
-#include "backend.h"
+#include "gst/backends/backend.h"
 
 typedef enum
 {

@@ -1,7 +1,7 @@
 #include "rig.h"
 
-#include "gstminivl.h"
-#include "result.h"
+#include "gst/element/gstminivl.h"
+#include "gst/results/result.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* The rules of alert-picture: which frame is kept, and what becomes of it. */
-#include "gstminivl.h"
+#include "gst/element/gstminivl.h"
 #include "rig.h"
 
 #include <glib/gstdio.h>

@@ -1,6 +1,6 @@
 /* The rules of alerts: what is asked, when one rises and falls, and what it leaves behind. */
-#include "alerts.h"
-#include "gstminivl.h"
+#include "gst/element/gstminivl.h"
+#include "gst/worker/alerts.h"
 #include "rig.h"
 
 #include <gst/video/video.h>

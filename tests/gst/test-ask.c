@@ -1,5 +1,5 @@
 /* The element is asked, not only telling: the action signal `ask`, against the fake back end. */
-#include "gstminivl.h"
+#include "gst/element/gstminivl.h"
 #include "rig.h"
 
 #include <math.h>

@@ -1,10 +1,10 @@
 /* The plugin as users load it, with libminivl and a small random checkpoint: its texts are those of the frames it was shown. */
 #include "../model/checkpoint.h"
 #include "../program.h"
-#include "frame.h"
+#include "gst/worker/frame.h"
+#include "gst/worker/prompt.h"
 #include "media.h"
 #include "pipeline.h"
-#include "prompt.h"
 
 #include <gst/app/gstappsrc.h>
 #include <json-glib/json-glib.h>

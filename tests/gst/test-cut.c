@@ -1,5 +1,5 @@
 /* Somebody sees that something happens, and says so in the stream: the event `minivl-segment`, against the fake back end. */
-#include "gstminivl.h"
+#include "gst/element/gstminivl.h"
 #include "rig.h"
 
 #include <string.h>

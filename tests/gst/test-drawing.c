@@ -1,8 +1,8 @@
 /* minivloverlay in a harness: what it draws, what does not wait, and that it is minivl. */
-#include "board.h"
 #include "film.h"
-#include "gstminivl.h"
-#include "gstminivloverlay.h"
+#include "gst/element/gstminivl.h"
+#include "gst/overlay/gstminivloverlay.h"
+#include "gst/overlay/overlay-board.h"
 #include "rig.h"
 
 #include <gst/video/video.h>

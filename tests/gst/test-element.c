@@ -1,5 +1,5 @@
 /* The element's rules about segments, results and mistakes, each driven through a harness against the fake back end. */
-#include "gstminivl.h"
+#include "gst/element/gstminivl.h"
 #include "rig.h"
 
 #include <gst/video/video.h>

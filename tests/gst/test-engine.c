@@ -2,7 +2,7 @@
  * counted on its way (the linker's --wrap), and what libminivl asks of Vulkan can be made to fail. */
 #define _GNU_SOURCE /* RTLD_NEXT */
 #include "../program.h"
-#include "gstminivl.h"
+#include "gst/element/gstminivl.h"
 #include "pipeline.h"
 
 #include <dlfcn.h>

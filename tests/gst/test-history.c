@@ -1,5 +1,5 @@
 /* What the model is told of the segments before, when that is forgotten, and what never gets in. */
-#include "gstminivl.h"
+#include "gst/element/gstminivl.h"
 #include "rig.h"
 
 #define PROMPT "prompt=\"From {start}?\""

@@ -1,5 +1,5 @@
 /* The journal as a file: what is written, and what is read back from files of every kind. No element. */
-#include "journal.h"
+#include "gst/results/journal.h"
 
 #include <errno.h>
 #include <glib/gstdio.h>

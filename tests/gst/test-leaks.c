@@ -2,7 +2,7 @@
  * GStreamer is torn down, so that what it looks at is a process of its own: this program, with the model as argument. */
 #include "../model/checkpoint.h"
 #include "../program.h"
-#include "gstminivl.h"
+#include "gst/element/gstminivl.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* The element's rules about time: live or not, what is dropped, deadlines, a model that is too slow, and a device that is lost. */
-#include "gstminivl.h"
-#include "pace.h"
+#include "gst/element/gstminivl.h"
+#include "gst/element/too-slow.h"
 #include "rig.h"
 
 #include <string.h>

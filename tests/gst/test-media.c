@@ -1,6 +1,6 @@
 /* The rules about what comes with the video: tags, metas, memories, clocks, rates; and what is told besides the results. */
-#include "frame.h"
-#include "gstminivl.h"
+#include "gst/element/gstminivl.h"
+#include "gst/worker/frame.h"
 #include "rig.h"
 
 #include <gst/video/video.h>

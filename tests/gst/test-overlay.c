@@ -1,7 +1,7 @@
 /* What is to be read on the frames of whole pipelines: of minivloverlay, and of GStreamer's own textoverlay behind minivl. */
 #include "film.h"
-#include "gstminivl.h"
-#include "gstminivloverlay.h"
+#include "gst/element/gstminivl.h"
+#include "gst/overlay/gstminivloverlay.h"
 
 #define VIDEO "video/x-raw,format=RGB,width=320,height=240,framerate=10/1"
 #define OVERLAY "minivloverlay name=m model-path=/fake segment-duration=1000000000 num-segments=2 "

@@ -1,7 +1,7 @@
 /* Whole pipelines, against the fake back end. */
-#include "gstminivl.h"
+#include "gst/element/gstminivl.h"
+#include "gst/results/result.h"
 #include "pipeline.h"
-#include "result.h"
 #include "rig.h"
 
 #include <glib/gstdio.h>

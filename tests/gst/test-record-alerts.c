@@ -1,6 +1,6 @@
 /* The recipe that records around an alert: what stands around it is there, and what does not is gone. */
 #include "fake.h"
-#include "gstminivl.h"
+#include "gst/element/gstminivl.h"
 
 #include <glib/gstdio.h>
 #include <gst/app/gstappsink.h>

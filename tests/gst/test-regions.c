@@ -1,6 +1,6 @@
 /* Questions about the regions that upstream marks: which parts of which frames the model is shown, and what it is asked. A pad
  * probe plays the detector. */
-#include "gstminivl.h"
+#include "gst/element/gstminivl.h"
 #include "rig.h"
 
 #include <gst/video/video.h>

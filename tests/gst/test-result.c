@@ -1,6 +1,6 @@
 /* One result, three forms, the same fields; and the prompt that was asked. */
-#include "prompt.h"
-#include "result.h"
+#include "gst/results/result.h"
+#include "gst/worker/prompt.h"
 
 #include <json-glib/json-glib.h>
 #include <string.h>

@@ -2,7 +2,7 @@
  * set, pictures that change their size. In real time, for an RTSP server knows no other; waits are for what happens. */
 #include "camera.h"
 #include "fake.h"
-#include "gstminivl.h"
+#include "gst/element/gstminivl.h"
 
 #include <gst/rtp/gstrtpbuffer.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* Scripts that applications play: whatever they do, every buffer comes out that went in, and every segment is reported once. */
-#include "gstminivl.h"
+#include "gst/element/gstminivl.h"
 #include "rig.h"
 
 #include <glib/gstdio.h>

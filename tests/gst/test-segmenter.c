@@ -1,5 +1,5 @@
 /* Which frames of which segment: the rules of segmenter.h, on numbers alone. */
-#include "segmenter.h"
+#include "gst/element/segmenter.h"
 
 #include <json-glib/json-glib.h>
 #include <math.h>

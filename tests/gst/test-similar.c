@@ -1,5 +1,5 @@
 /* Which segments are not asked about because they show what was described already, and what that leaves behind. */
-#include "gstminivl.h"
+#include "gst/element/gstminivl.h"
 #include "rig.h"
 
 /* Two frames a segment, 2 and 7 of its ten. */

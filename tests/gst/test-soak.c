@@ -1,5 +1,5 @@
 /* A live pipeline that runs for hours of a test clock's time: what it takes does not grow, and nothing is left behind. */
-#include "gstminivl.h"
+#include "gst/element/gstminivl.h"
 #include "rig.h"
 
 #include <gst/check/gsttestclock.h>

@@ -1,5 +1,5 @@
 /* The element's rules about streams: live or not, events, the text pad, states. Each drives a harness and the fake back end. */
-#include "gstminivl.h"
+#include "gst/element/gstminivl.h"
 #include "rig.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* Summaries and the journal in the element: when one is made, of what, and where it is told. */
-#include "gstminivl.h"
+#include "gst/element/gstminivl.h"
 #include "rig.h"
 
 #include <glib/gstdio.h>

@@ -1,5 +1,5 @@
 /* Reports to lines, lines to prompts in stages. A back end of its own counts and answers; no element. */
-#include "summary.h"
+#include "gst/worker/summary.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* The rules of text_src with text-timestamp=segment, and of what stands behind the element in whole pipelines. */
-#include "gstminivl.h"
+#include "gst/element/gstminivl.h"
 #include "pipeline.h"
 #include "rig.h"
 

@@ -1,5 +1,5 @@
 /* Video in the images of the pipeline's Vulkan device, on lavapipe: what the model sees of it, and what passes on. */
-#include "gstminivl.h"
+#include "gst/element/gstminivl.h"
 #include "rig.h"
 
 #define GST_USE_UNSTABLE_API

@@ -1,6 +1,6 @@
 /* The worker by itself, where a harness would need megabytes of video. */
+#include "gst/worker/worker.h"
 #include "rig.h"
-#include "worker.h"
 
 typedef struct
 {

@@ -1,6 +1,6 @@
 #include "textsrc.h"
 
-#include "element.h"
+#include "gst/element/element.h"
 
 #include <string.h>
 

@@ -3,7 +3,7 @@
 #ifndef GST_MINIVL_HISTORY_H
 #define GST_MINIVL_HISTORY_H
 
-#include "backend.h"
+#include "gst/backends/backend.h"
 
 G_BEGIN_DECLS
 

@@ -1,8 +1,8 @@
 /* Whether the model keeps up with a live stream, and what to say when it does not. No clock in it: by the results' own timings. */
-#ifndef GST_MINIVL_PACE_H
-#define GST_MINIVL_PACE_H
+#ifndef GST_MINIVL_TOO_SLOW_H
+#define GST_MINIVL_TOO_SLOW_H
 
-#include "result.h"
+#include "gst/results/result.h"
 
 G_BEGIN_DECLS
 

@@ -1,7 +1,7 @@
 #include "budget.h"
-#include "gstminivl.h"
+#include "gst/element/gstminivl.h"
+#include "gst/element/regions.h"
 #include "prompt.h"
-#include "regions.h"
 #include "similar.h"
 #include "worker-private.h"
 

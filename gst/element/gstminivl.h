@@ -2,7 +2,7 @@
 #ifndef GST_MINIVL_H
 #define GST_MINIVL_H
 
-#include "backend.h"
+#include "gst/backends/backend.h"
 
 #include <gst/base/gstbasetransform.h>
 

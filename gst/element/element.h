@@ -2,11 +2,11 @@
 #ifndef GST_MINIVL_ELEMENT_H
 #define GST_MINIVL_ELEMENT_H
 
+#include "gst/results/stats.h"
+#include "gst/results/textsrc.h"
 #include "gstminivl.h"
-#include "pace.h"
 #include "settings.h"
-#include "stats.h"
-#include "textsrc.h"
+#include "too-slow.h"
 #include "vulkan-input.h"
 
 G_BEGIN_DECLS
@@ -66,14 +66,14 @@ gboolean element_is_paused (GstElement *element);
 /* All of the element's, on another class that hands them on by their names as well. */
 void gst_minivl_install_properties (GObjectClass *klass);
 
-/* --- tell.c: what the worker tells, as messages ------------------------------------------------------------------------------- */
+/* --- announce.c: what the worker tells, as messages --------------------------------------------------------------------------- */
 
 extern const WorkerCallbacks tell_callbacks;
 void tell_progress (GstMinivl *self, GstProgressType type, const gchar *text);
 /* As of now. (transfer full) */
 GstStructure *tell_stats (GstMinivl *self);
 
-/* --- describe.c: from buffers to segments, in the streaming thread ------------------------------------------------------------ */
+/* --- sampling.c: from buffers to segments, in the streaming thread ------------------------------------------------------------ */
 
 /* The length of the video in stream time, for the segmenter. */
 guint64 describe_query_length (gpointer self);

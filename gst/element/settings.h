@@ -2,9 +2,9 @@
 #ifndef GST_MINIVL_SETTINGS_H
 #define GST_MINIVL_SETTINGS_H
 
+#include "gst/results/textsrc.h"
+#include "gst/worker/worker.h"
 #include "segmenter.h"
-#include "textsrc.h"
-#include "worker.h"
 
 G_BEGIN_DECLS
 

@@ -1,4 +1,4 @@
-#include "caption.h"
+#include "overlay-caption.h"
 
 #include <string.h>
 

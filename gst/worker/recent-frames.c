@@ -1,4 +1,4 @@
-#include "recent.h"
+#include "recent-frames.h"
 
 void
 recent_init (Recent *recent)

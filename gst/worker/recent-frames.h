@@ -1,6 +1,6 @@
 /* Encoded frames that are kept beyond their segments, for questions about the last seconds. Guarded by the worker's lock. */
-#ifndef GST_MINIVL_RECENT_H
-#define GST_MINIVL_RECENT_H
+#ifndef GST_MINIVL_RECENT_FRAMES_H
+#define GST_MINIVL_RECENT_FRAMES_H
 
 #include "segment.h"
 

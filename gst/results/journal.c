@@ -1,6 +1,6 @@
 #include "journal.h"
 
-#include "summary.h"
+#include "gst/worker/summary.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -5,7 +5,7 @@
 #ifndef GST_MINIVL_REGIONS_H
 #define GST_MINIVL_REGIONS_H
 
-#include "frame.h"
+#include "gst/worker/frame.h"
 
 G_BEGIN_DECLS
 

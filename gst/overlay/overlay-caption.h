@@ -1,6 +1,6 @@
 /* What is drawn on a picture, as Pango markup, in a size by which it fits. Knows nothing of GStreamer. */
-#ifndef GST_MINIVL_CAPTION_H
-#define GST_MINIVL_CAPTION_H
+#ifndef GST_MINIVL_OVERLAY_CAPTION_H
+#define GST_MINIVL_OVERLAY_CAPTION_H
 
 #include <glib.h>
 

@@ -1,7 +1,7 @@
 /* What the worker's thread does with reports: it keeps them, and has the model sum them up. */
 #include "worker-private.h"
 
-#include "gstminivl.h"
+#include "gst/element/gstminivl.h"
 
 #define GST_CAT_DEFAULT gst_minivl_debug
 

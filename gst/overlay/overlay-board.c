@@ -1,6 +1,6 @@
-#include "board.h"
+#include "overlay-board.h"
 
-#include "result.h"
+#include "gst/results/result.h"
 
 /* Of what is no report, if it is not said */
 #define ASIDE_DURATION (10 * GST_SECOND)

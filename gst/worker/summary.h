@@ -9,7 +9,7 @@
 #ifndef GST_MINIVL_SUMMARY_H
 #define GST_MINIVL_SUMMARY_H
 
-#include "result.h"
+#include "gst/results/result.h"
 #include "worker.h"
 
 G_BEGIN_DECLS

@@ -4,10 +4,10 @@
  * Frames are taken in their order, results as they come, by the messages that all get. A text stays until the next one of its kind,
  * or for its duration. Not thread-safe.
  */
-#ifndef GST_MINIVL_BOARD_H
-#define GST_MINIVL_BOARD_H
+#ifndef GST_MINIVL_OVERLAY_BOARD_H
+#define GST_MINIVL_OVERLAY_BOARD_H
 
-#include "caption.h"
+#include "overlay-caption.h"
 
 #include <gst/gst.h>
 

@@ -1,6 +1,6 @@
 #include "worker-private.h"
 
-#include "gstminivl.h"
+#include "gst/element/gstminivl.h"
 
 #define GST_CAT_DEFAULT gst_minivl_debug
 

@@ -2,7 +2,7 @@
 #include "snapshot.h"
 #include "worker-private.h"
 
-#include "gstminivl.h"
+#include "gst/element/gstminivl.h"
 
 #define GST_CAT_DEFAULT gst_minivl_debug
 

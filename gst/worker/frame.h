@@ -2,7 +2,7 @@
 #ifndef GST_MINIVL_FRAME_H
 #define GST_MINIVL_FRAME_H
 
-#include "backend.h"
+#include "gst/backends/backend.h"
 
 #include <gst/video/video.h>
 

@@ -1,4 +1,4 @@
-#include "pace.h"
+#include "too-slow.h"
 
 #define SLOW_IN_A_ROW 2
 /* Below this, it keeps up again. */

@@ -1,7 +1,7 @@
 /*
  * The seam between the element and whatever answers: a table of functions.
  *
- * backend-local.c is libminivl in this process; another could be a server far away; the tests bring a fake one. The element gets
+ * local.c is libminivl in this process; another could be a server far away; the tests bring a fake one. The element gets
  * its table when it is registered, and never chooses.
  *
  * All functions but check and cancel are called from the element's worker thread alone, and may take long. picture_unref may be

@@ -12,8 +12,8 @@
 #define GST_MINIVL_WORKER_H
 
 #include "frame.h"
-#include "journal.h"
-#include "result.h"
+#include "gst/results/journal.h"
+#include "gst/results/result.h"
 
 G_BEGIN_DECLS
 

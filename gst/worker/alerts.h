@@ -7,7 +7,7 @@
 #ifndef GST_MINIVL_ALERTS_H
 #define GST_MINIVL_ALERTS_H
 
-#include "backend.h"
+#include "gst/backends/backend.h"
 
 G_BEGIN_DECLS
 

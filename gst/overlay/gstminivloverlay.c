@@ -25,8 +25,8 @@
  */
 #include "gstminivloverlay.h"
 
-#include "board.h"
-#include "element.h"
+#include "gst/element/element.h"
+#include "overlay-board.h"
 
 #define GST_CAT_DEFAULT gst_minivl_debug
 

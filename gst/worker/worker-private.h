@@ -4,7 +4,7 @@
 
 #include "alerts.h"
 #include "history.h"
-#include "recent.h"
+#include "recent-frames.h"
 #include "segment.h"
 #include "summary.h"
 
