@@ -399,21 +399,21 @@ static guint64
 gst_minivl_ask (GstMinivl *self, const gchar *prompt, gdouble n_seconds)
 {
   const gchar *why = NULL;
-  Question question;
+  SegmentSettings settings;
   guint64 id = 0;
 
   GST_OBJECT_LOCK (self);
-  question_copy (&question, &self->settings.question);
+  segment_settings_copy (&settings, &self->settings.per_segment);
   GST_OBJECT_UNLOCK (self);
-  g_free (question.prompt);
-  question.prompt = prompt != NULL ? g_utf8_make_valid (prompt, -1) : NULL;
+  g_free (settings.prompt);
+  settings.prompt = prompt != NULL ? g_utf8_make_valid (prompt, -1) : NULL;
   if (prompt == NULL || prompt[0] == '\0')
     why = "its prompt is empty";
   else if (!(n_seconds >= 0))
     why = "n_seconds is below 0";
   else
-    id = worker_ask (self->worker, &question, n_seconds < 1e9 ? (guint64)(n_seconds * GST_SECOND) : G_MAXUINT64, &why);
-  question_clear (&question);
+    id = worker_ask (self->worker, &settings, n_seconds < 1e9 ? (guint64)(n_seconds * GST_SECOND) : G_MAXUINT64, &why);
+  segment_settings_clear (&settings);
   if (id == 0)
     GST_ELEMENT_WARNING (self, LIBRARY, FAILED, ("The question cannot be asked: %s.", why), (NULL));
   return id;

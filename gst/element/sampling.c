@@ -176,13 +176,13 @@ open_segment (GstMinivl *self, const SegmenterAction *action, GstBuffer *buffer,
   gint64 utc = utc_of_time (self, action->start, buffer, time);
   guint64 position = position_of (self, action->start);
   OpenSegment open = { .number = action->number };
-  Question question;
+  SegmentSettings settings;
 
   GST_OBJECT_LOCK (self);
-  question_copy (&question, &self->settings.question);
+  segment_settings_copy (&settings, &self->settings.per_segment);
   GST_OBJECT_UNLOCK (self);
-  open.id = worker_open_segment (self->worker, action->number + 1, action->start, utc, &question);
-  question_clear (&question);
+  open.id = worker_open_segment (self->worker, action->number + 1, action->start, utc, &settings);
+  segment_settings_clear (&settings);
   g_array_append_val (self->open, open);
   if (open.id == 0)
     return;

@@ -113,7 +113,7 @@ settings_init (Settings *s)
     .max_tiles = 1,
     .max_backlog = 2,
     .segments = { .duration = DEFAULT_DURATION, .stop = SEGMENTER_NONE, .frames = 8 },
-    .question = { .prompt = g_strdup (DEFAULT_PROMPT),
+    .per_segment = { .prompt = g_strdup (DEFAULT_PROMPT),
         .params = MINIVL_PARAMS_INIT,
         .alert_threshold = DEFAULT_THRESHOLD,
         .alert_hysteresis = DEFAULT_HYSTERESIS,
@@ -121,7 +121,7 @@ settings_init (Settings *s)
     .text_duration = GST_CLOCK_TIME_NONE,
     .eos_timeout = GST_CLOCK_TIME_NONE,
   };
-  s->question.params.max_tokens = 128;
+  s->per_segment.params.max_tokens = 128;
 }
 
 void
@@ -132,7 +132,7 @@ settings_clear (Settings *s)
   g_clear_pointer (&s->stream, g_free);
   g_clear_pointer (&s->roi, g_free);
   g_clear_pointer (&s->journal, g_free);
-  question_clear (&s->question);
+  segment_settings_clear (&s->per_segment);
 }
 
 void
@@ -324,7 +324,7 @@ time_of (const GValue *value)
 gboolean
 settings_set (Settings *s, guint id, const GValue *value)
 {
-  MinivlParams *params = &s->question.params;
+  MinivlParams *params = &s->per_segment.params;
 
   switch (id) {
     case PROP_MODEL_PATH:
@@ -341,12 +341,12 @@ settings_set (Settings *s, guint id, const GValue *value)
       s->context_size = g_value_get_uint (value);
       return TRUE;
     case PROP_PROMPT:
-      set_string (&s->question.prompt, value);
-      if (s->question.prompt == NULL)
-        s->question.prompt = g_strdup (DEFAULT_PROMPT);
+      set_string (&s->per_segment.prompt, value);
+      if (s->per_segment.prompt == NULL)
+        s->per_segment.prompt = g_strdup (DEFAULT_PROMPT);
       return TRUE;
     case PROP_SYSTEM_PROMPT:
-      set_string (&s->question.system, value);
+      set_string (&s->per_segment.system, value);
       return TRUE;
     case PROP_SEGMENT_DURATION:
       s->segments.duration = g_value_get_uint64 (value);
@@ -400,7 +400,7 @@ settings_set (Settings *s, guint id, const GValue *value)
       s->max_backlog = g_value_get_uint (value);
       return TRUE;
     case PROP_DEADLINE:
-      s->question.deadline = time_of (value);
+      s->per_segment.deadline = time_of (value);
       return TRUE;
     case PROP_EOS_TIMEOUT:
       s->eos_timeout = g_value_get_uint64 (value);
@@ -409,40 +409,40 @@ settings_set (Settings *s, guint id, const GValue *value)
       s->partial = g_value_get_boolean (value);
       return TRUE;
     case PROP_HISTORY_SIZE:
-      s->question.history = g_value_get_uint (value);
+      s->per_segment.history = g_value_get_uint (value);
       return TRUE;
     case PROP_SKIP_SIMILAR:
-      s->question.similar = g_value_get_double (value);
+      s->per_segment.similar = g_value_get_double (value);
       return TRUE;
     case PROP_ROI:
       set_string (&s->roi, value);
       return TRUE;
     case PROP_ALERTS:
-      set_string (&s->question.alerts, value);
+      set_string (&s->per_segment.alerts, value);
       return TRUE;
     case PROP_ALERT_THRESHOLD:
-      s->question.alert_threshold = g_value_get_double (value);
+      s->per_segment.alert_threshold = g_value_get_double (value);
       return TRUE;
     case PROP_ALERT_HYSTERESIS:
-      s->question.alert_hysteresis = g_value_get_double (value);
+      s->per_segment.alert_hysteresis = g_value_get_double (value);
       return TRUE;
     case PROP_SUMMARY_INTERVAL:
-      s->question.summary_interval = g_value_get_uint64 (value);
+      s->per_segment.summary_interval = g_value_get_uint64 (value);
       return TRUE;
     case PROP_SUMMARY_PROMPT:
-      set_string (&s->question.summary_prompt, value);
-      if (s->question.summary_prompt == NULL)
-        s->question.summary_prompt = g_strdup (DEFAULT_SUMMARY_PROMPT);
+      set_string (&s->per_segment.summary_prompt, value);
+      if (s->per_segment.summary_prompt == NULL)
+        s->per_segment.summary_prompt = g_strdup (DEFAULT_SUMMARY_PROMPT);
       return TRUE;
     case PROP_JOURNAL:
       g_free (s->journal); /* a file name need not be UTF-8 */
       s->journal = g_value_dup_string (value);
       return TRUE;
     case PROP_ALERT_PICTURE:
-      g_free (s->question.alert_picture); /* a file name need not be UTF-8 */
-      s->question.alert_picture = g_value_dup_string (value);
-      if (s->question.alert_picture != NULL && s->question.alert_picture[0] == '\0')
-        g_clear_pointer (&s->question.alert_picture, g_free);
+      g_free (s->per_segment.alert_picture); /* a file name need not be UTF-8 */
+      s->per_segment.alert_picture = g_value_dup_string (value);
+      if (s->per_segment.alert_picture != NULL && s->per_segment.alert_picture[0] == '\0')
+        g_clear_pointer (&s->per_segment.alert_picture, g_free);
       return TRUE;
     default:
       return FALSE;
@@ -452,7 +452,7 @@ settings_set (Settings *s, guint id, const GValue *value)
 gboolean
 settings_get (const Settings *s, guint id, GValue *value)
 {
-  const MinivlParams *params = &s->question.params;
+  const MinivlParams *params = &s->per_segment.params;
 
   switch (id) {
     case PROP_MODEL_PATH:
@@ -468,10 +468,10 @@ settings_get (const Settings *s, guint id, GValue *value)
       g_value_set_uint (value, s->context_size);
       return TRUE;
     case PROP_PROMPT:
-      g_value_set_string (value, s->question.prompt);
+      g_value_set_string (value, s->per_segment.prompt);
       return TRUE;
     case PROP_SYSTEM_PROMPT:
-      g_value_set_string (value, s->question.system);
+      g_value_set_string (value, s->per_segment.system);
       return TRUE;
     case PROP_SEGMENT_DURATION:
       g_value_set_uint64 (value, s->segments.duration);
@@ -525,7 +525,7 @@ settings_get (const Settings *s, guint id, GValue *value)
       g_value_set_uint (value, s->max_backlog);
       return TRUE;
     case PROP_DEADLINE:
-      g_value_set_uint64 (value, s->question.deadline);
+      g_value_set_uint64 (value, s->per_segment.deadline);
       return TRUE;
     case PROP_EOS_TIMEOUT:
       g_value_set_uint64 (value, s->eos_timeout);
@@ -534,34 +534,34 @@ settings_get (const Settings *s, guint id, GValue *value)
       g_value_set_boolean (value, s->partial);
       return TRUE;
     case PROP_HISTORY_SIZE:
-      g_value_set_uint (value, s->question.history);
+      g_value_set_uint (value, s->per_segment.history);
       return TRUE;
     case PROP_SKIP_SIMILAR:
-      g_value_set_double (value, s->question.similar);
+      g_value_set_double (value, s->per_segment.similar);
       return TRUE;
     case PROP_ROI:
       g_value_set_string (value, s->roi);
       return TRUE;
     case PROP_ALERTS:
-      g_value_set_string (value, s->question.alerts);
+      g_value_set_string (value, s->per_segment.alerts);
       return TRUE;
     case PROP_ALERT_THRESHOLD:
-      g_value_set_double (value, s->question.alert_threshold);
+      g_value_set_double (value, s->per_segment.alert_threshold);
       return TRUE;
     case PROP_ALERT_HYSTERESIS:
-      g_value_set_double (value, s->question.alert_hysteresis);
+      g_value_set_double (value, s->per_segment.alert_hysteresis);
       return TRUE;
     case PROP_SUMMARY_INTERVAL:
-      g_value_set_uint64 (value, s->question.summary_interval);
+      g_value_set_uint64 (value, s->per_segment.summary_interval);
       return TRUE;
     case PROP_SUMMARY_PROMPT:
-      g_value_set_string (value, s->question.summary_prompt);
+      g_value_set_string (value, s->per_segment.summary_prompt);
       return TRUE;
     case PROP_JOURNAL:
       g_value_set_string (value, s->journal);
       return TRUE;
     case PROP_ALERT_PICTURE:
-      g_value_set_string (value, s->question.alert_picture);
+      g_value_set_string (value, s->per_segment.alert_picture);
       return TRUE;
     default:
       return FALSE;
@@ -621,5 +621,5 @@ settings_text_latency (const Settings *s)
     return 0;
   if (duration == 0 && c->stop != SEGMENTER_NONE)
     duration = c->stop - c->start;
-  return duration + s->question.deadline;
+  return duration + s->per_segment.deadline;
 }

@@ -25,7 +25,7 @@ typedef struct
   guint context_size, max_tiles, max_backlog;
   Leaky leaky;
   SegmenterConfig segments;
-  Question question;
+  SegmentSettings per_segment;
   TextTimestamp text_timestamp;
   guint64 text_duration, eos_timeout;
   gboolean partial;

@@ -1,8 +1,28 @@
 #include "alerts.h"
 
+#include "answer.h"
+#include "gst/element/gstminivl.h"
 #include "prompt.h"
+#include "snapshot.h"
+#include "summaries.h"
+#include "worker-private.h"
 
 #include <string.h>
+
+#define GST_CAT_DEFAULT gst_minivl_debug
+
+typedef struct
+{
+  gchar *question;
+  BackendAnswer answer;
+} AlertAnswer;
+
+typedef enum
+{
+  ALERT_STAYS,
+  ALERT_RISES,
+  ALERT_FALLS,
+} AlertChange;
 
 static void
 answer_clear (gpointer data)
@@ -103,9 +123,11 @@ is_told (Alerts *a, const gchar *property, const GError *failure)
   return FALSE;
 }
 
-gboolean
-alerts_ask (Alerts *a, const Backend *backend, gpointer self, const gchar *property, const BackendQuestion *asked,
-    const gint *cancel, GError **error)
+/* asked: of the segment, with the history as it was asked. Those that could not be answered have no answer; being cancelled is no
+ * error. Returns FALSE when that is to be told: in the same list not twice, but for a device that was lost. */
+static gboolean
+ask_all (Alerts *a, const Backend *backend, gpointer self, const gchar *property, const BackendQuestion *asked, const gint *cancel,
+    GError **error)
 {
   g_auto (GStrv) list = alerts_list (property);
   g_autoptr (GError) first = NULL;
@@ -130,8 +152,9 @@ alerts_ask (Alerts *a, const Backend *backend, gpointer self, const gchar *prope
   return FALSE;
 }
 
-void
-alerts_take_back (Alerts *a)
+/* There are no answers any more. */
+static void
+take_back_answers (Alerts *a)
 {
   g_array_set_size (a->answers, 0);
 }
@@ -144,8 +167,9 @@ find_active (Alerts *a, const gchar *question, guint *at)
   return g_ptr_array_find_with_equal_func (a->active, question, g_str_equal, at);
 }
 
-AlertChange
-alerts_note (Alerts *a, const gchar *question, double score, double threshold, double hysteresis)
+/* What the score, 0..1, makes of a question's state. */
+static AlertChange
+note_score (Alerts *a, const gchar *question, double score, double threshold, double hysteresis)
 {
   guint at;
 
@@ -161,8 +185,10 @@ alerts_note (Alerts *a, const gchar *question, double score, double threshold, d
   return ALERT_FALLS;
 }
 
-GPtrArray *
-alerts_drop_others (Alerts *a, const gchar *property)
+/* Nobody will ask what is not in the property any more: those of them that stood at yes, which they do not from now on.
+ * (transfer full): gchar */
+static GPtrArray *
+drop_others (Alerts *a, const gchar *property)
 {
   GPtrArray *dropped = g_ptr_array_new_with_free_func (g_free);
   g_auto (GStrv) list = alerts_list (property);
@@ -174,4 +200,98 @@ alerts_drop_others (Alerts *a, const gchar *property)
       g_ptr_array_add (dropped, g_ptr_array_steal_index (a->active, i));
   }
   return dropped;
+}
+
+/* --- for the worker ---------------------------------------------------------------------------------------------------------- */
+
+void
+alerts_put (Worker *w, const Segment *s, const BackendQuestion *asked)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree gchar *text = NULL;
+
+  if (ask_all (&w->alerts, w->backend, w->self, s->settings.alerts, asked, &w->cancel, &error))
+    return;
+  text = g_strdup_printf ("%s: %s", w->stream, error->message);
+  w->callbacks.trouble (text, w->user_data);
+  g_mutex_lock (&w->lock);
+  w->lost = w->lost || g_error_matches (error, MINIVL_ERROR, MINIVL_ERROR_DEVICE);
+  g_mutex_unlock (&w->lock);
+}
+
+/* Holds the lock. answer (nullable): NULL: nobody asks any more. (transfer full) */
+static Result *
+make_alert (
+    Worker *w, const Segment *s, const Result *described, const gchar *question, gboolean rises, const BackendAnswer *answer)
+{
+  Result *result = answer_make_result (w, s);
+
+  result->id = ++w->last_id;
+  result->kind = RESULT_ALERT;
+  result->beside = s->id;
+  g_free (result->text);
+  result->text = g_strdup_printf (rises ? "ALERT: %s" : "ALERT OVER: %s", question);
+  g_free (result->prompt);
+  result->prompt = answer != NULL ? g_strdup (question) : NULL;
+  g_array_append_vals (result->tiles, described->tiles->data, described->tiles->len);
+  result->question = g_strdup (question);
+  result->active = rises;
+  result->finish_reason = "stop";
+  result->dropped_segments = described->dropped_segments;
+  result->wait = described->wait;
+  result->total = described->total;
+  if (answer != NULL) {
+    result->score = answer->yes;
+    answer_add (result, answer);
+  }
+  return result;
+}
+
+GPtrArray *
+alerts_settle (Worker *w, const Segment *s, Result *described)
+{
+  GPtrArray *told = g_ptr_array_new_with_free_func ((GDestroyNotify)result_unref);
+  gboolean nothing_seen = described->prompt == NULL;
+  g_autoptr (GPtrArray) dropped = NULL;
+
+  if (s->flushed || !g_str_equal (s->kind, RESULT_SEGMENT)) {
+    take_back_answers (&w->alerts);
+    return told;
+  }
+  dropped = drop_others (&w->alerts, nothing_seen ? NULL : s->settings.alerts);
+  for (guint i = 0; i < dropped->len; i++)
+    g_ptr_array_add (told, make_alert (w, s, described, g_ptr_array_index (dropped, i), FALSE, NULL));
+  for (guint i = 0; i < w->alerts.answers->len; i++) {
+    const AlertAnswer *alert = &g_array_index (w->alerts.answers, AlertAnswer, i);
+    AlertChange change =
+        note_score (&w->alerts, alert->question, alert->answer.yes, s->settings.alert_threshold, s->settings.alert_hysteresis);
+
+    GST_DEBUG ("%s: %" G_GUINT64_FORMAT ": %.3f: %s", w->stream, s->id, alert->answer.yes, alert->question);
+    described->alerts += alert->answer.prefill_ns + alert->answer.decode_ns;
+    if (change != ALERT_STAYS)
+      g_ptr_array_add (told, make_alert (w, s, described, alert->question, change == ALERT_RISES, &alert->answer));
+  }
+  take_back_answers (&w->alerts);
+  return told;
+}
+
+void
+alerts_tell (Worker *w, const Segment *s, GPtrArray *alerts)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GBytes) jpeg = alerts->len > 0 && s->picture != NULL ? snapshot_encode (s->picture, &error) : NULL;
+  g_autofree gchar *text = NULL;
+
+  for (guint i = 0; i < alerts->len; i++) {
+    Result *alert = g_ptr_array_index (alerts, i);
+
+    if (jpeg != NULL && error == NULL)
+      snapshot_save (jpeg, s->settings.alert_picture, w->stream, alert->id, &error);
+    w->callbacks.result (alert, NULL, w->user_data);
+    summaries_note (w, s, alert);
+  }
+  if (error == NULL)
+    return;
+  text = g_strdup_printf ("%s: alert-picture: %s", w->stream, error->message);
+  w->callbacks.trouble (text, w->user_data);
 }

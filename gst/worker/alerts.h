@@ -7,7 +7,7 @@
 #ifndef GST_MINIVL_ALERTS_H
 #define GST_MINIVL_ALERTS_H
 
-#include "gst/backends/backend.h"
+#include "worker.h"
 
 G_BEGIN_DECLS
 
@@ -16,23 +16,10 @@ G_BEGIN_DECLS
 
 typedef struct
 {
-  gchar *question;
-  BackendAnswer answer;
-} AlertAnswer;
-
-typedef struct
-{
   GPtrArray *active; /* gchar: the questions that stand at yes */
-  GArray *answers;   /* AlertAnswer, of the last alerts_ask() */
+  GArray *answers;   /* of the last alerts_put() */
   gchar *told_of;    /* the list whose trouble was told last */
 } Alerts;
-
-typedef enum
-{
-  ALERT_STAYS,
-  ALERT_RISES,
-  ALERT_FALLS,
-} AlertChange;
 
 void alerts_init (Alerts *a);
 void alerts_clear (Alerts *a);
@@ -44,19 +31,13 @@ GStrv alerts_list (const gchar *property);
 /* Length of the longest one, in bytes. */
 gsize alerts_longest (const gchar *property);
 
-/* asked: of the segment, with the history as it was asked. Those that could not be answered have no answer; being cancelled is no
- * error. Returns FALSE when that is to be told: in the same list not twice, but for a device that was lost. */
-gboolean alerts_ask (Alerts *a, const Backend *backend, gpointer self, const gchar *property, const BackendQuestion *asked,
-    const gint *cancel, GError **error);
-
-/* There are no answers any more. */
-void alerts_take_back (Alerts *a);
-
-/* What the score, 0..1, makes of a question's state. */
-AlertChange alerts_note (Alerts *a, const gchar *question, double score, double threshold, double hysteresis);
-/* Nobody will ask what is not in the property any more: those of them that stood at yes, which they do not from now on.
- * (transfer full): gchar */
-GPtrArray *alerts_drop_others (Alerts *a, const gchar *property);
+/* Behind the segment's own question, whose answer is there. Without the lock. */
+void alerts_put (Worker *w, const Segment *s, const BackendQuestion *asked);
+/* The segment is over; described: its result, which gets the time they took. Returns a Result for each question that rises or
+ * falls by it. Holds the lock. (transfer full) */
+GPtrArray *alerts_settle (Worker *w, const Segment *s, Result *described);
+/* With their pictures, if they are wanted: those are there first. Without the lock. */
+void alerts_tell (Worker *w, const Segment *s, GPtrArray *alerts);
 
 G_END_DECLS
 

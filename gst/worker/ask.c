@@ -3,21 +3,9 @@
 /* That may wait; each may hold on to frames that nothing else needs any more. */
 #define MOST_WAITING 8
 
-void
-worker_pass (Worker *w, guint64 time, guint64 now, guint64 running_time, gint64 utc)
-{
-  g_mutex_lock (&w->lock);
-  w->run += time < w->last_frame;
-  w->last_frame = time;
-  w->now = now;
-  w->now_running = running_time;
-  w->now_utc = utc;
-  g_mutex_unlock (&w->lock);
-}
-
 /* Holds the lock. NULL when it cannot be asked, and why. */
 static Segment *
-make_question (Worker *w, const Question *from, guint64 duration, const gchar **why)
+make_question (Worker *w, const SegmentSettings *settings, guint64 duration, const gchar **why)
 {
   g_autoptr (GPtrArray) frames = NULL;
   Segment *s;
@@ -34,7 +22,7 @@ make_question (Worker *w, const Question *from, guint64 duration, const gchar **
   if (*why != NULL)
     return NULL;
 
-  s = segment_new (from);
+  s = segment_new (settings);
   s->kind = RESULT_QUESTION;
   for (guint i = 0; i < frames->len; i++)
     segment_add_place (s, g_ptr_array_index (frames, i));
@@ -50,13 +38,13 @@ make_question (Worker *w, const Question *from, guint64 duration, const gchar **
 }
 
 guint64
-worker_ask (Worker *w, const Question *question, guint64 duration, const gchar **why)
+worker_ask (Worker *w, const SegmentSettings *settings, guint64 duration, const gchar **why)
 {
   guint64 id = 0;
   Segment *s;
 
   g_mutex_lock (&w->lock);
-  s = make_question (w, question, duration, why);
+  s = make_question (w, settings, duration, why);
   if (s != NULL) {
     s->id = id = ++w->last_id;
     g_queue_push_tail (&w->questions, s);

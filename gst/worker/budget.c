@@ -24,7 +24,7 @@ static gboolean
 count_words (const Budget *b, const gchar *text, guint *tokens, GError **error)
 {
   g_autofree gchar *words = prompt_remove_marks (text);
-  BackendQuestion question = { .text = words, .system = b->question->system, .params = b->question->params };
+  BackendQuestion question = { .text = words, .system = b->settings->system, .params = b->settings->params };
 
   return b->backend->count_text (b->self, &question, tokens, error);
 }
@@ -34,8 +34,8 @@ static gboolean
 count (const Budget *b, guint frames, Words *words, GError **error)
 {
   PromptFacts facts = { .stream = b->stream };
-  g_autofree gchar *prompt = prompt_expand (b->question->prompt, &facts), *text = prompt_add_marks (prompt, frames);
-  g_auto (GStrv) alerts = alerts_list (b->question->alerts);
+  g_autofree gchar *prompt = prompt_expand (b->settings->prompt, &facts), *text = prompt_add_marks (prompt, frames);
+  g_auto (GStrv) alerts = alerts_list (b->settings->alerts);
 
   words->alert = 0;
   if (!count_words (b, text, &words->prompt, error))
@@ -55,13 +55,13 @@ count (const Budget *b, guint frames, Words *words, GError **error)
 static gboolean
 is_of_alert (const Budget *b, const Words *words)
 {
-  return words->alert > 0 && words->alert + ALERT_TOKENS > words->prompt + (guint64)b->question->params.max_tokens;
+  return words->alert > 0 && words->alert + ALERT_TOKENS > words->prompt + (guint64)b->settings->params.max_tokens;
 }
 
 static guint64
 total (const Budget *b, guint frames, const Words *words)
 {
-  guint64 rest = is_of_alert (b, words) ? words->alert + ALERT_TOKENS : words->prompt + (guint64)b->question->params.max_tokens;
+  guint64 rest = is_of_alert (b, words) ? words->alert + ALERT_TOKENS : words->prompt + (guint64)b->settings->params.max_tokens;
 
   return rest + (guint64)frames * (b->frame_tokens + PICTURE_TOKENS);
 }
@@ -103,7 +103,7 @@ budget_check (const Budget *b, GError **error)
   if (of_alert)
     what = g_strdup_printf ("and the longest question of alerts (%u)", words.alert);
   else
-    what = g_strdup_printf ("the prompt (%u) and max-tokens=%u", words.prompt, b->question->params.max_tokens);
+    what = g_strdup_printf ("the prompt (%u) and max-tokens=%u", words.prompt, b->settings->params.max_tokens);
   g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_BUDGET,
       "A segment does not fit the model's context: %u frames of %u tokens, %s are %" G_GUINT64_FORMAT
       " tokens, and context-size is %u. Lower %s, or raise context-size.",
@@ -112,12 +112,12 @@ budget_check (const Budget *b, GError **error)
 }
 
 guint
-budget_regions (guint context_size, guint frames, guint region_tokens, const Question *question)
+budget_regions (guint context_size, guint frames, guint region_tokens, const SegmentSettings *settings)
 {
   /* No byte is more than one token. */
-  gsize system = question->system != NULL ? strlen (question->system) : 0;
-  guint64 prompt = strlen (question->prompt) + question->params.max_tokens;
-  guint64 alert = alerts_longest (question->alerts) + ALERT_TOKENS;
+  gsize system = settings->system != NULL ? strlen (settings->system) : 0;
+  guint64 prompt = strlen (settings->prompt) + settings->params.max_tokens;
+  guint64 alert = alerts_longest (settings->alerts) + ALERT_TOKENS;
   guint64 rest = CHAT_TOKENS + system + MAX (prompt, alert);
   guint64 each = (guint64)frames * (region_tokens + MARK_TOKENS);
 

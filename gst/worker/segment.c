@@ -1,21 +1,42 @@
 #include "segment.h"
 
+void
+segment_settings_copy (SegmentSettings *to, const SegmentSettings *from)
+{
+  *to = *from;
+  to->prompt = g_strdup (from->prompt);
+  to->system = g_strdup (from->system);
+  to->alerts = g_strdup (from->alerts);
+  to->alert_picture = g_strdup (from->alert_picture);
+  to->summary_prompt = g_strdup (from->summary_prompt);
+}
+
+void
+segment_settings_clear (SegmentSettings *settings)
+{
+  g_clear_pointer (&settings->prompt, g_free);
+  g_clear_pointer (&settings->system, g_free);
+  g_clear_pointer (&settings->alerts, g_free);
+  g_clear_pointer (&settings->alert_picture, g_free);
+  g_clear_pointer (&settings->summary_prompt, g_free);
+}
+
 Segment *
-segment_new (const Question *question)
+segment_new (const SegmentSettings *settings)
 {
   Segment *s = g_new0 (Segment, 1);
 
   s->kind = RESULT_SEGMENT;
   s->frames = g_ptr_array_new_with_free_func ((GDestroyNotify)frame_unref);
   s->times = g_array_new (FALSE, FALSE, sizeof (guint64));
-  question_copy (&s->question, question);
+  segment_settings_copy (&s->settings, settings);
   return s;
 }
 
 void
 segment_free (Segment *s)
 {
-  question_clear (&s->question);
+  segment_settings_clear (&s->settings);
   g_ptr_array_unref (s->frames);
   g_array_unref (s->times);
   g_clear_pointer (&s->spares, g_ptr_array_unref);
@@ -49,7 +70,7 @@ segment_add_frame (Segment *s, Frame *frame, guint times)
 void
 segment_add_picture (Segment *s, Frame *picture, guint times, guint middle)
 {
-  if (picture != NULL && s->question.alert_picture != NULL && (s->picture == NULL || s->places <= middle)) {
+  if (picture != NULL && s->settings.alert_picture != NULL && (s->picture == NULL || s->places <= middle)) {
     g_clear_pointer (&s->picture, frame_unref);
     s->picture = frame_ref (picture);
   }
@@ -98,13 +119,13 @@ segment_waits (const Segment *s)
 guint64
 segment_deadline (const Segment *s)
 {
-  return s->question.deadline > 0 ? (guint64)s->completed * 1000 + s->question.deadline : 0;
+  return s->settings.deadline > 0 ? (guint64)s->completed * 1000 + s->settings.deadline : 0;
 }
 
 gboolean
 segment_is_late (const Segment *s)
 {
-  return s->complete && s->question.deadline > 0 && (guint64)g_get_monotonic_time () * 1000 >= segment_deadline (s);
+  return s->complete && s->settings.deadline > 0 && (guint64)g_get_monotonic_time () * 1000 >= segment_deadline (s);
 }
 
 Frame *

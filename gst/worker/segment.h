@@ -2,9 +2,29 @@
 #ifndef GST_MINIVL_SEGMENT_H
 #define GST_MINIVL_SEGMENT_H
 
-#include "worker.h"
+#include "frame.h"
+#include "gst/results/result.h"
 
 G_BEGIN_DECLS
+
+/* What is asked of a segment; copied when the segment is opened. */
+typedef struct
+{
+  gchar *prompt; /* with placeholders */
+  gchar *system; /* NULL: the checkpoint's own */
+  MinivlParams params;
+  guint64 deadline; /* ns after the segment is complete; 0: none */
+  guint history;    /* most earlier answers that are told */
+  gchar *alerts;    /* yes/no questions, as the property has them; NULL: none */
+  double alert_threshold, alert_hysteresis;
+  gchar *alert_picture;     /* folder; NULL: none is wanted */
+  double similar;           /* from which on it is not asked, see similar.h; 0: always asked */
+  guint64 summary_interval; /* ns of stream time; 0: no summaries, GST_CLOCK_TIME_NONE: only at the end */
+  gchar *summary_prompt;    /* with {reports} and other placeholders */
+} SegmentSettings;
+
+void segment_settings_copy (SegmentSettings *to, const SegmentSettings *from);
+void segment_settings_clear (SegmentSettings *settings);
 
 typedef struct
 {
@@ -12,7 +32,7 @@ typedef struct
   guint64 id, number, start, stop, running_time;
   gint64 utc; /* of the start, ns since 1970; negative: not known */
   guint run;  /* segments of one run follow one another: nothing was sought or flushed between them */
-  Question question;
+  SegmentSettings settings;
   GPtrArray *frames; /* Frame, one a place */
   GArray *times;     /* guint64, stream time, one a place; outlives the frames of a dropped segment */
   GPtrArray *spares; /* Frame, what is seen of the first one, as long as no place is filled; NULL: nothing */
@@ -25,8 +45,8 @@ typedef struct
   gint64 completed;           /* monotonic time, us */
 } Segment;
 
-/* Takes the question's contents over by copy. */
-Segment *segment_new (const Question *question);
+/* Copies the settings. */
+Segment *segment_new (const SegmentSettings *settings);
 void segment_free (Segment *s);
 
 void segment_add_place (Segment *s, Frame *frame);

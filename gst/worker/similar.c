@@ -1,7 +1,7 @@
 #include "similar.h"
 
 static gboolean
-asks_the_same (const Question *a, const Question *b)
+asks_the_same (const SegmentSettings *a, const SegmentSettings *b)
 {
   return g_strcmp0 (a->prompt, b->prompt) == 0 && g_strcmp0 (a->system, b->system) == 0 && g_strcmp0 (a->alerts, b->alerts) == 0
          && a->alert_threshold == b->alert_threshold && a->alert_hysteresis == b->alert_hysteresis;
@@ -12,7 +12,7 @@ similar (const Segment *described, const Segment *s)
 {
   double least = 1;
 
-  if (described->frames->len != s->frames->len || !asks_the_same (&described->question, &s->question))
+  if (described->frames->len != s->frames->len || !asks_the_same (&described->settings, &s->settings))
     return -1;
   for (guint i = 0; i < s->frames->len; i++) {
     const Frame *a = g_ptr_array_index (described->frames, i), *b = g_ptr_array_index (s->frames, i);

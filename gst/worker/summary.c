@@ -316,15 +316,15 @@ make_prompt (const Summary *s, const SummaryAsker *asker, guint from, guint n)
   }
   facts.reports = reports->str;
   facts.utc = utc;
-  if (strstr (asker->question->summary_prompt, "{reports}") == NULL)
-    prompt = g_strconcat (asker->question->summary_prompt, "\n{reports}", NULL);
-  return prompt_expand (prompt != NULL ? prompt : asker->question->summary_prompt, &facts);
+  if (strstr (asker->settings->summary_prompt, "{reports}") == NULL)
+    prompt = g_strconcat (asker->settings->summary_prompt, "\n{reports}", NULL);
+  return prompt_expand (prompt != NULL ? prompt : asker->settings->summary_prompt, &facts);
 }
 
 static BackendQuestion
 make_question (const SummaryAsker *asker, const gchar *prompt)
 {
-  return (BackendQuestion){ .text = prompt, .system = asker->question->system, .params = asker->question->params };
+  return (BackendQuestion){ .text = prompt, .system = asker->settings->system, .params = asker->settings->params };
 }
 
 static gboolean
@@ -340,7 +340,7 @@ count_tokens (const Summary *s, const SummaryAsker *asker, guint from, guint n, 
 static guint
 most_tokens (const SummaryAsker *asker)
 {
-  guint max_tokens = asker->question->params.max_tokens;
+  guint max_tokens = asker->settings->params.max_tokens;
 
   return asker->context_size > max_tokens ? asker->context_size - max_tokens : 0;
 }
@@ -348,7 +348,7 @@ most_tokens (const SummaryAsker *asker)
 static void
 set_budget_error (GError **error, const SummaryAsker *asker, guint prompt)
 {
-  guint max_tokens = asker->question->params.max_tokens;
+  guint max_tokens = asker->settings->params.max_tokens;
   g_autofree gchar *lower = NULL;
 
   if (asker->context_size >= prompt + 3 + 2 * TIMES_TOKENS)
@@ -370,7 +370,7 @@ find_room (const Summary *s, const SummaryAsker *asker, guint *prompt, guint *ha
   if (!count_tokens (s, asker, 0, 0, prompt, error))
     return FALSE;
   *half = most > *prompt ? (most - *prompt) / 2 : 0;
-  if (*half < (guint64)asker->question->params.max_tokens + TIMES_TOKENS) {
+  if (*half < (guint64)asker->settings->params.max_tokens + TIMES_TOKENS) {
     set_budget_error (error, asker, *prompt);
     return FALSE;
   }
@@ -458,7 +458,7 @@ count_fitting (const Summary *s, const SummaryAsker *asker, guint from, guint n,
 
 /* Asks about n lines. Cancelled is success. */
 static gboolean
-ask (Summary *s, const SummaryAsker *asker, guint from, guint n, gchar **prompt, BackendAnswer *answer, GError **error)
+ask_about_lines (Summary *s, const SummaryAsker *asker, guint from, guint n, gchar **prompt, BackendAnswer *answer, GError **error)
 {
   g_autofree gchar *text = make_prompt (s, asker, from, n);
   BackendQuestion question = make_question (asker, text);
@@ -484,7 +484,7 @@ ask_stage (Summary *s, const SummaryAsker *asker, guint from, guint n, gchar **t
   BackendAnswer answer = { NULL };
   g_autofree gchar *prompt = NULL;
 
-  if (!ask (s, asker, from, n, &prompt, &answer, error))
+  if (!ask_about_lines (s, asker, from, n, &prompt, &answer, error))
     return FALSE;
   *text = one_line (answer.text);
   g_free (answer.text);
@@ -560,7 +560,7 @@ summary_ask (Summary *s, const SummaryAsker *asker, BackendAnswer *answer, gchar
 {
   BackendAnswer last = { NULL };
 
-  if (!reduce (s, asker, 0, TRUE, error) || !ask (s, asker, 0, s->lines->len, prompt, &last, error))
+  if (!reduce (s, asker, 0, TRUE, error) || !ask_about_lines (s, asker, 0, s->lines->len, prompt, &last, error))
     return FALSE;
   *answer = s->spent;
   answer->text = last.text;

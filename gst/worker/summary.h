@@ -10,7 +10,7 @@
 #define GST_MINIVL_SUMMARY_H
 
 #include "gst/results/result.h"
-#include "worker.h"
+#include "segment.h"
 
 G_BEGIN_DECLS
 
@@ -26,7 +26,7 @@ typedef struct
   gpointer self;
   const gint *cancel; /* as Backend has it */
   guint context_size;
-  const Question *question;
+  const SegmentSettings *settings;
   const gchar *stream;
   void (*on_text) (const gchar *piece, gpointer user_data); /* (nullable): of the last stage */
   gpointer user_data;

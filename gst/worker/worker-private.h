@@ -5,8 +5,8 @@
 #include "alerts.h"
 #include "history.h"
 #include "recent-frames.h"
-#include "segment.h"
 #include "summary.h"
+#include "worker.h"
 
 G_BEGIN_DECLS
 
@@ -34,7 +34,7 @@ struct _Worker
   Alerts alerts;
   Summary *summary;
   Journal *journal;        /* (nullable) (transfer none): to be recalled */
-  Question summing;        /* of the last segment: how reports are summed up */
+  SegmentSettings summing; /* of the last segment: how reports are summed up */
   guint64 summing_running; /* running time of its stop */
   gboolean reduce_failed;  /* which has been told */
   Segment *described;      /* the last one that was, while segments are held against it */
@@ -67,36 +67,6 @@ struct _Worker
 
 /* The thread, from worker_start() until it is to quit or has failed. data: the Worker. */
 gpointer worker_run (gpointer data);
-/* Without an answer. (transfer full) */
-Result *worker_make_result (Worker *w, const Segment *s);
-/* A piece of the answer in hand, w->text so far. data: the Worker. */
-void worker_on_text (const gchar *piece, gpointer data);
-/* All but its text. */
-void worker_add_answer (Result *result, const BackendAnswer *answer);
-
-/* --- worker-alerts.c: yes/no questions about a segment, without the lock but where it says so ----------------------------------
- */
-
-/* Behind the segment's own question, whose answer is there. */
-void alerts_put (Worker *w, const Segment *s, const BackendQuestion *asked);
-/* The segment is over; described: its result, which gets the time they took. Returns a Result for each question that rises or
- * falls by it. Holds the lock. (transfer full) */
-GPtrArray *alerts_settle (Worker *w, const Segment *s, Result *described);
-/* With their pictures, if they are wanted: those are there first. */
-void alerts_tell (Worker *w, const Segment *s, GPtrArray *alerts);
-
-/* --- worker-summary.c: what the thread does with reports, without the lock but where it says so ------------------------------- */
-
-/* Before the first picture: whether reports could be summed up. */
-gboolean summaries_fit (Worker *w, const Question *question, GError **error);
-/* A result of the segment has been told. */
-void summaries_note (Worker *w, const Segment *s, const Result *result);
-/* All of its results have been. */
-void summaries_settle (Worker *w, const Segment *s);
-/* The stream is over, and nothing else is left. Holds the lock. */
-void summaries_end (Worker *w);
-/* The answer to a segment of kind RESULT_SUMMARY. */
-void summaries_answer (Worker *w, const Segment *s, Result *result, GError **error);
 
 G_END_DECLS
 

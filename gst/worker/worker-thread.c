@@ -1,8 +1,9 @@
+#include "answer.h"
 #include "budget.h"
 #include "gst/element/gstminivl.h"
-#include "gst/element/regions.h"
 #include "prompt.h"
 #include "similar.h"
+#include "summaries.h"
 #include "worker-private.h"
 
 #define GST_CAT_DEFAULT gst_minivl_debug
@@ -59,44 +60,6 @@ since (gint64 from, gint64 to)
   return (guint64)MAX (0, to - from) * 1000;
 }
 
-Result *
-worker_make_result (Worker *w, const Segment *s)
-{
-  g_autofree gchar *utc = result_format_utc (s->utc);
-  g_autofree gchar *label = regions_labels (s->frames);
-  PromptFacts facts = { s->start, s->stop, s->number, w->stream, utc, label };
-  Result *result = result_new ();
-
-  result->id = s->id;
-  result->kind = s->kind;
-  result->stream = g_strdup (w->stream);
-  result->text = g_strdup ("");
-  result->segment_start = s->start;
-  result->segment_stop = s->stop;
-  result->running_time = s->running_time;
-  g_array_append_vals (result->frames, s->times->data, s->times->len);
-  result->prompt = prompt_expand (s->question.prompt, &facts);
-  result->utc = g_steal_pointer (&utc);
-  result->model = g_strdup (w->model);
-  result->model_hash = g_strdup (w->model_hash);
-  result->precision = g_strdup (w->precision);
-  result->device = g_strdup (w->device);
-  result->seed = s->question.params.seed;
-  return result;
-}
-
-void
-worker_add_answer (Result *result, const BackendAnswer *answer)
-{
-  result->answered = TRUE;
-  result->prompt_tokens = answer->prompt_tokens;
-  result->output_tokens = answer->output_tokens;
-  result->cached_tokens = answer->cached_tokens;
-  result->prefill = answer->prefill_ns;
-  result->decode = answer->decode_ns;
-  result->finish_reason = answer->finish_reason;
-}
-
 static void
 add_pictures (Result *result, const Segment *s, GPtrArray *pictures)
 {
@@ -111,23 +74,13 @@ add_pictures (Result *result, const Segment *s, GPtrArray *pictures)
   result->encode = s->encode;
 }
 
-void
-worker_on_text (const gchar *piece, gpointer data)
-{
-  Worker *w = data;
-  const Segment *s = w->in_hand;
-
-  g_string_append (w->text, piece);
-  w->callbacks.partial (s->kind, s->id, s->start, s->stop, w->text->str, w->user_data);
-}
-
 static gboolean
-ask (Worker *w, const Segment *s, GPtrArray *pictures, Result *result, GError **error)
+ask_about_frames (Worker *w, const Segment *s, GPtrArray *pictures, Result *result, GError **error)
 {
   g_autofree gchar *text = prompt_add_marks (result->prompt, s->frames->len);
   BackendAnswer answer = { NULL };
   BackendQuestion question = {
-    .text = text, .system = s->question.system, .params = s->question.params, .on_text = worker_on_text, .user_data = w
+    .text = text, .system = s->settings.system, .params = s->settings.params, .on_text = answer_on_text, .user_data = w
   };
 
   GST_DEBUG ("%s: %" G_GUINT64_FORMAT ": asked about %u frames", w->stream, s->id, s->frames->len);
@@ -139,7 +92,7 @@ ask (Worker *w, const Segment *s, GPtrArray *pictures, Result *result, GError **
     if (!w->backend->ask (w->self, &question, &w->cancel, &answer, error))
       return FALSE;
   } else {
-    history_begin (&w->history, s->run, s->question.history);
+    history_begin (&w->history, s->run, s->settings.history);
     if (!history_ask (&w->history, w->backend, w->self, &question, &w->cancel, &answer, error))
       return FALSE;
     /* When not even the first token was there in time, the frames may have to be gone through again. */
@@ -148,7 +101,7 @@ ask (Worker *w, const Segment *s, GPtrArray *pictures, Result *result, GError **
   }
   g_free (result->text);
   result->text = answer.text;
-  worker_add_answer (result, &answer);
+  answer_add (result, &answer);
   return TRUE;
 }
 
@@ -157,16 +110,16 @@ is_unchanged (Worker *w, const Segment *s)
 {
   double similarity;
 
-  if (s->question.similar <= 0 || is_question (s) || w->described == NULL || w->described->run != s->run)
+  if (s->settings.similar <= 0 || is_question (s) || w->described == NULL || w->described->run != s->run)
     return FALSE;
   similarity = similar (w->described, s);
   GST_DEBUG ("%s: %" G_GUINT64_FORMAT ": resembles %" G_GUINT64_FORMAT " by %.4f", w->stream, s->id, w->described->id, similarity);
-  return similarity >= s->question.similar;
+  return similarity >= s->settings.similar;
 }
 
 /* All frames are there. */
 static void
-describe (Worker *w, const Segment *s, Result *result, GError **error)
+answer_if_new (Worker *w, const Segment *s, Result *result, GError **error)
 {
   g_autoptr (GPtrArray) pictures = g_ptr_array_new ();
 
@@ -175,7 +128,7 @@ describe (Worker *w, const Segment *s, Result *result, GError **error)
     result->finish_reason = "unchanged";
     result->same_as = w->described->id;
   } else {
-    ask (w, s, pictures, result, error);
+    ask_about_frames (w, s, pictures, result, error);
   }
 }
 
@@ -184,7 +137,7 @@ static void
 remember (Worker *w, Segment *s, const Result *result)
 {
   gboolean described = is_segment (s) && result_has_text (result);
-  gboolean compared = s->question.similar > 0;
+  gboolean compared = s->settings.similar > 0;
 
   if (described)
     history_add (&w->history, result->prompt, result->text);
@@ -200,7 +153,7 @@ remember (Worker *w, Segment *s, const Result *result)
 
 /* There was nothing to be seen: a result that says so by having neither prompt nor frames. */
 static void
-ask_nothing (Result *result)
+answer_blank (Result *result)
 {
   g_clear_pointer (&result->prompt, g_free);
   result->finish_reason = "stop";
@@ -215,7 +168,7 @@ answer_segment (Worker *w, const Segment *s, Result *result, GError **error)
   if (failure != NULL)
     g_propagate_error (error, g_error_copy (failure));
   else if (segment_is_blank (s))
-    ask_nothing (result);
+    answer_blank (result);
   else if (w->lost)
     g_set_error_literal (
         error, MINIVL_ERROR, MINIVL_ERROR_DEVICE, "the device was lost, and could not be opened again in time for it");
@@ -226,7 +179,7 @@ answer_segment (Worker *w, const Segment *s, Result *result, GError **error)
   else if (s->frames->len == 0)
     g_set_error_literal (error, MINIVL_ERROR, MINIVL_ERROR_IMAGES, "no frame of the segment could be read");
   else
-    describe (w, s, result, error);
+    answer_if_new (w, s, result, error);
 }
 
 /* The first one of the queue is complete and has nothing left to encode, or will not be answered. */
@@ -244,7 +197,7 @@ finish_segment (Worker *w, GQueue *queue)
   w->finishing = TRUE;
   g_cond_broadcast (&w->changed);
   g_mutex_unlock (&w->lock);
-  result = worker_make_result (w, s);
+  result = answer_make_result (w, s);
   if (answers)
     answer_segment (w, s, result, &error);
   g_mutex_lock (&w->lock);
@@ -295,9 +248,9 @@ same_geometry (const MinivlImage *a, const MinivlImage *b)
 }
 
 static gboolean
-fits (Worker *w, const MinivlImage *image, guint max_tiles, const Question *question, GError **error)
+fits (Worker *w, const MinivlImage *image, guint max_tiles, const SegmentSettings *settings, GError **error)
 {
-  Budget budget = { w->backend, w->self, w->context_size, w->n_frames, max_tiles, 0, w->stream, question };
+  Budget budget = { w->backend, w->self, w->context_size, w->n_frames, max_tiles, 0, w->stream, settings };
 
   if (w->encoded && same_geometry (image, &w->last_checked))
     return TRUE;
@@ -305,7 +258,7 @@ fits (Worker *w, const MinivlImage *image, guint max_tiles, const Question *ques
     return FALSE;
   w->last_checked = *image;
   budget.frame_tokens = w->frame_tokens;
-  return budget_check (&budget, error) && (w->encoded || summaries_fit (w, question, error));
+  return budget_check (&budget, error) && (w->encoded || summaries_fit (w, settings, error));
 }
 
 /* Holds the lock before and after. Whether the segment has room for one more; else that and all like it are taken away, encoded or
@@ -318,7 +271,7 @@ has_room (Worker *w, const Frame *frame, Segment *s)
 
   if (frame->rank == 0)
     return TRUE;
-  most = budget_regions (w->context_size, w->n_frames, w->frame_tokens, &s->question);
+  most = budget_regions (w->context_size, w->n_frames, w->frame_tokens, &s->settings);
   if (frame->rank < most)
     return TRUE;
   gone = g_ptr_array_new_with_free_func ((GDestroyNotify)frame_unref);
@@ -340,17 +293,17 @@ encode_frame (Worker *w, Frame *frame, Segment *owner)
   BackendPictureInfo info = { 0 };
   GError *error = NULL;
   gpointer picture = NULL;
-  Question question;
+  SegmentSettings settings;
   gboolean refused;
 
   GST_DEBUG (
       "%s: %" G_GUINT64_FORMAT ": encodes the frame at %" GST_TIME_FORMAT, w->stream, owner->id, GST_TIME_ARGS (frame->time));
   frame_ref (frame);
-  question_copy (&question, &owner->question);
+  segment_settings_copy (&settings, &owner->settings);
   g_mutex_unlock (&w->lock);
-  if (frame_await (frame, &error) && (!counts || fits (w, &frame->image, max_tiles, &question, &error)))
+  if (frame_await (frame, &error) && (!counts || fits (w, &frame->image, max_tiles, &settings, &error)))
     picture = w->backend->encode (w->self, &frame->image, max_tiles, &w->cancel, &info, &error);
-  question_clear (&question);
+  segment_settings_clear (&settings);
   refused = counts && !w->encoded && g_error_matches (error, MINIVL_ERROR, MINIVL_ERROR_BUDGET);
   if (refused)
     w->callbacks.refused (error, w->user_data);

@@ -8,27 +8,6 @@
 #define GRACE G_TIME_SPAN_SECOND
 #define LIVE_PRIORITY 1
 
-void
-question_copy (Question *to, const Question *from)
-{
-  *to = *from;
-  to->prompt = g_strdup (from->prompt);
-  to->system = g_strdup (from->system);
-  to->alerts = g_strdup (from->alerts);
-  to->alert_picture = g_strdup (from->alert_picture);
-  to->summary_prompt = g_strdup (from->summary_prompt);
-}
-
-void
-question_clear (Question *question)
-{
-  g_clear_pointer (&question->prompt, g_free);
-  g_clear_pointer (&question->system, g_free);
-  g_clear_pointer (&question->alerts, g_free);
-  g_clear_pointer (&question->alert_picture, g_free);
-  g_clear_pointer (&question->summary_prompt, g_free);
-}
-
 /* --- under the lock ---------------------------------------------------------------------------------------------------------- */
 
 static Segment *
@@ -207,7 +186,7 @@ worker_stop (Worker *w)
   alerts_forget (&w->alerts);
   summary_free (w->summary);
   w->summary = summary_new ();
-  question_clear (&w->summing);
+  segment_settings_clear (&w->summing);
   g_clear_pointer (&w->stream, g_free);
   g_clear_pointer (&w->model, g_free);
   g_clear_pointer (&w->model_hash, g_free);
@@ -253,9 +232,9 @@ worker_get_device_bytes (Worker *w)
 /* --- the streaming thread ---------------------------------------------------------------------------------------------------- */
 
 guint64
-worker_open_segment (Worker *w, guint64 number, guint64 start, gint64 utc, const Question *question)
+worker_open_segment (Worker *w, guint64 number, guint64 start, gint64 utc, const SegmentSettings *settings)
 {
-  Segment *s = segment_new (question);
+  Segment *s = segment_new (settings);
   guint64 id = 0;
 
   s->number = number;
@@ -310,8 +289,8 @@ worker_set_prompt (Worker *w, guint64 id, const gchar *prompt)
   g_mutex_lock (&w->lock);
   s = find_segment (w, id);
   if (s != NULL) {
-    g_free (s->question.prompt);
-    s->question.prompt = g_strdup (prompt);
+    g_free (s->settings.prompt);
+    s->settings.prompt = g_strdup (prompt);
   }
   g_mutex_unlock (&w->lock);
 }
@@ -354,6 +333,18 @@ worker_forget (Worker *w)
 {
   g_mutex_lock (&w->lock);
   w->run++;
+  g_mutex_unlock (&w->lock);
+}
+
+void
+worker_pass (Worker *w, guint64 time, guint64 now, guint64 running_time, gint64 utc)
+{
+  g_mutex_lock (&w->lock);
+  w->run += time < w->last_frame;
+  w->last_frame = time;
+  w->now = now;
+  w->now_running = running_time;
+  w->now_utc = utc;
   g_mutex_unlock (&w->lock);
 }
 

@@ -11,9 +11,8 @@
 #ifndef GST_MINIVL_WORKER_H
 #define GST_MINIVL_WORKER_H
 
-#include "frame.h"
 #include "gst/results/journal.h"
-#include "gst/results/result.h"
+#include "segment.h"
 
 G_BEGIN_DECLS
 
@@ -33,25 +32,6 @@ typedef enum
   WORKER_TIMED_OUT, /* what was left has been given up */
   WORKER_INTERRUPTED,
 } WorkerDrain;
-
-/* What is asked of a segment; copied when the segment is opened. */
-typedef struct
-{
-  gchar *prompt; /* with placeholders */
-  gchar *system; /* NULL: the checkpoint's own */
-  MinivlParams params;
-  guint64 deadline; /* ns after the segment is complete; 0: none */
-  guint history;    /* most earlier answers that are told */
-  gchar *alerts;    /* yes/no questions, as the property has them; NULL: none */
-  double alert_threshold, alert_hysteresis;
-  gchar *alert_picture;     /* folder; NULL: none is wanted */
-  double similar;           /* from which on it is not asked, see similar.h; 0: always asked */
-  guint64 summary_interval; /* ns of stream time; 0: no summaries, GST_CLOCK_TIME_NONE: only at the end */
-  gchar *summary_prompt;    /* with {reports} and other placeholders */
-} Question;
-
-void question_copy (Question *to, const Question *from);
-void question_clear (Question *question);
 
 /* Fixed from start to stop; strings are copied. */
 typedef struct
@@ -110,7 +90,7 @@ guint64 worker_get_device_bytes (Worker *w);
 
 /* utc: of the start, ns since 1970; negative: not known. Returns its id; 0 when there will be no result: flushing, failed or
  * stopped. */
-guint64 worker_open_segment (Worker *w, guint64 number, guint64 start, gint64 utc, const Question *question);
+guint64 worker_open_segment (Worker *w, guint64 number, guint64 start, gint64 utc, const SegmentSettings *settings);
 /* times: places of the segment that the frame takes; 0: only if the segment ends without any other. Regions of one frame follow
  * each other. frame (nullable): NULL is one with nothing to be seen in it; if all are, nothing is asked. A reference is taken. */
 void worker_add_frame (Worker *w, guint64 id, Frame *frame, guint times);
@@ -139,7 +119,7 @@ WorkerDrain worker_drain (Worker *w, guint64 timeout);
  * about to be, and at least the last one. Goes between segments, of which it is none. Every question gives exactly one result: with
  * finish_reason "flush" when a flush or the end of the worker comes first. Returns the result's id; 0 when it cannot be asked, and
  * why (static). */
-guint64 worker_ask (Worker *w, const Question *question, guint64 duration, const gchar **why);
+guint64 worker_ask (Worker *w, const SegmentSettings *settings, guint64 duration, const gchar **why);
 
 /* All segments so far end with finish_reason "flush", the one in hand at its next token; waiters go. Until worker_flush_stop()
  * nothing waits. A segment that is open gives its result when it is closed. */

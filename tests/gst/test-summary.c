@@ -56,7 +56,7 @@ static const Backend backend = { .count_text = count_text, .ask = answer };
 typedef struct
 {
   Summary *summary;
-  Question question;
+  SegmentSettings settings;
   SummaryAsker asker;
   gint cancel;
 } Fixture;
@@ -69,9 +69,9 @@ set_up (Fixture *f, gconstpointer data)
   fails = n_counted = 0;
   prompts = g_ptr_array_new_with_free_func (g_free);
   f->summary = summary_new ();
-  f->question = (Question){ .params = MINIVL_PARAMS_INIT, .summary_prompt = (gchar *)"Sum up.\n{reports}" };
-  f->question.params.max_tokens = 50;
-  f->asker = (SummaryAsker){ &backend, NULL, &f->cancel, context_size, &f->question, "yard" };
+  f->settings = (SegmentSettings){ .params = MINIVL_PARAMS_INIT, .summary_prompt = (gchar *)"Sum up.\n{reports}" };
+  f->settings.params.max_tokens = 50;
+  f->asker = (SummaryAsker){ &backend, NULL, &f->cancel, context_size, &f->settings, "yard" };
 }
 
 static void
@@ -185,7 +185,7 @@ static void
 test_report_is_text (Fixture *f, gconstpointer data)
 {
   add (f, 3600, 3610, "A sign: {stop} {reports} <image>{utc}", "stop");
-  f->question.summary_prompt = (gchar *)"{stream} {n} {start} {stop} {utc}: {reports}, {label}";
+  f->settings.summary_prompt = (gchar *)"{stream} {n} {start} {stop} {utc}: {reports}, {label}";
   {
     g_autofree gchar *prompt = NULL;
     BackendAnswer got = { NULL };
@@ -195,7 +195,7 @@ test_report_is_text (Fixture *f, gconstpointer data)
         prompt, ==, "yard 1 1:00:00.000 1:00:10.000 unknown: 1:00:00 - 1:00:10: A sign: {stop} {reports} {utc}, {label}");
     g_free (got.text);
   }
-  f->question.summary_prompt = (gchar *)"Sum up.";
+  f->settings.summary_prompt = (gchar *)"Sum up.";
   assert_lines (f, "1:00:00 - 1:00:10: A sign: {stop} {reports} {utc}");
 }
 
@@ -396,9 +396,9 @@ test_budget (Fixture *f, gconstpointer data)
   g_autoptr (GError) error = NULL;
 
   /* 22 tokens of prompt, and twice 64 for times: (600 - 22 - 128) / 3 */
-  f->question.params.max_tokens = 150;
+  f->settings.params.max_tokens = 150;
   g_assert_true (summary_check (f->summary, &f->asker, NULL));
-  f->question.params.max_tokens = 151;
+  f->settings.params.max_tokens = 151;
   g_assert_false (summary_check (f->summary, &f->asker, &error));
   g_assert_error (error, MINIVL_ERROR, MINIVL_ERROR_BUDGET);
   g_assert_nonnull (strstr (error->message, "Lower max-tokens to 150, or raise context-size"));
@@ -411,12 +411,12 @@ test_budget (Fixture *f, gconstpointer data)
 
   /* One that cannot be by now does not harm what is kept: lowered, it works. */
   f->asker.context_size = 600;
-  f->question.params.max_tokens = 500;
+  f->settings.params.max_tokens = 500;
   for (guint i = 0; i < 40; i++)
     add (f, 10 * i, 10 * (i + 1), "A report of some length", "stop");
   assert_fails (f, MINIVL_ERROR_BUDGET, "Lower max-tokens to 150");
   g_assert_cmpuint (prompts->len, ==, 0);
-  f->question.params.max_tokens = 150;
+  f->settings.params.max_tokens = 150;
   {
     g_autofree gchar *prompt = NULL;
     BackendAnswer got = { NULL };

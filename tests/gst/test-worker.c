@@ -98,9 +98,9 @@ make_frame (gsize size)
 static void
 open_segment (Bench *bench, guint64 id)
 {
-  Question question = { .prompt = (gchar *)"?", .params = MINIVL_PARAMS_INIT };
+  SegmentSettings settings = { .prompt = (gchar *)"?", .params = MINIVL_PARAMS_INIT };
 
-  g_assert_true (worker_open_segment (bench->worker, id, 0, -1, &question) == id || worker_has_failed (bench->worker));
+  g_assert_true (worker_open_segment (bench->worker, id, 0, -1, &settings) == id || worker_has_failed (bench->worker));
 }
 
 static void

@@ -1,4 +1,6 @@
-/* What the worker's thread does with reports: it keeps them, and has the model sum them up. */
+#include "summaries.h"
+
+#include "answer.h"
 #include "worker-private.h"
 
 #include "gst/element/gstminivl.h"
@@ -6,24 +8,24 @@
 #define GST_CAT_DEFAULT gst_minivl_debug
 
 static SummaryAsker
-asker_of (Worker *w, const Question *question)
+asker_of (Worker *w, const SegmentSettings *settings)
 {
-  return (SummaryAsker){ w->backend, w->self, &w->cancel, w->context_size, question, w->stream, NULL, w };
+  return (SummaryAsker){ w->backend, w->self, &w->cancel, w->context_size, settings, w->stream, NULL, w };
 }
 
 gboolean
-summaries_fit (Worker *w, const Question *question, GError **error)
+summaries_fit (Worker *w, const SegmentSettings *settings, GError **error)
 {
-  SummaryAsker asker = asker_of (w, question);
+  SummaryAsker asker = asker_of (w, settings);
 
-  return question->summary_interval == 0 || summary_check (w->summary, &asker, error);
+  return settings->summary_interval == 0 || summary_check (w->summary, &asker, error);
 }
 
 /* Sums up early what does not fit one prompt. What fails now is done when the summary is due. */
 static void
-reduce (Worker *w, const Question *question)
+reduce (Worker *w, const SegmentSettings *settings)
 {
-  SummaryAsker asker = asker_of (w, question);
+  SummaryAsker asker = asker_of (w, settings);
   g_autoptr (GError) error = NULL;
   g_autofree gchar *text = NULL;
 
@@ -47,14 +49,14 @@ reduce (Worker *w, const Question *question)
 
 /* What earlier runs have told, in front of the first report of this one; what is interrupted goes on behind the next. */
 static void
-recall (Worker *w, const Question *question)
+recall (Worker *w, const SegmentSettings *settings)
 {
   Result *result;
 
   while (w->journal != NULL && !w->lost && !g_atomic_int_get (&w->cancel) && (result = journal_read (w->journal)) != NULL) {
     if (summary_is_report (result)) {
       summary_recall (w->summary, result);
-      reduce (w, question);
+      reduce (w, settings);
     }
     result_unref (result);
   }
@@ -63,9 +65,9 @@ recall (Worker *w, const Question *question)
 void
 summaries_note (Worker *w, const Segment *s, const Result *result)
 {
-  if (s->question.summary_interval == 0 || !summary_is_report (result))
+  if (s->settings.summary_interval == 0 || !summary_is_report (result))
     return;
-  recall (w, &s->question);
+  recall (w, &s->settings);
   summary_add (w->summary, result);
 }
 
@@ -80,9 +82,9 @@ push (Worker *w)
   s->run = w->run;
   summary_get_span (w->summary, &s->start, &s->stop, &s->utc);
   s->running_time = w->summing_running;
-  g_free (s->question.prompt);
-  s->question.prompt = g_strdup (s->question.summary_prompt);
-  s->question.deadline = 0; /* that is a segment's */
+  g_free (s->settings.prompt);
+  s->settings.prompt = g_strdup (s->settings.summary_prompt);
+  s->settings.deadline = 0; /* that is a segment's */
   s->completed = g_get_monotonic_time ();
   s->complete = TRUE;
   g_queue_push_head (&w->questions, s);
@@ -91,8 +93,8 @@ push (Worker *w)
 void
 summaries_settle (Worker *w, const Segment *s)
 {
-  question_clear (&w->summing);
-  question_copy (&w->summing, &s->question);
+  segment_settings_clear (&w->summing);
+  segment_settings_copy (&w->summing, &s->settings);
   w->summing_running = s->running_time;
   if (w->summing.summary_interval == 0) {
     summary_forget (w->summary);
@@ -120,20 +122,20 @@ summaries_end (Worker *w)
 void
 summaries_answer (Worker *w, const Segment *s, Result *result, GError **error)
 {
-  SummaryAsker asker = asker_of (w, &s->question);
+  SummaryAsker asker = asker_of (w, &s->settings);
   BackendAnswer answer = { NULL };
   g_autofree gchar *prompt = NULL;
   GError *failure = NULL;
 
   GST_DEBUG ("%s: %" G_GUINT64_FORMAT ": sums up", w->stream, s->id);
   g_string_truncate (w->text, 0);
-  asker.on_text = worker_on_text;
+  asker.on_text = answer_on_text;
   if (summary_ask (w->summary, &asker, &answer, &prompt, &failure)) {
     g_free (result->text);
     g_free (result->prompt);
     result->text = answer.text;
     result->prompt = g_steal_pointer (&prompt);
-    worker_add_answer (result, &answer);
+    answer_add (result, &answer);
     if (summary_is_made (result))
       summary_clear (w->summary);
   } else if (g_error_matches (failure, MINIVL_ERROR, MINIVL_ERROR_CANCELLED)) {
@@ -142,5 +144,5 @@ summaries_answer (Worker *w, const Segment *s, Result *result, GError **error)
   } else {
     g_propagate_error (error, failure);
   }
-  summary_rearm (w->summary, s->question.summary_interval);
+  summary_rearm (w->summary, s->settings.summary_interval);
 }
