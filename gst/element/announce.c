@@ -1,17 +1,16 @@
 #include "element.h"
-
-#define GST_CAT_DEFAULT gst_minivl_debug
+#include "gst/results/log.h"
 
 #define PARTIAL_NAME "minivl-partial"
 
 void
-tell_progress (GstMinivl *self, GstProgressType type, const gchar *text)
+announce_progress (GstMinivl *self, GstProgressType type, const gchar *text)
 {
   gst_element_post_message (GST_ELEMENT (self), gst_message_new_progress (GST_OBJECT (self), type, "loading", text));
 }
 
 GstStructure *
-tell_stats (GstMinivl *self)
+announce_stats (GstMinivl *self)
 {
   g_autoptr (GstMinivlTextSrc) text = element_get_text (self);
   guint64 text_lost = text != NULL ? text_src_get_lost (text) : 0;
@@ -36,7 +35,7 @@ on_progress (double fraction, gpointer user_data)
   if (percent == self->percent)
     return;
   self->percent = percent;
-  tell_progress (self, GST_PROGRESS_TYPE_CONTINUE, text);
+  announce_progress (self, GST_PROGRESS_TYPE_CONTINUE, text);
 }
 
 static gint
@@ -73,10 +72,10 @@ on_opened (const GError *error, gpointer user_data)
   GstMinivl *self = user_data;
 
   if (error == NULL) {
-    tell_progress (self, GST_PROGRESS_TYPE_COMPLETE, "The model is loaded");
+    announce_progress (self, GST_PROGRESS_TYPE_COMPLETE, "The model is loaded");
     return;
   }
-  tell_progress (self, GST_PROGRESS_TYPE_ERROR, error->message);
+  announce_progress (self, GST_PROGRESS_TYPE_ERROR, error->message);
   on_refused (error, self);
 }
 
@@ -87,7 +86,7 @@ on_reopened (guint tries, gpointer user_data)
 }
 
 static void
-check_pace (GstMinivl *self, const Result *result)
+check_speed (GstMinivl *self, const Result *result)
 {
   g_autofree gchar *complaint = NULL;
   gboolean drops;
@@ -99,7 +98,7 @@ check_pace (GstMinivl *self, const Result *result)
   step = settings_step (&self->settings);
   drops = settings_leak (&self->settings, TRUE) != WORKER_WAITS;
   GST_OBJECT_UNLOCK (self);
-  complaint = pace_note (&self->pace, result, step > 0 ? step : result->segment_stop - result->segment_start, drops);
+  complaint = too_slow_note (&self->too_slow, result, step > 0 ? step : result->segment_stop - result->segment_start, drops);
   if (complaint != NULL)
     GST_ELEMENT_WARNING (self, RESOURCE, BUSY, ("%s: %s", result->stream, complaint), (NULL));
 }
@@ -135,7 +134,7 @@ on_result (Result *result, const GError *error, gpointer user_data)
         ("%s: no answer about %s %" G_GUINT64_FORMAT ": %s", result->stream, result->kind, result->id, error->message), (NULL));
   if (self->journal != NULL)
     append_to_journal (self, result);
-  check_pace (self, result);
+  check_speed (self, result);
   g_mutex_lock (&self->results_lock);
   stats_add (&self->stats, result);
   g_queue_push_tail (&self->results, result_ref (result));
@@ -185,7 +184,7 @@ on_dropped (guint64 answered, guint64 dropped, guint64 running_time, gpointer us
   gst_element_post_message (GST_ELEMENT (self), message);
 }
 
-const WorkerCallbacks tell_callbacks = {
+const WorkerCallbacks announce_callbacks = {
   .progress = on_progress,
   .opened = on_opened,
   .refused = on_refused,

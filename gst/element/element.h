@@ -2,6 +2,7 @@
 #ifndef GST_MINIVL_ELEMENT_H
 #define GST_MINIVL_ELEMENT_H
 
+#include "frame-copier.h"
 #include "gst/results/stats.h"
 #include "gst/results/textsrc.h"
 #include "gstminivl.h"
@@ -52,7 +53,7 @@ struct _GstMinivl
   gint percent;            /* that was told of loading */
   gboolean skipped_told;   /* what in the journal is no result */
   gboolean journal_failed; /* which has been told */
-  Pace pace;
+  TooSlow too_slow;
 
   GMutex results_lock;
   GQueue results; /* Result, those that wait for a buffer */
@@ -68,26 +69,26 @@ void gst_minivl_install_properties (GObjectClass *klass);
 
 /* --- announce.c: what the worker tells, as messages --------------------------------------------------------------------------- */
 
-extern const WorkerCallbacks tell_callbacks;
-void tell_progress (GstMinivl *self, GstProgressType type, const gchar *text);
+extern const WorkerCallbacks announce_callbacks;
+void announce_progress (GstMinivl *self, GstProgressType type, const gchar *text);
 /* As of now. (transfer full) */
-GstStructure *tell_stats (GstMinivl *self);
+GstStructure *announce_stats (GstMinivl *self);
 
 /* --- sampling.c: from buffers to segments, in the streaming thread ------------------------------------------------------------ */
 
 /* The length of the video in stream time, for the segmenter. */
-guint64 describe_query_length (gpointer self);
+guint64 sampling_query_length (gpointer self);
 /* Asks upstream whether it is live, if that has to be asked, and goes by the answer. */
-void describe_ask_live (GstMinivl *self);
-void describe_buffer (GstMinivl *self, GstBuffer *buffer);
+void sampling_ask_live (GstMinivl *self);
+void sampling_buffer (GstMinivl *self, GstBuffer *buffer);
 /* Ends the segments in hand; what comes next starts anew. */
-void describe_close (GstMinivl *self);
-/* As describe_close(), and what they are asked is `prompt`, unless it is NULL. */
-void describe_cut (GstMinivl *self, const gchar *prompt);
+void sampling_close (GstMinivl *self);
+/* As sampling_close(), and what they are asked is `prompt`, unless it is NULL. */
+void sampling_cut (GstMinivl *self, const gchar *prompt);
 /* After a flush. */
-void describe_reset (GstMinivl *self);
+void sampling_reset (GstMinivl *self);
 /* By caps and the rate of playback. */
-void describe_set_rate (GstMinivl *self, double applied_rate);
+void sampling_set_rate (GstMinivl *self, double applied_rate);
 
 /* Where a buffer lies */
 typedef struct
@@ -95,10 +96,10 @@ typedef struct
   gboolean is_live;
   guint64 segment;    /* id of the one that began last, of those it lies in; 0: none that will have a result */
   guint64 first_open; /* segments with lower ids are complete */
-} DescribePlace;
+} SamplingPlace;
 
 /* Of the buffer that is handed on, in the streaming thread. */
-void describe_get_place (GstMinivl *self, DescribePlace *place);
+void sampling_get_place (GstMinivl *self, SamplingPlace *place);
 
 /* --- events.c ----------------------------------------------------------------------------------------------------------------- */
 

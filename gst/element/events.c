@@ -1,11 +1,10 @@
 #include "element.h"
-
-#define GST_CAT_DEFAULT gst_minivl_debug
+#include "gst/results/log.h"
 
 /* Ends the open segments; field "prompt", optional: what is asked of them. */
 #define CUT_NAME "minivl-segment"
 
-#define PARENT_CLASS(self) GST_BASE_TRANSFORM_CLASS (g_type_class_peek_parent (G_OBJECT_GET_CLASS (self)))
+#define PARENT_CLASS GST_BASE_TRANSFORM_CLASS (g_type_class_peek (GST_TYPE_BASE_TRANSFORM))
 
 static gboolean
 differs_in_more_than_position (const GstSegment *a, const GstSegment *b)
@@ -37,10 +36,10 @@ on_segment (GstMinivl *self, GstEvent *event)
 
   gst_event_parse_segment (event, &segment);
   if (differs_in_more_than_position (segment, &GST_BASE_TRANSFORM (self)->segment)) {
-    describe_close (self);
+    sampling_close (self);
     worker_forget (self->worker);
   }
-  describe_set_rate (self, segment->applied_rate);
+  sampling_set_rate (self, segment->applied_rate);
   text = keep_segment (self, event);
   if (text != NULL)
     text_src_segment (text, gst_event_ref (event));
@@ -68,7 +67,7 @@ on_custom (GstMinivl *self, GstEvent *event)
     return;
   if (gst_structure_has_field_typed (s, "prompt", G_TYPE_STRING) && gst_structure_get_string (s, "prompt") != NULL)
     prompt = g_utf8_make_valid (gst_structure_get_string (s, "prompt"), -1);
-  describe_cut (self, prompt);
+  sampling_cut (self, prompt);
 }
 
 /* EOS, or the end of what was sought with the SEGMENT flag: all results are out before it goes on. */
@@ -78,7 +77,7 @@ on_end (GstMinivl *self, GstEvent *event, GstMinivlTextSrc *text)
   guint64 timeout;
   WorkerDrain drain;
 
-  describe_close (self);
+  sampling_close (self);
   if (GST_EVENT_TYPE (event) == GST_EVENT_EOS)
     worker_end (self->worker);
   GST_OBJECT_LOCK (self);
@@ -95,7 +94,7 @@ on_end (GstMinivl *self, GstEvent *event, GstMinivlTextSrc *text)
   if (text != NULL)
     text_src_eos (text, gst_event_ref (event));
   if (GST_EVENT_TYPE (event) == GST_EVENT_EOS)
-    gst_element_post_message (GST_ELEMENT (self), gst_message_new_element (GST_OBJECT (self), tell_stats (self)));
+    gst_element_post_message (GST_ELEMENT (self), gst_message_new_element (GST_OBJECT (self), announce_stats (self)));
 }
 
 void
@@ -105,7 +104,7 @@ events_sink (GstMinivl *self, GstEvent *event)
 
   switch (GST_EVENT_TYPE (event)) {
     case GST_EVENT_STREAM_START:
-      describe_close (self);
+      sampling_close (self);
       worker_forget (self->worker);
       self->copier.orientation = 0;
       if (text != NULL)
@@ -120,7 +119,7 @@ events_sink (GstMinivl *self, GstEvent *event)
         text_src_flush_start (text, gst_event_ref (event));
       break;
     case GST_EVENT_FLUSH_STOP:
-      describe_reset (self);
+      sampling_reset (self);
       worker_flush_stop (self->worker);
       if (text != NULL)
         text_src_flush_stop (text, gst_event_ref (event));
@@ -166,7 +165,7 @@ events_src (GstMinivl *self, GstEvent *event)
   }
   if (GST_EVENT_TYPE (event) == GST_EVENT_LATENCY)
     g_atomic_int_set (&self->ask_live, TRUE);
-  result = PARENT_CLASS (self)->src_event (GST_BASE_TRANSFORM (self), event);
+  result = PARENT_CLASS->src_event (GST_BASE_TRANSFORM (self), event);
   if (is_seek) {
     GST_OBJECT_LOCK (self);
     self->seek_result = result;
@@ -184,7 +183,7 @@ events_text (GstPad *pad, GstObject *parent, GstEvent *event)
       gst_event_unref (event);
       return TRUE;
     default:
-      return events_src (GST_MINIVL (parent), event);
+      return events_src ((GstMinivl *)parent, event);
   }
 }
 
@@ -211,6 +210,6 @@ gboolean
 events_text_query (GstPad *pad, GstObject *parent, GstQuery *query)
 {
   if (GST_QUERY_TYPE (query) == GST_QUERY_LATENCY)
-    return answer_latency (GST_MINIVL (parent), pad, query);
+    return answer_latency ((GstMinivl *)parent, pad, query);
   return gst_pad_query_default (pad, parent, query);
 }

@@ -76,9 +76,7 @@
  * ]| a camera, summed up every hour, over restarts too
  */
 #include "element.h"
-
-GST_DEBUG_CATEGORY (gst_minivl_debug);
-#define GST_CAT_DEFAULT gst_minivl_debug
+#include "gst/results/log.h"
 
 /* Of pixels that may wait to be encoded when nothing may be dropped. */
 #define MAX_BYTES (256 << 20)
@@ -97,30 +95,6 @@ G_DEFINE_FINAL_TYPE (GstMinivl, gst_minivl, GST_TYPE_BASE_TRANSFORM)
 
 static const Backend *registered_backend;
 static GstPadChainFunction base_chain; /* of GstBaseTransform */
-
-GstMinivlTextSrc *
-element_get_text (GstMinivl *self)
-{
-  GstMinivlTextSrc *text;
-
-  GST_OBJECT_LOCK (self);
-  text = self->text != NULL ? gst_object_ref (self->text) : NULL;
-  GST_OBJECT_UNLOCK (self);
-  return text;
-}
-
-gboolean
-element_is_paused (GstElement *element)
-{
-  g_autoptr (GstObject) top = gst_object_ref (GST_OBJECT (element));
-  GstObject *parent;
-
-  while ((parent = gst_object_get_parent (top)) != NULL) {
-    gst_object_unref (top);
-    top = parent;
-  }
-  return GST_STATE_TARGET (top) != GST_STATE_PLAYING && GST_STATE_PENDING (top) < GST_STATE_PAUSED;
-}
 
 /* --- the video --------------------------------------------------------------------------------------------------------------- */
 
@@ -171,7 +145,7 @@ check_model (GstMinivl *self)
   path = g_strdup (self->settings.model_path);
   GST_OBJECT_UNLOCK (self);
   if (!self->backend->check (&(MinivlEngineOptions){ .model_path = path }, &error))
-    tell_callbacks.refused (error, self);
+    announce_callbacks.refused (error, self);
   return error == NULL;
 }
 
@@ -203,16 +177,16 @@ gst_minivl_start (GstBaseTransform *base)
   g_atomic_int_set (&self->live, FALSE);
   self->copier.orientation = 0;
   self->percent = -1;
-  self->pace = (Pace){ FALSE };
+  self->too_slow = (TooSlow){ FALSE };
   g_mutex_lock (&self->results_lock);
   self->stats = (Stats){ 0 };
   g_mutex_unlock (&self->results_lock);
-  tell_progress (self, GST_PROGRESS_TYPE_START, "Loading the model");
+  announce_progress (self, GST_PROGRESS_TYPE_START, "Loading the model");
 
   GST_OBJECT_LOCK (self);
   self->roi = s->roi != NULL && s->roi[0] != '\0' ? g_strdup (s->roi) : NULL;
   self->text_lost = 0;
-  segmenter_init (&self->segmenter, &s->segments, describe_query_length, self);
+  segmenter_init (&self->segmenter, &s->segments, sampling_query_length, self);
   if (text != NULL)
     text_src_set_times (text, s->text_timestamp, settings_text_duration (s));
   config = (WorkerConfig){
@@ -235,7 +209,7 @@ gst_minivl_stop (GstBaseTransform *base)
   GstMinivl *self = GST_MINIVL (base);
 
   if (worker_stop (self->worker))
-    tell_progress (self, GST_PROGRESS_TYPE_CANCELED, "Loading the model was cancelled");
+    announce_progress (self, GST_PROGRESS_TYPE_CANCELED, "Loading the model was cancelled");
   GST_OBJECT_LOCK (self);
   self->is_started = FALSE;
   gst_event_replace (&self->segment, NULL);
@@ -262,10 +236,10 @@ gst_minivl_set_caps (GstBaseTransform *base, GstCaps *in, GstCaps *out)
     return FALSE;
   if (gst_video_info_is_equal (&info, &self->info))
     return TRUE;
-  describe_close (self);
+  sampling_close (self);
   self->info = info;
   frame_copier_init (&self->copier, &info);
-  describe_set_rate (self, base->segment.applied_rate);
+  sampling_set_rate (self, base->segment.applied_rate);
   return TRUE;
 }
 
@@ -339,7 +313,7 @@ gst_minivl_transform_ip (GstBaseTransform *base, GstBuffer *buffer)
 
   if (worker_has_failed (self->worker) || !can_be_described (self, buffer))
     return GST_FLOW_ERROR;
-  describe_ask_live (self);
+  sampling_ask_live (self);
 
   GST_OBJECT_LOCK (self);
   by_segment = self->settings.text_timestamp == TEXT_SEGMENT;
@@ -348,7 +322,7 @@ gst_minivl_transform_ip (GstBaseTransform *base, GstBuffer *buffer)
   if (text != NULL && !by_segment)
     text_src_position (text, GST_BUFFER_PTS (buffer), end_of (buffer));
   if (!plays_backwards (self))
-    describe_buffer (self, buffer);
+    sampling_buffer (self, buffer);
   if (text != NULL && by_segment)
     text_src_position (text, GST_BUFFER_PTS (buffer), end_of (buffer));
   if (text != NULL)
@@ -423,7 +397,7 @@ static GstPad *
 gst_minivl_request_new_pad (GstElement *element, GstPadTemplate *templ, const gchar *name, const GstCaps *caps)
 {
   GstMinivl *self = GST_MINIVL (element);
-  GstMinivlTextSrc *text = text_src_new (templ, "text_src");
+  GstMinivlTextSrc *text = text_src_new (templ, "text_src", element_is_paused);
   g_autoptr (GstEvent) start = gst_pad_get_sticky_event (GST_BASE_TRANSFORM_SINK_PAD (self), GST_EVENT_STREAM_START, 0);
 
   gst_pad_set_event_function (GST_PAD (text), events_text);
@@ -491,7 +465,7 @@ gst_minivl_get_property (GObject *object, guint id, GValue *value, GParamSpec *p
   gboolean known;
 
   if (id == PROP_STATS) {
-    g_value_take_boxed (value, tell_stats (self));
+    g_value_take_boxed (value, announce_stats (self));
     return;
   }
   GST_OBJECT_LOCK (self);
@@ -542,7 +516,7 @@ gst_minivl_class_init (GstMinivlClass *klass)
   GstElementClass *element_class = GST_ELEMENT_CLASS (klass);
   GstBaseTransformClass *transform_class = GST_BASE_TRANSFORM_CLASS (klass);
 
-  GST_DEBUG_CATEGORY_INIT (gst_minivl_debug, "minivl", 0, "video to text by a vision-language model");
+  log_init ();
   result_meta_register ();
 
   object_class->set_property = gst_minivl_set_property;
@@ -594,7 +568,7 @@ gst_minivl_init (GstMinivl *self)
   gst_pad_set_chain_function (sink, chain);
   settings_init (&self->settings);
   self->backend = registered_backend;
-  self->worker = worker_new (self->backend, &tell_callbacks, self);
+  self->worker = worker_new (self->backend, &announce_callbacks, self);
   self->open = g_array_new (FALSE, FALSE, sizeof (OpenSegment));
   self->seek_seqnum = GST_SEQNUM_INVALID;
   g_mutex_init (&self->results_lock);

@@ -11,8 +11,6 @@ G_BEGIN_DECLS
 #define GST_TYPE_MINIVL (gst_minivl_get_type ())
 G_DECLARE_FINAL_TYPE (GstMinivl, gst_minivl, GST, MINIVL, GstBaseTransform)
 
-GST_DEBUG_CATEGORY_EXTERN (gst_minivl_debug);
-
 /* Makes the element known, answering by backend, once in a process. plugin: NULL for a program's own. */
 gboolean gst_minivl_register (GstPlugin *plugin, const Backend *backend);
 

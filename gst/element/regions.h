@@ -7,6 +7,8 @@
 
 #include "gst/worker/frame.h"
 
+#include <gst/video/video.h>
+
 G_BEGIN_DECLS
 
 /* That stands for any label. */
@@ -24,9 +26,6 @@ GArray *regions_find (GstBuffer *buffer, const gchar *label, const MinivlImage *
 
 /* Adds one frame a region to `frames`, which share the picture's pixels. */
 void regions_cut (Frame *picture, const GArray *regions, GPtrArray *frames);
-
-/* The labels of frames, each once, in their order, separated by ", ". NULL: none of them is a region. (transfer full) */
-gchar *regions_labels (const GPtrArray *frames);
 
 G_END_DECLS
 

@@ -1,7 +1,6 @@
 #include "element.h"
+#include "gst/results/log.h"
 #include "regions.h"
-
-#define GST_CAT_DEFAULT gst_minivl_debug
 
 /* From 1900, where NTP counts from, to 1970, in seconds. */
 #define NTP_TO_UNIX G_GUINT64_CONSTANT (2208988800)
@@ -13,7 +12,7 @@ get_sink (GstMinivl *self)
 }
 
 guint64
-describe_query_length (gpointer self)
+sampling_query_length (gpointer self)
 {
   gint64 length;
 
@@ -23,7 +22,7 @@ describe_query_length (gpointer self)
 }
 
 void
-describe_ask_live (GstMinivl *self)
+sampling_ask_live (GstMinivl *self)
 {
   g_autoptr (GstQuery) query = NULL;
   gboolean live = FALSE;
@@ -239,7 +238,7 @@ perform (GstMinivl *self, const SegmenterAction *actions, guint n_actions, GstBu
 }
 
 void
-describe_close (GstMinivl *self)
+sampling_close (GstMinivl *self)
 {
   guint n_actions;
   const SegmenterAction *actions = segmenter_finish (&self->segmenter, &n_actions);
@@ -248,15 +247,15 @@ describe_close (GstMinivl *self)
 }
 
 void
-describe_cut (GstMinivl *self, const gchar *prompt)
+sampling_cut (GstMinivl *self, const gchar *prompt)
 {
   for (guint i = 0; prompt != NULL && i < self->open->len; i++)
     worker_set_prompt (self->worker, g_array_index (self->open, OpenSegment, i).id, prompt);
-  describe_close (self);
+  sampling_close (self);
 }
 
 void
-describe_reset (GstMinivl *self)
+sampling_reset (GstMinivl *self)
 {
   guint n_actions;
   const SegmenterAction *actions = segmenter_reset (&self->segmenter, &n_actions);
@@ -266,7 +265,7 @@ describe_reset (GstMinivl *self)
 
 /* Frames that were left out upstream, to play faster, are not counted as if they were there. */
 void
-describe_set_rate (GstMinivl *self, double applied_rate)
+sampling_set_rate (GstMinivl *self, double applied_rate)
 {
   gboolean is_constant = GST_VIDEO_INFO_FPS_N (&self->info) > 0 && applied_rate == 1.0;
 
@@ -275,7 +274,7 @@ describe_set_rate (GstMinivl *self, double applied_rate)
 }
 
 void
-describe_buffer (GstMinivl *self, GstBuffer *buffer)
+sampling_buffer (GstMinivl *self, GstBuffer *buffer)
 {
   const GstSegment *segment = &GST_BASE_TRANSFORM (self)->segment;
   guint64 time = gst_segment_to_stream_time (segment, GST_FORMAT_TIME, GST_BUFFER_PTS (buffer));
@@ -295,11 +294,11 @@ describe_buffer (GstMinivl *self, GstBuffer *buffer)
 }
 
 void
-describe_get_place (GstMinivl *self, DescribePlace *place)
+sampling_get_place (GstMinivl *self, SamplingPlace *place)
 {
   const GArray *open = self->open;
 
-  *place = (DescribePlace){ .is_live = g_atomic_int_get (&self->live), .first_open = G_MAXUINT64 };
+  *place = (SamplingPlace){ .is_live = g_atomic_int_get (&self->live), .first_open = G_MAXUINT64 };
   if (open->len == 0)
     return;
   place->segment = g_array_index (open, OpenSegment, open->len - 1).id;

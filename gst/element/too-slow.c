@@ -48,7 +48,7 @@ complain (const Result *r, guint64 taken, guint64 step, gboolean drops)
 }
 
 gchar *
-pace_note (Pace *pace, const Result *result, guint64 step, gboolean drops)
+too_slow_note (TooSlow *state, const Result *result, guint64 step, gboolean drops)
 {
   guint64 taken = result->preprocess + result->encode + result->prefill + result->decode + result->alerts;
   double ratio;
@@ -57,14 +57,14 @@ pace_note (Pace *pace, const Result *result, guint64 step, gboolean drops)
     return NULL;
   ratio = (double)taken / step;
   if (ratio <= 1) {
-    pace->n_slow = 0;
-    pace->told = pace->told && ratio > FAST_ENOUGH;
+    state->n_slow = 0;
+    state->told = state->told && ratio > FAST_ENOUGH;
     return NULL;
   }
-  pace->n_slow++;
-  if (pace->n_slow < SLOW_IN_A_ROW || (pace->told && ratio < TELL_AGAIN * pace->ratio))
+  state->n_slow++;
+  if (state->n_slow < SLOW_IN_A_ROW || (state->told && ratio < TELL_AGAIN * state->ratio))
     return NULL;
-  pace->told = TRUE;
-  pace->ratio = ratio;
+  state->told = TRUE;
+  state->ratio = ratio;
   return complain (result, taken, step, drops);
 }

@@ -12,12 +12,12 @@ typedef struct
   gboolean told; /* that it is too slow, by `ratio` */
   double ratio;  /* of time taken to time there is */
   guint n_slow;  /* answers in a row that were */
-} Pace;
+} TooSlow;
 
 /* step: from one segment to the next, ns; drops: segments are dropped, and the video does not wait. What to warn of (transfer
  * full), or NULL: once when two answers in a row took longer than the stream gave, and again only after it had been fast enough in
  * between, or when it takes twice as long as was told. */
-gchar *pace_note (Pace *pace, const Result *result, guint64 step, gboolean drops);
+gchar *too_slow_note (TooSlow *state, const Result *result, guint64 step, gboolean drops);
 
 G_END_DECLS
 

@@ -1,13 +1,11 @@
 #include "vulkan-input.h"
 
-#include "gstminivl.h"
+#include "gst/results/log.h"
 
 #define GST_USE_UNSTABLE_API
 #include <gst/vulkan/vulkan.h>
 
 #include <string.h>
-
-#define GST_CAT_DEFAULT gst_minivl_debug
 
 /* Jumps to `error`, with the reason in a GError of that name. */
 #define VK(call)                                                                                                                   \

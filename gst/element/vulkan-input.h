@@ -13,7 +13,7 @@
 #ifndef GST_MINIVL_VULKAN_INPUT_H
 #define GST_MINIVL_VULKAN_INPUT_H
 
-#include "gst/worker/frame.h"
+#include "frame-copier.h"
 
 G_BEGIN_DECLS
 

@@ -26,9 +26,8 @@
 #include "gstminivloverlay.h"
 
 #include "gst/element/element.h"
+#include "gst/results/log.h"
 #include "overlay-board.h"
-
-#define GST_CAT_DEFAULT gst_minivl_debug
 
 /* Of frames that wait for their segment to end. */
 #define MAX_BYTES (G_GUINT64_CONSTANT (2) << 30)
@@ -212,9 +211,9 @@ static GstBuffer *
 on_frame (GstMinivlOverlay *self, GstBuffer *buffer)
 {
   Passing *passing = g_new0 (Passing, 1);
-  DescribePlace place;
+  SamplingPlace place;
 
-  describe_get_place (GST_MINIVL (self->minivl), &place);
+  sampling_get_place (GST_MINIVL (self->minivl), &place);
   passing->segment = place.segment;
   passing->waits = !place.is_live && !self->is_whole;
   if (passing->waits && is_of_small_pool (buffer)) {

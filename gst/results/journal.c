@@ -1,7 +1,5 @@
 #include "journal.h"
 
-#include "gst/worker/summary.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
@@ -170,7 +168,7 @@ look_through (Journal *j)
 
       id = result != NULL ? result->id : 0;
       j->skipped += result == NULL && closed;
-      if (result != NULL && summary_is_made (result) && g_str_equal (result->stream, j->stream))
+      if (result != NULL && result_is_made_summary (result) && g_str_equal (result->stream, j->stream))
         behind = j->offset;
     }
     j->last_id = MAX (j->last_id, id);

@@ -241,6 +241,18 @@ result_has_text (const Result *result)
          && g_strcmp0 (result->finish_reason, "error") != 0 && g_strcmp0 (result->finish_reason, "flush") != 0;
 }
 
+gboolean
+result_is_finished (const Result *r)
+{
+  return g_strcmp0 (r->finish_reason, "stop") == 0 || g_strcmp0 (r->finish_reason, "length") == 0;
+}
+
+gboolean
+result_is_made_summary (const Result *r)
+{
+  return g_str_equal (r->kind, RESULT_SUMMARY) && result_is_finished (r);
+}
+
 void
 result_meta_register (void)
 {

@@ -60,6 +60,10 @@ gchar *result_to_json (const Result *result);
 gchar *result_format_utc (gint64 utc);
 /* Whether the result says something to a reader of plain text. */
 gboolean result_has_text (const Result *result);
+/* The model said all that it was to say. */
+gboolean result_is_finished (const Result *result);
+/* A summary that ends what it sums up: the reports in front of it are done with. */
+gboolean result_is_made_summary (const Result *result);
 
 /* Makes the meta known to GStreamer; once is enough, more does no harm. */
 void result_meta_register (void);

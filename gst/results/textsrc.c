@@ -1,10 +1,8 @@
 #include "textsrc.h"
 
-#include "gst/element/element.h"
+#include "log.h"
 
 #include <string.h>
-
-#define GST_CAT_DEFAULT gst_minivl_debug
 
 /* Texts that may wait for a branch that does not take them. */
 #define MAX_WAITING 1024
@@ -26,6 +24,7 @@ typedef struct
 struct _GstMinivlTextSrc
 {
   GstPad parent;
+  gboolean (*is_paused) (GstElement *element);
 
   GMutex lock; /* never held over a push */
   GCond changed;
@@ -346,7 +345,7 @@ tell_missing_queue (GstMinivlTextSrc *pad)
 {
   g_autoptr (GstElement) element = gst_pad_get_parent_element (GST_PAD (pad));
 
-  if (element != NULL && !element_is_paused (element))
+  if (element != NULL && !pad->is_paused (element))
     GST_ELEMENT_WARNING (element, STREAM, FAILED,
         ("The video has been held up for a second while a text is owed: with text-timestamp=segment, whatever joins text and video "
          "again needs a queue of at least one segment in the video branch, e.g. \"queue max-size-buffers=0 max-size-bytes=0 "
@@ -637,7 +636,10 @@ text_src_init (GstMinivlTextSrc *pad)
 }
 
 GstMinivlTextSrc *
-text_src_new (GstPadTemplate *templ, const gchar *name)
+text_src_new (GstPadTemplate *templ, const gchar *name, gboolean (*is_paused) (GstElement *element))
 {
-  return g_object_new (text_src_get_type (), "name", name, "direction", GST_PAD_SRC, "template", templ, NULL);
+  GstMinivlTextSrc *pad = g_object_new (text_src_get_type (), "name", name, "direction", GST_PAD_SRC, "template", templ, NULL);
+
+  pad->is_paused = is_paused;
+  return pad;
 }

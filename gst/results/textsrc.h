@@ -24,8 +24,9 @@ typedef enum
   TEXT_SEGMENT,
 } TextTimestamp;
 
-/* (transfer floating) */
-GstMinivlTextSrc *text_src_new (GstPadTemplate *templ, const gchar *name);
+/* is_paused: whether somebody has paused the pad's element, so that nothing is missing when no text is taken. (transfer floating)
+ */
+GstMinivlTextSrc *text_src_new (GstPadTemplate *templ, const gchar *name, gboolean (*is_paused) (GstElement *element));
 /* Before the first buffer. duration: how long a text is shown, ns; GST_CLOCK_TIME_NONE: as long as its segment. */
 void text_src_set_times (GstMinivlTextSrc *pad, TextTimestamp timestamp, guint64 duration);
 /* Texts that nobody took. */

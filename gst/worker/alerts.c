@@ -1,15 +1,13 @@
 #include "alerts.h"
 
 #include "answer.h"
-#include "gst/element/gstminivl.h"
+#include "gst/results/log.h"
 #include "prompt.h"
 #include "snapshot.h"
 #include "summaries.h"
 #include "worker-private.h"
 
 #include <string.h>
-
-#define GST_CAT_DEFAULT gst_minivl_debug
 
 typedef struct
 {

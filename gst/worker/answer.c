@@ -1,14 +1,14 @@
 #include "answer.h"
 
-#include "gst/element/regions.h"
 #include "prompt.h"
+#include "region-labels.h"
 #include "worker-private.h"
 
 Result *
 answer_make_result (Worker *w, const Segment *s)
 {
   g_autofree gchar *utc = result_format_utc (s->utc);
-  g_autofree gchar *label = regions_labels (s->frames);
+  g_autofree gchar *label = region_labels (s->frames);
   PromptFacts facts = { s->start, s->stop, s->number, w->stream, utc, label };
   Result *result = result_new ();
 

@@ -4,8 +4,6 @@
 
 #include "gst/backends/backend.h"
 
-#include <gst/video/video.h>
-
 G_BEGIN_DECLS
 
 /* Memory that frames have given back, for the next ones: fresh pages cost more than the copy. Thread safe. */
@@ -32,6 +30,15 @@ struct _Frame
   GError *error; /* why it could not be encoded */
 };
 
+/* size: of each block. */
+FramePool *frame_pool_new (gsize size);
+FramePool *frame_pool_ref (FramePool *pool);
+void frame_pool_unref (FramePool *pool);
+/* Makes memory for frames to come, for asking the system for it may take its time. */
+void frame_pool_restock (FramePool *pool);
+
+/* With memory for so many bytes, which need not be the pool's size; `image` is the caller's to fill, and so are they. */
+Frame *frame_new (FramePool *pool, gsize size, guint64 time, const Backend *backend);
 Frame *frame_ref (Frame *frame);
 void frame_unref (Frame *frame);
 void frame_drop_pixels (Frame *frame);
@@ -42,34 +49,6 @@ gboolean frame_await (Frame *frame, GError **error);
 /* A frame that shows the same pixels, and keeps them until its own are dropped; one of n that each count a part of their bytes.
  * (transfer full) */
 Frame *frame_share (Frame *frame, guint n);
-
-/* Copies frames out of buffers as they are and at once, so that no pool of the pipeline is held up. The streaming thread, the only
- * one to use it, does not even copy: a thread does, which keeps the buffer meanwhile. Who writes to the buffer downstream while it
- * is read, some ms after it was pushed, writes to a copy, as behind a tee. */
-typedef struct
-{
-  GstVideoInfo info;
-  FramePool *pool;
-  GAsyncQueue *jobs; /* of the thread */
-  GThread *thread;
-  guint orientation; /* of EXIF, 0 upright; for the frames to come */
-} FrameCopier;
-
-/* The orientation stays. */
-void frame_copier_init (FrameCopier *copier, const GstVideoInfo *info);
-/* Waits until all copies have come. */
-void frame_copier_clear (FrameCopier *copier);
-/* Where in the buffer's pixels the picture lies, and how; no pixels. */
-MinivlImage frame_copier_layout (const FrameCopier *copier, GstBuffer *buffer);
-/* What lies in the buffer: with a crop meta its picture is larger than the caps say. */
-GstVideoInfo frame_copier_info (const FrameCopier *copier, GstBuffer *buffer);
-/* A frame with memory for the pixels that a layout of `info` has, each plane without gaps; they are the caller's to fill. */
-Frame *frame_copier_make (FrameCopier *copier, GstBuffer *buffer, const GstVideoInfo *info, guint64 time, const Backend *backend);
-/* The pixels come later: see frame_await(). NULL when the buffer cannot be mapped. */
-Frame *frame_copier_copy (FrameCopier *copier, GstBuffer *buffer, guint64 time, const Backend *backend);
-
-/* What an image-orientation tag says as the number of EXIF; 1 when it says nothing that is known. */
-guint frame_orientation_of_tag (const gchar *tag);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Frame, frame_unref)
 

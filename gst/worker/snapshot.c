@@ -2,6 +2,7 @@
 
 #include <gst/app/gstappsink.h>
 #include <gst/app/gstappsrc.h>
+#include <gst/video/video.h>
 #include <string.h>
 
 /* By way of RGB, for jpegenc takes any Y for the full range of BT.601, which videoconvert does not make of another: measured. */

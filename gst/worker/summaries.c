@@ -1,11 +1,8 @@
 #include "summaries.h"
 
 #include "answer.h"
+#include "gst/results/log.h"
 #include "worker-private.h"
-
-#include "gst/element/gstminivl.h"
-
-#define GST_CAT_DEFAULT gst_minivl_debug
 
 static SummaryAsker
 asker_of (Worker *w, const SegmentSettings *settings)
@@ -136,7 +133,7 @@ summaries_answer (Worker *w, const Segment *s, Result *result, GError **error)
     result->text = answer.text;
     result->prompt = g_steal_pointer (&prompt);
     answer_add (result, &answer);
-    if (summary_is_made (result))
+    if (result_is_made_summary (result))
       summary_clear (w->summary);
   } else if (g_error_matches (failure, MINIVL_ERROR, MINIVL_ERROR_CANCELLED)) {
     g_error_free (failure);

@@ -164,13 +164,6 @@ note_time (Summary *s, const Result *r, gint64 utc)
   s->last_utc = utc >= 0 ? utc + (gint64)(r->segment_stop - r->segment_start) : -1;
 }
 
-/* The model said all that it was to say. */
-static gboolean
-is_finished (const Result *r)
-{
-  return g_str_equal (r->finish_reason, "stop") || g_str_equal (r->finish_reason, "length");
-}
-
 static LineKind
 kind_of (const Result *r)
 {
@@ -178,19 +171,13 @@ kind_of (const Result *r)
     return LINE_UNCHANGED;
   if (result_has_text (r))
     return LINE_TEXT;
-  return is_finished (r) ? LINE_NOTHING_SEEN : LINE_NOT_WATCHED;
+  return result_is_finished (r) ? LINE_NOTHING_SEEN : LINE_NOT_WATCHED;
 }
 
 gboolean
 summary_is_report (const Result *r)
 {
   return g_str_equal (r->kind, RESULT_SEGMENT) || g_str_equal (r->kind, RESULT_ALERT);
-}
-
-gboolean
-summary_is_made (const Result *r)
-{
-  return g_str_equal (r->kind, RESULT_SUMMARY) && is_finished (r);
 }
 
 void

@@ -37,8 +37,6 @@ void summary_free (Summary *s);
 
 /* Of a segment or an alert. */
 gboolean summary_is_report (const Result *result);
-/* A summary with which its reports are done. */
-gboolean summary_is_made (const Result *result);
 void summary_add (Summary *s, const Result *result);
 /* The same of one that an earlier run has told, of which stream time says nothing now. Before any of this run. */
 void summary_recall (Summary *s, const Result *result);

@@ -1,12 +1,10 @@
 #include "answer.h"
 #include "budget.h"
-#include "gst/element/gstminivl.h"
+#include "gst/results/log.h"
 #include "prompt.h"
 #include "similar.h"
 #include "summaries.h"
 #include "worker-private.h"
-
-#define GST_CAT_DEFAULT gst_minivl_debug
 
 /* Between tries to open a lost device again: the first, and the longest of those that double. */
 #define FIRST_DELAY (100 * G_TIME_SPAN_MILLISECOND)

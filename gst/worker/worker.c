@@ -1,8 +1,5 @@
+#include "gst/results/log.h"
 #include "worker-private.h"
-
-#include "gst/element/gstminivl.h"
-
-#define GST_CAT_DEFAULT gst_minivl_debug
 
 /* How long what was given up may take to end. */
 #define GRACE G_TIME_SPAN_SECOND

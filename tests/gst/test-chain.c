@@ -1,7 +1,7 @@
 /* The plugin as users load it, with libminivl and a small random checkpoint: its texts are those of the frames it was shown. */
 #include "../model/checkpoint.h"
 #include "../program.h"
-#include "gst/worker/frame.h"
+#include "gst/element/frame-copier.h"
 #include "gst/worker/prompt.h"
 #include "media.h"
 #include "pipeline.h"

@@ -291,7 +291,7 @@ test_a_file_is_never_too_slow (void)
 }
 
 static gboolean
-says (Pace *pace, guint64 encode_ms, guint64 decode_ms, const gchar *part)
+says (TooSlow *pace, guint64 encode_ms, guint64 decode_ms, const gchar *part)
 {
   g_autoptr (Result) result = result_new ();
   g_autofree gchar *text = NULL;
@@ -299,7 +299,7 @@ says (Pace *pace, guint64 encode_ms, guint64 decode_ms, const gchar *part)
   result->answered = TRUE;
   result->encode = encode_ms * GST_MSECOND;
   result->decode = decode_ms * GST_MSECOND;
-  text = pace_note (pace, result, GST_SECOND, TRUE);
+  text = too_slow_note (pace, result, GST_SECOND, TRUE);
   g_assert_true (text == NULL || strstr (text, part) != NULL);
   return text != NULL;
 }
@@ -307,7 +307,7 @@ says (Pace *pace, guint64 encode_ms, guint64 decode_ms, const gchar *part)
 static void
 test_too_slow_is_said_again_only_when_it_changes (void)
 {
-  Pace pace = { FALSE };
+  TooSlow pace = { FALSE };
 
   g_assert_false (says (&pace, 1500, 0, "")); /* one may be chance */
   g_assert_true (says (&pace, 1500, 0, "num-segments"));

@@ -1,6 +1,6 @@
 /* The rules about what comes with the video: tags, metas, memories, clocks, rates; and what is told besides the results. */
 #include "gst/element/gstminivl.h"
-#include "gst/worker/frame.h"
+#include "gst/element/frame-copier.h"
 #include "rig.h"
 
 #include <gst/video/video.h>

@@ -175,9 +175,9 @@ test_only_reports (Fixture *f, gconstpointer data)
   g_assert_false (summary_is_report (question));
   g_assert_false (summary_is_report (sum));
   g_assert_true (summary_is_report (alert));
-  g_assert_true (summary_is_made (sum));
-  g_assert_false (summary_is_made (failed));
-  g_assert_false (summary_is_made (question));
+  g_assert_true (result_is_made_summary (sum));
+  g_assert_false (result_is_made_summary (failed));
+  g_assert_false (result_is_made_summary (question));
 }
 
 /* Words of a report are no placeholders and no pictures. */

@@ -1,0 +1,17 @@
+/* Where the files of the element log. */
+#ifndef GST_MINIVL_LOG_H
+#define GST_MINIVL_LOG_H
+
+#include <gst/gst.h>
+
+G_BEGIN_DECLS
+
+GST_DEBUG_CATEGORY_EXTERN (gst_minivl_debug);
+#define GST_CAT_DEFAULT gst_minivl_debug
+
+/* Before anything is logged; once is enough, more does no harm. */
+void log_init (void);
+
+G_END_DECLS
+
+#endif
