@@ -735,8 +735,7 @@ set_up (void)
     g_string_append (words, "Yes No\n");
   g_assert_true (g_file_set_contents (yes_no, words->str, -1, NULL));
   input = g_strdup_printf ("--input=%s,%s", TEST_DATA "/tokenizer-text.txt", yes_no);
-  must_run ((const gchar *[]){
-      SPM_TRAIN, input, prefix, "--vocab_size=1000", "--model_type=bpe", "--byte_fallback=true", "--minloglevel=2", NULL });
+  must_run ((const gchar *[]){ "spm_train", input, prefix, "--vocab_size=1000", "--model_type=bpe", "--byte_fallback=true", NULL });
   must_run ((const gchar *[]){ MAKE_CHECKPOINT, TEST_DATA "/demo-config.json", model, "--tokenizer", tokenizer, NULL });
 }
 
