@@ -1,6 +1,6 @@
 /* Byte pair encoding by rank, with a heap. */
 #include "bpe.h"
-#include "sentencepiece_shim.h"
+#include "sentencepiece.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -75,30 +75,28 @@ find_merge (const Bpe *b, gint32 left, gint32 right)
 static gboolean
 read_pieces (Bpe *b, const SpModel *model, GArray *scores, const gchar *name, GError **error)
 {
-  gint n = sp_model_size (model);
+  for (guint id = 0; id < model->pieces->len; id++) {
+    const SpPiece *piece = &g_array_index (model->pieces, SpPiece, id);
+    gchar *text;
 
-  for (gint id = 0; id < n; id++) {
-    gsize length;
-    const gchar *piece = sp_model_piece (model, id, &length);
-    float score = sp_model_score (model, id);
-
-    if (length == 0 || !g_utf8_validate_len (piece, length, NULL)) {
-      g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_FILE, "%s: piece %d is not a text", name, id);
+    if (piece->length == 0 || !g_utf8_validate_len (piece->text, piece->length, NULL)) {
+      g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_FILE, "%s: piece %u is not a text", name, id);
       return FALSE;
     }
-    if (length > MAX_PIECE) {
-      g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_FILE, "%s: piece %d has %" G_GSIZE_FORMAT " bytes, more than %d", name, id,
-          length, MAX_PIECE);
+    if (piece->length > MAX_PIECE) {
+      g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_FILE, "%s: piece %u has %" G_GSIZE_FORMAT " bytes, more than %d", name, id,
+          piece->length, MAX_PIECE);
       return FALSE;
     }
-    if (!isfinite (score)) {
-      g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_FILE, "%s: piece %d (%s) has no finite score", name, id, piece);
+    text = g_strndup (piece->text, piece->length);
+    g_ptr_array_add (b->pieces, text);
+    g_array_append_val (scores, piece->score);
+    if (!isfinite (piece->score)) {
+      g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_FILE, "%s: piece %u (%s) has no finite score", name, id, text);
       return FALSE;
     }
-    g_ptr_array_add (b->pieces, g_strdup (piece));
-    g_array_append_val (scores, score);
-    if (!g_hash_table_insert (b->ids, g_ptr_array_index (b->pieces, id), GINT_TO_POINTER (id))) {
-      g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_FILE, "%s: piece %d (%s) is there twice", name, id, piece);
+    if (!g_hash_table_insert (b->ids, text, GINT_TO_POINTER (id))) {
+      g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_FILE, "%s: piece %u (%s) is there twice", name, id, text);
       return FALSE;
     }
   }
@@ -138,26 +136,17 @@ bpe_new (const gchar *bytes, gsize n_bytes, const gchar *name, GError **error)
 {
   g_autoptr (Bpe) b = g_new0 (Bpe, 1);
   g_autoptr (GArray) scores = g_array_new (FALSE, FALSE, sizeof (float));
-  gchar *message = NULL;
-  SpModel *model = sp_model_load (bytes, n_bytes, &message);
-  gboolean ok;
+  g_autoptr (SpModel) model = sp_model_read (bytes, n_bytes, name, error);
 
   b->pieces = g_ptr_array_new_with_free_func (g_free);
   b->ids = g_hash_table_new (g_str_hash, g_str_equal);
   b->merges = g_array_new (FALSE, FALSE, sizeof (Merge));
-  if (!model) {
-    g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_FILE, "%s: not a SentencePiece model: %s", name, message ? message : "");
-    free (message);
+  if (!model || !read_pieces (b, model, scores, name, error))
     return NULL;
-  }
-  ok = read_pieces (b, model, scores, name, error);
-  if (ok && !sp_model_is_bpe (model)) {
+  if (!model->is_bpe) {
     g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_MODEL, "%s: model_type: only BPE is known", name);
-    ok = FALSE;
-  }
-  sp_model_free (model);
-  if (!ok)
     return NULL;
+  }
 
   for (guint i = 0; i < 256; i++) {
     gchar piece[8];

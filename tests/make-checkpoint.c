@@ -2,13 +2,12 @@
  * make-checkpoint CONFIG_JSON OUT_DIR: writes a checkpoint folder with random weights, in pieces, so that the true 8 GB shape needs
  * no memory for it. The same configuration, seed and type give the same bytes. What a model of it says is noise.
  */
-#include "model/sentencepiece_shim.h"
+#include "model/sentencepiece.h"
 #include "model/strictjson.h"
 #include "model/tokenizer.h"
 #include "synth.h"
 
 #include <glib/gstdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 typedef struct
@@ -158,31 +157,23 @@ count_pieces (const gchar *path, GError **error)
 {
   static const gchar *const first[] = { "<unk>", "<s>", "</s>" };
   g_autofree gchar *bytes = NULL;
-  char *message = NULL;
-  SpModel *model;
+  g_autoptr (SpModel) model = NULL;
   gsize n;
-  guint size = 0;
 
   if (!g_file_get_contents (path, &bytes, &n, error))
     return 0;
-  model = sp_model_load (bytes, n, &message);
-  if (model == NULL) {
-    fail (error, path, message);
-    free (message);
+  model = sp_model_read (bytes, n, path, error);
+  if (model == NULL)
     return 0;
-  }
-  size = sp_model_size (model);
-  for (guint i = 0; i < G_N_ELEMENTS (first) && size > 0; i++) {
-    size_t length = 0;
-    const char *piece = i < size ? sp_model_piece (model, i, &length) : "";
+  for (guint i = 0; i < G_N_ELEMENTS (first); i++) {
+    const SpPiece *piece = i < model->pieces->len ? &g_array_index (model->pieces, SpPiece, i) : NULL;
 
-    if (length != strlen (first[i]) || memcmp (piece, first[i], length) != 0)
-      size = 0;
+    if (piece == NULL || piece->length != strlen (first[i]) || memcmp (piece->text, first[i], piece->length) != 0) {
+      fail (error, path, "its first pieces are not <unk>, <s>, </s>");
+      return 0;
+    }
   }
-  sp_model_free (model);
-  if (size == 0)
-    fail (error, path, "its first pieces are not <unk>, <s>, </s>");
-  return size;
+  return model->pieces->len;
 }
 
 static gboolean

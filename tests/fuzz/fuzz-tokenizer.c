@@ -1,4 +1,5 @@
 /* Tokenizer files, and a text through whatever they make. */
+#include "model/sentencepiece.h"
 #include "model/tokenizer.h"
 #include "parts.h"
 
@@ -65,6 +66,23 @@ check_text (const Tokenizer *t, Part text)
   check_words (t, text);
 }
 
+/* Of a file that is read a byte more is there than it has. */
+static void
+check_pieces (Part file)
+{
+  g_autofree gchar *bytes = g_memdup2 (file.data, file.size);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (SpModel) model = sp_model_read (bytes, file.size, "pieces", &error);
+
+  g_assert (model ? !error : error && error->domain == MINIVL_ERROR);
+  for (guint id = 0; model && id < model->pieces->len; id++) {
+    const SpPiece *piece = &g_array_index (model->pieces, SpPiece, id);
+
+    g_assert (piece->length == 0 || (piece->text >= bytes && piece->text + piece->length <= bytes + file.size));
+    g_assert (piece->type >= SP_NORMAL && piece->type <= SP_BYTE);
+  }
+}
+
 int
 LLVMFuzzerTestOneInput (const guint8 *data, gsize size)
 {
@@ -80,6 +98,8 @@ LLVMFuzzerTestOneInput (const guint8 *data, gsize size)
   for (guint i = 0; i < G_N_ELEMENTS (files); i++) {
     Part part = i + 1 < G_N_ELEMENTS (files) ? part_take (&rest) : rest;
 
+    if (i == 2)
+      check_pieces (part);
     if (part.size > 0)
       scratch_write (files[i], part);
     else

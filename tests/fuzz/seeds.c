@@ -146,6 +146,8 @@ small_model (guint n_pieces)
   /* byte pairs; no normalising */
   append_field (model, 2 << 3 | 2, "\x18\x02", 2);
   append_field (model, 3 << 3 | 2, "\x0a\x08identity\x18\x01\x20\x00\x28\x01", 16);
+  /* fields that nothing knows, of each kind */
+  g_string_append_len (model, "\xc0\x0c\x07\xc1\x0copqrstuv\xc2\x0c\x02hi\xc5\x0copqr", 24);
   return model;
 }
 
