@@ -1,8 +1,8 @@
 /*
  * The seam between the element and whatever answers: a table of functions.
  *
- * local.c is libminivl in this process; another could be a server far away; the tests bring a fake one. The element gets
- * its table when it is registered, and never chooses.
+ * local.c is libminivl in this process; another could be a server far away; the tests bring a fake one. The element's
+ * class holds its table; the element never chooses.
  *
  * All functions but check and cancel are called from the element's worker thread alone, and may take long. picture_unref may be
  * called from any thread. Functions that fail set a GError of domain MINIVL_ERROR, whose message names the fix where there is one.

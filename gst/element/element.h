@@ -24,6 +24,7 @@ typedef struct
 struct _GstMinivl
 {
   GstBaseTransform parent;
+  GstPadChainFunction base_chain; /* of GstBaseTransform */
   const Backend *backend;
   Worker *worker;
 

@@ -91,10 +91,8 @@ static GstStaticPadTemplate src_template =
 static GstStaticPadTemplate text_template =
     GST_STATIC_PAD_TEMPLATE ("text_src", GST_PAD_SRC, GST_PAD_REQUEST, GST_STATIC_CAPS (TEXT_SRC_CAPS));
 
-G_DEFINE_FINAL_TYPE (GstMinivl, gst_minivl, GST_TYPE_BASE_TRANSFORM)
-
-static const Backend *registered_backend;
-static GstPadChainFunction base_chain; /* of GstBaseTransform */
+G_DEFINE_TYPE (GstMinivl, gst_minivl, GST_TYPE_BASE_TRANSFORM)
+GST_ELEMENT_REGISTER_DEFINE (minivl, "minivl", GST_RANK_NONE, GST_TYPE_MINIVL)
 
 /* --- the video --------------------------------------------------------------------------------------------------------------- */
 
@@ -334,8 +332,9 @@ gst_minivl_transform_ip (GstBaseTransform *base, GstBuffer *buffer)
 static GstFlowReturn
 chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
 {
-  GstFlowReturn flow = base_chain (pad, parent, buffer);
-  g_autoptr (GstMinivlTextSrc) text = element_get_text (GST_MINIVL (parent));
+  GstMinivl *self = GST_MINIVL (parent);
+  GstFlowReturn flow = self->base_chain (pad, parent, buffer);
+  g_autoptr (GstMinivlTextSrc) text = element_get_text (self);
 
   if (text != NULL)
     text_src_pushing (text, FALSE);
@@ -475,6 +474,17 @@ gst_minivl_get_property (GObject *object, guint id, GValue *value, GParamSpec *p
     G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
 }
 
+/* Not in init, where the class is not yet the subclass. */
+static void
+gst_minivl_constructed (GObject *object)
+{
+  GstMinivl *self = GST_MINIVL (object);
+
+  self->backend = GST_MINIVL_GET_CLASS (self)->backend;
+  self->worker = worker_new (self->backend, &announce_callbacks, self);
+  G_OBJECT_CLASS (gst_minivl_parent_class)->constructed (object);
+}
+
 static void
 gst_minivl_dispose (GObject *object)
 {
@@ -518,9 +528,11 @@ gst_minivl_class_init (GstMinivlClass *klass)
 
   log_init ();
   result_meta_register ();
+  klass->backend = &backend_local;
 
   object_class->set_property = gst_minivl_set_property;
   object_class->get_property = gst_minivl_get_property;
+  object_class->constructed = gst_minivl_constructed;
   object_class->dispose = gst_minivl_dispose;
   object_class->finalize = gst_minivl_finalize;
   gst_minivl_install_properties (object_class);
@@ -564,21 +576,12 @@ gst_minivl_init (GstMinivl *self)
 {
   GstPad *sink = GST_BASE_TRANSFORM_SINK_PAD (self);
 
-  base_chain = GST_PAD_CHAINFUNC (sink);
+  self->base_chain = GST_PAD_CHAINFUNC (sink);
   gst_pad_set_chain_function (sink, chain);
   settings_init (&self->settings);
-  self->backend = registered_backend;
-  self->worker = worker_new (self->backend, &announce_callbacks, self);
   self->open = g_array_new (FALSE, FALSE, sizeof (OpenSegment));
   self->seek_seqnum = GST_SEQNUM_INVALID;
   g_mutex_init (&self->results_lock);
   gst_base_transform_set_passthrough (GST_BASE_TRANSFORM (self), TRUE);
   gst_base_transform_set_gap_aware (GST_BASE_TRANSFORM (self), TRUE);
-}
-
-gboolean
-gst_minivl_register (GstPlugin *plugin, const Backend *backend)
-{
-  registered_backend = backend;
-  return gst_element_register (plugin, "minivl", GST_RANK_NONE, GST_TYPE_MINIVL);
 }

@@ -9,10 +9,19 @@
 G_BEGIN_DECLS
 
 #define GST_TYPE_MINIVL (gst_minivl_get_type ())
-G_DECLARE_FINAL_TYPE (GstMinivl, gst_minivl, GST, MINIVL, GstBaseTransform)
+#define GST_MINIVL(object) (G_TYPE_CHECK_INSTANCE_CAST ((object), GST_TYPE_MINIVL, GstMinivl))
+#define GST_MINIVL_GET_CLASS(object) (G_TYPE_INSTANCE_GET_CLASS ((object), GST_TYPE_MINIVL, GstMinivlClass))
 
-/* Makes the element known, answering by backend, once in a process. plugin: NULL for a program's own. */
-gboolean gst_minivl_register (GstPlugin *plugin, const Backend *backend);
+typedef struct _GstMinivl GstMinivl;
+
+typedef struct
+{
+  GstBaseTransformClass parent_class;
+  const Backend *backend; /* who answers: libminivl in this process, unless a subclass says otherwise */
+} GstMinivlClass;
+
+GType gst_minivl_get_type (void);
+GST_ELEMENT_REGISTER_DECLARE (minivl)
 
 G_END_DECLS
 

@@ -91,6 +91,7 @@ static GstStaticPadTemplate src_template =
     GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS (ELEMENT_VIDEO_CAPS));
 
 G_DEFINE_FINAL_TYPE (GstMinivlOverlay, gst_minivl_overlay, GST_TYPE_BIN)
+GST_ELEMENT_REGISTER_DEFINE (minivloverlay, "minivloverlay", GST_RANK_NONE, GST_TYPE_MINIVL_OVERLAY)
 
 /* --- frames between minivl and textoverlay, under the lock -------------------------------------------------------------------- */
 
@@ -617,10 +618,4 @@ gst_minivl_overlay_init (GstMinivlOverlay *self)
   gst_pad_add_probe (undrawn, GST_PAD_PROBE_TYPE_BUFFER, before_drawing, self, NULL);
   gst_pad_add_probe (src, GST_PAD_PROBE_TYPE_QUERY_DOWNSTREAM, behind_overlay, NULL, NULL);
   add_ghost (self, &src_template, src);
-}
-
-gboolean
-gst_minivl_overlay_register (GstPlugin *plugin)
-{
-  return gst_element_register (plugin, "minivloverlay", GST_RANK_NONE, GST_TYPE_MINIVL_OVERLAY);
 }

@@ -569,3 +569,26 @@ const Backend backend_fake = {
   .similarity = fake_similarity,
   .close = fake_close,
 };
+
+/* --- the element ------------------------------------------------------------------------------------------------------------- */
+
+typedef struct
+{
+  GstMinivl parent;
+} MinivlFake;
+
+typedef GstMinivlClass MinivlFakeClass;
+
+G_DEFINE_TYPE (MinivlFake, minivl_fake, GST_TYPE_MINIVL)
+GST_ELEMENT_REGISTER_DEFINE (minivl_fake, "minivl", GST_RANK_NONE, minivl_fake_get_type ())
+
+static void
+minivl_fake_class_init (MinivlFakeClass *klass)
+{
+  klass->backend = &backend_fake;
+}
+
+static void
+minivl_fake_init (MinivlFake *self)
+{
+}

@@ -2,7 +2,7 @@
 #ifndef TESTS_FAKE_H
 #define TESTS_FAKE_H
 
-#include "gst/backends/backend.h"
+#include "gst/element/element.h"
 
 typedef enum
 {
@@ -26,6 +26,10 @@ typedef struct
 } FakeQuestion;
 
 extern const Backend backend_fake;
+
+/* The element that this back end answers for, under the name minivl. */
+GType minivl_fake_get_type (void);
+GST_ELEMENT_REGISTER_DECLARE (minivl_fake)
 
 /* Forgets all calls; nothing is held, nothing fails. No element uses the back end. */
 void fake_reset (void);

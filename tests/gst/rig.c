@@ -33,6 +33,12 @@ rig_new (const gchar *properties)
 }
 
 Rig *
+rig_new_of (const gchar *factory, const gchar *properties)
+{
+  return make (factory, properties, FALSE);
+}
+
+Rig *
 rig_new_live (const gchar *properties)
 {
   return make ("minivl", properties, TRUE);

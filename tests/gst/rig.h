@@ -25,6 +25,8 @@ typedef struct
 Rig *rig_new (const gchar *properties);
 /* Asserts that nothing of the back end is left. */
 void rig_free (Rig *rig);
+/* As rig_new(), with another element than minivl. */
+Rig *rig_new_of (const gchar *factory, const gchar *properties);
 /* As rig_new(), from a live source. */
 Rig *rig_new_live (const gchar *properties);
 /* The same with minivloverlay. */

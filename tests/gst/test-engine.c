@@ -746,7 +746,7 @@ main (int argc, char **argv)
 
   gst_init (&argc, &argv);
   g_test_init (&argc, &argv, NULL);
-  g_assert_true (gst_minivl_register (NULL, &backend_local));
+  g_assert_true (GST_ELEMENT_REGISTER (minivl, NULL));
   set_up ();
 
 #define RULE(name) g_test_add_func ("/engine/" #name, test_##name)

@@ -44,7 +44,7 @@ run (const gchar *model_path, guint segments, gboolean leak)
   GstElement *pipeline;
   guint answers;
 
-  if (!gst_minivl_register (NULL, &backend_local))
+  if (!GST_ELEMENT_REGISTER (minivl, NULL))
     return 1;
   pipeline = gst_parse_launch (line, NULL);
   if (leak)

@@ -446,7 +446,7 @@ main (int argc, char **argv)
   gst_init (&argc, &argv);
   g_test_init (&argc, &argv, NULL);
   fake_reset ();
-  g_assert_true (gst_minivl_register (NULL, &backend_fake));
+  g_assert_true (GST_ELEMENT_REGISTER (minivl_fake, NULL));
 
 #define RULE(name) g_test_add_func ("/live/" #name, test_##name)
   RULE (live_is_asked_again_on_latency);

@@ -483,7 +483,7 @@ main (int argc, char **argv)
   gst_init (&argc, &argv);
   g_test_init (&argc, &argv, NULL);
   fake_reset ();
-  g_assert_true (gst_minivl_register (NULL, &backend_fake));
+  g_assert_true (GST_ELEMENT_REGISTER (minivl_fake, NULL));
 
 #define RULE(name) g_test_add_func ("/media/" #name, test_##name)
   RULE (pictures_are_upright_by_the_tag);

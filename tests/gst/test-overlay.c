@@ -284,8 +284,8 @@ main (int argc, char **argv)
   gst_init (&argc, &argv);
   g_test_init (&argc, &argv, NULL);
   fake_reset ();
-  g_assert_true (gst_minivl_register (NULL, &backend_fake));
-  g_assert_true (gst_minivl_overlay_register (NULL));
+  g_assert_true (GST_ELEMENT_REGISTER (minivl_fake, NULL));
+  g_assert_true (GST_ELEMENT_REGISTER (minivloverlay, NULL));
 
 #define RULE(name) g_test_add_func ("/overlay/" #name, test_##name)
   RULE (every_frame_of_a_segment_has_its_text);

@@ -163,7 +163,7 @@ main (int argc, char **argv)
   gst_init (&argc, &argv);
   g_test_init (&argc, &argv, NULL);
   fake_reset ();
-  g_assert_true (gst_minivl_register (NULL, &backend_fake));
+  g_assert_true (GST_ELEMENT_REGISTER (minivl_fake, NULL));
   folder = g_dir_make_tmp ("minivl-record-XXXXXX", NULL);
   g_test_add_func (
       "/record/what_stands_around_an_alert_is_there_and_nothing_else", test_what_stands_around_an_alert_is_there_and_nothing_else);

@@ -373,7 +373,7 @@ main (int argc, char **argv)
 {
   gst_init (&argc, &argv);
   g_test_init (&argc, &argv, NULL);
-  gst_minivl_register (NULL, &backend_fake);
+  GST_ELEMENT_REGISTER (minivl_fake, NULL);
 #define RULE(name) g_test_add_func ("/regions/" #name, test_##name)
   RULE (only_regions_of_the_label_are_seen);
   RULE (a_region_is_one_tile_and_one_entry_of_the_result);

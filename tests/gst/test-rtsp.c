@@ -443,7 +443,7 @@ main (int argc, char **argv)
   g_setenv ("GST_TRACERS", "leaks", TRUE);
   gst_init (&argc, &argv);
   g_test_init (&argc, &argv, NULL);
-  g_assert_true (gst_minivl_register (NULL, &backend_fake));
+  g_assert_true (GST_ELEMENT_REGISTER (minivl_fake, NULL));
 
 #define RULE(name) g_test_add_func ("/rtsp/" #name, test_##name)
   RULE (times_are_those_of_rtp);

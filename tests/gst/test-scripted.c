@@ -502,7 +502,7 @@ main (int argc, char **argv)
   gst_init (&argc, &argv);
   g_test_init (&argc, &argv, NULL);
   fake_reset ();
-  g_assert_true (gst_minivl_register (NULL, &backend_fake));
+  g_assert_true (GST_ELEMENT_REGISTER (minivl_fake, NULL));
   make_clip ();
 
 #define SCRIPT(source, long_source, name) add (#source, #name, &long_source, test_##name)

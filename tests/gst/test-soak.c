@@ -343,7 +343,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_thread_pool_set_max_unused_threads (0);
   fake_reset ();
-  g_assert_true (gst_minivl_register (NULL, &backend_fake));
+  g_assert_true (GST_ELEMENT_REGISTER (minivl_fake, NULL));
   g_test_add_func ("/soak/ten_thousand_segments_leave_nothing_behind", test_ten_thousand_segments_leave_nothing_behind);
   g_test_add_func ("/soak/nor_do_they_with_alerts_history_and_summaries", test_nor_do_they_with_alerts_history_and_summaries);
   return g_test_run ();

@@ -941,7 +941,7 @@ main (int argc, char **argv)
 {
   gst_init (&argc, &argv);
   g_test_init (&argc, &argv, NULL);
-  gst_minivl_register (NULL, &backend_fake);
+  GST_ELEMENT_REGISTER (minivl_fake, NULL);
 #define RULE(name, function) g_test_add_func ("/summaries/" name, function)
   RULE ("properties_have_the_defaults_of_the_interface", test_properties);
   RULE ("a_summary_goes_the_same_three_ways", test_all_three_ways);

@@ -454,7 +454,7 @@ main (int argc, char **argv)
   gst_init (&argc, &argv);
   g_test_init (&argc, &argv, NULL);
   fake_reset ();
-  g_assert_true (gst_minivl_register (NULL, &backend_fake));
+  g_assert_true (GST_ELEMENT_REGISTER (minivl_fake, NULL));
 
 #define RULE(name) g_test_add_func ("/text/" #name, test_##name)
   RULE (a_text_stands_at_its_segment);
