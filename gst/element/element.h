@@ -12,9 +12,6 @@
 
 G_BEGIN_DECLS
 
-/* What can be looked at in the computer's own memory */
-#define ELEMENT_VIDEO_CAPS GST_VIDEO_CAPS_MAKE ("{ NV12, I420, RGB, BGR, RGBx, BGRx, RGBA, BGRA, GRAY8 }")
-
 /* A segment that has begun: its number for the segmenter, its id for all others. */
 typedef struct
 {
@@ -46,6 +43,8 @@ struct _GstMinivl
   GArray *open;        /* OpenSegment, oldest first */
   Journal *journal;    /* NULL: none; the worker's thread alone, while it runs */
   gboolean bounds_checked, reverse_told, copy_told;
+  gboolean marks_places; /* from before the start */
+  guint64 n_marked;
 
   gint ask_live; /* atomic: whether upstream is live has to be asked (again) */
   gint live;     /* atomic: what it said */
@@ -63,10 +62,6 @@ struct _GstMinivl
 
 /* (transfer full) (nullable) */
 GstMinivlTextSrc *element_get_text (GstMinivl *self);
-/* Whether the video stands still by somebody's wish: not on its way to PAUSED, where it may wait for what does not come. */
-gboolean element_is_paused (GstElement *element);
-/* All of the element's, on another class that hands them on by their names as well. */
-void gst_minivl_install_properties (GObjectClass *klass);
 
 /* --- announce.c: what the worker tells, as messages --------------------------------------------------------------------------- */
 
@@ -91,16 +86,8 @@ void sampling_reset (GstMinivl *self);
 /* By caps and the rate of playback. */
 void sampling_set_rate (GstMinivl *self, double applied_rate);
 
-/* Where a buffer lies */
-typedef struct
-{
-  gboolean is_live;
-  guint64 segment;    /* id of the one that began last, of those it lies in; 0: none that will have a result */
-  guint64 first_open; /* segments with lower ids are complete */
-} SamplingPlace;
-
-/* Of the buffer that is handed on, in the streaming thread. */
-void sampling_get_place (GstMinivl *self, SamplingPlace *place);
+/* Fills the Place of the buffer that is handed on. */
+void sampling_mark_place (GstMinivl *self, GstBuffer *buffer);
 
 /* --- events.c ----------------------------------------------------------------------------------------------------------------- */
 

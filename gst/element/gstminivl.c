@@ -77,6 +77,7 @@
  */
 #include "element.h"
 #include "gst/results/log.h"
+#include "place.h"
 
 /* Of pixels that may wait to be encoded when nothing may be dropped. */
 #define MAX_BYTES (256 << 20)
@@ -241,7 +242,7 @@ gst_minivl_set_caps (GstBaseTransform *base, GstCaps *in, GstCaps *out)
   return TRUE;
 }
 
-/* Only a buffer that carries a result is made writable; its pixels stay where they are. */
+/* Only a buffer that is to carry a meta is made writable; its pixels stay where they are. */
 static GstFlowReturn
 gst_minivl_prepare_output_buffer (GstBaseTransform *base, GstBuffer *in, GstBuffer **out)
 {
@@ -253,11 +254,12 @@ gst_minivl_prepare_output_buffer (GstBaseTransform *base, GstBuffer *in, GstBuff
   if (!g_queue_is_empty (&self->results) && result_meta_can_add (in))
     result = g_queue_pop_head (&self->results);
   g_mutex_unlock (&self->results_lock);
-  if (result == NULL)
-    return GST_FLOW_OK;
-  if (!gst_buffer_is_writable (in))
+  if ((result != NULL || self->marks_places) && !gst_buffer_is_writable (in))
     *out = gst_buffer_copy (in);
-  result_meta_add (result, *out);
+  if (result != NULL)
+    result_meta_add (result, *out);
+  if (self->marks_places)
+    place_add (*out);
   return GST_FLOW_OK;
 }
 
@@ -321,6 +323,8 @@ gst_minivl_transform_ip (GstBaseTransform *base, GstBuffer *buffer)
     text_src_position (text, GST_BUFFER_PTS (buffer), end_of (buffer));
   if (!plays_backwards (self))
     sampling_buffer (self, buffer);
+  if (self->marks_places)
+    sampling_mark_place (self, buffer);
   if (text != NULL && by_segment)
     text_src_position (text, GST_BUFFER_PTS (buffer), end_of (buffer));
   if (text != NULL)
@@ -504,6 +508,12 @@ gst_minivl_finalize (GObject *object)
   settings_clear (&self->settings);
   g_mutex_clear (&self->results_lock);
   G_OBJECT_CLASS (gst_minivl_parent_class)->finalize (object);
+}
+
+void
+gst_minivl_mark_places (GstMinivl *self)
+{
+  self->marks_places = TRUE;
 }
 
 void

@@ -5,8 +5,12 @@
 #include "gst/backends/backend.h"
 
 #include <gst/base/gstbasetransform.h>
+#include <gst/video/video.h>
 
 G_BEGIN_DECLS
+
+/* What can be looked at in the computer's own memory */
+#define ELEMENT_VIDEO_CAPS GST_VIDEO_CAPS_MAKE ("{ NV12, I420, RGB, BGR, RGBx, BGRx, RGBA, BGRA, GRAY8 }")
 
 #define GST_TYPE_MINIVL (gst_minivl_get_type ())
 #define GST_MINIVL(object) (G_TYPE_CHECK_INSTANCE_CAST ((object), GST_TYPE_MINIVL, GstMinivl))
@@ -22,6 +26,14 @@ typedef struct
 
 GType gst_minivl_get_type (void);
 GST_ELEMENT_REGISTER_DECLARE (minivl)
+
+/* Whether the video stands still by somebody's wish: not on its way to PAUSED, where it may wait for what does not come. */
+gboolean element_is_paused (GstElement *element);
+/* All of the element's, on another class that hands them on by their names as well. */
+void gst_minivl_install_properties (GObjectClass *klass);
+
+/* Before it starts: all buffers that it hands on have a Place. */
+void gst_minivl_mark_places (GstMinivl *self);
 
 G_END_DECLS
 

@@ -1,5 +1,6 @@
 #include "element.h"
 #include "gst/results/log.h"
+#include "place.h"
 #include "regions.h"
 
 /* From 1900, where NTP counts from, to 1970, in seconds. */
@@ -294,13 +295,13 @@ sampling_buffer (GstMinivl *self, GstBuffer *buffer)
 }
 
 void
-sampling_get_place (GstMinivl *self, SamplingPlace *place)
+sampling_mark_place (GstMinivl *self, GstBuffer *buffer)
 {
   const GArray *open = self->open;
+  Place *place = place_get (buffer);
 
-  *place = (SamplingPlace){ .is_live = g_atomic_int_get (&self->live), .first_open = G_MAXUINT64 };
-  if (open->len == 0)
-    return;
-  place->segment = g_array_index (open, OpenSegment, open->len - 1).id;
-  place->first_open = g_array_index (open, OpenSegment, 0).id;
+  place->number = ++self->n_marked;
+  place->is_live = g_atomic_int_get (&self->live);
+  place->segment = open->len > 0 ? g_array_index (open, OpenSegment, open->len - 1).id : 0;
+  place->first_open = open->len > 0 ? g_array_index (open, OpenSegment, 0).id : G_MAXUINT64;
 }

@@ -25,8 +25,10 @@
  */
 #include "gstminivloverlay.h"
 
-#include "gst/element/element.h"
+#include "gst/element/gstminivl.h"
+#include "gst/element/place.h"
 #include "gst/results/log.h"
+#include "gst/results/result.h"
 #include "overlay-board.h"
 
 /* Of frames that wait for their segment to end. */
@@ -51,7 +53,7 @@ typedef enum
 /* A frame between minivl and textoverlay. */
 typedef struct
 {
-  gconstpointer buffer; /* to be compared; not owned */
+  guint64 number; /* as its Place has it */
   gsize size;
   guint64 segment; /* 0: none */
   gboolean waits;  /* for what is said of its segment */
@@ -64,6 +66,9 @@ struct _GstMinivlOverlay
 
   /* between start and stop */
   gboolean is_whole; /* one segment is all of the video */
+
+  /* the thread that the video comes in */
+  gboolean is_of_small_pool; /* what minivl has in hand */
 
   /* the thread that draws */
   GstCaps *caps;
@@ -125,10 +130,10 @@ limit_queue (GstMinivlOverlay *self, gboolean waits)
 }
 
 static Passing *
-find_passing (GstMinivlOverlay *self, gconstpointer buffer)
+find_passing (GstMinivlOverlay *self, guint64 number)
 {
   for (GList *l = self->passing.head; l != NULL; l = l->next)
-    if (((Passing *)l->data)->buffer == buffer)
+    if (((Passing *)l->data)->number == number)
       return l->data;
   return NULL;
 }
@@ -211,25 +216,25 @@ is_of_small_pool (GstBuffer *buffer)
 static GstBuffer *
 on_frame (GstMinivlOverlay *self, GstBuffer *buffer)
 {
+  const Place *place = place_get (buffer);
+  guint64 first_open = place->first_open;
   Passing *passing = g_new0 (Passing, 1);
-  SamplingPlace place;
 
-  sampling_get_place (GST_MINIVL (self->minivl), &place);
-  passing->segment = place.segment;
-  passing->waits = !place.is_live && !self->is_whole;
-  if (passing->waits && is_of_small_pool (buffer)) {
+  passing->number = place->number;
+  passing->segment = place->segment;
+  passing->waits = !place->is_live && !self->is_whole;
+  if (passing->waits && self->is_of_small_pool) {
     GstBuffer *copy = gst_buffer_copy_deep (buffer);
 
     gst_buffer_unref (buffer);
     buffer = copy;
   }
-  passing->buffer = buffer;
   passing->size = gst_buffer_get_size (buffer);
   g_mutex_lock (&self->lock);
   g_queue_push_tail (&self->passing, passing);
   self->bytes += passing->size;
-  self->begun = MAX (self->begun, place.segment);
-  self->first_open = place.first_open;
+  self->begun = MAX (self->begun, passing->segment);
+  self->first_open = first_open;
   self->came = g_get_monotonic_time ();
   limit_queue (self, passing->waits);
   g_cond_signal (&self->changed);
@@ -267,6 +272,8 @@ before_minivl (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 {
   GstMinivlOverlay *self = data;
 
+  if (info->type & GST_PAD_PROBE_TYPE_BUFFER)
+    self->is_of_small_pool = is_of_small_pool (GST_PAD_PROBE_INFO_BUFFER (info));
   g_mutex_lock (&self->lock);
   self->came = 0;
   g_mutex_unlock (&self->lock);
@@ -364,7 +371,7 @@ before_drawing (GstPad *pad, GstPadProbeInfo *info, gpointer data)
   Passing *passing;
 
   g_mutex_lock (&self->lock);
-  passing = find_passing (self, GST_PAD_PROBE_INFO_BUFFER (info));
+  passing = find_passing (self, place_get (GST_PAD_PROBE_INFO_BUFFER (info))->number);
   if (passing != NULL)
     draws = wait_for_result (self, passing, &early);
   if (passing != NULL && draws)
@@ -597,6 +604,7 @@ gst_minivl_overlay_init (GstMinivlOverlay *self)
   self->minivl = gst_element_factory_make ("minivl", "minivl");
   self->queue = gst_element_factory_make ("queue", "queue");
   self->overlay = gst_element_factory_make ("textoverlay", "textoverlay");
+  gst_minivl_mark_places (GST_MINIVL (self->minivl));
   g_object_set (self->queue, "max-size-buffers", 0, "max-size-bytes", 0, "max-size-time", G_GUINT64_CONSTANT (0), NULL);
   gst_bin_add_many (GST_BIN (self), self->minivl, self->queue, self->overlay, NULL);
   sink = gst_element_get_static_pad (self->minivl, "sink");

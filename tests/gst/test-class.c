@@ -1,4 +1,5 @@
 /* Who answers is said by an element's class: back ends stand side by side in one process. */
+#include "gst/element/place.h"
 #include "rig.h"
 
 static Backend backend_other;
@@ -69,6 +70,21 @@ test_the_plugins_own_answers_by_libminivl (void)
   g_type_class_unref (klass);
 }
 
+/* What minivloverlay has it mark is on no other's buffers. */
+static void
+test_a_buffer_passes_as_it_is (void)
+{
+  Rig *rig = rig_new (NULL);
+  GstBuffer *frame = rig_frame (rig, 0);
+  g_autoptr (GstBuffer) passed = NULL;
+
+  g_assert_cmpint (gst_harness_push (rig->video, frame), ==, GST_FLOW_OK);
+  passed = gst_harness_pull (rig->video);
+  g_assert_true (passed == frame);
+  g_assert_null (place_get (passed));
+  rig_free (rig);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -78,5 +94,6 @@ main (int argc, char **argv)
   g_assert_true (GST_ELEMENT_REGISTER (minivl_other, NULL));
   g_test_add_func ("/class/each_class_has_a_back_end_of_its_own", test_each_class_has_a_back_end_of_its_own);
   g_test_add_func ("/class/the_plugins_own_answers_by_libminivl", test_the_plugins_own_answers_by_libminivl);
+  g_test_add_func ("/class/a_buffer_passes_as_it_is", test_a_buffer_passes_as_it_is);
   return g_test_run ();
 }

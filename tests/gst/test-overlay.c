@@ -133,6 +133,48 @@ test_a_text_ends_after_text_duration (void)
   film_free (film);
 }
 
+static GstPadProbeReturn
+copy_frame (GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+  GstBuffer *frame = GST_PAD_PROBE_INFO_BUFFER (info);
+
+  info->data = gst_buffer_copy (frame);
+  gst_buffer_unref (frame);
+  return GST_PAD_PROBE_OK;
+}
+
+static void
+test_a_frame_that_is_copied_on_its_way_has_its_text (void)
+{
+  Film *film = film_new ("videotestsrc pattern=black num-buffers=25 ! " VIDEO " ! " OVERLAY "! fakesink name=v");
+  g_autoptr (GstElement) bin = gst_bin_get_by_name (GST_BIN (film->pipeline), "m");
+  g_autoptr (GstElement) queue = gst_bin_get_by_name (GST_BIN (bin), "queue");
+  g_autoptr (GstPad) src = gst_element_get_static_pad (queue, "src");
+
+  gst_pad_add_probe (src, GST_PAD_PROBE_TYPE_BUFFER, copy_frame, NULL, NULL);
+  fake_add_texts (FILM_TEXTS);
+  film_to_eos (film);
+  g_assert_cmpuint (film->frames->len, ==, 25);
+  for (guint k = 0; k < 3; k++)
+    film_assert_one_text (film, 10 * k, MIN (10 * k + 10, 25), k > 0 ? 10 * k - 1 : G_MAXUINT);
+  film_free (film);
+}
+
+/* As behind a tee, nobody may write to it. */
+static void
+test_a_frame_that_is_shared_has_its_text (void)
+{
+  Film *film = film_new ("videotestsrc pattern=black num-buffers=25 ! " VIDEO " ! tee name=t ! queue ! " OVERLAY
+                         "! fakesink name=v t. ! queue max-size-buffers=0 max-size-time=0 max-size-bytes=0 ! fakesink async=false");
+
+  fake_add_texts (FILM_TEXTS);
+  film_to_eos (film);
+  g_assert_cmpuint (film->frames->len, ==, 25);
+  for (guint k = 0; k < 3; k++)
+    film_assert_one_text (film, 10 * k, MIN (10 * k + 10, 25), k > 0 ? 10 * k - 1 : G_MAXUINT);
+  film_free (film);
+}
+
 static void
 test_frames_outside_of_the_bounds_have_none (void)
 {
@@ -294,6 +336,8 @@ main (int argc, char **argv)
   RULE (two_segments_may_wait);
   RULE (a_text_stays_until_the_next_one);
   RULE (a_text_ends_after_text_duration);
+  RULE (a_frame_that_is_copied_on_its_way_has_its_text);
+  RULE (a_frame_that_is_shared_has_its_text);
   RULE (frames_outside_of_the_bounds_have_none);
   RULE (nothing_waits_for_one_segment_of_all);
   RULE (a_seek_frees_what_waits_and_forgets_it);
