@@ -39,7 +39,7 @@ typedef struct
 typedef struct
 {
   guint first, last; /* pieces first .. last - 1 */
-  gint64 start;      /* host's clock */
+  gint64 start, end; /* host's clock; end is 0 until it is known */
   gboolean running;
 } Flight;
 
@@ -428,7 +428,7 @@ submit_last (const OpStream *s, guint first, double bound)
 
 /* Without timestamps the host's time of the submit is shared out as expected. */
 static void
-flight_share_time (OpStream *s, const Flight *flight, gint64 now)
+flight_share_time (OpStream *s, const Flight *flight)
 {
   double expected = 0;
 
@@ -436,7 +436,7 @@ flight_share_time (OpStream *s, const Flight *flight, gint64 now)
     expected += piece_expected_ns (s, &g_array_index (s->pieces, Piece, i));
   for (guint i = flight->first; i < flight->last; i++) {
     Piece *piece = &g_array_index (s->pieces, Piece, i);
-    piece->ns = MAX (1, (now - flight->start) * 1000 * piece_expected_ns (s, piece) / expected);
+    piece->ns = MAX (1, (flight->end - flight->start) * 1000 * piece_expected_ns (s, piece) / expected);
   }
 }
 
@@ -466,19 +466,19 @@ flight_wait (OpStream *s, guint k, GError **error)
 {
   Device *dev = s->dev;
   Flight *flight = &s->flights[k];
-  gint64 now;
 
   if (!flight->running)
     return TRUE;
   VK (vkWaitForFences (dev->vk, 1, &s->fences[k], VK_TRUE, G_MAXUINT64));
-  now = g_get_monotonic_time ();
+  if (!flight->end)
+    flight->end = g_get_monotonic_time ();
   flight->running = FALSE;
   VK (vkResetFences (dev->vk, 1, &s->fences[k]));
   if (s->queries)
     return flight_times (s, k, error);
-  flight_share_time (s, flight, now);
+  flight_share_time (s, flight);
   for (guint i = 0; i < IN_FLIGHT; i++)
-    s->flights[i].start = MAX (s->flights[i].start, now); /* the next one did not begin before */
+    s->flights[i].start = MAX (s->flights[i].start, flight->end); /* the next one did not begin before */
   return TRUE;
 
 error:
@@ -498,8 +498,16 @@ flight_start (OpStream *s, guint k, guint first, guint last, GError **error)
     buffers[n_buffers++] = s->buffers[i];
   if (last == n)
     buffers[n_buffers++] = s->buffers[n];
+  s->flights[k] = (Flight){ first, last, .start = g_get_monotonic_time () };
   VK (device_submit (dev, n_buffers, buffers, s->fences[k]));
-  s->flights[k] = (Flight){ first, last, g_get_monotonic_time (), TRUE };
+  s->flights[k].running = TRUE;
+  /* Where submitting blocks, this one is over by now, and when it is waited for the next one is too. */
+  if (vkGetFenceStatus (dev->vk, s->fences[k]) == VK_SUCCESS) {
+    const gint64 now = g_get_monotonic_time ();
+
+    for (guint i = 0; i < IN_FLIGHT; i++)
+      s->flights[i].end = s->flights[i].end ? s->flights[i].end : now;
+  }
   return TRUE;
 
 error:

@@ -203,6 +203,57 @@ test_queue_without_timestamps_is_timed_by_the_host (void)
   chain_close (&c);
 }
 
+/* A driver that computes within vkQueueSubmit, a millisecond for each command buffer: what vk/ calls goes through here, for this
+ * program is linked with --wrap. */
+static gboolean submit_blocks;
+static guint most_buffers; /* of a submit */
+
+VkResult __real_vkQueueSubmit (VkQueue queue, uint32_t n, const VkSubmitInfo *submits, VkFence fence);
+VkResult __wrap_vkQueueSubmit (VkQueue queue, uint32_t n, const VkSubmitInfo *submits, VkFence fence);
+
+VkResult
+__wrap_vkQueueSubmit (VkQueue queue, uint32_t n, const VkSubmitInfo *submits, VkFence fence)
+{
+  VkResult result = __real_vkQueueSubmit (queue, n, submits, fence);
+
+  if (submit_blocks && result == VK_SUCCESS) {
+    most_buffers = MAX (most_buffers, submits->commandBufferCount);
+    g_assert_cmpint (vkQueueWaitIdle (queue), ==, VK_SUCCESS);
+    g_usleep (1000 * submits->commandBufferCount);
+  }
+  return result;
+}
+
+/* Four dispatches are as long as the bound. Each submit is of these, a buffer that begins it and perhaps one that hands over the
+ * results; what the last run took for too short would be put together in the next one. */
+static void
+test_long_work_is_bounded_where_submitting_blocks (void)
+{
+  const DeviceOptions bounded = { .submit_ns = 4000000 };
+  Chain c;
+
+  chain_open (&c, &bounded);
+  c.dev->timestamp_mask = 0;
+  g_assert_true (op_stream_end (c.s, NULL));
+  submit_blocks = TRUE;
+  for (guint round = 0; round < 5; round++) {
+    const OpTiming *timings;
+    guint n;
+
+    chain_set (&c, round);
+    most_buffers = 0;
+    g_assert_true (op_stream_run (c.s, NULL, NULL));
+    g_assert_true (chain_holds (&c, round));
+    if (round > 0)
+      g_assert_cmpuint (most_buffers, <=, 4 + 2);
+    timings = op_stream_timings (c.s, &n);
+    for (guint i = 0; i < n; i++)
+      g_assert_cmpuint (timings[i].ns, >=, 900000);
+  }
+  submit_blocks = FALSE;
+  chain_close (&c);
+}
+
 static gboolean
 is_true (gpointer flag)
 {
@@ -469,6 +520,7 @@ main (int argc, char **argv)
   g_test_add_func ("/stream/submits-follow-measured-time", test_submits_follow_measured_time);
   g_test_add_func ("/stream/device-times-each-op", test_device_times_each_op);
   g_test_add_func ("/stream/queue-without-timestamps-is-timed-by-the-host", test_queue_without_timestamps_is_timed_by_the_host);
+  g_test_add_func ("/stream/long-work-is-bounded-where-submitting-blocks", test_long_work_is_bounded_where_submitting_blocks);
   g_test_add_func ("/stream/cancelled-stream-stops-and-can-run-again", test_cancelled_stream_stops_and_can_run_again);
   g_test_add_func ("/stream/bounded-if-it-can-be-cancelled", test_runs_that_can_be_cancelled_are_bounded_on_cpu_devices);
   g_test_add_func ("/stream/empty-stream-runs", test_empty_stream_runs);
