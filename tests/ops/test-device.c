@@ -94,20 +94,49 @@ test_unknown_selector_lists_what_there_is (void)
   device_infos_free (infos, n);
 }
 
+/* Gives a variable another value, or none for NULL. What it had. (transfer full) */
+static gchar *
+variable_swap (const gchar *name, const gchar *value)
+{
+  gchar *before = g_strdup (g_getenv (name));
+
+  if (value)
+    g_setenv (name, value, TRUE);
+  else
+    g_unsetenv (name);
+  return before;
+}
+
+/* The loader's list of drivers has two names: it goes by the first one where that is set, and old ones know only the second. */
+static const gchar *const driver_variables[2] = { "VK_DRIVER_FILES", "VK_ICD_FILENAMES" };
+
+static void
+drivers_set (const gchar *list, gchar *before[2])
+{
+  for (guint i = 0; i < 2; i++)
+    before[i] = variable_swap (driver_variables[i], list);
+}
+
+static void
+drivers_restore (gchar *before[2])
+{
+  for (guint i = 0; i < 2; i++) {
+    g_free (variable_swap (driver_variables[i], before[i]));
+    g_free (before[i]);
+  }
+}
+
 /* Runs the rest of the test in a process that starts with the variable set, for drivers read theirs once. TRUE in that process. */
 static gboolean
 in_process_with (const gchar *name, const gchar *value)
 {
-  g_autofree gchar *before = g_strdup (g_getenv (name));
+  g_autofree gchar *before = NULL;
 
   if (g_test_subprocess ())
     return TRUE;
-  g_setenv (name, value, TRUE);
+  before = variable_swap (name, value);
   g_test_trap_subprocess (NULL, 0, G_TEST_SUBPROCESS_INHERIT_STDERR);
-  if (before)
-    g_setenv (name, before, TRUE);
-  else
-    g_unsetenv (name);
+  g_free (variable_swap (name, before));
   g_test_trap_assert_passed ();
   return FALSE;
 }
@@ -135,7 +164,9 @@ test_ambiguous_selector_is_an_error (void)
   g_autofree gchar *manifest = lavapipe_manifest (), *text = NULL, *both = NULL;
   g_autofree gchar *folder = g_dir_make_tmp ("minivl-icd-XXXXXX", NULL), *copy = g_build_filename (folder, "copy.json", NULL);
   g_autoptr (GError) error = NULL;
+  gchar *before[2];
   DeviceInfo *infos;
+  Device *second;
   guint n;
 
   if (!manifest) {
@@ -146,21 +177,19 @@ test_ambiguous_selector_is_an_error (void)
   g_assert_true (g_file_get_contents (manifest, &text, NULL, NULL));
   g_assert_true (g_file_set_contents (copy, text, -1, NULL));
   both = g_strdup_printf ("%s:%s", manifest, copy);
-  if (in_process_with ("VK_ICD_FILENAMES", both)) {
-    Device *second;
-
-    g_assert_true (device_list (&infos, &n, NULL));
-    g_assert_cmpuint (n, ==, 2);
-    g_assert_true (infos[0].chosen);
-    g_assert_false (infos[1].chosen);
-    device_infos_free (infos, n);
-    g_assert_null (device_open ("llvmpipe", NULL, &error));
-    g_assert_error (error, DEVICE_ERROR, DEVICE_ERROR_NOT_FOUND);
-    g_assert_nonnull (strstr (error->message, "2 devices match 'llvmpipe'"));
-    second = device_open ("1", NULL, NULL);
-    g_assert_nonnull (second);
-    device_free (second);
-  }
+  drivers_set (both, before);
+  g_assert_true (device_list (&infos, &n, NULL));
+  g_assert_cmpuint (n, ==, 2);
+  g_assert_true (infos[0].chosen);
+  g_assert_false (infos[1].chosen);
+  device_infos_free (infos, n);
+  g_assert_null (device_open ("llvmpipe", NULL, &error));
+  g_assert_error (error, DEVICE_ERROR, DEVICE_ERROR_NOT_FOUND);
+  g_assert_nonnull (strstr (error->message, "2 devices match 'llvmpipe'"));
+  second = device_open ("1", NULL, NULL);
+  g_assert_nonnull (second);
+  device_free (second);
+  drivers_restore (before);
   g_remove (copy);
   g_rmdir (folder);
 }
@@ -169,21 +198,32 @@ static void
 test_no_driver_is_an_error (void)
 {
   g_autoptr (GError) error = NULL;
-  g_autofree gchar *before = g_strdup (g_getenv ("VK_ICD_FILENAMES"));
+  gchar *before[2];
   DeviceInfo *infos;
   guint n;
 
-  g_setenv ("VK_ICD_FILENAMES", "/nonexistent.json", TRUE);
+  drivers_set ("/nonexistent.json", before);
   g_assert_false (device_list (&infos, &n, &error));
   g_assert_error (error, DEVICE_ERROR, DEVICE_ERROR_NOT_FOUND);
   g_assert_nonnull (strstr (error->message, "mesa-vulkan-drivers"));
   g_clear_error (&error);
   g_assert_null (device_open (NULL, NULL, &error));
   g_assert_error (error, DEVICE_ERROR, DEVICE_ERROR_NOT_FOUND);
-  if (before)
-    g_setenv ("VK_ICD_FILENAMES", before, TRUE);
-  else
-    g_unsetenv ("VK_ICD_FILENAMES");
+  drivers_restore (before);
+}
+
+/* Whichever variable chose the driver that the tests run on. */
+static void
+test_no_driver_is_an_error_under_either_variable (void)
+{
+  g_autofree gchar *manifest = lavapipe_manifest ();
+
+  if (!manifest) {
+    g_test_skip ("lavapipe is not installed");
+    return;
+  }
+  if (in_process_with ("VK_DRIVER_FILES", manifest))
+    test_no_driver_is_an_error ();
 }
 
 /* Lavapipe at 128 bits has subgroups of 4. */
@@ -380,6 +420,7 @@ main (int argc, char **argv)
   g_test_add_func ("/device/unknown-selector-lists-what-there-is", test_unknown_selector_lists_what_there_is);
   g_test_add_func ("/device/ambiguous-selector-is-an-error", test_ambiguous_selector_is_an_error);
   g_test_add_func ("/device/no-driver-is-an-error", test_no_driver_is_an_error);
+  g_test_add_func ("/device/no-driver-is-an-error-under-either-variable", test_no_driver_is_an_error_under_either_variable);
   g_test_add_func ("/device/narrow-subgroups-are-refused-by-name", test_narrow_subgroups_are_refused_by_name);
   g_test_add_func ("/device/limits-are-those-of-the-form", test_limits_are_those_of_the_form);
   g_test_add_func ("/device/host-memory-is-available-within-the-cgroup", test_host_memory_is_available_within_the_cgroup);
