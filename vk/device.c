@@ -239,6 +239,9 @@ candidate_require (Candidate *c, const VkPhysicalDeviceProperties *p, const VkPh
     refuse (c, "it has no subgroup operations in compute shaders");
   if ((subgroup->supportedOperations & needed) != needed)
     refuse (c, "it lacks the subgroup operations 'basic' and 'shuffle'");
+  if (p->limits.maxPerStageDescriptorStorageBuffers < DISPATCH_MAX_BINDS)
+    refuse (
+        c, "its shaders bind %u storage buffers, %u are needed", p->limits.maxPerStageDescriptorStorageBuffers, DISPATCH_MAX_BINDS);
   if (p->limits.maxPushConstantsSize < DISPATCH_MAX_PUSH)
     refuse (c, "its push constants hold %u bytes, %u are needed", p->limits.maxPushConstantsSize, DISPATCH_MAX_PUSH);
 }

@@ -28,7 +28,7 @@ typedef struct
                            (DeviceLimits); offset is a multiple of DeviceLimits.align */
 } Bind;
 
-#define DISPATCH_MAX_BINDS 8
+#define DISPATCH_MAX_BINDS 6 /* all may be storage buffers: as many are asked of a device */
 #define DISPATCH_MAX_SPEC 8
 #define DISPATCH_MAX_PUSH 128
 #define DISPATCH_MAX_TURNS 65535 /* lavapipe ends the loops of an invocation there, without a word */

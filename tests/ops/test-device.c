@@ -226,6 +226,51 @@ test_no_driver_is_an_error_under_either_variable (void)
     test_no_driver_is_an_error ();
 }
 
+/* What vk/ asks a driver goes through here, for this program is linked with --wrap. */
+static guint32 storage_buffers; /* a stage's most; 0: the driver's own */
+
+void __real_vkGetPhysicalDeviceProperties2 (VkPhysicalDevice physical, VkPhysicalDeviceProperties2 *properties);
+void __wrap_vkGetPhysicalDeviceProperties2 (VkPhysicalDevice physical, VkPhysicalDeviceProperties2 *properties);
+
+void
+__wrap_vkGetPhysicalDeviceProperties2 (VkPhysicalDevice physical, VkPhysicalDeviceProperties2 *properties)
+{
+  __real_vkGetPhysicalDeviceProperties2 (physical, properties);
+  if (storage_buffers)
+    properties->properties.limits.maxPerStageDescriptorStorageBuffers = storage_buffers;
+}
+
+/* Matmul binds six where all are storage buffers. */
+static void
+test_few_storage_buffers_are_refused_by_name (void)
+{
+  Device *dev = harness_device (NULL);
+  g_autofree gchar *name = g_strdup (device_info (dev)->name);
+  DeviceInfo *infos;
+  guint n;
+
+  device_free (dev);
+  for (guint form = 0; form < 2; form++) {
+    const DeviceOptions options = { .storage_form = form == 1 };
+
+    for (storage_buffers = 4; storage_buffers < 6; storage_buffers++) {
+      g_autoptr (GError) error = NULL;
+      g_autofree gchar *reason = g_strdup_printf ("its shaders bind %u storage buffers, 6 are needed", storage_buffers);
+
+      g_assert_null (device_open (name, &options, &error));
+      g_assert_error (error, DEVICE_ERROR, DEVICE_ERROR_UNSUPPORTED);
+      g_assert_nonnull (strstr (error->message, name));
+      g_assert_nonnull (strstr (error->message, reason));
+      g_assert_true (device_list (&infos, &n, NULL));
+      for (guint i = 0; i < n; i++)
+        g_assert_false (infos[i].chosen);
+      device_infos_free (infos, n);
+    }
+    device_free (harness_device (&options));
+  }
+  storage_buffers = 0;
+}
+
 /* Lavapipe at 128 bits has subgroups of 4. */
 static void
 test_narrow_subgroups_are_refused_by_name (void)
@@ -421,6 +466,7 @@ main (int argc, char **argv)
   g_test_add_func ("/device/ambiguous-selector-is-an-error", test_ambiguous_selector_is_an_error);
   g_test_add_func ("/device/no-driver-is-an-error", test_no_driver_is_an_error);
   g_test_add_func ("/device/no-driver-is-an-error-under-either-variable", test_no_driver_is_an_error_under_either_variable);
+  g_test_add_func ("/device/few-storage-buffers-are-refused-by-name", test_few_storage_buffers_are_refused_by_name);
   g_test_add_func ("/device/narrow-subgroups-are-refused-by-name", test_narrow_subgroups_are_refused_by_name);
   g_test_add_func ("/device/limits-are-those-of-the-form", test_limits_are_those_of_the_form);
   g_test_add_func ("/device/host-memory-is-available-within-the-cgroup", test_host_memory_is_available_within_the_cgroup);
