@@ -2,10 +2,13 @@
 #include <glib/gstdio.h>
 
 #include "crowd.h"
+#include "folder.h"
 #include "model/engine.h"
 #include "ops/harness.h"
 #include "synth.h"
 #include "vk/vk.h"
+
+static gchar *verdicts; /* the folder that engines leave them in */
 
 static MinivlEngine *
 open_fresh (const gchar *variant, MinivlPrecision precision)
@@ -113,22 +116,6 @@ show_all (MinivlEngine *e)
     }
 }
 
-/* So that the engine that is opened next checks, and makes pipelines of, all. */
-static void
-forget_verdicts (void)
-{
-  g_autofree gchar *folder = g_build_filename (g_get_user_cache_dir (), "minivl", NULL);
-  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
-  const gchar *name;
-
-  while (dir && (name = g_dir_read_name (dir))) {
-    g_autofree gchar *path = g_build_filename (folder, name, NULL);
-
-    if (g_str_has_prefix (name, "self-check-"))
-      g_assert_cmpint (g_remove (path), ==, 0);
-  }
-}
-
 typedef struct
 {
   const gchar *variant;
@@ -147,7 +134,8 @@ test_nothing_runs_unchecked (void)
     MinivlEngine *e;
     guint checked;
 
-    forget_verdicts ();
+    /* So that the engine checks, and makes pipelines of, all. */
+    folder_empty (verdicts);
     e = open_fresh (models[i].variant, models[i].precision);
     checked = g_hash_table_size (e->dev->pipelines);
     g_assert_cmpuint (e->self_check.checked, ==, e->self_check.variants);
@@ -163,7 +151,16 @@ test_nothing_runs_unchecked (void)
 int
 main (int argc, char **argv)
 {
+  gchar *cache = folder_new ();
+  int result;
+
+  g_setenv ("XDG_CACHE_HOME", cache, TRUE);
+  verdicts = g_build_filename (cache, "minivl", NULL);
+  g_assert_cmpint (g_mkdir (verdicts, 0700), ==, 0);
   harness_init (&argc, &argv);
   g_test_add_func ("/selfcheck/nothing-runs-unchecked", test_nothing_runs_unchecked);
-  return g_test_run ();
+  result = g_test_run ();
+  folder_free (verdicts);
+  folder_free (cache);
+  return result;
 }

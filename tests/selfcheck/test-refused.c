@@ -3,13 +3,14 @@
 #include <gst/gst.h>
 #include <string.h>
 
+#include "../folder.h"
 #include "../model/checkpoint.h"
 #include "../program.h"
 #include "model/minivl.h"
 
 #define PATIENCE (300 * GST_SECOND)
 
-static gchar *folder, *model;
+static gchar *folder, *model, *cache, *verdicts;
 
 static void
 assert_refusal (const gchar *text)
@@ -72,6 +73,9 @@ test_element_posts_an_error (void)
 static void
 set_up (void)
 {
+  cache = folder_new ();
+  verdicts = g_build_filename (cache, "minivl", NULL);
+  g_setenv ("XDG_CACHE_HOME", cache, TRUE);
   folder = g_dir_make_tmp ("minivl-refused-XXXXXX", NULL);
   g_assert_nonnull (folder);
   model = checkpoint_make (folder);
@@ -92,6 +96,8 @@ main (int argc, char **argv)
   g_test_add_func ("/selfcheck/element-posts-an-error", test_element_posts_an_error);
   result = g_test_run ();
   checkpoint_remove (folder);
+  folder_free (verdicts);
+  folder_free (cache);
   g_free (folder);
   g_free (model);
   return result;
