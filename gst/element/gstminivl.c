@@ -448,7 +448,7 @@ gst_minivl_set_property (GObject *object, guint id, const GValue *value, GParamS
 
   GST_OBJECT_LOCK (self);
   latency = settings_text_latency (&self->settings);
-  stays = self->is_started && (pspec->flags & GST_PARAM_MUTABLE_READY);
+  stays = self->is_started && settings_are_fixed (id);
   known = stays || settings_set (&self->settings, id, value);
   retimed = self->is_started && settings_text_latency (&self->settings) != latency;
   GST_OBJECT_UNLOCK (self);

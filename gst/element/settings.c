@@ -9,52 +9,8 @@
 #define DEFAULT_HYSTERESIS 0.1
 #define LONGEST_TEXT (5 * GST_SECOND)
 
-enum
-{
-  PROP_MODEL_PATH = 1,
-  PROP_DEVICE,
-  PROP_PRECISION,
-  PROP_CONTEXT_SIZE,
-  PROP_PROMPT,
-  PROP_SYSTEM_PROMPT,
-  PROP_SEGMENT_DURATION,
-  PROP_SEGMENT_OVERLAP,
-  PROP_NUM_SEGMENTS,
-  PROP_START_TIME,
-  PROP_STOP_TIME,
-  PROP_MAX_TILES,
-  PROP_MAX_TOKENS,
-  PROP_TEMPERATURE,
-  PROP_TOP_K,
-  PROP_TOP_P,
-  PROP_REPETITION_PENALTY,
-  PROP_SEED,
-  PROP_STREAM,
-  PROP_TEXT_TIMESTAMP,
-  PROP_TEXT_DURATION,
-  PROP_LEAKY,
-  PROP_MAX_BACKLOG,
-  PROP_DEADLINE,
-  PROP_EOS_TIMEOUT,
-  PROP_PARTIAL,
-  PROP_HISTORY_SIZE,
-  PROP_SKIP_SIMILAR,
-  PROP_ROI,
-  PROP_ALERTS,
-  PROP_ALERT_THRESHOLD,
-  PROP_ALERT_HYSTERESIS,
-  PROP_ALERT_PICTURE,
-  PROP_SUMMARY_INTERVAL,
-  PROP_SUMMARY_PROMPT,
-  PROP_JOURNAL,
-};
-
 #define AT_START (G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY)
 #define ANY_TIME (G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING)
-
-#define TYPE_PRECISION (precision_get_type ())
-#define TYPE_LEAKY (leaky_get_type ())
-#define TYPE_TEXT_TIMESTAMP (text_timestamp_get_type ())
 
 static GType
 precision_get_type (void)
@@ -105,468 +61,324 @@ text_timestamp_get_type (void)
   return type;
 }
 
-void
-settings_init (Settings *s)
+/* --- the table --------------------------------------------------------------------------------------------------------------- */
+
+typedef enum
 {
-  *s = (Settings){
-    .context_size = 8192,
-    .max_tiles = 1,
-    .max_backlog = 2,
-    .segments = { .duration = DEFAULT_DURATION, .stop = SEGMENTER_NONE, .frames = 8 },
-    .per_segment = { .prompt = g_strdup (DEFAULT_PROMPT),
-        .params = MINIVL_PARAMS_INIT,
-        .alert_threshold = DEFAULT_THRESHOLD,
-        .alert_hysteresis = DEFAULT_HYSTERESIS,
-        .summary_prompt = g_strdup (DEFAULT_SUMMARY_PROMPT) },
-    .text_duration = GST_CLOCK_TIME_NONE,
-    .eos_timeout = GST_CLOCK_TIME_NONE,
+  TEXT,      /* made UTF-8 */
+  FILE_NAME, /* which need not be UTF-8 */
+  FOLDER,    /* a file name; an empty one is none */
+  CHOICE,    /* of an enum */
+  COUNT,     /* guint */
+  LARGE,     /* guint64 */
+  TIME,      /* guint64 that a gint64 holds; -1 is 0 */
+  REAL,      /* double */
+  SWITCH,    /* gboolean, off by default */
+} SettingType;
+
+/* A property; its id is its place in the table, from 1. */
+typedef struct
+{
+  const gchar *name, *nick;
+  SettingType type;
+  gsize offset; /* in Settings */
+  GParamFlags flags;
+  union
+  {
+    const gchar *text; /* what unset stands for */
+    struct
+    {
+      GType (*get_type) (void);
+      gint standard;
+    } choice;
+    struct
+    {
+      guint64 min, max, standard;
+    } n;
+    struct
+    {
+      double min, max, standard;
+    } real;
   };
-  s->per_segment.params.max_tokens = 128;
+  const gchar *blurb;
+} Setting;
+
+#define AT(field) G_STRUCT_OFFSET (Settings, field)
+
+static const Setting table[] = {
+  { "model-path", "Model path", FILE_NAME, AT (model_path), AT_START,
+      .blurb = "Checkpoint folder: config.json, safetensors and tokenizer files; unset is the demo model" },
+  { "device", "Device", TEXT, AT (device), AT_START,
+      .blurb = "Vulkan device: index, UUID or part of the name; unset takes a real GPU before a CPU device" },
+  { "precision", "Precision", CHOICE, AT (precision), AT_START, .choice = { precision_get_type, MINIVL_PRECISION_AUTO },
+      .blurb = "How the weights are kept on the device" },
+  { "context-size", "Context size", COUNT, AT (context_size), AT_START, .n = { 1, G_MAXINT, 8192 },
+      .blurb = "Most tokens of a segment's frames, prompt and answer together; more takes more device memory" },
+  { "prompt", "Prompt", TEXT, AT (per_segment.prompt), ANY_TIME, .text = DEFAULT_PROMPT,
+      .blurb = "What is asked of each segment, from the next one on. {start} and {stop} stand for the segment's bounds "
+               "(H:MM:SS.mmm in the stream), {n} for its number, {stream} for the stream's name, {utc} for the time of day of its "
+               "start, with roi {label} for the regions' label. Without <image> marks the frames go in front" },
+  { "system-prompt", "System prompt", TEXT, AT (per_segment.system), ANY_TIME,
+      .blurb = "System message, from the next segment on; unset is the checkpoint's own, an empty one leaves the system part out" },
+  { "segment-duration", "Segment duration", LARGE, AT (segments.duration), AT_START, .n = { 0, G_MAXINT64, DEFAULT_DURATION },
+      .blurb = "Stretch of video that one question is about, in ns; 0 = all of it, which needs stop-time or a stream that knows "
+               "its length" },
+  { "segment-overlap", "Segment overlap", LARGE, AT (segments.overlap), AT_START, .n = { 0, G_MAXINT64, 0 },
+      .blurb = "By how much a segment reaches into the next, in ns; below segment-duration" },
+  { "num-segments", "Number of segments", COUNT, AT (segments.frames), AT_START, .n = { 1, 128, 8 },
+      .blurb = "Frames of a segment that the model sees: those at the middle of so many equal parts. num-frames is another name "
+               "for it" },
+  { "num-frames", "Number of frames", COUNT, AT (segments.frames), AT_START, .n = { 1, 128, 8 },
+      .blurb = "Frames of a segment that the model sees: another name for num-segments" },
+  { "start-time", "Start time", TIME, AT (segments.start), AT_START, .n = { 0, G_MAXUINT64, 0 },
+      .blurb = "Where the first segment starts, in ns of stream time; -1 = 0, the start of the stream" },
+  { "stop-time", "Stop time", LARGE, AT (segments.stop), AT_START, .n = { 0, G_MAXUINT64, GST_CLOCK_TIME_NONE },
+      .blurb = "Where the last segment stops, in ns of stream time; -1 = the end of the stream" },
+  { "max-tiles", "Most tiles", COUNT, AT (max_tiles), AT_START, .n = { 1, 40, 1 },
+      .blurb = "Most tiles a frame is cut into; more tiles show more detail and take more tokens" },
+  { "max-tokens", "Most tokens", COUNT, AT (per_segment.params.max_tokens), ANY_TIME, .n = { 1, G_MAXINT, 128 },
+      .blurb = "Most tokens of an answer, from the next segment on" },
+  { "temperature", "Temperature", REAL, AT (per_segment.params.temperature), ANY_TIME, .real = { 0, 100, 0 },
+      .blurb = "0 takes the best token each time; higher is more varied" },
+  { "top-k", "Top k", COUNT, AT (per_segment.params.top_k), ANY_TIME, .n = { 0, G_MAXINT, 40 },
+      .blurb = "Draw from the k best tokens, when temperature is above 0; 0 = from all" },
+  { "top-p", "Top p", REAL, AT (per_segment.params.top_p), ANY_TIME, .real = { 0, 1, 0.8 },
+      .blurb = "Draw from the best tokens that together have this probability, when temperature is above 0; 1 = from all" },
+  { "repetition-penalty", "Repetition penalty", REAL, AT (per_segment.params.repetition_penalty), ANY_TIME,
+      .real = { 0.01, 100, 1 }, .blurb = "Above 1, tokens that occurred in question or answer become less likely; 1 = off" },
+  { "seed", "Seed", LARGE, AT (per_segment.params.seed), ANY_TIME, .n = { 0, G_MAXINT64, 0 },
+      .blurb = "Of the draws, when temperature is above 0; the same seed gives the same text" },
+  { "stream", "Stream", TEXT, AT (stream), AT_START, .blurb = "A name for the stream in results; unset is the element's name" },
+  { "text-timestamp", "Text timestamp", CHOICE, AT (text_timestamp), AT_START, .choice = { text_timestamp_get_type, TEXT_NOW },
+      .blurb = "Which time of the video a text on text_src has. With segment, whatever joins text and video again needs a queue of "
+               "at least one segment in the video branch" },
+  { "text-duration", "Text duration", LARGE, AT (text_duration), AT_START, .n = { 0, G_MAXUINT64, GST_CLOCK_TIME_NONE },
+      .blurb = "Duration of the buffers on text_src, in ns; -1 = with text-timestamp=segment as long as the segment, else the "
+               "lesser of 5 s and the step from segment to segment" },
+  { "leaky", "Leaky", CHOICE, AT (leaky), AT_START, .choice = { leaky_get_type, LEAKY_AUTO },
+      .blurb = "What is dropped when max-backlog segments wait and another one is complete" },
+  { "max-backlog", "Most backlog", COUNT, AT (max_backlog), AT_START, .n = { 1, 1000, 2 },
+      .blurb = "Complete segments that may wait for the model, in segments; the one that it works on and the one that is open do "
+               "not count" },
+  { "deadline", "Deadline", TIME, AT (per_segment.deadline), ANY_TIME, .n = { 0, G_MAXUINT64, 0 },
+      .blurb = "How long after a segment's end its answer may take, in ns; then the text so far is the answer. From the next "
+               "segment on; 0 or -1 = as long as it takes" },
+  { "eos-timeout", "EOS timeout", LARGE, AT (eos_timeout), ANY_TIME, .n = { 0, G_MAXUINT64, GST_CLOCK_TIME_NONE },
+      .blurb = "How long the end of the stream is held back for answers, in ns; then what is left is given up, with a warning. -1 "
+               "= until all are there" },
+  { "partial", "Partial", SWITCH, AT (partial), ANY_TIME,
+      .blurb = "Post element messages minivl-partial with the text so far while an answer is made" },
+  { "history-size", "History size", COUNT, AT (per_segment.history), ANY_TIME, .n = { 0, 32, 0 },
+      .blurb =
+          "How many of its last answers the model is told, as earlier rounds of text without their frames; from the next segment "
+          "on. Flushes, seeks and other streams forget them; the oldest are left out where context-size has no room for all" },
+  { "skip-similar", "Skip similar", REAL, AT (per_segment.similar), ANY_TIME, .real = { 0, 1, 0 },
+      .blurb = "A segment that looks like the last one described is unchanged and not asked about, when the model's features of "
+               "all parts of all frames have at least this cosine; from the next segment on. 0.9 takes rain and noise for nothing, "
+               "and a person for something; 1 = only equal frames, 0 = off" },
+  { "roi", "Region of interest", TEXT, AT (roi), AT_START,
+      .blurb = "Label of regions that upstream marks (GstVideoRegionOfInterestMeta), * = any: the questions are about these parts "
+               "of the frames, one tile each, the largest first and as many of each frame as context-size has room for; {label} in "
+               "the prompt is their label. Of a segment without any nothing is asked: its result has no text, no prompt and no "
+               "frames. Unset = whole frames" },
+  { "alerts", "Alerts", TEXT, AT (per_segment.alerts), ANY_TIME,
+      .blurb = "Yes/no questions about each segment's frames, separated by ; or line ends, from the next segment on. One that "
+               "rises above alert-threshold or falls again gives an alert: a result of kind alert, and a message minivl-alert. "
+               "They are asked when the segment has been described, also when its deadline cut the text short. One that is taken "
+               "out of the list while it is active falls, without a score" },
+  { "alert-threshold", "Alert threshold", REAL, AT (per_segment.alert_threshold), ANY_TIME, .real = { 0, 1, DEFAULT_THRESHOLD },
+      .blurb = "An alert rises when P(yes) of yes and no is above this; from the next segment on" },
+  { "alert-hysteresis", "Alert hysteresis", REAL, AT (per_segment.alert_hysteresis), ANY_TIME, .real = { 0, 1, DEFAULT_HYSTERESIS },
+      .blurb =
+          "An alert falls when P(yes) is below alert-threshold less this, never if that is not above 0; from the next segment on" },
+  { "alert-picture", "Alert picture", FOLDER, AT (per_segment.alert_picture), ANY_TIME,
+      .blurb = "Folder in which an alert leaves the middle sampled frame of its segment as STREAM-ID.jpg, in full size and "
+               "upright; it is there when the alert is told. Of a segment that was cut short it is the last frame that was sampled "
+               "up to the middle. Unset = none; from the next segment on" },
+  { "summary-interval", "Summary interval", LARGE, AT (per_segment.summary_interval), ANY_TIME, .n = { 0, G_MAXUINT64, 0 },
+      .blurb = "After how much stream time, in ns, the model sums up what it reported since its last summary, and what is left at "
+               "the end of the stream: a result of kind summary. From the next segment on; 0 = no summaries, and reports so far "
+               "are forgotten; -1 = one at the end of the stream" },
+  { "summary-prompt", "Summary prompt", TEXT, AT (per_segment.summary_prompt), ANY_TIME, .text = DEFAULT_SUMMARY_PROMPT,
+      .blurb = "How reports are summed up, from the next segment on. {reports} stands for them, a line each with its times, at the "
+               "end if it is not there; {start}, {stop} and {utc} for the times of what is summed up, {n} for the summary's "
+               "number, {stream} for the stream's name. More reports than context-size has room for are summed up in stages, with "
+               "this prompt each" },
+  { "journal", "Journal", FILE_NAME, AT (journal), AT_START,
+      .blurb =
+          "File that all results are appended to, a JSON line each. At start it is read: ids go on from the highest in it, and "
+          "what the stream of this name reported behind its last summary goes into the next one. Unset = nothing is written" },
+};
+
+static const Setting *
+find_setting (guint id)
+{
+  return id >= 1 && id <= G_N_ELEMENTS (table) ? &table[id - 1] : NULL;
 }
 
-void
-settings_clear (Settings *s)
+static gboolean
+is_string (const Setting *row)
 {
-  g_clear_pointer (&s->model_path, g_free);
-  g_clear_pointer (&s->device, g_free);
-  g_clear_pointer (&s->stream, g_free);
-  g_clear_pointer (&s->roi, g_free);
-  g_clear_pointer (&s->journal, g_free);
-  segment_settings_clear (&s->per_segment);
+  return row->type == TEXT || row->type == FILE_NAME || row->type == FOLDER;
+}
+
+/* Where it is kept. */
+static gpointer
+place_of (const Setting *row, const Settings *s)
+{
+  return (guint8 *)s + row->offset;
+}
+
+/* --- what reads it ----------------------------------------------------------------------------------------------------------- */
+
+static GParamSpec *
+make_spec (const Setting *row)
+{
+  const gchar *name = row->name, *nick = row->nick, *blurb = row->blurb;
+
+  switch (row->type) {
+    case CHOICE:
+      return g_param_spec_enum (name, nick, blurb, row->choice.get_type (), row->choice.standard, row->flags);
+    case COUNT:
+      return g_param_spec_uint (name, nick, blurb, (guint)row->n.min, (guint)row->n.max, (guint)row->n.standard, row->flags);
+    case LARGE:
+    case TIME:
+      return g_param_spec_uint64 (name, nick, blurb, row->n.min, row->n.max, row->n.standard, row->flags);
+    case REAL:
+      return g_param_spec_double (name, nick, blurb, row->real.min, row->real.max, row->real.standard, row->flags);
+    case SWITCH:
+      return g_param_spec_boolean (name, nick, blurb, FALSE, row->flags);
+    default:
+      return g_param_spec_string (name, nick, blurb, row->text, row->flags);
+  }
 }
 
 void
 settings_install_properties (GObjectClass *klass)
 {
-  const MinivlParams params = MINIVL_PARAMS_INIT;
+  for (guint id = 1; id <= G_N_ELEMENTS (table); id++) {
+    const Setting *row = find_setting (id);
 
-  g_object_class_install_property (klass, PROP_MODEL_PATH,
-      g_param_spec_string ("model-path", "Model path",
-          "Checkpoint folder: config.json, safetensors and tokenizer files; unset is the demo model", NULL, AT_START));
-  g_object_class_install_property (klass, PROP_DEVICE,
-      g_param_spec_string ("device", "Device",
-          "Vulkan device: index, UUID or part of the name; unset takes a real GPU before a CPU device", NULL, AT_START));
-  g_object_class_install_property (klass, PROP_PRECISION,
-      g_param_spec_enum (
-          "precision", "Precision", "How the weights are kept on the device", TYPE_PRECISION, MINIVL_PRECISION_AUTO, AT_START));
-  g_object_class_install_property (klass, PROP_CONTEXT_SIZE,
-      g_param_spec_uint ("context-size", "Context size",
-          "Most tokens of a segment's frames, prompt and answer together; more takes more device memory", 1, G_MAXINT, 8192,
-          AT_START));
-  g_object_class_install_property (klass, PROP_PROMPT,
-      g_param_spec_string ("prompt", "Prompt",
-          "What is asked of each segment, from the next one on. {start} and {stop} stand for the segment's bounds (H:MM:SS.mmm in "
-          "the stream), {n} for its number, {stream} for the stream's name, {utc} for the time of day of its start, with roi "
-          "{label} for the regions' label. Without "
-          "<image> "
-          "marks the frames go in front",
-          DEFAULT_PROMPT, ANY_TIME));
-  g_object_class_install_property (klass, PROP_SYSTEM_PROMPT,
-      g_param_spec_string ("system-prompt", "System prompt",
-          "System message, from the next segment on; unset is the checkpoint's own, an empty one leaves the system part out", NULL,
-          ANY_TIME));
-  g_object_class_install_property (klass, PROP_SEGMENT_DURATION,
-      g_param_spec_uint64 ("segment-duration", "Segment duration",
-          "Stretch of video that one question is about, in ns; 0 = all of it, which needs stop-time or a stream that knows its "
-          "length",
-          0, G_MAXINT64, DEFAULT_DURATION, AT_START));
-  g_object_class_install_property (klass, PROP_SEGMENT_OVERLAP,
-      g_param_spec_uint64 ("segment-overlap", "Segment overlap",
-          "By how much a segment reaches into the next, in ns; below segment-duration", 0, G_MAXINT64, 0, AT_START));
-  g_object_class_install_property (klass, PROP_NUM_SEGMENTS,
-      g_param_spec_uint ("num-segments", "Number of segments",
-          "Frames of a segment that the model sees: those at the middle of so many equal parts", 1, 128, 8, AT_START));
-  g_object_class_install_property (klass, PROP_START_TIME,
-      g_param_spec_uint64 ("start-time", "Start time",
-          "Where the first segment starts, in ns of stream time; -1 = 0, the start of the stream", 0, G_MAXUINT64, 0, AT_START));
-  g_object_class_install_property (klass, PROP_STOP_TIME,
-      g_param_spec_uint64 ("stop-time", "Stop time",
-          "Where the last segment stops, in ns of stream time; -1 = the end of the stream", 0, G_MAXUINT64, GST_CLOCK_TIME_NONE,
-          AT_START));
-  g_object_class_install_property (klass, PROP_MAX_TILES,
-      g_param_spec_uint ("max-tiles", "Most tiles",
-          "Most tiles a frame is cut into; more tiles show more detail and take more tokens", 1, 40, 1, AT_START));
-  g_object_class_install_property (klass, PROP_MAX_TOKENS,
-      g_param_spec_uint (
-          "max-tokens", "Most tokens", "Most tokens of an answer, from the next segment on", 1, G_MAXINT, 128, ANY_TIME));
-  g_object_class_install_property (klass, PROP_TEMPERATURE,
-      g_param_spec_double ("temperature", "Temperature", "0 takes the best token each time; higher is more varied", 0, 100,
-          params.temperature, ANY_TIME));
-  g_object_class_install_property (klass, PROP_TOP_K,
-      g_param_spec_uint ("top-k", "Top k", "Draw from the k best tokens, when temperature is above 0; 0 = from all", 0, G_MAXINT,
-          params.top_k, ANY_TIME));
-  g_object_class_install_property (klass, PROP_TOP_P,
-      g_param_spec_double ("top-p", "Top p",
-          "Draw from the best tokens that together have this probability, when temperature is above 0; 1 = from all", 0, 1,
-          params.top_p, ANY_TIME));
-  g_object_class_install_property (klass, PROP_REPETITION_PENALTY,
-      g_param_spec_double ("repetition-penalty", "Repetition penalty",
-          "Above 1, tokens that occurred in question or answer become less likely; 1 = off", 0.01, 100, params.repetition_penalty,
-          ANY_TIME));
-  g_object_class_install_property (klass, PROP_SEED,
-      g_param_spec_uint64 ("seed", "Seed", "Of the draws, when temperature is above 0; the same seed gives the same text", 0,
-          G_MAXINT64, params.seed, ANY_TIME));
-  g_object_class_install_property (klass, PROP_STREAM,
-      g_param_spec_string ("stream", "Stream", "A name for the stream in results; unset is the element's name", NULL, AT_START));
-  g_object_class_install_property (klass, PROP_TEXT_TIMESTAMP,
-      g_param_spec_enum ("text-timestamp", "Text timestamp",
-          "Which time of the video a text on text_src has. With segment, whatever joins text and video again needs a queue of at "
-          "least one segment in the video branch",
-          TYPE_TEXT_TIMESTAMP, TEXT_NOW, AT_START));
-  g_object_class_install_property (klass, PROP_TEXT_DURATION,
-      g_param_spec_uint64 ("text-duration", "Text duration",
-          "Duration of the buffers on text_src, in ns; -1 = with text-timestamp=segment as long as the segment, else the lesser of "
-          "5 s and the step from segment to segment",
-          0, G_MAXUINT64, GST_CLOCK_TIME_NONE, AT_START));
-  g_object_class_install_property (klass, PROP_LEAKY,
-      g_param_spec_enum ("leaky", "Leaky", "What is dropped when max-backlog segments wait and another one is complete", TYPE_LEAKY,
-          LEAKY_AUTO, AT_START));
-  g_object_class_install_property (klass, PROP_MAX_BACKLOG,
-      g_param_spec_uint ("max-backlog", "Most backlog",
-          "Complete segments that may wait for the model, in segments; the one that it works on and the one that is open do not "
-          "count",
-          1, 1000, 2, AT_START));
-  g_object_class_install_property (klass, PROP_DEADLINE,
-      g_param_spec_uint64 ("deadline", "Deadline",
-          "How long after a segment's end its answer may take, in ns; then the text so far is the answer. From the next segment "
-          "on; "
-          "0 or -1 = as long as it takes",
-          0, G_MAXUINT64, 0, ANY_TIME));
-  g_object_class_install_property (klass, PROP_EOS_TIMEOUT,
-      g_param_spec_uint64 ("eos-timeout", "EOS timeout",
-          "How long the end of the stream is held back for answers, in ns; then what is left is given up, with a warning. -1 = "
-          "until "
-          "all are there",
-          0, G_MAXUINT64, GST_CLOCK_TIME_NONE, ANY_TIME));
-  g_object_class_install_property (klass, PROP_PARTIAL,
-      g_param_spec_boolean ("partial", "Partial",
-          "Post element messages minivl-partial with the text so far while an answer is made", FALSE, ANY_TIME));
-  g_object_class_install_property (klass, PROP_HISTORY_SIZE,
-      g_param_spec_uint ("history-size", "History size",
-          "How many of its last answers the model is told, as earlier rounds of text without their frames; from the next segment "
-          "on. Flushes, seeks and other streams forget them; the oldest are left out where context-size has no room for all",
-          0, 32, 0, ANY_TIME));
-  g_object_class_install_property (klass, PROP_SKIP_SIMILAR,
-      g_param_spec_double ("skip-similar", "Skip similar",
-          "A segment that looks like the last one described is unchanged and not asked about, when the model's features of all "
-          "parts of all frames have at least this cosine; from the next segment on. 0.9 takes rain and noise for nothing, and a "
-          "person for something; 1 = only equal frames, 0 = off",
-          0, 1, 0, ANY_TIME));
-  g_object_class_install_property (klass, PROP_ROI,
-      g_param_spec_string ("roi", "Region of interest",
-          "Label of regions that upstream marks (GstVideoRegionOfInterestMeta), * = any: the questions are about these parts of "
-          "the frames, one tile each, the largest first and as many of each frame as context-size has room for; {label} in the "
-          "prompt is their label. Of a segment without any nothing is asked: its result has no text, no prompt and no frames. "
-          "Unset = whole frames",
-          NULL, AT_START));
-  g_object_class_install_property (klass, PROP_ALERTS,
-      g_param_spec_string ("alerts", "Alerts",
-          "Yes/no questions about each segment's frames, separated by ; or line ends, from the next segment on. One that rises "
-          "above alert-threshold or falls again gives an alert: a result of kind alert, and a message minivl-alert. They are asked "
-          "when the segment has been described, also when its deadline cut the text short. One that is taken out of the list while "
-          "it is active falls, without a score",
-          NULL, ANY_TIME));
-  g_object_class_install_property (klass, PROP_ALERT_THRESHOLD,
-      g_param_spec_double ("alert-threshold", "Alert threshold",
-          "An alert rises when P(yes) of yes and no is above this; from the next segment on", 0, 1, DEFAULT_THRESHOLD, ANY_TIME));
-  g_object_class_install_property (klass, PROP_ALERT_HYSTERESIS,
-      g_param_spec_double ("alert-hysteresis", "Alert hysteresis",
-          "An alert falls when P(yes) is below alert-threshold less this, never if that is not above 0; from the next segment on",
-          0, 1, DEFAULT_HYSTERESIS, ANY_TIME));
-  g_object_class_install_property (klass, PROP_ALERT_PICTURE,
-      g_param_spec_string ("alert-picture", "Alert picture",
-          "Folder in which an alert leaves the middle sampled frame of its segment as STREAM-ID.jpg, in full size and upright; it "
-          "is there when the alert is told. Of a segment that was cut short it is the last frame that was sampled up to the "
-          "middle. Unset = none; from the next segment on",
-          NULL, ANY_TIME));
-  g_object_class_install_property (klass, PROP_SUMMARY_INTERVAL,
-      g_param_spec_uint64 ("summary-interval", "Summary interval",
-          "After how much stream time, in ns, the model sums up what it reported since its last summary, and what is left at the "
-          "end "
-          "of the stream: a result of kind summary. From the next segment on; 0 = no summaries, and reports so far are forgotten; "
-          "-1 = one at the end of the stream",
-          0, G_MAXUINT64, 0, ANY_TIME));
-  g_object_class_install_property (klass, PROP_SUMMARY_PROMPT,
-      g_param_spec_string ("summary-prompt", "Summary prompt",
-          "How reports are summed up, from the next segment on. {reports} stands for them, a line each with its times, at the end "
-          "if "
-          "it is not there; {start}, {stop} and {utc} for the times of what is summed up, {n} for the summary's number, {stream} "
-          "for "
-          "the stream's name. More reports than context-size has room for are summed up in stages, with this prompt each",
-          DEFAULT_SUMMARY_PROMPT, ANY_TIME));
-  g_object_class_install_property (klass, PROP_JOURNAL,
-      g_param_spec_string ("journal", "Journal",
-          "File that all results are appended to, a JSON line each. At start it is read: ids go on from the highest in it, and "
-          "what "
-          "the stream of this name reported behind its last summary goes into the next one. Unset = nothing is written",
-          NULL, AT_START));
-  gst_type_mark_as_plugin_api (TYPE_LEAKY, 0);
-  gst_type_mark_as_plugin_api (TYPE_TEXT_TIMESTAMP, 0);
-  gst_type_mark_as_plugin_api (TYPE_PRECISION, 0);
+    g_object_class_install_property (klass, id, make_spec (row));
+    if (row->type == CHOICE)
+      gst_type_mark_as_plugin_api (row->choice.get_type (), 0);
+  }
 }
 
-static void
-set_string (gchar **to, const GValue *value)
+/* text: (nullable). (transfer full) (nullable) */
+static gchar *
+make_string (const Setting *row, const gchar *text)
 {
-  g_free (*to);
-  *to = g_value_get_string (value) != NULL ? g_utf8_make_valid (g_value_get_string (value), -1) : NULL;
-}
-
-/* None is 0; and none is more than a gint64 holds. */
-static guint64
-time_of (const GValue *value)
-{
-  guint64 time = g_value_get_uint64 (value);
-
-  return GST_CLOCK_TIME_IS_VALID (time) ? MIN (time, G_MAXINT64) : 0;
+  if (text == NULL)
+    text = row->text;
+  if (text == NULL || (row->type == FOLDER && text[0] == '\0'))
+    return NULL;
+  return row->type == TEXT ? g_utf8_make_valid (text, -1) : g_strdup (text);
 }
 
 gboolean
 settings_set (Settings *s, guint id, const GValue *value)
 {
-  MinivlParams *params = &s->per_segment.params;
+  const Setting *row = find_setting (id);
+  gpointer place;
+  guint64 n;
 
-  switch (id) {
-    case PROP_MODEL_PATH:
-      g_free (s->model_path); /* a file name need not be UTF-8 */
-      s->model_path = g_value_dup_string (value);
-      return TRUE;
-    case PROP_DEVICE:
-      set_string (&s->device, value);
-      return TRUE;
-    case PROP_PRECISION:
-      s->precision = g_value_get_enum (value);
-      return TRUE;
-    case PROP_CONTEXT_SIZE:
-      s->context_size = g_value_get_uint (value);
-      return TRUE;
-    case PROP_PROMPT:
-      set_string (&s->per_segment.prompt, value);
-      if (s->per_segment.prompt == NULL)
-        s->per_segment.prompt = g_strdup (DEFAULT_PROMPT);
-      return TRUE;
-    case PROP_SYSTEM_PROMPT:
-      set_string (&s->per_segment.system, value);
-      return TRUE;
-    case PROP_SEGMENT_DURATION:
-      s->segments.duration = g_value_get_uint64 (value);
-      return TRUE;
-    case PROP_SEGMENT_OVERLAP:
-      s->segments.overlap = g_value_get_uint64 (value);
-      return TRUE;
-    case PROP_NUM_SEGMENTS:
-      s->segments.frames = g_value_get_uint (value);
-      return TRUE;
-    case PROP_START_TIME:
-      s->segments.start = time_of (value);
-      return TRUE;
-    case PROP_STOP_TIME:
-      s->segments.stop = g_value_get_uint64 (value);
-      return TRUE;
-    case PROP_MAX_TILES:
-      s->max_tiles = g_value_get_uint (value);
-      return TRUE;
-    case PROP_MAX_TOKENS:
-      params->max_tokens = g_value_get_uint (value);
-      return TRUE;
-    case PROP_TEMPERATURE:
-      params->temperature = g_value_get_double (value);
-      return TRUE;
-    case PROP_TOP_K:
-      params->top_k = g_value_get_uint (value);
-      return TRUE;
-    case PROP_TOP_P:
-      params->top_p = g_value_get_double (value);
-      return TRUE;
-    case PROP_REPETITION_PENALTY:
-      params->repetition_penalty = g_value_get_double (value);
-      return TRUE;
-    case PROP_SEED:
-      params->seed = g_value_get_uint64 (value);
-      return TRUE;
-    case PROP_STREAM:
-      set_string (&s->stream, value);
-      return TRUE;
-    case PROP_TEXT_TIMESTAMP:
-      s->text_timestamp = g_value_get_enum (value);
-      return TRUE;
-    case PROP_TEXT_DURATION:
-      s->text_duration = g_value_get_uint64 (value);
-      return TRUE;
-    case PROP_LEAKY:
-      s->leaky = g_value_get_enum (value);
-      return TRUE;
-    case PROP_MAX_BACKLOG:
-      s->max_backlog = g_value_get_uint (value);
-      return TRUE;
-    case PROP_DEADLINE:
-      s->per_segment.deadline = time_of (value);
-      return TRUE;
-    case PROP_EOS_TIMEOUT:
-      s->eos_timeout = g_value_get_uint64 (value);
-      return TRUE;
-    case PROP_PARTIAL:
-      s->partial = g_value_get_boolean (value);
-      return TRUE;
-    case PROP_HISTORY_SIZE:
-      s->per_segment.history = g_value_get_uint (value);
-      return TRUE;
-    case PROP_SKIP_SIMILAR:
-      s->per_segment.similar = g_value_get_double (value);
-      return TRUE;
-    case PROP_ROI:
-      set_string (&s->roi, value);
-      return TRUE;
-    case PROP_ALERTS:
-      set_string (&s->per_segment.alerts, value);
-      return TRUE;
-    case PROP_ALERT_THRESHOLD:
-      s->per_segment.alert_threshold = g_value_get_double (value);
-      return TRUE;
-    case PROP_ALERT_HYSTERESIS:
-      s->per_segment.alert_hysteresis = g_value_get_double (value);
-      return TRUE;
-    case PROP_SUMMARY_INTERVAL:
-      s->per_segment.summary_interval = g_value_get_uint64 (value);
-      return TRUE;
-    case PROP_SUMMARY_PROMPT:
-      set_string (&s->per_segment.summary_prompt, value);
-      if (s->per_segment.summary_prompt == NULL)
-        s->per_segment.summary_prompt = g_strdup (DEFAULT_SUMMARY_PROMPT);
-      return TRUE;
-    case PROP_JOURNAL:
-      g_free (s->journal); /* a file name need not be UTF-8 */
-      s->journal = g_value_dup_string (value);
-      return TRUE;
-    case PROP_ALERT_PICTURE:
-      g_free (s->per_segment.alert_picture); /* a file name need not be UTF-8 */
-      s->per_segment.alert_picture = g_value_dup_string (value);
-      if (s->per_segment.alert_picture != NULL && s->per_segment.alert_picture[0] == '\0')
-        g_clear_pointer (&s->per_segment.alert_picture, g_free);
-      return TRUE;
+  if (row == NULL)
+    return FALSE;
+  place = place_of (row, s);
+  switch (row->type) {
+    case CHOICE:
+      *(gint *)place = g_value_get_enum (value);
+      break;
+    case COUNT:
+      *(guint *)place = g_value_get_uint (value);
+      break;
+    case LARGE:
+      *(guint64 *)place = g_value_get_uint64 (value);
+      break;
+    case TIME:
+      n = g_value_get_uint64 (value);
+      *(guint64 *)place = GST_CLOCK_TIME_IS_VALID (n) ? MIN (n, G_MAXINT64) : 0;
+      break;
+    case REAL:
+      *(double *)place = g_value_get_double (value);
+      break;
+    case SWITCH:
+      *(gboolean *)place = g_value_get_boolean (value);
+      break;
     default:
-      return FALSE;
+      g_free (*(gchar **)place);
+      *(gchar **)place = make_string (row, g_value_get_string (value));
+      break;
   }
+  return TRUE;
 }
 
 gboolean
 settings_get (const Settings *s, guint id, GValue *value)
 {
-  const MinivlParams *params = &s->per_segment.params;
+  const Setting *row = find_setting (id);
+  gconstpointer place;
 
-  switch (id) {
-    case PROP_MODEL_PATH:
-      g_value_set_string (value, s->model_path);
-      return TRUE;
-    case PROP_DEVICE:
-      g_value_set_string (value, s->device);
-      return TRUE;
-    case PROP_PRECISION:
-      g_value_set_enum (value, s->precision);
-      return TRUE;
-    case PROP_CONTEXT_SIZE:
-      g_value_set_uint (value, s->context_size);
-      return TRUE;
-    case PROP_PROMPT:
-      g_value_set_string (value, s->per_segment.prompt);
-      return TRUE;
-    case PROP_SYSTEM_PROMPT:
-      g_value_set_string (value, s->per_segment.system);
-      return TRUE;
-    case PROP_SEGMENT_DURATION:
-      g_value_set_uint64 (value, s->segments.duration);
-      return TRUE;
-    case PROP_SEGMENT_OVERLAP:
-      g_value_set_uint64 (value, s->segments.overlap);
-      return TRUE;
-    case PROP_NUM_SEGMENTS:
-      g_value_set_uint (value, s->segments.frames);
-      return TRUE;
-    case PROP_START_TIME:
-      g_value_set_uint64 (value, s->segments.start);
-      return TRUE;
-    case PROP_STOP_TIME:
-      g_value_set_uint64 (value, s->segments.stop);
-      return TRUE;
-    case PROP_MAX_TILES:
-      g_value_set_uint (value, s->max_tiles);
-      return TRUE;
-    case PROP_MAX_TOKENS:
-      g_value_set_uint (value, params->max_tokens);
-      return TRUE;
-    case PROP_TEMPERATURE:
-      g_value_set_double (value, params->temperature);
-      return TRUE;
-    case PROP_TOP_K:
-      g_value_set_uint (value, params->top_k);
-      return TRUE;
-    case PROP_TOP_P:
-      g_value_set_double (value, params->top_p);
-      return TRUE;
-    case PROP_REPETITION_PENALTY:
-      g_value_set_double (value, params->repetition_penalty);
-      return TRUE;
-    case PROP_SEED:
-      g_value_set_uint64 (value, params->seed);
-      return TRUE;
-    case PROP_STREAM:
-      g_value_set_string (value, s->stream);
-      return TRUE;
-    case PROP_TEXT_TIMESTAMP:
-      g_value_set_enum (value, s->text_timestamp);
-      return TRUE;
-    case PROP_TEXT_DURATION:
-      g_value_set_uint64 (value, s->text_duration);
-      return TRUE;
-    case PROP_LEAKY:
-      g_value_set_enum (value, s->leaky);
-      return TRUE;
-    case PROP_MAX_BACKLOG:
-      g_value_set_uint (value, s->max_backlog);
-      return TRUE;
-    case PROP_DEADLINE:
-      g_value_set_uint64 (value, s->per_segment.deadline);
-      return TRUE;
-    case PROP_EOS_TIMEOUT:
-      g_value_set_uint64 (value, s->eos_timeout);
-      return TRUE;
-    case PROP_PARTIAL:
-      g_value_set_boolean (value, s->partial);
-      return TRUE;
-    case PROP_HISTORY_SIZE:
-      g_value_set_uint (value, s->per_segment.history);
-      return TRUE;
-    case PROP_SKIP_SIMILAR:
-      g_value_set_double (value, s->per_segment.similar);
-      return TRUE;
-    case PROP_ROI:
-      g_value_set_string (value, s->roi);
-      return TRUE;
-    case PROP_ALERTS:
-      g_value_set_string (value, s->per_segment.alerts);
-      return TRUE;
-    case PROP_ALERT_THRESHOLD:
-      g_value_set_double (value, s->per_segment.alert_threshold);
-      return TRUE;
-    case PROP_ALERT_HYSTERESIS:
-      g_value_set_double (value, s->per_segment.alert_hysteresis);
-      return TRUE;
-    case PROP_SUMMARY_INTERVAL:
-      g_value_set_uint64 (value, s->per_segment.summary_interval);
-      return TRUE;
-    case PROP_SUMMARY_PROMPT:
-      g_value_set_string (value, s->per_segment.summary_prompt);
-      return TRUE;
-    case PROP_JOURNAL:
-      g_value_set_string (value, s->journal);
-      return TRUE;
-    case PROP_ALERT_PICTURE:
-      g_value_set_string (value, s->per_segment.alert_picture);
-      return TRUE;
+  if (row == NULL)
+    return FALSE;
+  place = place_of (row, s);
+  switch (row->type) {
+    case CHOICE:
+      g_value_set_enum (value, *(const gint *)place);
+      break;
+    case COUNT:
+      g_value_set_uint (value, *(const guint *)place);
+      break;
+    case LARGE:
+    case TIME:
+      g_value_set_uint64 (value, *(const guint64 *)place);
+      break;
+    case REAL:
+      g_value_set_double (value, *(const double *)place);
+      break;
+    case SWITCH:
+      g_value_set_boolean (value, *(const gboolean *)place);
+      break;
     default:
-      return FALSE;
+      g_value_set_string (value, *(gchar *const *)place);
+      break;
+  }
+  return TRUE;
+}
+
+gboolean
+settings_are_fixed (guint id)
+{
+  const Setting *row = find_setting (id);
+
+  return row != NULL && (row->flags & GST_PARAM_MUTABLE_READY) != 0;
+}
+
+void
+settings_init (Settings *s)
+{
+  *s = (Settings){ .per_segment = { .params = MINIVL_PARAMS_INIT } };
+  for (guint id = 1; id <= G_N_ELEMENTS (table); id++) {
+    g_auto (GValue) value = G_VALUE_INIT;
+    GParamSpec *spec = g_param_spec_ref_sink (make_spec (find_setting (id)));
+
+    g_value_init (&value, G_PARAM_SPEC_VALUE_TYPE (spec));
+    g_param_value_set_default (spec, &value);
+    settings_set (s, id, &value);
+    g_param_spec_unref (spec);
   }
 }
+
+void
+settings_clear (Settings *s)
+{
+  for (guint id = 1; id <= G_N_ELEMENTS (table); id++)
+    if (is_string (find_setting (id)))
+      g_clear_pointer ((gchar **)place_of (find_setting (id), s), g_free);
+}
+
+/* --- what they come to ------------------------------------------------------------------------------------------------------- */
 
 gchar *
 settings_check (const Settings *s)

@@ -38,6 +38,8 @@ void settings_install_properties (GObjectClass *klass);
 /* FALSE when there is no such property. The caller holds the lock. */
 gboolean settings_set (Settings *settings, guint id, const GValue *value);
 gboolean settings_get (const Settings *settings, guint id, GValue *value);
+/* Whether the property is read at the start, and stays as it is while the element runs. */
+gboolean settings_are_fixed (guint id);
 
 /* NULL when they fit together, else what is wrong and how to put it right. (transfer full) */
 gchar *settings_check (const Settings *settings);

@@ -565,34 +565,6 @@ test_whole_of_an_endless_stream_is_an_error (void)
 }
 
 static void
-assert_refused (const gchar *properties, const gchar *part)
-{
-  g_autofree gchar *line = g_strdup_printf ("minivl %s", properties);
-  GstElement *element = gst_object_ref_sink (gst_parse_launch (line, NULL));
-  GstBus *bus = gst_bus_new ();
-  g_autoptr (GstMessage) message = NULL;
-
-  fake_reset ();
-  gst_element_set_bus (element, bus);
-  g_assert_cmpint (gst_element_set_state (element, GST_STATE_PAUSED), ==, GST_STATE_CHANGE_FAILURE);
-  message = gst_bus_pop_filtered (bus, GST_MESSAGE_ERROR);
-  g_assert_nonnull (message);
-  rig_assert_error (message, part);
-  gst_element_set_state (element, GST_STATE_NULL);
-  gst_element_set_bus (element, NULL);
-  gst_object_unref (element);
-  gst_object_unref (bus);
-  g_assert_cmpuint (fake_count (FAKE_OPEN), ==, 0);
-}
-
-static void
-test_mistakes_name_the_property (void)
-{
-  assert_refused ("model-path=/x segment-duration=5 segment-overlap=5", "segment-overlap");
-  assert_refused ("model-path=/x start-time=5 stop-time=5", "stop-time");
-}
-
-static void
 assert_not_opened (MinivlError code, const gchar *message, GstResourceError expected)
 {
   Rig *rig = rig_new (NULL);
@@ -628,159 +600,6 @@ test_a_model_that_cannot_be_opened_is_an_error (void)
   assert_not_opened (MINIVL_ERROR_MEMORY, "it does not fit: lower context-size to 1024", GST_RESOURCE_ERROR_NO_SPACE_LEFT);
 }
 
-static void
-test_facts_of_the_factory (void)
-{
-  g_autoptr (GstElementFactory) factory = gst_element_factory_find ("minivl");
-
-  fake_reset ();
-  gst_object_unref (gst_element_factory_create (factory, NULL));
-  g_assert_cmpstr (gst_element_factory_get_metadata (factory, GST_ELEMENT_METADATA_KLASS), ==, "Filter/Analyzer/Video/Text");
-  g_assert_cmpuint (gst_plugin_feature_get_rank (GST_PLUGIN_FEATURE (factory)), ==, GST_RANK_NONE);
-  g_assert_cmpuint (fake_count (FAKE_OPEN), ==, 0);
-}
-
-/* unit: what the blurb says of it. */
-typedef struct
-{
-  const gchar *name, *unit;
-  double min, max;
-} Range;
-
-#define LONGEST ((double)G_MAXINT64)
-#define NONE ((double)G_MAXUINT64)
-
-static const Range ranges[] = {
-  { "context-size", "tokens", 1, G_MAXINT },
-  { "segment-duration", "in ns", 0, LONGEST },
-  { "segment-overlap", "in ns", 0, LONGEST },
-  { "num-segments", "Frames", 1, 128 },
-  { "start-time", "in ns of stream time", 0, NONE },
-  { "stop-time", "in ns of stream time", 0, NONE },
-  { "max-tiles", "tiles", 1, 40 },
-  { "max-tokens", "tokens", 1, G_MAXINT },
-  { "temperature", "", 0, 100 },
-  { "top-k", "tokens", 0, G_MAXINT },
-  { "top-p", "probability", 0, 1 },
-  { "repetition-penalty", "", 0.01, 100 },
-  { "seed", "", 0, LONGEST },
-  { "text-duration", "in ns", 0, NONE },
-  { "max-backlog", "in segments", 1, 1000 },
-  { "deadline", "in ns", 0, NONE },
-  { "eos-timeout", "in ns", 0, NONE },
-  { "history-size", "answers", 0, 32 },
-  { "skip-similar", "cosine", 0, 1 },
-  { "alert-threshold", "P(yes)", 0, 1 },
-  { "alert-hysteresis", "P(yes)", 0, 1 },
-  { "summary-interval", "stream time, in ns", 0, NONE },
-};
-
-/* FALSE: it is no number. */
-static gboolean
-get_range (GParamSpec *spec, double *min, double *max)
-{
-  if (G_IS_PARAM_SPEC_UINT64 (spec)) {
-    *min = (double)G_PARAM_SPEC_UINT64 (spec)->minimum;
-    *max = (double)G_PARAM_SPEC_UINT64 (spec)->maximum;
-  } else if (G_IS_PARAM_SPEC_UINT (spec)) {
-    *min = G_PARAM_SPEC_UINT (spec)->minimum;
-    *max = G_PARAM_SPEC_UINT (spec)->maximum;
-  } else if (G_IS_PARAM_SPEC_DOUBLE (spec)) {
-    *min = G_PARAM_SPEC_DOUBLE (spec)->minimum;
-    *max = G_PARAM_SPEC_DOUBLE (spec)->maximum;
-  } else {
-    return FALSE;
-  }
-  return TRUE;
-}
-
-static const Range *
-find_range (const gchar *name)
-{
-  for (guint i = 0; i < G_N_ELEMENTS (ranges); i++)
-    if (g_str_equal (ranges[i].name, name))
-      return &ranges[i];
-  g_error ("%s: no range is known", name);
-}
-
-static void
-test_properties_tell_their_unit_and_when_they_change (void)
-{
-  GObjectClass *klass = g_type_class_ref (GST_TYPE_MINIVL);
-  guint n_specs, n_own = 0, n_numbers = 0;
-  g_autofree GParamSpec **specs = g_object_class_list_properties (klass, &n_specs);
-
-  for (guint i = 0; i < n_specs; i++) {
-    const gchar *blurb = g_param_spec_get_blurb (specs[i]);
-    const Range *range;
-    double min, max;
-
-    if (specs[i]->owner_type != GST_TYPE_MINIVL)
-      continue;
-    n_own++;
-    g_assert_cmpuint (strlen (blurb), >, 20);
-    if (!(specs[i]->flags & G_PARAM_WRITABLE))
-      continue;
-    g_assert_true (!(specs[i]->flags & GST_PARAM_MUTABLE_READY) != !(specs[i]->flags & GST_PARAM_MUTABLE_PLAYING));
-    if (!get_range (specs[i], &min, &max))
-      continue;
-    n_numbers++;
-    range = find_range (specs[i]->name);
-    g_assert_nonnull (strstr (blurb, range->unit));
-    g_assert_cmpfloat (min, ==, range->min);
-    g_assert_cmpfloat (max, ==, range->max);
-  }
-  g_assert_cmpuint (n_own, ==, 37);
-  g_assert_cmpuint (n_numbers, ==, G_N_ELEMENTS (ranges));
-  g_type_class_unref (klass);
-}
-
-/* -1 is none, as for all times that may be left out. */
-static void
-test_a_time_that_is_none_is_not_set (void)
-{
-  Rig *rig = rig_new ("start-time=-1 stop-time=-1 deadline=-1");
-  guint64 start, deadline;
-
-  g_object_get (rig->element, "start-time", &start, "deadline", &deadline, NULL);
-  g_assert_cmpuint (start, ==, 0);
-  g_assert_cmpuint (deadline, ==, 0);
-  rig_push (rig, 0, 11);
-  rig_assert_result (rig, 1, 0, 1000, "stop");
-  rig_free (rig);
-}
-
-/* All that a run says of itself agrees. */
-static void
-test_what_is_read_at_the_start_stays_while_it_runs (void)
-{
-  Rig *rig = rig_new ("partial=true stream=door");
-  g_autofree gchar *stream = NULL;
-  g_autoptr (GstMessage) warning = NULL, partial = NULL;
-  g_autoptr (GstStructure) result = NULL;
-  gint timestamp;
-
-  g_object_set (rig->element, "stream", "gate", NULL);
-  gst_util_set_object_arg (G_OBJECT (rig->element), "text-timestamp", "segment");
-  warning = rig_await_message (rig, GST_MESSAGE_WARNING);
-  rig_assert_error (warning, "stream stays as it is");
-  g_object_get (rig->element, "stream", &stream, "text-timestamp", &timestamp, NULL);
-  g_assert_cmpstr (stream, ==, "door");
-  g_assert_cmpint (timestamp, ==, 0);
-  rig_push (rig, 0, 11);
-  partial = rig_await_message (rig, GST_MESSAGE_ELEMENT);
-  g_assert_cmpstr (gst_structure_get_string (gst_message_get_structure (partial), "stream"), ==, "door");
-  result = rig_await_result (rig);
-  g_assert_cmpstr (gst_structure_get_string (result, "stream"), ==, "door");
-
-  gst_element_set_state (rig->element, GST_STATE_READY);
-  g_object_set (rig->element, "stream", "gate", NULL);
-  g_free (stream);
-  g_object_get (rig->element, "stream", &stream, NULL);
-  g_assert_cmpstr (stream, ==, "gate");
-  rig_free (rig);
-}
-
 int
 main (int argc, char **argv)
 {
@@ -790,10 +609,6 @@ main (int argc, char **argv)
   g_assert_true (GST_ELEMENT_REGISTER (minivl_fake, NULL));
 
 #define RULE(name) g_test_add_func ("/element/" #name, test_##name)
-  RULE (facts_of_the_factory);
-  RULE (properties_tell_their_unit_and_when_they_change);
-  RULE (what_is_read_at_the_start_stays_while_it_runs);
-  RULE (a_time_that_is_none_is_not_set);
   RULE (result_in_three_forms_with_one_id);
   RULE (question_is_the_references);
   RULE (prompt_changes_from_the_next_segment);
@@ -821,7 +636,6 @@ main (int argc, char **argv)
   RULE (buffers_without_pts_are_an_error);
   RULE (a_segment_of_bytes_is_an_error);
   RULE (whole_of_an_endless_stream_is_an_error);
-  RULE (mistakes_name_the_property);
   RULE (a_model_that_cannot_be_opened_is_an_error);
 #undef RULE
   return g_test_run ();
