@@ -1,14 +1,8 @@
 #include "snapshot.h"
 
-#include <gst/app/gstappsink.h>
-#include <gst/app/gstappsrc.h>
 #include <gst/video/video.h>
 #include <string.h>
 
-/* By way of RGB, for jpegenc takes any Y for the full range of BT.601, which videoconvert does not make of another: measured. */
-#define PIPELINE                                                                                                                   \
-  "appsrc name=src ! videocrop name=crop ! videoconvert ! video/x-raw,format=RGB ! videoflip name=flip ! jpegenc ! "               \
-  "appsink name=sink sync=false"
 #define PATIENCE (10 * GST_SECOND)
 /* Bytes of a stream's name in a file's, which may have 255. */
 #define LONGEST_NAME 200
@@ -67,27 +61,60 @@ wrap_pixels (const Frame *frame, const GstVideoInfo *info)
   return buffer;
 }
 
-/* From EXIF's number to what makes it upright. */
-static GstVideoOrientationMethod
-turn (guint orientation)
+/* sample: (transfer full) */
+static GstSample *
+convert (GstSample *sample, const gchar *to, GError **error)
 {
-  static const GstVideoOrientationMethod methods[] = { GST_VIDEO_ORIENTATION_IDENTITY, GST_VIDEO_ORIENTATION_IDENTITY,
-    GST_VIDEO_ORIENTATION_HORIZ, GST_VIDEO_ORIENTATION_180, GST_VIDEO_ORIENTATION_VERT, GST_VIDEO_ORIENTATION_UL_LR,
-    GST_VIDEO_ORIENTATION_90R, GST_VIDEO_ORIENTATION_UR_LL, GST_VIDEO_ORIENTATION_90L };
+  g_autoptr (GstSample) from = sample;
+  g_autoptr (GstCaps) caps = gst_caps_from_string (to);
 
-  return methods[orientation];
+  return gst_video_convert_sample (from, caps, PATIENCE, error);
 }
 
+/* Copies what is seen of the picture, upright. from: all of it as it lies, RGB. */
 static void
-set_up (GstBin *pipeline, const MinivlImage *image)
+turn (GstVideoFrame *to, const GstVideoFrame *from, const MinivlImage *image)
 {
-  g_autoptr (GstElement) crop = gst_bin_get_by_name (pipeline, "crop"), flip = gst_bin_get_by_name (pipeline, "flip");
+  guint o = image->orientation; /* EXIF's number, 1 to 8; 0 is 1 */
+  gboolean swap = o >= 5, mirror_x = o == 2 || o == 3 || o == 7 || o == 8, mirror_y = o == 3 || o == 4 || o == 6 || o == 7;
+  guint width = swap ? to->info.height : to->info.width, height = swap ? to->info.width : to->info.height;
 
-  if (image->crop_width > 0)
-    g_object_set (crop, "left", image->crop_x, "right", image->width - image->crop_x - image->crop_width, NULL);
-  if (image->crop_height > 0)
-    g_object_set (crop, "top", image->crop_y, "bottom", image->height - image->crop_y - image->crop_height, NULL);
-  g_object_set (flip, "video-direction", turn (image->orientation), NULL);
+  for (guint y = 0; y < (guint)to->info.height; y++) {
+    guint8 *pixel = (guint8 *)GST_VIDEO_FRAME_PLANE_DATA (to, 0) + (gsize)y * GST_VIDEO_FRAME_PLANE_STRIDE (to, 0);
+
+    for (guint x = 0; x < (guint)to->info.width; x++, pixel += 3) {
+      guint at_x = swap ? y : x, at_y = swap ? x : y;
+
+      at_x = image->crop_x + (mirror_x ? width - 1 - at_x : at_x);
+      at_y = image->crop_y + (mirror_y ? height - 1 - at_y : at_y);
+      memcpy (pixel,
+          (guint8 *)GST_VIDEO_FRAME_PLANE_DATA (from, 0) + (gsize)at_y * GST_VIDEO_FRAME_PLANE_STRIDE (from, 0) + 3 * at_x, 3);
+    }
+  }
+}
+
+/* sample: RGB. What is seen of the picture, upright. (transfer full) (nullable) */
+static GstSample *
+make_upright (GstSample *sample, const MinivlImage *image)
+{
+  guint width = image->crop_width > 0 ? image->crop_width : image->width;
+  guint height = image->crop_height > 0 ? image->crop_height : image->height;
+  g_autoptr (GstBuffer) buffer = NULL;
+  g_autoptr (GstCaps) caps = NULL;
+  GstVideoInfo info, upright;
+  GstVideoFrame from, to;
+
+  gst_video_info_set_format (
+      &upright, GST_VIDEO_FORMAT_RGB, image->orientation >= 5 ? height : width, image->orientation >= 5 ? width : height);
+  gst_video_info_from_caps (&info, gst_sample_get_caps (sample));
+  buffer = gst_buffer_new_allocate (NULL, upright.size, NULL);
+  caps = gst_video_info_to_caps (&upright);
+  gst_video_frame_map (&from, &info, gst_sample_get_buffer (sample), GST_MAP_READ);
+  gst_video_frame_map (&to, &upright, buffer, GST_MAP_WRITE);
+  turn (&to, &from, image);
+  gst_video_frame_unmap (&to);
+  gst_video_frame_unmap (&from);
+  return gst_sample_new (buffer, caps, NULL, NULL);
 }
 
 static GBytes *
@@ -101,47 +128,24 @@ copy_bytes (GstSample *sample)
   return g_bytes_new_take (data, size);
 }
 
-/* Why there is no picture. */
-static void
-take_error (GstElement *pipeline, GError **error)
-{
-  g_autoptr (GstBus) bus = gst_element_get_bus (pipeline);
-  g_autoptr (GstMessage) message = gst_bus_pop_filtered (bus, GST_MESSAGE_ERROR);
-
-  if (message != NULL)
-    gst_message_parse_error (message, error, NULL);
-  else
-    g_set_error_literal (error, GST_CORE_ERROR, GST_CORE_ERROR_FAILED, "no JPEG came out of jpegenc");
-}
-
+/* By way of RGB, for jpegenc takes any Y for the full range of BT.601, which videoconvert does not make of another: measured. */
 GBytes *
 snapshot_encode (Frame *frame, GError **error)
 {
-  g_autoptr (GstElement) pipeline = NULL, src = NULL, sink = NULL;
-  g_autoptr (GstSample) sample = NULL;
+  g_autoptr (GstSample) rgb = NULL, jpeg = NULL;
+  g_autoptr (GstBuffer) buffer = NULL;
   g_autoptr (GstCaps) caps = NULL;
   GstVideoInfo info;
 
   if (!frame_await (frame, error))
     return NULL;
-  pipeline = gst_parse_launch_full (PIPELINE, NULL, GST_PARSE_FLAG_FATAL_ERRORS, error);
-  if (pipeline == NULL)
-    return NULL;
-  gst_object_ref_sink (pipeline);
-  src = gst_bin_get_by_name (GST_BIN (pipeline), "src");
-  sink = gst_bin_get_by_name (GST_BIN (pipeline), "sink");
-  set_up (GST_BIN (pipeline), &frame->image);
   fill_info (&info, &frame->image);
   caps = gst_video_info_to_caps (&info);
-  g_object_set (src, "format", GST_FORMAT_TIME, "caps", caps, NULL);
-  gst_element_set_state (pipeline, GST_STATE_PLAYING);
-  gst_app_src_push_buffer (GST_APP_SRC (src), wrap_pixels (frame, &info));
-  gst_app_src_end_of_stream (GST_APP_SRC (src));
-  sample = gst_app_sink_try_pull_sample (GST_APP_SINK (sink), PATIENCE);
-  if (sample == NULL)
-    take_error (pipeline, error);
-  gst_element_set_state (pipeline, GST_STATE_NULL);
-  return sample != NULL ? copy_bytes (sample) : NULL;
+  buffer = wrap_pixels (frame, &info);
+  rgb = convert (gst_sample_new (buffer, caps, NULL, NULL), "video/x-raw,format=RGB", error);
+  if (rgb != NULL)
+    jpeg = convert (make_upright (rgb, &frame->image), "image/jpeg", error);
+  return jpeg != NULL ? copy_bytes (jpeg) : NULL;
 }
 
 /* --- files ------------------------------------------------------------------------------------------------------------------- */
