@@ -6,7 +6,7 @@
  *
  * All functions but check and cancel are called from the element's worker thread alone, and may take long. picture_unref may be
  * called from any thread. Functions that fail set a GError of domain MINIVL_ERROR, whose message names the fix where there is one.
- * After MINIVL_ERROR_DEVICE from encode or ask the device is lost: only close may follow, and opening anew.
+ * After MINIVL_ERROR_DEVICE from encode or ask the device is lost: only close may follow, and another open.
  */
 #ifndef GST_MINIVL_BACKEND_H
 #define GST_MINIVL_BACKEND_H
@@ -32,18 +32,18 @@ typedef struct
   guint64 preprocess_ns, encode_ns;
 } BackendPictureInfo;
 
-/* What was asked and answered before, told as text; its pictures are not shown again. */
+/* An earlier question and its answer, as text; its pictures are not shown again. */
 typedef struct
 {
   const gchar *prompt, *answer;
 } BackendRound;
 
-/* One question about pictures. Nothing of earlier questions is in it but `history`. */
+/* One question about pictures. Earlier questions are part of it only through `history`. */
 typedef struct
 {
   const gchar *text;           /* with one `<image>` mark for each picture */
   const gchar *system;         /* NULL: the checkpoint's own; "": none */
-  const BackendRound *history; /* rounds in front of the question, oldest first; not a mark in them */
+  const BackendRound *history; /* rounds in front of the question, oldest first, without marks */
   guint n_history;
   gpointer *pictures;
   guint n_pictures;
@@ -65,7 +65,7 @@ typedef struct
 
 typedef struct
 {
-  /* Whether the options can be opened, as far as it shows at once; before open, from any thread. NULL: nothing shows. */
+  /* Whether the options can be opened, as far as is known at once; before open, from any thread. NULL: nothing is known. */
   gboolean (*check) (const MinivlEngineOptions *options, GError **error);
 
   /* Loads the model; without a model_path its own, if it has one. on_progress of the options is called while that lasts, from any
@@ -91,7 +91,7 @@ typedef struct
   /* Makes a running encode or ask look at its `cancel`. From any thread, must not block. */
   void (*cancel) (gpointer self);
 
-  /* Of the encodes and asks to come, against those of others on the same device: the higher goes first. 0 when it is opened. */
+  /* Of the encodes and asks to come: on one device, those with a higher priority go first. 0 after open. */
   void (*set_priority) (gpointer self, gint priority);
 
   void (*picture_unref) (gpointer picture);

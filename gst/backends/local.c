@@ -1,12 +1,12 @@
 /*
- * The back end that answers in this process, by libminivl. Elements that ask for the same checkpoint on the same device in the same
- * form share one engine; each has a session of its own.
+ * The back end that answers in this process, by libminivl. Elements with the same checkpoint, device, precision and context size
+ * share one engine; each has a session of its own.
  */
 #include "backend.h"
 
 #include <stdlib.h>
 
-/* How often one who waits for another's loading looks at whether it is still wanted. */
+/* How often an opener that waits for another's loading checks whether it is still wanted. */
 #define POLL_INTERVAL (50 * G_TIME_SPAN_MILLISECOND)
 
 /* Under `lock`. In `engines` from the moment somebody opens it until the last one that uses it is gone. */
@@ -16,7 +16,7 @@ typedef struct
   MinivlEngine *engine; /* NULL while it is loaded */
   double progress;
   guint users;
-  gboolean lost; /* with its device: not in `engines` any more, so that who opens gets another one */
+  gboolean lost; /* its device was lost: no longer in `engines`, so that the next open makes another one */
 } SharedEngine;
 
 typedef struct
@@ -71,12 +71,12 @@ local_check (const MinivlEngineOptions *options, GError **error)
   return FALSE;
 }
 
-/* The same for what is the same, however it is said. */
+/* Equal for equal engines, however path and device are written. */
 static gchar *
 make_key (const MinivlEngineOptions *options)
 {
   g_autofree gchar *path = realpath (options->model_path, NULL), *found = minivl_device_find (options->device, NULL);
-  const gchar *device = found != NULL ? found : options->device; /* then opening tells what is wrong */
+  const gchar *device = found != NULL ? found : options->device; /* opening will say what is wrong */
   MinivlPrecision precision = options->precision == MINIVL_PRECISION_AUTO ? MINIVL_PRECISION_F16 : options->precision;
 
   return g_strdup_printf (
@@ -130,7 +130,7 @@ acquire (const MinivlEngineOptions *options, GError **error)
   g_mutex_lock (&lock);
   if (engines == NULL)
     engines = g_hash_table_new (g_str_hash, g_str_equal);
-  /* Whoever loads it may give up or fail; then this one tries. */
+  /* If the one that loads it gives up or fails, this one tries. */
   while ((shared = g_hash_table_lookup (engines, key)) != NULL && shared->engine == NULL) {
     double progress = shared->progress;
     gboolean wanted;
@@ -170,7 +170,7 @@ release (SharedEngine *shared)
   minivl_engine_unref (engine);
 }
 
-/* The engine of a lost device answers nobody: the first to notice takes it away from those who open. */
+/* The engine of a lost device is useless: the first to notice removes it from the table. */
 static void
 note_loss (SharedEngine *shared, const GError *error)
 {

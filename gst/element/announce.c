@@ -103,7 +103,7 @@ check_speed (GstMinivl *self, const Result *result)
     GST_ELEMENT_WARNING (self, RESOURCE, BUSY, ("%s: %s", result->stream, complaint), (NULL));
 }
 
-/* In front of all who are told: what they know is in the journal. */
+/* Before anybody is told, so that the journal has all that others know. */
 static void
 append_to_journal (GstMinivl *self, const Result *result)
 {

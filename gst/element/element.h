@@ -1,4 +1,4 @@
-/* What the files of the element share: its insides, and who does what. */
+/* What the files of the element share: its struct, and which file does what. */
 #ifndef GST_MINIVL_ELEMENT_H
 #define GST_MINIVL_ELEMENT_H
 
@@ -27,9 +27,9 @@ struct _GstMinivl
 
   /* under the object's lock */
   Settings settings;
-  gboolean is_started;    /* those that are read at the start stay as they are */
-  GstMinivlTextSrc *text; /* NULL when it was not requested */
-  guint64 text_lost;      /* by text pads that are gone */
+  gboolean is_started;    /* properties that are read at the start are fixed */
+  GstMinivlTextSrc *text; /* NULL: not requested */
+  guint64 text_lost;      /* by text pads that were released */
   GstEvent *segment;      /* the last SEGMENT that came, for a text pad to come; NULL: none */
   guint32 seek_seqnum;    /* of the last one sent upstream */
   gboolean seek_result;
@@ -37,8 +37,8 @@ struct _GstMinivl
   /* the streaming thread, between start and stop */
   Segmenter segmenter;
   FrameCopier copier;
-  VulkanInput *vulkan; /* NULL: no frame of that kind was sampled yet */
-  gchar *roi;          /* label of the regions that are asked about; NULL: whole frames */
+  VulkanInput *vulkan; /* NULL: no Vulkan frame was sampled yet */
+  gchar *roi;          /* label of the regions to ask about; NULL: whole frames */
   GstVideoInfo info;   /* no format: no caps yet */
   GArray *open;        /* OpenSegment, oldest first */
   Journal *journal;    /* NULL: none; the worker's thread alone, while it runs */
@@ -46,24 +46,25 @@ struct _GstMinivl
   gboolean marks_places; /* from before the start */
   guint64 n_marked;
 
-  gint ask_live; /* atomic: whether upstream is live has to be asked (again) */
-  gint live;     /* atomic: what it said */
+  gint ask_live; /* atomic: upstream has to be asked whether it is live */
+  gint live;     /* atomic: its answer */
 
   /* the worker's thread alone */
-  gint percent;            /* that was told of loading */
-  gboolean skipped_told;   /* what in the journal is no result */
-  gboolean journal_failed; /* which has been told */
+  gint percent;            /* of loading that was posted last */
+  gboolean skipped_told;   /* the warning about lines that are no results was posted */
+  gboolean journal_failed; /* and the user was warned */
   TooSlow too_slow;
 
   GMutex results_lock;
-  GQueue results; /* Result, those that wait for a buffer */
+  GQueue results; /* Result, waiting for a buffer to be a meta of */
   Stats stats;
 };
 
 /* (transfer full) (nullable) */
 GstMinivlTextSrc *element_get_text (GstMinivl *self);
 
-/* --- announce.c: what the worker tells, as messages --------------------------------------------------------------------------- */
+/* --- announce.c: posts what the worker tells as messages
+ * --------------------------------------------------------------------------- */
 
 extern const WorkerCallbacks announce_callbacks;
 void announce_progress (GstMinivl *self, GstProgressType type, const gchar *text);
@@ -72,18 +73,18 @@ GstStructure *announce_stats (GstMinivl *self);
 
 /* --- sampling.c: from buffers to segments, in the streaming thread ------------------------------------------------------------ */
 
-/* The length of the video in stream time, for the segmenter. */
+/* The length of the video in stream time; the segmenter asks for it. */
 guint64 sampling_query_length (gpointer self);
-/* Asks upstream whether it is live, if that has to be asked, and goes by the answer. */
+/* Asks upstream whether it is live, if necessary, and acts on the answer. */
 void sampling_ask_live (GstMinivl *self);
 void sampling_buffer (GstMinivl *self, GstBuffer *buffer);
-/* Ends the segments in hand; what comes next starts anew. */
+/* Ends the open segments; the next frame starts a new one. */
 void sampling_close (GstMinivl *self);
-/* As sampling_close(), and what they are asked is `prompt`, unless it is NULL. */
+/* As sampling_close(), and asks them `prompt` unless it is NULL. */
 void sampling_cut (GstMinivl *self, const gchar *prompt);
 /* After a flush. */
 void sampling_reset (GstMinivl *self);
-/* By caps and the rate of playback. */
+/* Derives the frame rate from the caps and the rate of playback. */
 void sampling_set_rate (GstMinivl *self, double applied_rate);
 
 /* Fills the Place of the buffer that is handed on. */
@@ -91,7 +92,7 @@ void sampling_mark_place (GstMinivl *self, GstBuffer *buffer);
 
 /* --- events.c ----------------------------------------------------------------------------------------------------------------- */
 
-/* Before the event goes on. */
+/* Call it before the event is passed on. */
 void events_sink (GstMinivl *self, GstEvent *event);
 /* (transfer full) */
 gboolean events_src (GstMinivl *self, GstEvent *event);

@@ -1,7 +1,7 @@
 #include "element.h"
 #include "gst/results/log.h"
 
-/* Ends the open segments; field "prompt", optional: what is asked of them. */
+/* Event that ends the open segments; its optional field "prompt" replaces their prompt. */
 #define CUT_NAME "minivl-segment"
 
 #define PARENT_CLASS GST_BASE_TRANSFORM_CLASS (g_type_class_peek (GST_TYPE_BASE_TRANSFORM))
@@ -15,7 +15,8 @@ differs_in_more_than_position (const GstSegment *a, const GstSegment *b)
   return !gst_segment_is_equal (&at_same_position, b);
 }
 
-/* Keeps it, NULL: none, for a text pad to come. Returns the one that is there, and has to be told. (transfer full) (nullable) */
+/* Keeps the event (nullable) for a text pad that is requested later. Returns the pad that exists now and has to be told. (transfer
+ * full) (nullable) */
 static GstMinivlTextSrc *
 keep_segment (GstMinivl *self, GstEvent *event)
 {
@@ -56,7 +57,7 @@ on_tag (GstMinivl *self, GstEvent *event)
     self->copier.orientation = frame_orientation_of_tag (orientation);
 }
 
-/* Somebody upstream, or who sends it to the sink pad, has seen something. It goes on, for others may wait for it too. */
+/* An element upstream or the application has seen something. The event is passed on, since others may wait for it too. */
 static void
 on_custom (GstMinivl *self, GstEvent *event)
 {
@@ -70,7 +71,7 @@ on_custom (GstMinivl *self, GstEvent *event)
   sampling_cut (self, prompt);
 }
 
-/* EOS, or the end of what was sought with the SEGMENT flag: all results are out before it goes on. */
+/* EOS, or the end of a seek with the SEGMENT flag: all results are sent before it is passed on. */
 static void
 on_end (GstMinivl *self, GstEvent *event, GstMinivlTextSrc *text)
 {
@@ -139,7 +140,8 @@ events_sink (GstMinivl *self, GstEvent *event)
   }
 }
 
-/* Every sink of the pipeline sends a SEEK on its own; upstream gets one. FALSE: it has been sent, with *result. */
+/* Every sink of the pipeline sends its own copy of a SEEK; only the first goes upstream. FALSE: it was sent already, with *result.
+ */
 static gboolean
 is_new_seek (GstMinivl *self, GstEvent *event, gboolean *result)
 {
@@ -187,8 +189,8 @@ events_text (GstPad *pad, GstObject *parent, GstEvent *event)
   }
 }
 
-/* A text that stands at the time it speaks of comes when its segment is over, and then it has still to be made, for which there is
- * no bound but a deadline. Text can wait for as long as anybody likes. */
+/* A text at the start of its segment comes when that segment is over and answered, and only a deadline bounds the answering. Text
+ * itself can wait for any time. */
 static gboolean
 answer_latency (GstMinivl *self, GstPad *pad, GstQuery *query)
 {

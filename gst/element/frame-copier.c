@@ -34,7 +34,7 @@ image_matrix (const GstVideoInfo *info)
 {
   switch (info->colorimetry.matrix) {
     case GST_VIDEO_COLOR_MATRIX_BT709:
-    case GST_VIDEO_COLOR_MATRIX_SMPTE240M: /* within two levels of it */
+    case GST_VIDEO_COLOR_MATRIX_SMPTE240M: /* differs by two levels at most */
       return MINIVL_MATRIX_BT709;
     case GST_VIDEO_COLOR_MATRIX_BT2020:
       return MINIVL_MATRIX_BT2020;
@@ -115,7 +115,7 @@ copy_frames (gpointer data)
   FrameCopier *copier = data;
   Copy *copy;
 
-  /* As a batch it does not put the streaming thread aside, which has just woken it up and is to hand the buffer on. */
+  /* As SCHED_BATCH it does not preempt the streaming thread, which has just woken it up and still has to push the buffer. */
   sched_setscheduler (0, SCHED_BATCH, &(struct sched_param){ 0 });
   while ((copy = g_async_queue_pop (copier->jobs))->frame != NULL) {
     for (guint p = 0; p < GST_VIDEO_FRAME_N_PLANES (&copy->from); p++)

@@ -1,7 +1,7 @@
 /*
- * Copies frames out of buffers as they are and at once, so that no pool of the pipeline is held up. The streaming thread, the only
- * one to use it, does not even copy: a thread does, which keeps the buffer meanwhile. Who writes to the buffer downstream while it
- * is read, some ms after it was pushed, writes to a copy, as behind a tee.
+ * Copies frames out of buffers at once and unchanged, so that no buffer pool of the pipeline runs dry. It is used by the streaming
+ * thread alone, which does not copy itself: a thread of the copier does, and keeps the buffer meanwhile, for some ms. An element
+ * downstream that wants to write to the buffer then gets a copy of it, as behind a tee.
  */
 #ifndef GST_MINIVL_FRAME_COPIER_H
 #define GST_MINIVL_FRAME_COPIER_H
@@ -25,16 +25,16 @@ typedef struct
 void frame_copier_init (FrameCopier *copier, const GstVideoInfo *info);
 /* Waits until all copies have come. */
 void frame_copier_clear (FrameCopier *copier);
-/* Where in the buffer's pixels the picture lies, and how; no pixels. */
+/* Where the picture lies in the buffer, and its format; without pixels. */
 MinivlImage frame_copier_layout (const FrameCopier *copier, GstBuffer *buffer);
-/* What lies in the buffer: with a crop meta its picture is larger than the caps say. */
+/* The buffer's true format: with a crop meta its picture is larger than the caps say. */
 GstVideoInfo frame_copier_info (const FrameCopier *copier, GstBuffer *buffer);
-/* A frame with memory for the pixels that a layout of `info` has, each plane without gaps; they are the caller's to fill. */
+/* A frame with memory for the pixels that a layout of `info` has, each plane without gaps, to be filled by the caller. */
 Frame *frame_copier_make (FrameCopier *copier, GstBuffer *buffer, const GstVideoInfo *info, guint64 time, const Backend *backend);
 /* The pixels come later: see frame_await(). NULL when the buffer cannot be mapped. */
 Frame *frame_copier_copy (FrameCopier *copier, GstBuffer *buffer, guint64 time, const Backend *backend);
 
-/* What an image-orientation tag says as the number of EXIF; 1 when it says nothing that is known. */
+/* An image-orientation tag as EXIF's number; 1 when the tag is unknown. */
 guint frame_orientation_of_tag (const gchar *tag);
 
 G_END_DECLS

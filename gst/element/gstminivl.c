@@ -79,10 +79,10 @@
 #include "gst/results/log.h"
 #include "place.h"
 
-/* Of pixels that may wait to be encoded when nothing may be dropped. */
+/* Most bytes of pixels that wait to be encoded when nothing may be dropped. */
 #define MAX_BYTES (256 << 20)
 
-/* Behind those of settings.c */
+/* Above the ids of settings.c */
 #define PROP_STATS 1000
 
 static GstStaticPadTemplate sink_template =
@@ -131,7 +131,7 @@ check_settings (GstMinivl *self)
   return complaint == NULL;
 }
 
-/* What fails here fails the change of state. gst-launch-1.0 overlooks an error from the worker that comes before its loop runs. */
+/* A failure here fails the state change: gst-launch-1.0 overlooks an error of the worker that is posted before its loop runs. */
 static gboolean
 check_model (GstMinivl *self)
 {
@@ -242,7 +242,7 @@ gst_minivl_set_caps (GstBaseTransform *base, GstCaps *in, GstCaps *out)
   return TRUE;
 }
 
-/* Only a buffer that is to carry a meta is made writable; its pixels stay where they are. */
+/* Only a buffer that gets a meta is made writable; its pixels are not copied. */
 static GstFlowReturn
 gst_minivl_prepare_output_buffer (GstBaseTransform *base, GstBuffer *in, GstBuffer **out)
 {
@@ -318,7 +318,8 @@ gst_minivl_transform_ip (GstBaseTransform *base, GstBuffer *buffer)
   GST_OBJECT_LOCK (self);
   by_segment = self->settings.text_timestamp == TEXT_SEGMENT;
   GST_OBJECT_UNLOCK (self);
-  /* What is owed has to be known before time goes on; but a text of now wants the time of this buffer, even while it waits. */
+  /* Owed texts must be known before time advances; but a text at the current time needs the time of this buffer, even while it
+   * waits. */
   if (text != NULL && !by_segment)
     text_src_position (text, GST_BUFFER_PTS (buffer), end_of (buffer));
   if (!plays_backwards (self))
@@ -332,7 +333,7 @@ gst_minivl_transform_ip (GstBaseTransform *base, GstBuffer *buffer)
   return GST_FLOW_OK;
 }
 
-/* The base class pushes what transform_ip() has seen, and tells nobody when that is over. */
+/* The base class pushes the buffer after transform_ip(), and has no hook for when the push returns. */
 static GstFlowReturn
 chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
 {
@@ -371,7 +372,7 @@ gst_minivl_change_state (GstElement *element, GstStateChange transition)
   return GST_ELEMENT_CLASS (gst_minivl_parent_class)->change_state (element, transition);
 }
 
-/* The action signal. n_seconds above what a guint64 of ns holds is all there is. */
+/* The action signal. If n_seconds does not fit into a guint64 of ns, all frames are looked at. */
 static guint64
 gst_minivl_ask (GstMinivl *self, const gchar *prompt, gdouble n_seconds)
 {
@@ -478,7 +479,7 @@ gst_minivl_get_property (GObject *object, guint id, GValue *value, GParamSpec *p
     G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
 }
 
-/* Not in init, where the class is not yet the subclass. */
+/* Not in init: there the class is still GstMinivl's own, also of a subclass. */
 static void
 gst_minivl_constructed (GObject *object)
 {

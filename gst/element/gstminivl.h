@@ -9,7 +9,7 @@
 
 G_BEGIN_DECLS
 
-/* What can be looked at in the computer's own memory */
+/* The video formats in system memory */
 #define ELEMENT_VIDEO_CAPS GST_VIDEO_CAPS_MAKE ("{ NV12, I420, RGB, BGR, RGBx, BGRx, RGBA, BGRA, GRAY8 }")
 
 #define GST_TYPE_MINIVL (gst_minivl_get_type ())
@@ -27,12 +27,12 @@ typedef struct
 GType gst_minivl_get_type (void);
 GST_ELEMENT_REGISTER_DECLARE (minivl)
 
-/* Whether the video stands still by somebody's wish: not on its way to PAUSED, where it may wait for what does not come. */
+/* Whether somebody has paused the pipeline; FALSE on the way to PAUSED, where the element may be waiting in vain for preroll. */
 gboolean element_is_paused (GstElement *element);
-/* All of the element's, on another class that hands them on by their names as well. */
+/* Installs all of minivl's properties, also on another class that forwards them by name. */
 void gst_minivl_install_properties (GObjectClass *klass);
 
-/* Before it starts: all buffers that it hands on have a Place. */
+/* Every buffer that it pushes gets a Place. Before it is started. */
 void gst_minivl_mark_places (GstMinivl *self);
 
 G_END_DECLS

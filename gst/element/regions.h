@@ -1,6 +1,6 @@
 /*
- * Regions: the parts of a frame that upstream has marked, by a detector or a motion finder, and that the question is about instead
- * of the whole frame.
+ * Regions: parts of a frame that a detector or motion finder upstream has marked. The question is about them instead of the whole
+ * frame.
  */
 #ifndef GST_MINIVL_REGIONS_H
 #define GST_MINIVL_REGIONS_H
@@ -11,7 +11,7 @@
 
 G_BEGIN_DECLS
 
-/* That stands for any label. */
+/* Matches every label. */
 #define REGIONS_ANY "*"
 
 typedef struct
@@ -20,11 +20,11 @@ typedef struct
   const gchar *label;        /* interned; "" where upstream gave none */
 } Region;
 
-/* The buffer's GstVideoRegionOfInterestMeta with that label, as far as they lie in the part of the picture that `seen` shows; the
- * largest first, equals as they lie on the buffer. (transfer full) */
+/* The buffer's GstVideoRegionOfInterestMeta with that label, clipped to the part of the picture that `seen` shows; the
+ * largest first, equal ones in the buffer's order. (transfer full) */
 GArray *regions_find (GstBuffer *buffer, const gchar *label, const MinivlImage *seen);
 
-/* Adds one frame a region to `frames`, which share the picture's pixels. */
+/* Adds a frame for each region to `frames`; they share the picture's pixels. */
 void regions_cut (Frame *picture, const GArray *regions, GPtrArray *frames);
 
 G_END_DECLS

@@ -63,8 +63,8 @@ running_time (GstMinivl *self, guint64 stream_time)
   return running;
 }
 
-/* What the source has written on the buffer; else, from a live source, the pipeline's clock against the wall's. ns since 1970, -1
- * when neither tells. */
+/* From the buffer's reference timestamp; otherwise, for a live source, from the pipeline's clock and the time of day. ns since
+ * 1970, -1 when neither is known. */
 static gint64
 utc_of_buffer (GstMinivl *self, GstBuffer *buffer)
 {
@@ -112,8 +112,8 @@ copy_memory (GstMinivl *self, GstBuffer *buffer, guint64 time)
   if (self->vulkan == NULL)
     self->vulkan = vulkan_input_new ();
   frame = vulkan_input_copy (self->vulkan, &self->copier, buffer, time, self->backend);
-  /* vulkanupload of 1.22 has the next frame written to memory that the device may still have to read: measured. Live video leaves
-   * it the time of a frame; other video is to give the same answers each time, so it waits until the image is there. */
+  /* vulkanupload of 1.22 writes the next frame to memory that the device may not have read yet: measured. Live video leaves it the
+   * time of a frame; other video waits here, so that it gives the same answers each time. */
   if (frame != NULL && !g_atomic_int_get (&self->live))
     frame_await (frame, NULL);
   return frame;
@@ -133,8 +133,8 @@ copy (GstMinivl *self, GstBuffer *buffer, guint64 time)
   return frame;
 }
 
-/* Adds what the model is to see of the buffer: its picture, or regions of it. Nothing is added when it cannot be read; NULL when
- * there is nothing to be seen. Returns the whole picture, whose pixels they show. (transfer full) (nullable) */
+/* Adds what the model is shown of the buffer: its picture or regions of it; nothing when it cannot be read; NULL when it has no
+ * such region. Returns the whole picture, which owns the pixels. (transfer full) (nullable) */
 static Frame *
 sample (GstMinivl *self, GstBuffer *buffer, guint64 time, GPtrArray *frames)
 {
@@ -158,7 +158,7 @@ sample (GstMinivl *self, GstBuffer *buffer, guint64 time, GPtrArray *frames)
   return g_steal_pointer (&frame);
 }
 
-/* Returns its place among those that are open. */
+/* Returns its index among the open ones. */
 static guint
 find_open (GstMinivl *self, guint64 number)
 {
@@ -264,7 +264,7 @@ sampling_reset (GstMinivl *self)
   perform (self, actions, n_actions, NULL, GST_CLOCK_TIME_NONE);
 }
 
-/* Frames that were left out upstream, to play faster, are not counted as if they were there. */
+/* When upstream skips frames to play faster, the rate of the caps is not the rate of the frames. */
 void
 sampling_set_rate (GstMinivl *self, double applied_rate)
 {
@@ -283,7 +283,7 @@ sampling_buffer (GstMinivl *self, GstBuffer *buffer)
   const SegmenterAction *actions;
   guint n_actions;
 
-  /* A decoder may hand out what lies before the place that was sought. */
+  /* A decoder may push frames from before the seek position. */
   if (!GST_CLOCK_TIME_IS_VALID (time))
     return;
   if (GST_CLOCK_TIME_IS_VALID (duration) && segment->applied_rate != 1.0)

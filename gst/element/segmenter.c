@@ -33,8 +33,8 @@ frame_index (const Segmenter *s, guint64 ns)
   return (gint64)rint (seconds (ns) * s->fps);
 }
 
-/* Half a frame early counts as reached, for the reference rounds a bound to the nearest frame; but not for a stretch that has no
- * frame of its own by that rounding. */
+/* Half a frame early counts as reached, since the reference rounds a bound to the nearest frame; but not for a stretch that would
+ * have no frame after that rounding. */
 static gboolean
 reached (const Segmenter *s, guint64 time, guint64 start, guint64 stop)
 {
@@ -57,7 +57,7 @@ largest_step (const Segmenter *s)
   return MAX (SECOND, 2 * frame);
 }
 
-/* time: not before the last frame's. How long a frame takes that has neither rate nor duration is known with the next one. */
+/* time: not before the last frame's. Without rate and duration, a frame's length is known only when the next one comes. */
 static gboolean
 jumps (const Segmenter *s, guint64 time)
 {
@@ -99,7 +99,7 @@ plan (Segmenter *s, OpenSegment *o)
   if (s->fps > 0) {
     guint64 frames = G_MAXINT64;
 
-    /* A length that the stream has already outrun says nothing. */
+    /* A length that the stream has already passed is useless. */
     if (length != SEGMENTER_NONE && frame_index (s, length) > frame_index (s, o->start))
       frames = frame_index (s, length);
     minivl_sample_frames (frames, s->fps, seconds (o->start), seconds (o->stop), n, o->places);

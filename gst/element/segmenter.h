@@ -1,10 +1,10 @@
 /*
- * Which frames of a video are looked at, and which stretch of it they stand for. No GStreamer, no thread, no clock in it.
+ * Which frames of a video are sampled, and for which stretch of it. Uses no GStreamer, no thread and no clock.
  *
  * Segments [start, stop) follow one another from the configured start on. Each is the reference's `bound=(start, stop)`: at a
  * constant rate the frames are exactly the indices of minivl_sample_frames(), a frame's index being its stream time times the
  * rate. At a variable rate it is the frame that is shown at the middle of each of equal parts, or the first one after it.
- * A frame that goes backward or jumps ends the segments in hand; the next one starts with that frame.
+ * A frame that goes backward or jumps ends the open segments; the next one starts with that frame.
  */
 #ifndef GST_MINIVL_SEGMENTER_H
 #define GST_MINIVL_SEGMENTER_H
@@ -61,18 +61,18 @@ typedef struct
 void segmenter_init (Segmenter *s, const SegmenterConfig *config, SegmenterLengthFunc length, gpointer user_data);
 void segmenter_clear (Segmenter *s);
 
-/* fps: frames a second of the frames to come; 0: variable. Segments in hand keep the frames they were planned with, so a change
- * belongs behind segmenter_finish(). */
+/* fps: frames a second of the frames to come; 0: variable. Open segments keep the frames they were planned with, so
+ * change it after segmenter_finish(). */
 void segmenter_set_rate (Segmenter *s, double fps);
 
-/* Whether a segment that has no duration of its own would have an end. */
+/* Whether a segment without a duration of its own would end. */
 gboolean segmenter_is_bounded (Segmenter *s);
 
 /* The next frame: time in ns of stream time; duration in ns, SEGMENTER_NONE when it has none.
  * Returns what is to be done, in that order; owned by s, valid until the next call. */
 const SegmenterAction *segmenter_push (Segmenter *s, guint64 time, guint64 duration, guint *n_actions);
 
-/* Nothing follows: ends the segments in hand where the last frame ends. What comes next starts anew. */
+/* Ends the open segments where the last frame ends. The next frame starts a new one. */
 const SegmenterAction *segmenter_finish (Segmenter *s, guint *n_actions);
 
 /* After a flush: as segmenter_finish(), and the next frame may again be the first of the stream. */

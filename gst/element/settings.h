@@ -1,4 +1,4 @@
-/* The element's properties: what they are, and their values. */
+/* The element's properties and their values. */
 #ifndef GST_MINIVL_SETTINGS_H
 #define GST_MINIVL_SETTINGS_H
 
@@ -41,14 +41,14 @@ gboolean settings_get (const Settings *settings, guint id, GValue *value);
 /* Whether the property is read at the start, and stays as it is while the element runs. */
 gboolean settings_are_fixed (guint id);
 
-/* NULL when they fit together, else what is wrong and how to put it right. (transfer full) */
+/* NULL when they fit together, otherwise what is wrong and how to mend it. (transfer full) */
 gchar *settings_check (const Settings *settings);
 /* From one segment to the next, ns; 0: there is only one. */
 guint64 settings_step (const Settings *settings);
 WorkerLeak settings_leak (const Settings *settings, gboolean live);
 /* How long a text is shown, ns; GST_CLOCK_TIME_NONE: as long as its segment. */
 guint64 settings_text_duration (const Settings *settings);
-/* By how much a text comes later than the time it stands at, ns, its making apart. */
+/* How much later than its timestamp a text comes, ns, without the time of answering. */
 guint64 settings_text_latency (const Settings *settings);
 
 G_END_DECLS

@@ -11,7 +11,7 @@ seconds (guint64 ns)
   return ns / 1e9;
 }
 
-/* What helps most comes first: by the stage that takes longest. */
+/* Names first what shortens the longest stage. */
 static const gchar *
 what_to_lower (const Result *r)
 {

@@ -27,7 +27,7 @@ struct _VulkanInput
 typedef struct
 {
   Frame *frame;
-  GstBuffer *buffer; /* its images live until they have been read */
+  GstBuffer *buffer; /* keeps its images alive until they have been read */
   guint n_planes;
   VkBufferImageCopy planes[GST_VIDEO_MAX_PLANES];
   gsize bytes[GST_VIDEO_MAX_PLANES];
@@ -65,7 +65,7 @@ read_staging (const Copy *copy, GError **error)
 {
   GstMapInfo map;
 
-  /* Without an end: what the device may still write to cannot be freed. A device that hangs is reset by its driver, and is lost. */
+  /* Without a timeout: memory that the device may still write to cannot be freed. The driver resets a device that hangs. */
   VK (vkWaitForFences (copy->fence->device->device, 1, &copy->fence->fence, VK_TRUE, G_MAXUINT64));
   if (!gst_memory_map (copy->staging, &map, GST_MAP_READ)) {
     g_set_error_literal (error, GST_VULKAN_ERROR, GST_VULKAN_FAILED, "the copy cannot be mapped");
@@ -119,7 +119,7 @@ pixel_bytes (VkFormat format)
   }
 }
 
-/* Where each plane lies, in its image and in the copy. FALSE when that is not one image a plane, which may be copied. */
+/* Where each plane lies, in its image and in the copy. FALSE unless each plane is an image that may be copied. */
 static gboolean
 plan (Copy *copy, const GstVideoInfo *info)
 {
@@ -159,7 +159,7 @@ take_queue (GstVulkanDevice *device, GstVulkanQueue *queue, gpointer user_data)
   return FALSE;
 }
 
-/* A device of libgstvulkan has one queue, so that whatever is submitted there goes behind the making of the image. */
+/* A device of libgstvulkan has one queue, so the copy runs after the work that makes the image. */
 static gboolean
 prepare_pool (VulkanInput *input, GstVulkanDevice *device, GError **error)
 {
@@ -183,7 +183,7 @@ prepare_staging (VulkanInput *input, Copy *copy, GstVulkanDevice *device, GError
   if (spare != NULL && ((GstVulkanBufferMemory *)spare)->device == device && spare->size >= copy->size)
     copy->staging = g_steal_pointer (&spare);
   g_clear_pointer (&spare, gst_memory_unref);
-  /* what is not cached reads slowly */
+  /* uncached memory is slow to read */
   if (copy->staging == NULL)
     copy->staging = gst_vulkan_buffer_memory_alloc (
         device, copy->size, VK_BUFFER_USAGE_TRANSFER_DST_BIT, seen | VK_MEMORY_PROPERTY_HOST_CACHED_BIT);
@@ -194,7 +194,7 @@ prepare_staging (VulkanInput *input, Copy *copy, GstVulkanDevice *device, GError
   return copy->staging != NULL;
 }
 
-/* The images are found and left in the layout that they are in, so that nobody else need know of the copy. */
+/* Each image returns to its own layout, so that nobody else has to know of the copy. */
 static void
 move_images (const Copy *copy, gboolean back)
 {

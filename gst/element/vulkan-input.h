@@ -1,14 +1,13 @@
 /*
- * Frames that lie in images of the pipeline's Vulkan device (memory:VulkanImage). The model runs on a device of its own, for the
- * pipeline's has neither the features nor a queue to spare; so a sampled frame is copied into memory that the host sees. All other
+ * Frames that lie in images of the pipeline's Vulkan device (memory:VulkanImage). The model has a device of its own, since the
+ * pipeline's has neither the features nor a spare queue; so a sampled frame is copied into memory that the host can read. All other
  * frames, and the images themselves, stay where they are.
  *
- * It is copied whole, and not resized there first: so the model is shown the very bytes that it would be shown from system memory,
- * as many tiles and regions as are wanted are cut from one copy, and a picture for an alert has its full size. What that costs is a
- * transfer of 3 MB (NV12) or 8 MB (RGBA) for a sampled frame of 1080p.
+ * It is copied whole, not resized first: so the model sees the same bytes as from system memory, all tiles and regions are cut from
+ * one copy, and an alert's picture has its full size. That costs a transfer of 3 MB (NV12) or 8 MB (RGBA) for a frame of 1080p.
  *
- * The streaming thread only submits the copy; a thread waits for it. This is the only file of the element that knows Vulkan; where
- * libgstvulkan is not, it is left out, and no buffer has such images.
+ * The streaming thread only submits the copy; a thread waits for it. This is the only file of the element that knows Vulkan;
+ * without libgstvulkan it is left out.
  */
 #ifndef GST_MINIVL_VULKAN_INPUT_H
 #define GST_MINIVL_VULKAN_INPUT_H

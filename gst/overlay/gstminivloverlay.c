@@ -31,18 +31,18 @@
 #include "gst/results/result.h"
 #include "overlay-board.h"
 
-/* Of frames that wait for their segment to end. */
+/* Most bytes of frames that wait for their segment to end. */
 #define MAX_BYTES (G_GUINT64_CONSTANT (2) << 30)
-/* That they wait for another one, us. */
+/* Longest time that they wait for the next frame, us. */
 #define LONGEST_STALL (5 * G_TIME_SPAN_SECOND)
 /* Buffers between the two threads where nothing waits. */
 #define LIVE_BUFFERS 2
 #define SHADING 180
 
-/* Behind those of minivl */
+/* Above the ids of minivl */
 #define PROP_FONT_DESC 2000
 
-/* Why a frame is drawn without what is said of its segment. */
+/* Why a frame is drawn without its segment's text. */
 typedef enum
 {
   NOT_EARLY, /* it is not */
@@ -56,13 +56,13 @@ typedef struct
   guint64 number; /* as its Place has it */
   gsize size;
   guint64 segment; /* 0: none */
-  gboolean waits;  /* for what is said of its segment */
+  gboolean waits;  /* for its segment's text */
 } Passing;
 
 struct _GstMinivlOverlay
 {
   GstBin parent;
-  GstElement *minivl, *queue, *overlay; /* owned by the bin; overlay: NULL where it is not installed */
+  GstElement *minivl, *queue, *overlay; /* owned by the bin; overlay: NULL if not installed */
 
   /* between start and stop */
   gboolean is_whole; /* one segment is all of the video */
@@ -73,7 +73,7 @@ struct _GstMinivlOverlay
   /* the thread that draws */
   GstCaps *caps;
   CaptionSpace space;
-  gboolean is_outside; /* of all segments: nothing is to be read */
+  gboolean is_outside; /* in no segment: nothing is drawn */
   Early warned_of;
 
   GMutex lock;
@@ -84,7 +84,7 @@ struct _GstMinivlOverlay
   guint64 begun;      /* the last segment that a frame was in */
   guint64 first_open; /* segments below are complete */
   guint64 stale;      /* segments up to this one have been flushed */
-  gint64 came;        /* monotonic time, us, of the last frame; 0: minivl has something in hand */
+  gint64 came;        /* monotonic time, us, of the last frame; 0: minivl is working on one */
   guint limit;        /* of the queue, in buffers */
   Board board;
   gboolean own_font;
@@ -115,8 +115,8 @@ count_complete (GstMinivlOverlay *self)
   return n;
 }
 
-/* The video may go on until two segments that are complete are held, so that one is drawn while the next one is answered. It is
- * never stopped while the frames that are drawn next may still be waiting for their segment to end. */
+/* Two complete segments may be held, so that one is drawn while the next one is answered. The video is never stopped while the
+ * frames that are drawn next still wait for their segment to end. */
 static void
 limit_queue (GstMinivlOverlay *self, gboolean waits)
 {
@@ -138,7 +138,7 @@ find_passing (GstMinivlOverlay *self, guint64 number)
   return NULL;
 }
 
-/* The frame, and all that the queue has thrown away in front of it, are not between the two any more. */
+/* Removes the frame, and those before it that the queue has thrown away. */
 static void
 remove_passing (GstMinivlOverlay *self, const Passing *until)
 {
@@ -164,7 +164,7 @@ forget (GstMinivlOverlay *self)
   board_forget (&self->board);
 }
 
-/* A segment that is complete will be told of, but one that is not may never be. */
+/* A complete segment will have a result; one that is not complete may never be. */
 static gboolean
 may_stall (GstMinivlOverlay *self, const Passing *passing)
 {
@@ -184,7 +184,7 @@ goes_early (GstMinivlOverlay *self, const Passing *passing)
   return NOT_EARLY;
 }
 
-/* Returns whether the frame is to be drawn on. */
+/* Returns FALSE when the frame has to be dropped. */
 static gboolean
 wait_for_result (GstMinivlOverlay *self, const Passing *passing, Early *early)
 {
@@ -202,7 +202,7 @@ wait_for_result (GstMinivlOverlay *self, const Passing *passing, Early *early)
 
 /* --- probes ------------------------------------------------------------------------------------------------------------------- */
 
-/* Whoever made it may have to wait for it to be given back. */
+/* Its owner may have to wait until it comes back. */
 static gboolean
 is_of_small_pool (GstBuffer *buffer)
 {
@@ -212,7 +212,7 @@ is_of_small_pool (GstBuffer *buffer)
   return config != NULL && gst_buffer_pool_config_get_params (config, NULL, NULL, NULL, &most) && most > 0;
 }
 
-/* (transfer full): buffer, or a copy that may be held on to */
+/* (transfer full): buffer, or a copy that may be held for long */
 static GstBuffer *
 on_frame (GstMinivlOverlay *self, GstBuffer *buffer)
 {
@@ -256,7 +256,7 @@ on_event (GstMinivlOverlay *self, GstEvent *event)
       break;
     case GST_EVENT_EOS:
     case GST_EVENT_SEGMENT_DONE:
-      /* minivl has waited for the results; what has not come by now never will */
+      /* minivl has waited for the results; no more will come */
       self->board.told = MAX (self->board.told, self->begun);
       break;
     default:
@@ -266,7 +266,7 @@ on_event (GstMinivlOverlay *self, GstEvent *event)
   g_mutex_unlock (&self->lock);
 }
 
-/* In front of minivl, which may take its time over a frame or the end of the video. */
+/* Before minivl, which may take long over a frame or the end of the video. */
 static GstPadProbeReturn
 before_minivl (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 {
@@ -280,7 +280,7 @@ before_minivl (GstPad *pad, GstPadProbeInfo *info, gpointer data)
   return GST_PAD_PROBE_OK;
 }
 
-/* Behind minivl, in the thread that the video comes in. */
+/* After minivl, in the streaming thread. */
 static GstPadProbeReturn
 behind_minivl (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 {
@@ -292,7 +292,7 @@ behind_minivl (GstPad *pad, GstPadProbeInfo *info, gpointer data)
   } else if (info->type & (GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM | GST_PAD_PROBE_TYPE_EVENT_FLUSH)) {
     on_event (self, GST_PAD_PROBE_INFO_EVENT (info));
   } else if (GST_QUERY_IS_SERIALIZED (GST_PAD_PROBE_INFO_QUERY (info))) {
-    /* It would wait for frames to be drawn that wait for those behind the query. */
+    /* It would wait for frames that cannot be drawn before those after the query. */
     g_mutex_lock (&self->lock);
     if (!g_queue_is_empty (&self->passing))
       answer = GST_PAD_PROBE_DROP;
@@ -320,7 +320,7 @@ fit_to_caps (GstMinivlOverlay *self, GstPad *pad)
   return TRUE;
 }
 
-/* Under the lock. */
+/* Under the lock. The frame is drawn now. */
 static void
 pass (GstMinivlOverlay *self, const Passing *passing, guint64 pts)
 {
@@ -360,7 +360,7 @@ warn_of (GstMinivlOverlay *self, Early early)
         (NULL));
 }
 
-/* In front of textoverlay, in the thread that draws. */
+/* Before textoverlay, in the thread that draws. */
 static GstPadProbeReturn
 before_drawing (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 {
@@ -390,7 +390,8 @@ before_drawing (GstPad *pad, GstPadProbeInfo *info, gpointer data)
   return GST_PAD_PROBE_OK;
 }
 
-/* Behind textoverlay: it leaves the drawing to whoever offers to do it, and then there is no darkened background. */
+/* After textoverlay: if an element downstream offers to draw, textoverlay leaves it the drawing, and there is no dark background.
+ */
 static GstPadProbeReturn
 behind_overlay (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 {
@@ -452,7 +453,7 @@ gst_minivl_overlay_change_state (GstElement *element, GstStateChange transition)
   }
   if (transition == GST_STATE_CHANGE_READY_TO_PAUSED)
     start (self);
-  /* The thread that draws may wait for what is said, and chaining up waits for it. */
+  /* The thread that draws may wait for a result, and chaining up waits for that thread. */
   if (transition == GST_STATE_CHANGE_PAUSED_TO_READY) {
     g_mutex_lock (&self->lock);
     self->stopping = TRUE;
@@ -506,7 +507,7 @@ gst_minivl_overlay_finalize (GObject *object)
   G_OBJECT_CLASS (gst_minivl_overlay_parent_class)->finalize (object);
 }
 
-/* An action signal of minivl's, emitted on the bin. */
+/* Emits on minivl an action signal that was emitted on the bin. */
 static void
 forward_action (GClosure *closure, GValue *answer, guint n_params, const GValue *params, gpointer hint, gpointer data)
 {
@@ -589,7 +590,7 @@ set_up_overlay (GstElement *overlay)
   g_object_set (overlay, "auto-resize", FALSE, "shaded-background", TRUE, "shading-value", SHADING, "ypos", 1.0, NULL);
   gst_util_set_object_arg (G_OBJECT (overlay), "halignment", "left");
   gst_util_set_object_arg (G_OBJECT (overlay), "line-alignment", "left");
-  /* what `bottom` would let out of the picture when it is too high, `position` keeps in it */
+  /* with `bottom`, text that is too high leaves the picture; `position` keeps it inside */
   gst_util_set_object_arg (G_OBJECT (overlay), "valignment", "position");
 }
 

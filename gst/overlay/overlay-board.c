@@ -2,15 +2,15 @@
 
 #include "gst/results/result.h"
 
-/* Of what is no report, if it is not said */
+/* How long answers and summaries stay by default */
 #define ASIDE_DURATION (10 * GST_SECOND)
 
 /* A result on its way to the frames. */
 typedef struct
 {
-  guint64 segment; /* whose frames are the first to have it; TOLD_NEXT: an alert comes before the result of its segment */
+  guint64 segment; /* on whose frames it is first; TOLD_NEXT: an alert, which comes before its segment's result */
   BoardLine line;
-  gchar *text;     /* NULL: of a segment without an answer, or an alert */
+  gchar *text;     /* NULL: an alert, or a segment without an answer */
   gchar *question; /* an alert's */
   gboolean active; /* it rose */
 } Saying;

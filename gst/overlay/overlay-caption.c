@@ -7,12 +7,12 @@
 #define LETTERS_IN_HEIGHT 24
 #define SMALLEST_USUAL 12
 #define SMALLEST 8
-/* In sizes of a letter, for a sans-serif font as wide as they come. */
+/* In letter sizes, for the widest sans-serif fonts. */
 #define LINE_HEIGHT 1.2
 #define NARROW 0.62
 #define CAPITAL 0.8
 #define WIDE 1.0
-/* Of the picture's height: up to here the letters keep their size, and up to there there is text at all. */
+/* Parts of the picture's height: up to the first, letters keep their usual size; the text never takes more than the second. */
 #define USUAL_SHARE 0.5
 #define LARGEST_SHARE 0.85
 /* Pango's units in a pixel, at the 96 dots an inch that textoverlay draws with. */

@@ -1,4 +1,4 @@
-/* What is drawn on a picture, as Pango markup, in a size by which it fits. Knows nothing of GStreamer. */
+/* What is drawn on a picture, as Pango markup, in a size that fits. Knows nothing of GStreamer. */
 #ifndef GST_MINIVL_OVERLAY_CAPTION_H
 #define GST_MINIVL_OVERLAY_CAPTION_H
 
@@ -15,15 +15,14 @@ typedef struct
 typedef struct
 {
   guint width, height; /* of the picture */
-  gboolean own_font;   /* its size is somebody else's choice */
+  gboolean own_font;   /* font and size are the user's */
 } CaptionSpace;
 
 /* From the picture's edges, in pixels. */
 guint caption_margin (const CaptionSpace *space);
 
-/* The parts below each other, none of which is empty; empty when there are none. Long text gets smaller letters, down to a size
- * that can still be read; the end of what does not fit even so is left out, for an ellipsis. How much room letters take is an
- * estimate. (transfer full) */
+/* The parts one below another; none is empty. "" when there are none. Long text gets smaller letters, down to a readable size; if
+ * it still does not fit, an ellipsis replaces its end. The room that letters take is an estimate. (transfer full) */
 gchar *caption_markup (const CaptionPart *parts, guint n_parts, const CaptionSpace *space);
 
 G_END_DECLS

@@ -9,9 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Longer lines are no results: the longest part of one is a prompt, and that is bounded by the model's context. */
+/* Longer lines are no results: a result's longest part is its prompt, which the model's context bounds. */
 #define MAX_LINE (8 << 20)
-/* Of brackets within each other; json-glib goes down into all there are. */
+/* Of nested brackets: json-glib recurses without a bound. */
 #define MAX_DEPTH 8
 
 struct _Journal
@@ -73,7 +73,7 @@ get_uint64 (JsonObject *object, const gchar *name, guint64 *value)
   return TRUE;
 }
 
-/* The one of the words that it is; NULL: none. */
+/* The word that equals text; NULL: none. */
 static const gchar *
 find_word (const gchar *text, const gchar *const *words)
 {
@@ -122,7 +122,7 @@ parse_line (const GString *line)
 
 /* --- reading ----------------------------------------------------------------------------------------------------------------- */
 
-/* FALSE: nothing is left of what was there. closed: the line has its newline. What is too long is emptied. */
+/* FALSE: no more lines. closed: the line ends in a newline. A line that is too long is emptied. */
 static gboolean
 next_line (Journal *j, gboolean *closed)
 {
@@ -141,7 +141,7 @@ next_line (Journal *j, gboolean *closed)
   return *closed || j->line->len > 0;
 }
 
-/* A line as it is written here, and no summary: years of them need not be understood. */
+/* A line as this file writes it that is no summary: years of such lines need no parsing. */
 static gboolean
 scan_id (const GString *line, guint64 *id)
 {
@@ -154,7 +154,7 @@ scan_id (const GString *line, guint64 *id)
   return g_str_has_prefix (end, kind) && !g_str_has_prefix (end + strlen (kind), RESULT_SUMMARY "\"");
 }
 
-/* Returns where the lines behind the last summary begin. */
+/* Returns where the lines after the last summary begin. */
 static gint64
 look_through (Journal *j)
 {
@@ -186,7 +186,7 @@ journal_read (Journal *j)
   while (j->file != NULL && next_line (j, &closed)) {
     g_autoptr (Result) result = parse_line (j->line);
 
-    /* All others have been counted. */
+    /* The others were counted by look_through(). */
     j->skipped += result == NULL && scan_id (j->line, &id);
     if (result != NULL && g_str_equal (result->stream, j->stream))
       return g_steal_pointer (&result);
@@ -205,7 +205,7 @@ set_error (GError **error, const Journal *j)
   g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (number), "%s: %s", j->path, g_strerror (number));
 }
 
-/* Regular files only: others may have no end, or nobody who reads them. */
+/* Regular files only: others may never end, or block. */
 static gboolean
 open_file (Journal *j, GError **error)
 {

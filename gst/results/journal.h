@@ -1,8 +1,8 @@
 /*
- * A file that results are appended to, a JSON line each, and what is read back from it after a restart. Streams may share a file.
+ * A file that results are appended to, a JSON line each, and read back from after a restart. Streams may share a file.
  *
- * A line is written at once and as a whole, so that a crash costs at most the last one; what is left of that is closed by a
- * newline when the file is opened again. Lines that are no results are passed over. Any size of file takes the same memory.
+ * Each line is written at once and whole, so that a crash costs at most the last one; if part of that is left, a newline ends it
+ * when the file is opened again. Lines that are no results are skipped. Memory does not grow with the file.
  */
 #ifndef GST_MINIVL_JOURNAL_H
 #define GST_MINIVL_JOURNAL_H
@@ -17,13 +17,13 @@ typedef struct _Journal Journal;
 Journal *journal_open (const gchar *path, const gchar *stream, GError **error);
 void journal_close (Journal *journal);
 
-/* The highest id in the file, of whichever stream. */
+/* The highest id in the file, of any stream. */
 guint64 journal_get_last_id (const Journal *journal);
 /* Lines seen so far that are no results. */
 guint64 journal_get_skipped (const Journal *journal);
 
-/* The stream's results behind its last summary, one a call, as far as they were there when it was opened: of each its id, kind,
- * text, times and finish_reason. NULL: that was all. (transfer full) */
+/* The stream's results after its last summary, one a call, as they were when the file was opened: id, kind, text, times and
+ * finish_reason of each. NULL: no more. (transfer full) */
 Result *journal_read (Journal *journal);
 gboolean journal_append (Journal *journal, const Result *result, GError **error);
 

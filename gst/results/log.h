@@ -9,7 +9,7 @@ G_BEGIN_DECLS
 GST_DEBUG_CATEGORY_EXTERN (gst_minivl_debug);
 #define GST_CAT_DEFAULT gst_minivl_debug
 
-/* Before anything is logged; once is enough, more does no harm. */
+/* Before anything is logged; calling it again does nothing. */
 void log_init (void);
 
 G_END_DECLS

@@ -1,4 +1,4 @@
-/* One result and the three forms it is told in: bus message, meta on a buffer, JSON line. All have the same fields. */
+/* One result and its three forms: bus message, meta on a buffer, JSON line. All have the same fields. */
 #ifndef GST_MINIVL_RESULT_H
 #define GST_MINIVL_RESULT_H
 
@@ -16,7 +16,7 @@ G_BEGIN_DECLS
 #define RESULT_SUMMARY "summary"
 #define RESULT_QUESTION "question"
 
-/* ns; so that two of them have a sum */
+/* ns; the sum of two still fits */
 #define RESULT_MAX_TIME (G_MAXINT64 / 2)
 
 /* Strings are owned. NULL and empty arrays are fields that do not apply: null in JSON, absent in structures. */
@@ -38,7 +38,7 @@ typedef struct
   guint64 prompt_tokens, output_tokens, cached_tokens;
   guint64 seed;
   const gchar *finish_reason; /* static */
-  guint64 alerts;             /* ns, that alert questions about the segment took; told of nowhere */
+  guint64 alerts;             /* ns that alert questions about the segment took; in none of the forms */
   guint64 beside;             /* id of the segment that an alert is about; 0: none */
   gchar *question;            /* an alert's; `active` applies with it */
   double score;               /* an alert's, 0..1; negative: does not apply */
@@ -60,14 +60,14 @@ gchar *result_to_json (const Result *result);
 gchar *result_format_utc (gint64 utc);
 /* Whether the result says something to a reader of plain text. */
 gboolean result_has_text (const Result *result);
-/* The model said all that it was to say. */
+/* The model has ended its answer. */
 gboolean result_is_finished (const Result *result);
-/* A summary that ends what it sums up: the reports in front of it are done with. */
+/* A summary whose reports need not be summed up again. */
 gboolean result_is_made_summary (const Result *result);
 
-/* Makes the meta known to GStreamer; once is enough, more does no harm. */
+/* Makes the meta known to GStreamer; calling it again does nothing. */
 void result_meta_register (void);
-/* FALSE when the buffer carries one already: a second one of that name would not be found. buffer is writable. */
+/* FALSE when the buffer has one already: a second one of that name would not be found. buffer is writable. */
 gboolean result_meta_can_add (GstBuffer *buffer);
 void result_meta_add (const Result *result, GstBuffer *buffer);
 

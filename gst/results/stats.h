@@ -1,4 +1,4 @@
-/* What has happened since the element was started, in figures. The caller holds whatever lock guards it. */
+/* Counters since the element was started. The caller holds the lock that guards them. */
 #ifndef GST_MINIVL_STATS_H
 #define GST_MINIVL_STATS_H
 
@@ -19,7 +19,7 @@ typedef struct
 } Stats;
 
 void stats_add (Stats *stats, const Result *result);
-/* The rest is known elsewhere. (transfer full) */
+/* The other arguments are counted elsewhere. (transfer full) */
 GstStructure *stats_to_structure (const Stats *stats, guint64 text_lost, guint64 backlog, guint64 device_bytes);
 
 G_END_DECLS

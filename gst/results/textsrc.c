@@ -4,11 +4,11 @@
 
 #include <string.h>
 
-/* Texts that may wait for a branch that does not take them. */
+/* Texts that may wait for a branch that is slow to take them. */
 #define MAX_WAITING 1024
-/* How long the video may be held up while a text is owed, us, until that is told. */
+/* How long the video may be held up while a text is owed, us, before a warning. */
 #define LONGEST_PUSH G_TIME_SPAN_SECOND
-/* How long a summary is shown at most, that speaks of far more time than it stands at. */
+/* How long a summary is shown at most; it covers far more time than that. */
 #define LONGEST_SUMMARY (5 * GST_SECOND)
 
 typedef struct
@@ -16,8 +16,8 @@ typedef struct
   GstEvent *start;  /* the video's STREAM_START, where `event` is the first one of a stream; or NULL */
   GstEvent *event;  /* SEGMENT, SEGMENT_DONE or EOS; else */
   Result *result;   /* NULL, without an event: owed */
-  guint64 id;       /* of what is or was owed, its place is fixed; 0: was not owed */
-  guint64 position; /* of the video when the item came; when it goes, if that is in the same segment */
+  guint64 id;       /* of a text that is or was owed, whose time is fixed; 0: not owed */
+  guint64 position; /* of the video when the item came; updated when it is sent, if that is in the same segment */
   guint64 duration;
 } Item;
 
@@ -32,11 +32,11 @@ struct _GstMinivlTextSrc
   guint n_events, n_results;
   gboolean flushing;
   gboolean dead;           /* downstream wants no more of this stream */
-  GstEvent *start;         /* the video's STREAM_START, of which the next event is the first one; NULL: that has come */
+  GstEvent *start;         /* the video's STREAM_START, to be sent before the next event; NULL: sent already */
   gboolean has_segment;    /* one has come since the last flush */
   guint64 first, position; /* of the video, in the last segment that came */
   guint64 end;             /* of the buffer at position */
-  guint64 told;            /* up to where the stream is known downstream, in the last segment that was sent */
+  guint64 told;            /* where time on the pad has come to, in the last segment that was sent */
   TextTimestamp timestamp;
   guint64 duration;
   guint64 lost;
@@ -80,7 +80,7 @@ item_new (GstMinivlTextSrc *pad, GstEvent *event, Result *result)
 static void
 clear_items (GstMinivlTextSrc *pad)
 {
-  /* That a stream starts is still to be told: the last one. */
+  /* The last STREAM_START still has to be sent. */
   for (GList *l = pad->items.tail; l != NULL && pad->start == NULL; l = l->prev)
     pad->start = g_steal_pointer (&((Item *)l->data)->start);
   g_queue_clear_full (&pad->items, (GDestroyNotify)item_free);
@@ -148,7 +148,7 @@ drop_oldest_result (GstMinivlTextSrc *pad)
   }
 }
 
-/* A text needs a segment and a time in it, unless no time will come any more. */
+/* A text needs a segment and a time in it, unless an event waits, after which no time will come. */
 static gboolean
 item_is_due (GstMinivlTextSrc *pad)
 {
@@ -184,7 +184,7 @@ tell (GstMinivlTextSrc *pad, guint64 position)
     pad->told = GST_CLOCK_TIME_IS_VALID (pad->told) ? MAX (pad->told, position) : position;
 }
 
-/* Where the next text stands that has its place. */
+/* Time of the next text whose time is fixed. */
 static guint64
 next_place (GstMinivlTextSrc *pad)
 {
@@ -211,7 +211,7 @@ take_item (GstMinivlTextSrc *pad)
   Item *item = g_queue_pop_head (&pad->items);
 
   if (item->result != NULL) {
-    /* What is said is said at the moment of the video that now passes, as long as that is a time of the same segment. */
+    /* The text gets the time of the video that passes now, as long as that is in the same segment. */
     if (pad->n_events == 0 && item->id == 0)
       item->position = MIN (GST_CLOCK_TIME_IS_VALID (pad->told) ? MAX (pad->position, pad->told) : pad->position, next_place (pad));
     item->duration = pad->duration;
@@ -239,7 +239,7 @@ take_gap (GstMinivlTextSrc *pad)
 
 /* --- the task ---------------------------------------------------------------------------------------------------------------- */
 
-/* As gst_pad_create_stream_id() names it, but of the stream that the text is of: the video may be in the next one by now. */
+/* Named as by gst_pad_create_stream_id(), but after the stream of the text: the video may be in the next one already. */
 static void
 start_stream (GstMinivlTextSrc *pad, GstEvent *video)
 {
@@ -260,7 +260,7 @@ start_stream (GstMinivlTextSrc *pad, GstEvent *video)
   gst_pad_push_event (GST_PAD (pad), event);
 }
 
-/* again: also if that changes nothing. */
+/* again: sends caps even if they have not changed. */
 static void
 negotiate (GstMinivlTextSrc *pad, gboolean again)
 {
@@ -269,7 +269,7 @@ negotiate (GstMinivlTextSrc *pad, gboolean again)
   g_autoptr (GstCaps) peer = gst_pad_peer_query_caps (GST_PAD (pad), templ);
   g_autoptr (GstCaps) caps = gst_caps_intersect_full (templ, peer, GST_CAPS_INTERSECT_FIRST);
 
-  /* Whoever takes neither will refuse the caps; JSON is what is refused. */
+  /* A peer that takes neither form is offered JSON, and refuses it. */
   if (gst_caps_is_empty (caps))
     gst_caps_replace (&caps, templ);
   caps = gst_caps_fixate (g_steal_pointer (&caps));
@@ -283,7 +283,7 @@ send_event (GstMinivlTextSrc *pad, GstEvent *start, GstEvent *event)
 {
   if (start != NULL)
     start_stream (pad, start);
-  /* Asking ends the wish for it, so that is asked first. */
+  /* Asked first, since asking clears the flag. */
   if (gst_pad_check_reconfigure (GST_PAD (pad)) || start != NULL || !gst_pad_has_current_caps (GST_PAD (pad)))
     negotiate (pad, start != NULL);
   gst_pad_push_event (GST_PAD (pad), event);
@@ -309,7 +309,7 @@ send_result (GstMinivlTextSrc *pad, const Item *item)
   return gst_pad_push (GST_PAD (pad), buffer);
 }
 
-/* The one in hand. */
+/* The text that could not be pushed. */
 static void
 lose_text (GstMinivlTextSrc *pad)
 {
@@ -318,7 +318,7 @@ lose_text (GstMinivlTextSrc *pad)
   g_mutex_unlock (&pad->lock);
 }
 
-/* The text in hand is lost, and all that wait, up to the next stream. */
+/* Downstream takes no more: this text and all that wait are lost, up to the next stream. */
 static void
 stop_saying (GstMinivlTextSrc *pad, GstFlowReturn flow)
 {
@@ -335,7 +335,7 @@ stop_saying (GstMinivlTextSrc *pad, GstFlowReturn flow)
     item_free (g_queue_pop_head (&pad->items));
   }
   pad->dead = item == NULL;
-  if (pad->dead) /* under the lock, for the next stream starts it again */
+  if (pad->dead) /* under the lock, since the next stream starts it again */
     gst_pad_pause_task (GST_PAD (pad));
   g_mutex_unlock (&pad->lock);
 }
@@ -353,7 +353,7 @@ tell_missing_queue (GstMinivlTextSrc *pad)
         (NULL));
 }
 
-/* Holds the lock. As g_cond_wait(), and looks at how long the video is held up. */
+/* Holds the lock. As g_cond_wait(), but warns when the video is held up for long. */
 static void
 wait_for_change (GstMinivlTextSrc *pad)
 {
@@ -439,7 +439,7 @@ text_src_segment (GstMinivlTextSrc *pad, GstEvent *event)
   } else {
     Item *item = item_new (pad, event, NULL);
 
-    /* What came while there was no segment is said in this one. */
+    /* Texts that came before any segment belong to this one. */
     if (pad->has_segment)
       g_queue_push_tail (&pad->items, item);
     else
@@ -501,7 +501,7 @@ text_src_owe (GstMinivlTextSrc *pad, guint64 id, guint64 pts)
   g_mutex_unlock (&pad->lock);
 }
 
-/* Holds the lock. In front of a text that is owed, at its time. */
+/* Holds the lock. Puts an alert before the owed text that it belongs to, with the same time. */
 static void
 put_beside (GstMinivlTextSrc *pad, const Item *owed, Result *result)
 {
@@ -519,7 +519,7 @@ text_src_result (GstMinivlTextSrc *pad, Result *result)
   if (!pad->dead) {
     Item *owed = find_owed (pad, result->id), *beside = find_owed (pad, result->beside);
 
-    /* The reports of a summary are out; the next one is not. */
+    /* A summary stands before the next segment's text. */
     if (g_str_equal (result->kind, RESULT_SUMMARY))
       beside = first_owed (pad);
 

@@ -1,11 +1,11 @@
 /*
- * The `text_src` pad: what is said, as a sparse stream with a task of its own, so that whoever takes the text never holds up the
- * video. Between texts it sends GAP events up to the end of the buffer that passes; without them a text sink never prerolls, and an
- * overlay waits for ever: also for one that ends where its frame begins.
+ * The `text_src` pad: a sparse stream of texts with a task of its own, so that a slow text branch never holds up the video. Between
+ * texts it sends GAP events that reach to the end of the buffer that passes. Without them a text sink never prerolls; and an
+ * overlay waits for ever, also for a GAP that ends where its frame begins.
  *
- * Times are in the video's segment, which is also the pad's. A text stands at the time of the video that passes when it is there
- * (TEXT_NOW), or at the start of what it speaks of (TEXT_SEGMENT). Then time on the pad stops at every start until its text is
- * there, and so does the video of whoever waits for both, if it has no queue.
+ * Times are in the video's segment, which is also the pad's. A text has the time of the video that passes when it is ready
+ * (TEXT_NOW), or the start of the segment that it describes (TEXT_SEGMENT). Then time on the pad stops at each such start until the
+ * text is ready, and an element that waits for both stops the video, unless that has a queue.
  */
 #ifndef GST_MINIVL_TEXTSRC_H
 #define GST_MINIVL_TEXTSRC_H
@@ -29,22 +29,22 @@ typedef enum
 GstMinivlTextSrc *text_src_new (GstPadTemplate *templ, const gchar *name, gboolean (*is_paused) (GstElement *element));
 /* Before the first buffer. duration: how long a text is shown, ns; GST_CLOCK_TIME_NONE: as long as its segment. */
 void text_src_set_times (GstMinivlTextSrc *pad, TextTimestamp timestamp, guint64 duration);
-/* Texts that nobody took. */
+/* Number of texts that nobody took. */
 guint64 text_src_get_lost (GstMinivlTextSrc *pad);
 
-/* The video's STREAM_START (borrowed): its next SEGMENT begins another stream, also where the last one has ended. */
+/* The video's STREAM_START (borrowed): the next SEGMENT begins another stream, also after EOS. */
 void text_src_stream_start (GstMinivlTextSrc *pad, GstEvent *event);
-/* The video's SEGMENT (transfer full), in front of the buffers it is for. */
+/* The video's SEGMENT (transfer full), before its buffers. */
 void text_src_segment (GstMinivlTextSrc *pad, GstEvent *event);
 /* A video buffer passes that reaches from pts to end. */
 void text_src_position (GstMinivlTextSrc *pad, guint64 pts, guint64 end);
-/* A video buffer is handed on; FALSE: it has been taken. */
+/* TRUE: a video buffer is about to be pushed; FALSE: the push has returned. */
 void text_src_pushing (GstMinivlTextSrc *pad, gboolean pushing);
-/* A segment begins that will have a result; pts: its start. In front of text_src_position() for its first buffer. */
+/* A segment begins that will have a result; pts: its start. Before text_src_position() for its first buffer. */
 void text_src_owe (GstMinivlTextSrc *pad, guint64 id, guint64 pts);
-/* One that stands beside another comes before it. */
+/* An alert is given before its segment's own result. */
 void text_src_result (GstMinivlTextSrc *pad, Result *result);
-/* The video's EOS or SEGMENT_DONE (transfer full), behind the last result: what is still owed then is lost. */
+/* The video's EOS or SEGMENT_DONE (transfer full), after the last result: texts that are still owed are lost. */
 void text_src_eos (GstMinivlTextSrc *pad, GstEvent *event);
 /* Results that were not sent are lost. The events (transfer full) are passed on. */
 void text_src_flush_start (GstMinivlTextSrc *pad, GstEvent *event);

@@ -121,8 +121,8 @@ is_told (Alerts *a, const gchar *property, const GError *failure)
   return FALSE;
 }
 
-/* asked: of the segment, with the history as it was asked. Those that could not be answered have no answer; being cancelled is no
- * error. Returns FALSE when that is to be told: in the same list not twice, but for a device that was lost. */
+/* asked: the segment's question with its history. Questions that fail have no answer; being cancelled is no error. Returns FALSE
+ * when the user should be warned: once for the same list, and each time the device is lost. */
 static gboolean
 ask_all (Alerts *a, const Backend *backend, gpointer self, const gchar *property, const BackendQuestion *asked, const gint *cancel,
     GError **error)
@@ -139,7 +139,7 @@ ask_all (Alerts *a, const Backend *backend, gpointer self, const gchar *property
       first = g_error_copy (failure);
       g_prefix_error (&first, "alerts: \"%s\" is not asked: ", list[i]);
     }
-    /* What else goes wrong is the question's own: its length, or a mark in it. */
+    /* Other errors come from the question itself: its length, or a mark in it. */
     if (failure == NULL || g_error_matches (failure, MINIVL_ERROR, MINIVL_ERROR_MODEL)
         || g_error_matches (failure, MINIVL_ERROR, MINIVL_ERROR_DEVICE))
       break;
@@ -150,7 +150,7 @@ ask_all (Alerts *a, const Backend *backend, gpointer self, const gchar *property
   return FALSE;
 }
 
-/* There are no answers any more. */
+/* Forgets the answers. */
 static void
 take_back_answers (Alerts *a)
 {
@@ -165,7 +165,7 @@ find_active (Alerts *a, const gchar *question, guint *at)
   return g_ptr_array_find_with_equal_func (a->active, question, g_str_equal, at);
 }
 
-/* What the score, 0..1, makes of a question's state. */
+/* How the score, 0..1, changes the question's state. */
 static AlertChange
 note_score (Alerts *a, const gchar *question, double score, double threshold, double hysteresis)
 {
@@ -183,7 +183,7 @@ note_score (Alerts *a, const gchar *question, double score, double threshold, do
   return ALERT_FALLS;
 }
 
-/* Nobody will ask what is not in the property any more: those of them that stood at yes, which they do not from now on.
+/* Deactivates active questions that are no longer in the property, and returns them.
  * (transfer full): gchar */
 static GPtrArray *
 drop_others (Alerts *a, const gchar *property)
@@ -217,7 +217,7 @@ alerts_put (Worker *w, const Segment *s, const BackendQuestion *asked)
   g_mutex_unlock (&w->lock);
 }
 
-/* Holds the lock. answer (nullable): NULL: nobody asks any more. (transfer full) */
+/* Holds the lock. answer (nullable): NULL: the question is no longer asked. (transfer full) */
 static Result *
 make_alert (
     Worker *w, const Segment *s, const Result *described, const gchar *question, gboolean rises, const BackendAnswer *answer)

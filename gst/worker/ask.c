@@ -1,9 +1,9 @@
 #include "worker-private.h"
 
-/* That may wait; each may hold on to frames that nothing else needs any more. */
+/* Questions that may wait. Each may keep frames that nothing else needs any more. */
 #define MOST_WAITING 8
 
-/* Holds the lock. NULL when it cannot be asked, and why. */
+/* Holds the lock. NULL, and *why, when it cannot be asked. */
 static Segment *
 make_question (Worker *w, const SegmentSettings *settings, guint64 duration, const gchar **why)
 {

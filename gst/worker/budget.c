@@ -5,15 +5,16 @@
 
 #include <string.h>
 
-/* What begins and ends a picture, and one more, for words that are two tokens with a picture between them may be one without. */
+/* Start and end of a picture, and one more: words on both sides of a picture are two tokens, but may be counted as one without it.
+ */
 #define PICTURE_TOKENS 3
 
 /* The most that the tokens of `FrameK: <image>` and its line's end can be, the picture apart. */
 #define MARK_TOKENS 16
-/* For the chat's own tokens, and the checkpoint's own system message. */
+/* For the chat template, and the checkpoint's own system message. */
 #define CHAT_TOKENS 256
 
-/* What a segment takes, its frames, its answer and their pictures' own tokens apart. */
+/* Tokens of a segment's words, without frames, pictures' own tokens and answer. */
 typedef struct
 {
   guint prompt;
@@ -29,7 +30,7 @@ count_words (const Budget *b, const gchar *text, guint *tokens, GError **error)
   return b->backend->count_text (b->self, &question, tokens, error);
 }
 
-/* As it will be asked, but for what is not known yet. */
+/* As it will be asked, except for what is not known yet. */
 static gboolean
 count (const Budget *b, guint frames, Words *words, GError **error)
 {
@@ -51,7 +52,7 @@ count (const Budget *b, guint frames, Words *words, GError **error)
   return TRUE;
 }
 
-/* Whether the alert takes more than the prompt and its answer. */
+/* Whether the longest alert takes more than the prompt and its answer. */
 static gboolean
 is_of_alert (const Budget *b, const Words *words)
 {
@@ -66,7 +67,7 @@ total (const Budget *b, guint frames, const Words *words)
   return rest + (guint64)frames * (b->frame_tokens + PICTURE_TOKENS);
 }
 
-/* The most frames that fit, below as many; 0: not even one. */
+/* The most frames that fit, fewer than `frames`; 0: not even one. */
 static guint
 most_frames (const Budget *b, guint frames)
 {

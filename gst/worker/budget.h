@@ -1,4 +1,4 @@
-/* Whether a segment's frames, prompt and answer fit the context, as far as that can be said before anything is computed. */
+/* Whether a segment's frames, prompt and answer fit the context, as far as is known before anything is computed. */
 #ifndef GST_MINIVL_BUDGET_H
 #define GST_MINIVL_BUDGET_H
 
@@ -8,20 +8,20 @@ G_BEGIN_DECLS
 
 typedef struct
 {
-  const Backend *backend; /* that counts the words, as `self` */
+  const Backend *backend; /* counts the tokens of words, with `self` */
   gpointer self;
   guint context_size;
   guint frames, max_tiles;
-  guint frame_tokens; /* that one frame takes, when cut into up to max_tiles */
+  guint frame_tokens; /* of one frame, cut into at most max_tiles */
   const gchar *stream;
   const SegmentSettings *settings;
 } Budget;
 
-/* FALSE with MINIVL_ERROR_BUDGET, which says what to lower so that it fits, or with what the back end says of the words. */
+/* FALSE with MINIVL_ERROR_BUDGET, whose message says what to lower, or with the back end's error about the words. */
 gboolean budget_check (const Budget *budget, GError **error);
 
-/* How many regions of each frame fit, of as many tokens, at least 1. It counts with more text than there is likely to be, for what
- * is asked about too much is not answered at all. */
+/* How many regions of each frame fit, at least 1, when each takes region_tokens. Assumes the longest text there can be, since a
+ * question that does not fit gets no answer at all. */
 guint budget_regions (guint context_size, guint frames, guint region_tokens, const SegmentSettings *settings);
 
 G_END_DECLS

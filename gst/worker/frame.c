@@ -2,12 +2,12 @@
 
 #include <string.h>
 
-/* Blocks that wait for reuse; more are freed. */
+/* Blocks that are kept for reuse; more are freed. */
 #define MOST_KEPT 8
-/* So many wait for the next frames, for asking the system for one may have to wait for whoever else does. */
+/* Blocks that are made ahead, since an allocation may have to wait for other threads' ones. */
 #define READY 4
 
-/* Of pixels that were still coming. Few are at any time, so that one lock serves all. */
+/* For pixels that are still coming. There are few at any time, so one lock serves all frames. */
 static GMutex arrival_lock;
 static GCond arrival;
 

@@ -1,4 +1,4 @@
-/* A sampled frame: its own pixels until they are encoded, the back end's picture afterwards. */
+/* A sampled frame: it has pixels until they are encoded, and the back end's picture afterwards. */
 #ifndef GST_MINIVL_FRAME_H
 #define GST_MINIVL_FRAME_H
 
@@ -6,7 +6,7 @@
 
 G_BEGIN_DECLS
 
-/* Memory that frames have given back, for the next ones: fresh pages cost more than the copy. Thread safe. */
+/* Memory that frames have given back, to be used again: touching fresh pages costs more than the copy. Thread safe. */
 typedef struct _FramePool FramePool;
 
 typedef struct _Frame Frame;
@@ -16,14 +16,14 @@ struct _Frame
   gint refs;
   guint64 time; /* stream time */
   MinivlImage image;
-  guint8 *pixels; /* of `image`; NULL once encoded, or when they are another's */
+  guint8 *pixels; /* of `image`; NULL once encoded, or when they belong to another frame */
   gsize size;
-  FramePool *pool;    /* that `pixels` go back to; NULL: g_free() */
-  Frame *picture_of;  /* whose pixels `image` shows a part of; NULL: its own */
-  const gchar *label; /* of a region, interned; NULL: not a region, but the whole picture */
-  guint rank;         /* of a region: how many of the same picture go before it */
+  FramePool *pool;    /* where `pixels` go back to; NULL: g_free() */
+  Frame *picture_of;  /* owner of the pixels that `image` shows; NULL: this frame */
+  const gchar *label; /* of a region, interned; NULL: the whole picture */
+  guint rank;         /* of a region: its index among those of its picture */
   gboolean coming;    /* `pixels` are still being filled, by another thread: see frame_await() */
-  GError *lost;       /* why they did not come */
+  GError *lost;       /* why they did not arrive */
   const Backend *backend;
   gpointer picture; /* NULL until encoded */
   BackendPictureInfo info;
@@ -42,11 +42,12 @@ Frame *frame_new (FramePool *pool, gsize size, guint64 time, const Backend *back
 Frame *frame_ref (Frame *frame);
 void frame_unref (Frame *frame);
 void frame_drop_pixels (Frame *frame);
-/* The pixels that were still coming are there, or not: error (transfer full) is why. */
+/* Ends `coming`. error (transfer full) (nullable): why the pixels did not arrive. */
 void frame_arrived (Frame *frame, GError *error);
-/* Waits until the pixels are there. FALSE when they did not come. */
+/* Waits until the pixels are there. FALSE when they did not arrive. */
 gboolean frame_await (Frame *frame, GError **error);
-/* A frame that shows the same pixels, and keeps them until its own are dropped; one of n that each count a part of their bytes.
+/* A frame that shows the same pixels and keeps them alive until frame_drop_pixels(). One of n, each of which counts as an n-th of
+ * the bytes.
  * (transfer full) */
 Frame *frame_share (Frame *frame, guint n);
 

@@ -17,17 +17,17 @@ typedef struct
 } PromptFacts;
 
 /* Puts the facts in place of {start}, {stop} (H:MM:SS.mmm), {n}, {stream}, {utc} ("unknown" where it is not known), {label} and
- * {reports}, which stay where there are none, as other braces do. (transfer full) */
+ * {reports}, Those without a value stay as they are, as other braces do. (transfer full) */
 gchar *prompt_expand (const gchar *prompt, const PromptFacts *facts);
 
-/* The prompt with a mark for each frame in front, as the reference asks about a video. One that has marks is left alone.
+/* Puts a mark for each frame in front, as the reference asks about a video. A prompt that has marks is left alone.
  * (transfer full) */
 gchar *prompt_add_marks (const gchar *prompt, guint n_frames);
 
-/* What follows the last mark is replaced, so that all in front of it stays as it was. (transfer full) */
+/* Replaces what follows the last mark; all in front of it stays as it was. (transfer full) */
 gchar *prompt_replace_words (const gchar *prompt, const gchar *words);
 
-/* The prompt without marks, as it reads where there are no frames. (transfer full) */
+/* The prompt without its marks, for a round whose frames are gone. (transfer full) */
 gchar *prompt_remove_marks (const gchar *prompt);
 
 G_END_DECLS

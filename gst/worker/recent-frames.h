@@ -13,14 +13,14 @@ typedef struct
 } Recent;
 
 void recent_init (Recent *recent);
-/* gone: gets the frames that are kept no more (transfer full), to be freed without the lock: the back end may take its time. */
+/* gone: gets the frames that are no longer kept (transfer full), to be freed without the lock: freeing a picture may take long. */
 void recent_clear (Recent *recent, GPtrArray *gone);
 
-/* Another one; the oldest go when there are more than `most`, and all that are of another run. */
+/* Adds a frame. Frames of another run go, and the oldest when there are more than `most`. */
 void recent_keep (Recent *recent, Frame *frame, guint run, guint most, GPtrArray *gone);
 
-/* Up to n frames from `from` on, or the last one if none is as new as that: of those kept and those in segments, which may have to
- * be encoded yet, as far as they are of the run. Evenly chosen, by time, the last one always among them. (transfer full): Frame;
+/* Up to n frames of the run that are not older than `from`, or the last one if all are older. Chosen evenly by time from those kept
+ * and those in segments, which may not be encoded yet; the last one is always among them. (transfer full): Frame;
  * empty when there is none. */
 GPtrArray *recent_choose (const Recent *recent, const GQueue *segments, guint run, guint64 from, guint n);
 

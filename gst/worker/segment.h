@@ -14,11 +14,11 @@ typedef struct
   gchar *system; /* NULL: the checkpoint's own */
   MinivlParams params;
   guint64 deadline; /* ns after the segment is complete; 0: none */
-  guint history;    /* most earlier answers that are told */
+  guint history;    /* most earlier answers that the model is told */
   gchar *alerts;    /* yes/no questions, as the property has them; NULL: none */
   double alert_threshold, alert_hysteresis;
   gchar *alert_picture;     /* folder; NULL: none is wanted */
-  double similar;           /* from which on it is not asked, see similar.h; 0: always asked */
+  double similar;           /* as alike as this it is not asked about, see similar.h; 0: always asked */
   guint64 summary_interval; /* ns of stream time; 0: no summaries, GST_CLOCK_TIME_NONE: only at the end */
   gchar *summary_prompt;    /* with {reports} and other placeholders */
 } SegmentSettings;
@@ -35,13 +35,13 @@ typedef struct
   SegmentSettings settings;
   GPtrArray *frames; /* Frame, one a place */
   GArray *times;     /* guint64, stream time, one a place; outlives the frames of a dropped segment */
-  GPtrArray *spares; /* Frame, what is seen of the first one, as long as no place is filled; NULL: nothing */
-  gboolean looked;   /* at a frame in which there was nothing to be seen: regions were asked about, and it had none */
-  Frame *picture;    /* to be shown with an alert, not encoded; NULL: none is wanted */
-  guint places;      /* in which a picture was seen so far */
+  GPtrArray *spares; /* Frame, of the first frame, used only if no place is ever filled; NULL: none */
+  gboolean looked;   /* regions were asked about, and a frame had none */
+  Frame *picture;    /* for an alert's picture, never encoded; NULL: none is wanted */
+  guint places;      /* that had a picture so far */
   gboolean complete, dropped, flushed;
-  gboolean given_up;          /* the answer in hand is to end with the text so far */
-  guint64 preprocess, encode; /* ns, of the frames that were encoded for it: of those it shares, for the first one */
+  gboolean given_up;          /* the answer ends with the text so far */
+  guint64 preprocess, encode; /* ns; a shared frame counts for the segment that it was encoded for */
   gint64 completed;           /* monotonic time, us */
 } Segment;
 
@@ -50,12 +50,13 @@ Segment *segment_new (const SegmentSettings *settings);
 void segment_free (Segment *s);
 
 void segment_add_place (Segment *s, Frame *frame);
-/* times: places that the frame takes; 0: only if the segment ends without any other. NULL: nothing is seen of it. Returns frames
- * that are not wanted any more: the back end may take its time to free their pictures. (transfer full) (nullable) */
+/* times: places that the frame takes; 0: none, unless the segment ends without any other frame. frame (nullable): NULL shows
+ * nothing. Returns frames that are no longer wanted, to be freed without the lock: freeing a picture may take long. (transfer full)
+ * (nullable) */
 GPtrArray *segment_add_frame (Segment *s, Frame *frame, guint times);
-/* In front of segment_add_frame(). Keeps the picture of place `middle`; of a segment that ends before, that of its last one. */
+/* Call it before segment_add_frame(). Keeps the picture at place `middle`, or the last one if the segment ends before. */
 void segment_add_picture (Segment *s, Frame *picture, guint times, guint middle);
-/* Takes the regions away that stand behind the `most` largest of their picture; they (transfer full) are added to gone. */
+/* Keeps the `most` largest regions of each picture; the others (transfer full) are added to gone. */
 void segment_keep_regions (Segment *s, guint most, GPtrArray *gone);
 /* Of pixels that wait to be encoded. */
 gsize segment_bytes (const Segment *s);
@@ -63,17 +64,17 @@ gsize segment_bytes (const Segment *s);
 gboolean segment_waits (const Segment *s);
 /* Complete, and its deadline has passed. */
 gboolean segment_is_late (const Segment *s);
-/* NULL when nothing is left to be encoded, or nothing more will be. */
+/* NULL when nothing is left to encode, or the segment will not be answered. */
 Frame *segment_first_to_encode (const Segment *s);
-/* There was nothing to be seen in any of its frames. */
+/* None of its frames showed anything. */
 gboolean segment_is_blank (const Segment *s);
 /* Why a frame of it could not be encoded; NULL: none of them failed. */
 const GError *segment_first_error (const Segment *s);
-/* Pixels go at once. Pictures are left to segment_free(): the back end may take its time to free one. */
+/* Frees pixels at once. Encoded pictures are left to segment_free(): freeing one may take long. */
 void segment_drop (Segment *s);
-/* Places whose pictures belong to a back end that is gone are no places; the frames (transfer full) are added to gone. */
+/* Removes places whose pictures belong to a back end that is closed; their frames (transfer full) are added to gone. */
 void segment_forget_pictures (Segment *s, GPtrArray *gone);
-/* Before which the answer is to be there, as MinivlParams has it. */
+/* When the answer has to be there, as in MinivlParams. */
 guint64 segment_deadline (const Segment *s);
 
 G_END_DECLS

@@ -1,8 +1,8 @@
 /*
- * Whether a segment shows nothing new, so that asking about it can be saved.
+ * Whether a segment shows nothing new, so that it need not be asked about.
  *
- * Held against each other are the frames in the same places of two segments, by what the model sees of them; the least similarity
- * counts, and within a frame that of the part of the picture that differs most (minivl_picture_similarity()). A mean would not do:
+ * Frames in the same places of two segments are compared by what the model sees of them; the least similarity
+ * counts, and within a frame that of the part that differs most (minivl_picture_similarity()). A mean would not do:
  * one person in a still yard moves the mean over the picture by less than rain does. With the demo model, at 320x240 behind JPEG,
  * the same yard at another moment gave 0.99 and more with noise, 0.92 and more with rain; a person, a dog, a bag or a car that was
  * not there before, or a light that goes on, 0.88 and less.
@@ -14,7 +14,7 @@
 
 G_BEGIN_DECLS
 
-/* All frames of both are encoded. -1..1, 1: equal; -1 when they are asked something else, or differ in their number of frames or
+/* All frames of both are encoded. -1..1, 1: equal; -1 when they are asked different things, or differ in the number of frames or
  * tiles. */
 double similar (const Segment *described, const Segment *s);
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #define PATIENCE (10 * GST_SECOND)
-/* Bytes of a stream's name in a file's, which may have 255. */
+/* Most bytes of the stream's name in a file name, which may have 255. */
 #define LONGEST_NAME 200
 
 /* --- encoding ---------------------------------------------------------------------------------------------------------------- */
@@ -25,7 +25,7 @@ video_format (MinivlFormat format)
   return formats[format];
 }
 
-/* The other way round of what frame.c makes of a GstVideoInfo. */
+/* The reverse of what frame-copier.c makes of a GstVideoInfo. */
 static void
 fill_info (GstVideoInfo *info, const MinivlImage *image)
 {

@@ -8,7 +8,7 @@ G_BEGIN_DECLS
 
 /* The frame has its pixels. NULL when GStreamer's elements for it are missing or fail. (transfer full) */
 GBytes *snapshot_encode (Frame *frame, GError **error);
-/* As folder/STREAM-ID.jpg, without what may not stand in a file's name; it is there as a whole or not at all. */
+/* As folder/STREAM-ID.jpg, without characters that a file name may not have. The file is written as a whole or not at all. */
 gboolean snapshot_save (GBytes *jpeg, const gchar *folder, const gchar *stream, guint64 id, GError **error);
 
 G_END_DECLS

@@ -18,7 +18,7 @@ summaries_fit (Worker *w, const SegmentSettings *settings, GError **error)
   return settings->summary_interval == 0 || summary_check (w->summary, &asker, error);
 }
 
-/* Sums up early what does not fit one prompt. What fails now is done when the summary is due. */
+/* Sums up early when the reports no longer fit one prompt. A failure is tried again when the summary is due. */
 static void
 reduce (Worker *w, const SegmentSettings *settings)
 {
@@ -44,7 +44,7 @@ reduce (Worker *w, const SegmentSettings *settings)
   w->reduce_failed = TRUE;
 }
 
-/* What earlier runs have told, in front of the first report of this one; what is interrupted goes on behind the next. */
+/* Adds the reports of earlier runs before the first one of this run; if interrupted, it continues with the next report. */
 static void
 recall (Worker *w, const SegmentSettings *settings)
 {
@@ -68,7 +68,7 @@ summaries_note (Worker *w, const Segment *s, const Result *result)
   summary_add (w->summary, result);
 }
 
-/* Holds the lock. It goes in front of the questions that wait, so that it is of what has been told by now. */
+/* Holds the lock. It goes before the questions that wait, so that it covers just what has been told so far. */
 static void
 push (Worker *w)
 {
@@ -81,7 +81,7 @@ push (Worker *w)
   s->running_time = w->summing_running;
   g_free (s->settings.prompt);
   s->settings.prompt = g_strdup (s->settings.summary_prompt);
-  s->settings.deadline = 0; /* that is a segment's */
+  s->settings.deadline = 0; /* deadlines are for segments */
   s->completed = g_get_monotonic_time ();
   s->complete = TRUE;
   g_queue_push_head (&w->questions, s);

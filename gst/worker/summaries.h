@@ -11,7 +11,7 @@ G_BEGIN_DECLS
 gboolean summaries_fit (Worker *w, const SegmentSettings *settings, GError **error);
 /* A result of the segment has been told. */
 void summaries_note (Worker *w, const Segment *s, const Result *result);
-/* All of its results have been. */
+/* All of its results have been told. */
 void summaries_settle (Worker *w, const Segment *s);
 /* The stream is over, and nothing else is left. Holds the lock. */
 void summaries_end (Worker *w);

@@ -4,11 +4,11 @@
 
 #include <string.h>
 
-/* More than the times in front of a line take of the context, and what follows. */
+/* At least the tokens of the times in front of a line and of its end. */
 #define TIMES_TOKENS 64
-/* Of those, more than two lines take together than each alone. */
+/* At least the tokens by which two lines together exceed the sum of both. */
 #define JOINT_TOKENS 4
-/* Time that goes on by more without a report was not watched. */
+/* A longer gap between reports is time that was not watched. */
 #define LONGEST_BREAK GST_SECOND
 
 typedef enum
@@ -41,9 +41,9 @@ struct _Summary
   guint64 start, stop;
   gint64 utc; /* of the first one's start */
 
-  /* of the last report, whichever run it is of */
+  /* of the last report, of any run */
   gboolean begun;
-  guint64 since; /* where the time that counts began, on the way to the next summary */
+  guint64 since; /* start of the current stretch of time that counts towards the next summary */
   guint64 last_start, last_stop;
   gint64 last_utc; /* of its stop */
   guint64 elapsed; /* up to `since` */
@@ -63,7 +63,7 @@ line_at (const Summary *s, guint i)
   return &g_array_index (s->lines, Line, i);
 }
 
-/* At least what the line is in a prompt, and so at least its tokens: none is less than a byte. */
+/* At least the line's length in a prompt, and so at least its tokens: each is a byte or more. */
 static gsize
 line_bytes (const Line *line)
 {
@@ -85,7 +85,7 @@ one_line (const gchar *text)
   return g_strstrip (g_strdelimit (prompt_remove_marks (text), "\r\n", ' '));
 }
 
-/* One line in place of n, over the span of all. text: (transfer full) */
+/* Replaces n lines by one with the span of all. text: (transfer full) */
 static void
 replace_lines (Summary *s, guint from, guint n, gchar *text)
 {
@@ -137,14 +137,14 @@ parse_utc (const gchar *text)
   g_autoptr (GDateTime) time = text != NULL ? g_date_time_new_from_iso8601 (text, NULL) : NULL;
   gint64 seconds = time != NULL ? g_date_time_to_unix (time) : -1;
 
-  /* Somebody may have written into a journal what no clock says. */
+  /* A journal may have been edited to hold impossible times. */
   if (seconds < 0 || seconds >= RESULT_MAX_TIME / GST_SECOND)
     return -1;
   return seconds * GST_SECOND + g_date_time_get_microsecond (time) * GST_USECOND;
 }
 
-/* What lies between two reports is told: by stream time where that goes on; where it begins anew, behind a restart or because the
- * user went back, by the time of day, if that is known. */
+/* Notes the time between two reports: by stream time where that continues; where it starts again, after a restart or a seek back,
+ * by the time of day, if that is known. */
 static void
 note_time (Summary *s, const Result *r, gint64 utc)
 {
@@ -348,7 +348,7 @@ set_budget_error (GError **error, const SummaryAsker *asker, guint prompt)
       prompt, max_tokens, asker->context_size, lower);
 }
 
-/* prompt: tokens without reports. half: that a line may have, so that two always fit; an answer's line has no more. */
+/* prompt: tokens without reports. half: most tokens of a line, so that two always fit; an answer's line has no more. */
 static gboolean
 find_room (const Summary *s, const SummaryAsker *asker, guint *prompt, guint *half, GError **error)
 {
@@ -389,7 +389,7 @@ split_line (Summary *s, guint i)
   return TRUE;
 }
 
-/* What is too long for one line is several, of the same time. */
+/* A line that is too long becomes several with the same times. */
 static gboolean
 split_long_lines (Summary *s, const SummaryAsker *asker, guint prompt, guint half, GError **error)
 {
@@ -406,7 +406,8 @@ split_long_lines (Summary *s, const SummaryAsker *asker, guint prompt, guint hal
   return TRUE;
 }
 
-/* The oldest line of the newest ones, that together are of as few levels as make up half of all. spare: at the end, not counted. */
+/* Index of the first line to sum up: whole levels are taken from the end until they hold half of all bytes. spare: lines at the end
+ * that are not counted. */
 static guint
 first_to_sum_up (const Summary *s, guint spare)
 {
@@ -482,7 +483,7 @@ ask_stage (Summary *s, const SummaryAsker *asker, guint from, guint n, gchar **t
   return FALSE;
 }
 
-/* Puts one line in the place of several. spare: at the end, that are to stay if that can be. */
+/* Replaces several lines by one. spare: lines at the end to keep if possible. */
 static gboolean
 take_stage (Summary *s, const SummaryAsker *asker, guint spare, GError **error)
 {
@@ -502,14 +503,14 @@ take_stage (Summary *s, const SummaryAsker *asker, guint spare, GError **error)
     if (!count_tokens (s, asker, from, 1, &after, error))
       return FALSE;
   }
-  /* Answers that are longer than asked for, and no shorter than what they are of, would never come to an end. */
+  /* Answers that are too long and no shorter than what they sum up would never end. */
   if (n >= 2 && (after <= prompt + half || after < before))
     return TRUE;
   set_budget_error (error, asker, prompt);
   return FALSE;
 }
 
-/* exact: not only as far as it has been counted. */
+/* exact: counts the tokens again in any case. */
 static gboolean
 reduce (Summary *s, const SummaryAsker *asker, guint spare, gboolean exact, GError **error)
 {
@@ -535,7 +536,7 @@ summary_check (const Summary *s, const SummaryAsker *asker, GError **error)
   return find_room (s, asker, &prompt, &half, error);
 }
 
-/* The newest line may be a run that goes on. */
+/* Spares the newest line: it may be a run that goes on. */
 gboolean
 summary_reduce (Summary *s, const SummaryAsker *asker, GError **error)
 {

@@ -23,46 +23,46 @@ struct _Worker
   gsize max_bytes;
 
   /* the worker's thread alone */
-  gchar *model, *model_hash, *precision, *device; /* stay when the device is lost */
+  gchar *model, *model_hash, *precision, *device; /* kept when the device is lost */
   guint context_size;
-  gint told_priority;       /* to what is open */
+  gint told_priority;       /* the priority that the back end was given */
   gboolean encoded;         /* a picture, since start */
-  MinivlImage last_checked; /* of it, the geometry */
-  guint frame_tokens;       /* of a frame with that geometry */
+  MinivlImage last_checked; /* geometry of the last picture that was checked */
+  guint frame_tokens;       /* tokens of a frame with that geometry */
   GString *text;            /* of the answer in hand */
   History history;
   Alerts alerts;
   Summary *summary;
-  Journal *journal;        /* (nullable) (transfer none): to be recalled */
+  Journal *journal;        /* (nullable) (transfer none): reports of earlier runs */
   SegmentSettings summing; /* of the last segment: how reports are summed up */
   guint64 summing_running; /* running time of its stop */
-  gboolean reduce_failed;  /* which has been told */
-  Segment *described;      /* the last one that was, while segments are held against it */
+  gboolean reduce_failed;  /* and the user was warned */
+  Segment *described;      /* the last one that was answered, while later ones are compared with it */
 
   GMutex lock; /* never held over a call of the back end, cancel apart */
   GCond changed;
   GQueue segments;     /* Segment, oldest first */
-  GQueue questions;    /* Segment, of what is asked apart from segments, in order */
-  gboolean questioned; /* it was one of those that was asked last */
+  GQueue questions;    /* Segment, the application's questions, in order */
+  gboolean questioned; /* the last answer was to one of these */
   Recent recent;
   guint64 last_frame;       /* stream time, of the last one that passed */
   guint64 now, now_running; /* its end */
   gint64 now_utc;           /* negative: not known */
   guint64 number;           /* of the last segment opened */
-  Segment *in_hand;         /* being asked; not in `segments` any more */
+  Segment *in_hand;         /* being answered; no longer in `segments` */
   gboolean finishing;       /* from there until its result is out */
   gpointer self;            /* of the back end, while open */
-  gint cancel; /* atomic: what the back end looks at; reset by the thread when it runs nothing that is to be cancelled */
-  gint quit;   /* atomic, for the progress of opening */
+  gint cancel;              /* atomic, read by the back end; the thread resets it when it runs nothing that should be cancelled */
+  gint quit;                /* atomic, for the progress of opening */
   gboolean flushing, failed, opening;
-  gboolean ending; /* what has been reported is to be summed up when nothing else is left */
+  gboolean ending; /* the reports are to be summed up when nothing else is left */
   guint run;       /* of the segments to come */
   gboolean lost;   /* the device, and what was open on it */
   WorkerLeak leak;
   gint priority;
   guint64 device_bytes;
   guint64 n_answered, n_dropped;
-  guint64 last_id; /* of a result, in all the worker's life */
+  guint64 last_id; /* of a result; never reset */
 };
 
 /* The thread, from worker_start() until it is to quit or has failed. data: the Worker. */

@@ -6,7 +6,7 @@
 #include "summaries.h"
 #include "worker-private.h"
 
-/* Between tries to open a lost device again: the first, and the longest of those that double. */
+/* Delay between tries to open a lost device again: doubles from the first to the longest. */
 #define FIRST_DELAY (100 * G_TIME_SPAN_MILLISECOND)
 #define LONGEST_DELAY (30 * G_TIME_SPAN_SECOND)
 
@@ -22,7 +22,7 @@ is_segment (const Segment *s)
   return g_str_equal (s->kind, RESULT_SEGMENT);
 }
 
-/* As soon as nothing is in hand, but not twice in front of a segment that is complete. */
+/* A question comes next when nothing is being answered, but two in a row never delay a complete segment. */
 static gboolean
 question_is_next (Worker *w)
 {
@@ -31,7 +31,7 @@ question_is_next (Worker *w)
   return w->questions.length > 0 && !(w->questioned && s != NULL && s->complete);
 }
 
-/* The oldest segment goes first, its answer before the pictures of those behind it. */
+/* The oldest segment first; its answer comes before the pictures of later ones. */
 static Frame *
 next_to_encode (Worker *w, Segment **owner)
 {
@@ -86,14 +86,14 @@ ask_about_frames (Worker *w, const Segment *s, GPtrArray *pictures, Result *resu
   question.n_pictures = pictures->len;
   question.params.deadline = segment_deadline (s);
   g_string_truncate (w->text, 0);
-  if (is_question (s)) { /* which is no part of what segments are told */
+  if (is_question (s)) { /* segments are not told of it */
     if (!w->backend->ask (w->self, &question, &w->cancel, &answer, error))
       return FALSE;
   } else {
     history_begin (&w->history, s->run, s->settings.history);
     if (!history_ask (&w->history, w->backend, w->self, &question, &w->cancel, &answer, error))
       return FALSE;
-    /* When not even the first token was there in time, the frames may have to be gone through again. */
+    /* Without a first token the frames are not in the cache, and alerts would have to compute them again. */
     if (answer.output_tokens > 0 || !g_str_equal (answer.finish_reason, "deadline"))
       alerts_put (w, s, &question);
   }
@@ -130,7 +130,7 @@ answer_if_new (Worker *w, const Segment *s, Result *result, GError **error)
   }
 }
 
-/* What segments to come are told of and held against. Takes s over. */
+/* Keeps what later segments are told of and compared with. Takes s over. */
 static void
 remember (Worker *w, Segment *s, const Result *result)
 {
@@ -142,14 +142,14 @@ remember (Worker *w, Segment *s, const Result *result)
   if (described || !compared)
     g_clear_pointer (&w->described, segment_free);
   if (described && compared) {
-    frame_unref (g_steal_pointer (&s->picture)); /* for alerts, and large */
+    frame_unref (g_steal_pointer (&s->picture)); /* only alerts need it, and it is large */
     w->described = g_steal_pointer (&s);
   }
   if (s != NULL)
     segment_free (s);
 }
 
-/* There was nothing to be seen: a result that says so by having neither prompt nor frames. */
+/* Nothing was to be seen. The result says so: it has neither prompt nor frames. */
 static void
 answer_blank (Result *result)
 {
@@ -157,7 +157,7 @@ answer_blank (Result *result)
   result->finish_reason = "stop";
 }
 
-/* An answer, or why there is none. */
+/* Fills the answer, or says why there is none. */
 static void
 answer_segment (Worker *w, const Segment *s, Result *result, GError **error)
 {
@@ -180,7 +180,7 @@ answer_segment (Worker *w, const Segment *s, Result *result, GError **error)
     answer_if_new (w, s, result, error);
 }
 
-/* The first one of the queue is complete and has nothing left to encode, or will not be answered. */
+/* Gives the result of the queue's first segment: it is complete and encoded, or will not be answered. */
 static void
 finish_segment (Worker *w, GQueue *queue)
 {
@@ -201,7 +201,7 @@ finish_segment (Worker *w, GQueue *queue)
   g_mutex_lock (&w->lock);
 
   w->in_hand = NULL;
-  /* What a frame has met was noted when it was encoded; the device may be another one by now. */
+  /* A frame's own error was noted when it was encoded, and the device may have been reopened since. */
   w->lost = w->lost || (segment_first_error (s) == NULL && g_error_matches (error, MINIVL_ERROR, MINIVL_ERROR_DEVICE));
   if (s->flushed) {
     result->finish_reason = "flush";
@@ -259,8 +259,8 @@ fits (Worker *w, const MinivlImage *image, guint max_tiles, const SegmentSetting
   return budget_check (&budget, error) && (w->encoded || summaries_fit (w, settings, error));
 }
 
-/* Holds the lock before and after. Whether the segment has room for one more; else that and all like it are taken away, encoded or
- * not. The first region of a picture has been counted by now, and all take as much. */
+/* Holds the lock before and after. Whether the segment has room for this frame; if not, it and all others of its rank or above are
+ * removed, encoded or not. The tokens of a picture's first region have been counted by now, and every region takes as many. */
 static gboolean
 has_room (Worker *w, const Frame *frame, Segment *s)
 {
@@ -287,7 +287,7 @@ encode_frame (Worker *w, Frame *frame, Segment *owner)
 {
   g_autoptr (GPtrArray) gone = g_ptr_array_new_with_free_func ((GDestroyNotify)frame_unref);
   guint max_tiles = frame->label != NULL ? 1 : w->max_tiles;
-  gboolean counts = !is_question (owner); /* for what fits: whether a question does is seen when it is asked */
+  gboolean counts = !is_question (owner); /* whether a question fits is found out when it is asked */
   BackendPictureInfo info = { 0 };
   GError *error = NULL;
   gpointer picture = NULL;
@@ -314,7 +314,7 @@ encode_frame (Worker *w, Frame *frame, Segment *owner)
   frame->info = info;
   owner->preprocess += info.preprocess_ns;
   owner->encode += info.encode_ns;
-  /* Segments whose frames were cancelled are flushed, and never look at them again. */
+  /* Segments with cancelled frames are flushed, and never read this. */
   frame->error = error;
   frame_drop_pixels (frame);
   if (picture != NULL && owner->run == w->run)
@@ -391,7 +391,7 @@ open_backend (Worker *w)
   if (!quit)
     w->callbacks.opened (error, w->user_data);
 
-  /* The reason has been told by now; the video that stops for it complains second. */
+  /* Only now, so that the reason is told before the video stops for it. */
   g_mutex_lock (&w->lock);
   w->failed = !opened;
   g_cond_broadcast (&w->changed);
@@ -409,15 +409,15 @@ close_backend (Worker *w)
   w->device_bytes = 0;
   recent_clear (&w->recent, gone);
   g_mutex_unlock (&w->lock);
-  g_clear_pointer (&w->described, segment_free); /* its pictures are of this back end */
+  g_clear_pointer (&w->described, segment_free); /* its pictures belong to this back end */
   g_ptr_array_set_size (gone, 0);
   if (self != NULL)
     w->backend->close (self);
   g_mutex_lock (&w->lock);
 }
 
-/* Holds the lock before and after. fails: what is complete meanwhile gives its result, so that the video does not wait for a device
- * that may never come back. */
+/* Holds the lock before and after. fails: segments that are complete give their result meanwhile, so that the video does not
+ * wait for a device that may never come back. */
 static void
 wait_and_finish (Worker *w, gint64 until, gboolean fails)
 {
@@ -490,7 +490,7 @@ work (Worker *w)
     Segment *owner = NULL;
     Frame *frame = next_to_encode (w, &owner);
 
-    /* What was to be cancelled has ended, and what comes now is not flushed. */
+    /* What had to be cancelled has ended, and what comes next must not be. */
     g_atomic_int_set (&w->cancel, 0);
     if (w->lost)
       reopen (w);
@@ -508,7 +508,7 @@ work (Worker *w)
   }
 }
 
-/* Holds the lock before and after. Nothing more is answered; but that these will not be has been told, and their results were said
+/* Holds the lock before and after. No more answers are made, but these segments were announced as dropped, and their results have
  * to follow. */
 static void
 finish_dropped (Worker *w)
@@ -535,7 +535,7 @@ worker_run (gpointer data)
   g_mutex_lock (&w->lock);
   if (opened)
     work (w);
-  /* Whoever has asked waits for this. */
+  /* The application waits for these results. */
   while (!g_queue_is_empty (&w->questions)) {
     ((Segment *)g_queue_peek_head (&w->questions))->flushed = TRUE;
     finish_segment (w, &w->questions);

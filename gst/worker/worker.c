@@ -1,7 +1,7 @@
 #include "gst/results/log.h"
 #include "worker-private.h"
 
-/* How long what was given up may take to end. */
+/* How long the back end may take to stop what was given up. */
 #define GRACE G_TIME_SPAN_SECOND
 #define LIVE_PRIORITY 1
 
@@ -75,7 +75,7 @@ cancel_backend (Worker *w)
     w->backend->cancel (w->self);
 }
 
-/* Returns how many segments got no answer of their own. */
+/* Returns how many segments were dropped. */
 static guint
 give_up (Worker *w)
 {
@@ -358,7 +358,7 @@ void
 worker_wait_for_room (Worker *w)
 {
   g_mutex_lock (&w->lock);
-  /* Nothing is encoded for as long as the device is lost, which may be for ever. */
+  /* Nothing is encoded while the device is lost, and it may never come back. */
   while (may_wait (w) && !w->lost && count_bytes (w) > w->max_bytes)
     g_cond_wait (&w->changed, &w->lock);
   g_mutex_unlock (&w->lock);
