@@ -159,6 +159,8 @@ report_devices (GError **error)
 
     printf ("%c %u: %s | %s | %.1f GiB | %s | %s\n", d->chosen ? '*' : ' ', i, d->name, d->type, d->memory / 1073741824.0,
         d->driver, d->uuid);
+    if (d->refusal)
+      printf ("     cannot be used: %s\n", d->refusal);
   }
   minivl_devices_free (devices, n_devices);
   if (n_devices == 0) {

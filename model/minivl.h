@@ -83,6 +83,7 @@ typedef struct _MinivlSession MinivlSession;
  * @memory: bytes that weights, cache and activations may take: the device's heap; on integrated and CPU devices what the system
  *   has available within the process's limits
  * @chosen: whether it is the one that opens when none is asked for
+ * @refusal: (nullable): why it cannot be used: what it lacks, by name; NULL where nothing is known to be in the way
  */
 typedef struct
 {
@@ -92,6 +93,7 @@ typedef struct
   gchar *uuid;
   guint64 memory;
   gboolean chosen;
+  gchar *refusal;
 } MinivlDevice;
 
 /**

@@ -1,6 +1,6 @@
 #version 450
 // 8 rows of one sequence and one head a group of 8 lanes; a block of 32 keys a turn, softmax carried from turn to turn.
-// Queries: lane = row. Scores: lane = key. Values and output: lane = a piece of columns. What must cross lanes does by shuffles.
+// Queries: lane = row. Scores: lane = key. Values and output: lane = a piece of columns. What must cross lanes is posted.
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 #include "elements.glsl"
@@ -19,6 +19,10 @@ layout (push_constant) uniform Push { AttentionPush p; };
 
 const float NEVER = -1e30;
 
+BOARD (vec4, queries, DIM / 4)
+BOARD (uint, seen_by, 1)
+BOARD (float, scores, 8 * 4)
+
 void main ()
 {
     uint row_first = p.row_first + group_of_lanes () * 8, head = gl_WorkGroupID.y;
@@ -30,8 +34,12 @@ void main ()
     uint most = uint (lanes_max (float (keys))), sequence = uint (lanes_max (keys > 0 ? float (rows[meta + 2]) : 0.0));
 
     vec4 query[DIM / 4];
-    [[unroll]] for (uint c = 0; c < DIM / 4; c++)
+    [[unroll]] for (uint c = 0; c < DIM / 4; c++) {
         query[c] = F (FETCH (q, (p.q_first + own * p.q_stride + head * DIM) / 4 + c)) * p.scale;
+        POST (queries, c, query[c]);
+    }
+    POST (seen_by, 0, keys);
+    MEET;
 
     float top[8], total[8]; // total: a lane's own keys; summed over lanes at the end
     vec4 o[8][PARTS * QUARTERS];
@@ -58,7 +66,7 @@ void main ()
             [[unroll]] for (uint h = 0; h < QUARTERS; h++) {
                 vec4 x = query[c * QUARTERS + h];
                 [[unroll]] for (uint i = 0; i < 8; i++) {
-                    vec4 xi = vec4 (LANE (x.x, i), LANE (x.y, i), LANE (x.z, i), LANE (x.w, i));
+                    vec4 xi = POSTED4 (queries, c * QUARTERS + h, i, x);
                     [[unroll]] for (uint b = 0; b < 4; b++)
                         s[i][b] += dot (xi, quarter (bits[b], h));
                 }
@@ -66,17 +74,21 @@ void main ()
         }
 
         [[unroll]] for (uint i = 0; i < 8; i++) {
-            uint seen = LANE (keys, i);
+            uint seen = POSTED (seen_by, 0, i, keys);
             [[unroll]] for (uint b = 0; b < 4; b++)
                 s[i][b] = turn * KV_BLOCK + b * 8 + lane () < seen ? s[i][b] : NEVER;
             float t = max (top[i], lanes_max (max (max (s[i][0], s[i][1]), max (s[i][2], s[i][3])))), fade = exp2 (top[i] - t);
             top[i] = t;
-            [[unroll]] for (uint b = 0; b < 4; b++)
+            [[unroll]] for (uint b = 0; b < 4; b++) {
                 s[i][b] = exp2 (s[i][b] - t);
+                POST (scores, i * 4 + b, s[i][b]);
+            }
             total[i] = total[i] * fade + ((s[i][0] + s[i][1]) + (s[i][2] + s[i][3]));
             [[unroll]] for (uint g = 0; g < PARTS * QUARTERS; g++)
                 o[i][g] *= fade;
         }
+
+        MEET;
 
         // 8 keys of values at a time, so that an output is a register through all of them.
         [[unroll]] for (uint b = 0; b < 4; b++)
@@ -90,14 +102,15 @@ void main ()
                         values[j] = quarter (bits[j], h);
                     [[unroll]] for (uint i = 0; i < 8; i++)
                         [[unroll]] for (uint j = 0; j < 8; j++)
-                            o[i][g * QUARTERS + h] += LANE (s[i][b], j) * values[j];
+                            o[i][g * QUARTERS + h] += POSTED (scores, i * 4 + b, j, s[i][b]) * values[j];
                 }
             }
+        MEET;
     }
 
     [[unroll]] for (uint i = 0; i < 8; i++) {
         float r = 1.0 / lanes_sum (total[i]);
-        bool seen = LANE (keys, i) > 0;
+        bool seen = POSTED (seen_by, 0, i, keys) > 0;
         uint to = (p.y_first + (row_first + i) * p.y_stride + head * DIM) / 4;
         [[unroll]] for (uint g = 0; g < PARTS; g++)
             [[unroll]] for (uint h = 0; h < QUARTERS; h++)

@@ -21,6 +21,8 @@ layout (push_constant) uniform Push { AttentionPush p; };
 
 const float NEVER = -1e30;
 
+BOARD (float, scores, 1)
+
 const uint SHARED = ONE_GROUP ? 1 : 64; // lanes that share their sums
 shared float tops[SHARED / 8 + 1], totals[SHARED / 8 + 1];
 shared vec4 outs[QUARTS * SHARED];
@@ -60,6 +62,8 @@ void main ()
         float t = max (top, lanes_max (s)), fade = exp2 (top - t);
         top = t;
         s = exp2 (s - t);
+        POST (scores, 0, s);
+        MEET;
         total = total * fade + s;
         [[unroll]] for (uint g = 0; g < PARTS; g++) {
             uint at = v_from + min (g * 8 + lane (), PIECES - 1);
@@ -68,9 +72,10 @@ void main ()
             [[unroll]] for (uint j = 0; j < 8; j++) {
                 uvec4 bits = FETCH (v, at + j * PIECES);
                 [[unroll]] for (uint h = 0; h < QUARTERS; h++)
-                    o[g * QUARTERS + h] += LANE (s, j) * quarter (bits, h);
+                    o[g * QUARTERS + h] += POSTED (scores, 0, j, s) * quarter (bits, h);
             }
         }
+        MEET;
     }
     total = lanes_sum (total);
 

@@ -13,6 +13,17 @@ BULK (4, scale)
 BULK (5, residual)
 layout (push_constant) uniform Push { MatmulPush p; };
 
+// So many neighbouring lanes fetch x for each other; without shuffles each fetches all that it takes.
+#ifdef NO_SUBGROUP
+#define SPAN 1u
+#define PLACE 0u
+#define FETCHED(v, l) (v)
+#else
+#define SPAN 8u
+#define PLACE lane ()
+#define FETCHED(v, l) LANE (v, l)
+#endif
+
 // Pieces of 16 bytes that hold the 8 weights of a row which kernels take at a time. Of x it is two.
 #define PIECES (2 / QUARTERS)
 

@@ -12,10 +12,10 @@ void main ()
 {
     uint row = p.row_first + group_of_lanes () * ROWS, column = first_column (gl_WorkGroupID.y);
     float sum[MAX_ROWS][4];
-    uint x_row[MAX_ROWS / 8], weights_row[4];
+    uint x_row[MAX_ROWS / SPAN], weights_row[4];
 
-    [[unroll]] for (uint g = 0u; g < ROWS / 8u; g++)
-        x_row[g] = x_at (row + g * 8u + lane ());
+    [[unroll]] for (uint g = 0u; g < ROWS / SPAN; g++)
+        x_row[g] = x_at (row + g * SPAN + PLACE);
     [[unroll]] for (uint c = 0u; c < 4u; c++)
         weights_row[c] = weights_at (column + c);
     [[unroll]] for (uint i = 0u; i < ROWS; i++)
@@ -23,10 +23,10 @@ void main ()
             sum[i][c] = 0.0;
 
     for (uint k8 = 0u; k8 < p.k / 8u; k8++) {
-        uvec4 part[MAX_ROWS / 8][2];
+        uvec4 part[MAX_ROWS / SPAN][2];
         float w[4][8];
 
-        [[unroll]] for (uint g = 0u; g < ROWS / 8u; g++)
+        [[unroll]] for (uint g = 0u; g < ROWS / SPAN; g++)
             [[unroll]] for (uint h = 0u; h < 2u; h++)
                 part[g][h] = FETCH (x, x_row[g] + k8 * 2u + h);
         [[unroll]] for (uint c = 0u; c < 4u; c++)
@@ -34,7 +34,7 @@ void main ()
         [[unroll]] for (uint i = 0u; i < ROWS; i++) {
             float value[8];
             [[unroll]] for (uint j = 0u; j < 8u; j++)
-                value[j] = F (LANE (part[i / 8u][j / 4u][j & 3u], i & 7u));
+                value[j] = F (FETCHED (part[i / SPAN][j / 4u][j & 3u], i & (SPAN - 1u)));
             [[unroll]] for (uint c = 0u; c < 4u; c++)
                 [[unroll]] for (uint j = 0u; j < 8u; j++)
                     sum[i][c] += value[j] * w[c][j];

@@ -15,7 +15,7 @@ void main ()
     uint x_row[MAX_ROWS], weights_row[4];
 
     [[unroll]] for (uint i = 0u; i < ROWS; i++)
-        x_row[i] = x_at (i) + lane ();
+        x_row[i] = x_at (i) + PLACE;
     [[unroll]] for (uint c = 0u; c < 4u; c++)
         weights_row[c] = weights_at (column + c);
     [[unroll]] for (uint i = 0u; i < ROWS; i++)
@@ -23,10 +23,11 @@ void main ()
             sum[i][c] = 0.0;
 
     for (uint k32 = 0u; k32 < p.k / 32u; k32++) {
-        uvec4 part[MAX_ROWS];
+        uvec4 part[MAX_ROWS][8u / SPAN];
 
         [[unroll]] for (uint i = 0u; i < ROWS; i++)
-            part[i] = FETCH (x, x_row[i] + k32 * 8u);
+            [[unroll]] for (uint g = 0u; g < 8u / SPAN; g++)
+                part[i][g] = FETCH (x, x_row[i] + k32 * 8u + g);
         [[unroll]] for (uint q = 0u; q < 4u; q++) {
             float w[4][8];
 
@@ -35,8 +36,10 @@ void main ()
             [[unroll]] for (uint i = 0u; i < ROWS; i++) {
                 float value[8];
 
-                [[unroll]] for (uint j = 0u; j < 8u; j++)
-                    value[j] = F (LANE (part[i][j & 3u], q * 2u + j / 4u));
+                [[unroll]] for (uint j = 0u; j < 8u; j++) {
+                    uint from = q * 2u + j / 4u;
+                    value[j] = F (FETCHED (part[i][from / SPAN][j & 3u], from & (SPAN - 1u)));
+                }
                 [[unroll]] for (uint c = 0u; c < 4u; c++)
                     [[unroll]] for (uint j = 0u; j < 8u; j++)
                         sum[i][c] += value[j] * w[c][j];

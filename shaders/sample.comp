@@ -62,14 +62,7 @@ void main ()
 const uint TOP_COUNT = 64; // vk/ops.h's
 const uint NONE = 0xffffffffu;
 
-uint all_max (uint v)
-{
-    v = max (v, subgroupShuffle (v, gl_SubgroupInvocationID ^ 1u));
-    v = max (v, subgroupShuffle (v, gl_SubgroupInvocationID ^ 2u));
-    return max (v, subgroupShuffle (v, gl_SubgroupInvocationID ^ 4u));
-}
-
-uint all_min (uint v) { return ~all_max (~v); }
+uint lanes_min (uint v) { return ~lanes_max (~v); }
 
 // The first group of blocks with the greatest key.
 uint best_group (uint groups, uint groups_at, out uint key)
@@ -80,8 +73,8 @@ uint best_group (uint groups, uint groups_at, out uint key)
         at = k > mine ? g : at;
         mine = max (k, mine);
     }
-    key = all_max (mine);
-    return all_min (mine == key ? at : NONE);
+    key = lanes_max (mine);
+    return lanes_min (mine == key ? at : NONE);
 }
 
 void main ()
@@ -97,7 +90,7 @@ void main ()
         uint k = 0;
         [[unroll]] for (uint i = 0; i < 8; i++)
             k = max (k, work[blocks_at + g * 64 + i * 8 + lane ()]);
-        k = all_max (k);
+        k = lanes_max (k);
         if (lane () == g % 8)
             work[groups_at + g] = k;
         top = max (top, k);
@@ -119,7 +112,7 @@ void main ()
             block_key[i] = work[blocks_at + group * 64 + i * 8 + lane ()];
         [[unroll]] for (uint i = 0; i < 8; i++)
             at = min (at, block_key[i] == key ? i * 8 + lane () : NONE);
-        at = all_min (at);
+        at = lanes_min (at);
         uint block = group * 64 + at;
 
         // Equals are taken by their columns: those up to the last one's are gone.
@@ -135,18 +128,18 @@ void main ()
         id = NONE;
         [[unroll]] for (uint i = 0; i < 8; i++)
             id = min (id, k[i] == key && column[i] >= after ? column[i] : NONE);
-        id = all_min (id);
+        id = lanes_min (id);
         last = key;
 
         uint left = 0;
         [[unroll]] for (uint i = 0; i < 8; i++)
             left = max (left, k[i] < key || k[i] == key && column[i] > id ? k[i] : 0);
-        left = all_max (left);
+        left = lanes_max (left);
         if (lane () == at % 8)
             work[blocks_at + block] = left;
         [[unroll]] for (uint i = 0; i < 8; i++)
             left = max (left, i * 8 + lane () == at ? 0 : block_key[i]);
-        left = all_max (left);
+        left = lanes_max (left);
         if (lane () == group % 8)
             work[groups_at + group] = left;
 

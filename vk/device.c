@@ -11,7 +11,7 @@
 #define MAX_BULK_BYTES (G_GUINT64_CONSTANT (1) << 31)
 #define WINDOW_BYTES (G_GUINT64_CONSTANT (1) << 30)
 #define GPU_SUBMIT_NS (50 * G_GUINT64_CONSTANT (1000000))
-#define MIN_SUBGROUP 8
+#define GROUP 8 /* lanes that pass values to each other */
 
 G_DEFINE_QUARK (minivl - device - error - quark, device_error)
 
@@ -96,7 +96,6 @@ typedef struct
   guint32 timestamp_bits;
   double timestamp_ns;
   gboolean memory_budget;
-  GError *refusal; /* why it cannot be opened */
 } Candidate;
 
 static void
@@ -105,13 +104,13 @@ info_clear (DeviceInfo *info)
   g_free (info->name);
   g_free (info->driver);
   g_free (info->uuid);
+  g_free (info->refusal);
 }
 
 static void
 candidate_clear (Candidate *c)
 {
   info_clear (&c->info);
-  g_clear_error (&c->refusal);
 }
 
 static const gchar *
@@ -217,33 +216,33 @@ refuse (Candidate *c, const gchar *format, ...)
 {
   va_list args;
 
-  if (c->refusal)
+  if (c->info.refusal)
     return;
   va_start (args, format);
-  g_autofree gchar *reason = g_strdup_vprintf (format, args);
+  c->info.refusal = g_strdup_vprintf (format, args);
   va_end (args);
-  g_set_error (
-      &c->refusal, DEVICE_ERROR, DEVICE_ERROR_UNSUPPORTED, "%s (%s) cannot be used: %s", c->info.name, c->info.driver, reason);
 }
 
 static void
-candidate_require (Candidate *c, const VkPhysicalDeviceProperties *p, const VkPhysicalDeviceSubgroupProperties *subgroup)
+candidate_require (Candidate *c, const VkPhysicalDeviceProperties *p)
 {
-  const VkSubgroupFeatureFlags needed = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
-
   if (!find_queue (c))
     refuse (c, "it has no compute queue");
-  if (subgroup->subgroupSize < MIN_SUBGROUP)
-    refuse (c, "its subgroups have %u lanes, %u are needed", subgroup->subgroupSize, MIN_SUBGROUP);
-  if (!(subgroup->supportedStages & VK_SHADER_STAGE_COMPUTE_BIT))
-    refuse (c, "it has no subgroup operations in compute shaders");
-  if ((subgroup->supportedOperations & needed) != needed)
-    refuse (c, "it lacks the subgroup operations 'basic' and 'shuffle'");
   if (p->limits.maxPerStageDescriptorStorageBuffers < DISPATCH_MAX_BINDS)
     refuse (
         c, "its shaders bind %u storage buffers, %u are needed", p->limits.maxPerStageDescriptorStorageBuffers, DISPATCH_MAX_BINDS);
   if (p->limits.maxPushConstantsSize < DISPATCH_MAX_PUSH)
     refuse (c, "its push constants hold %u bytes, %u are needed", p->limits.maxPushConstantsSize, DISPATCH_MAX_PUSH);
+}
+
+/* Whether lanes of a group can pass values by shuffles: a subgroup is then of whole groups. */
+static gboolean
+has_shuffles (const VkPhysicalDeviceSubgroupProperties *subgroup)
+{
+  const VkSubgroupFeatureFlags needed = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
+
+  return subgroup->subgroupSize >= GROUP && (subgroup->supportedStages & VK_SHADER_STAGE_COMPUTE_BIT)
+         && (subgroup->supportedOperations & needed) == needed;
 }
 
 static void
@@ -280,13 +279,14 @@ candidate_init (Candidate *c, VkPhysicalDevice physical, const DeviceOptions *op
   c->timestamp_ns = p->limits.timestampPeriod;
   c->max_allocation = maintenance.maxMemoryAllocationSize;
   c->memory_budget = has_extension (physical, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
-  candidate_require (c, p, &subgroup);
+  candidate_require (c, p);
 
   limits->cpu = c->type == VK_PHYSICAL_DEVICE_TYPE_CPU;
   limits->subgroup = subgroup.subgroupSize;
   limits->storage_form = options->storage_form || p->limits.maxTexelBufferElements < MIN_TEXELS;
   limits->max_local = MIN (p->limits.maxComputeWorkGroupInvocations, p->limits.maxComputeWorkGroupSize[0]);
-  limits->local = options->local ? options->local : limits->cpu ? 8 : 64;
+  limits->no_subgroup = options->no_subgroup || !has_shuffles (&subgroup);
+  limits->local = limits->no_subgroup ? GROUP : options->local ? options->local : limits->cpu ? GROUP : 64;
   memcpy (limits->max_groups, p->limits.maxComputeWorkGroupCount, sizeof limits->max_groups);
   limits->storage_range = p->limits.maxStorageBufferRange & ~G_GUINT64_CONSTANT (15);
   limits->bulk_range =
@@ -342,7 +342,7 @@ candidates_new (VkInstance instance, const DeviceOptions *options, GError **erro
     Candidate *c = &g_array_index (candidates, Candidate, i);
 
     candidate_init (c, list[i], options ? options : &defaults);
-    if (!c->refusal && (!best || type_rank (c->type) < type_rank (best->type)))
+    if (!c->info.refusal && (!best || type_rank (c->type) < type_rank (best->type)))
       best = c;
   }
   if (best)
@@ -461,8 +461,9 @@ candidate_choose (GArray *candidates, const gchar *selector, GError **error)
       return NULL;
     }
   }
-  if (chosen->refusal) {
-    g_propagate_error (error, g_error_copy (chosen->refusal));
+  if (chosen->info.refusal) {
+    g_set_error (error, DEVICE_ERROR, DEVICE_ERROR_UNSUPPORTED, "%s (%s) cannot be used: %s", chosen->info.name,
+        chosen->info.driver, chosen->info.refusal);
     return NULL;
   }
   return chosen;
@@ -513,7 +514,7 @@ device_create (Device *dev, GError **error)
   const gchar *extension = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
   const VkDeviceQueueCreateInfo queue = { VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO, .queueFamilyIndex = dev->family,
     .queueCount = 1, .pQueuePriorities = &priority };
-  /* The shaders need no feature that must be asked for: 32-bit words, and subgroup operations, which are properties. */
+  /* The shaders need no feature that must be asked for: 32-bit words, and at most subgroup operations, which are properties. */
   const VkDeviceCreateInfo create = { VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, .queueCreateInfoCount = 1, .pQueueCreateInfos = &queue,
     .enabledExtensionCount = dev->memory_budget ? 1 : 0, .ppEnabledExtensionNames = &extension };
 

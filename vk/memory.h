@@ -32,6 +32,7 @@ typedef struct
   const gchar *type; /* discrete, integrated, virtual, cpu, other */
   guint64 memory;    /* budget in bytes; on integrated and CPU devices MemAvailable within the cgroup's limit */
   gboolean chosen;   /* opens when nothing is asked for */
+  gchar *refusal;    /* what it lacks, so that it cannot be opened; else NULL */
 } DeviceInfo;
 
 gboolean device_list (DeviceInfo **infos, guint *n_infos, GError **error);
@@ -41,12 +42,13 @@ void device_infos_free (DeviceInfo *infos, guint n_infos);
 typedef struct
 {
   gboolean storage_form;  /* bulk reads by storage buffers instead of texel buffers */
+  gboolean no_subgroup;   /* shaders without subgroup operations */
   guint64 submit_ns;      /* bound of one submit; 0: 50 ms on GPUs, none on CPU devices */
   gboolean timed;         /* the device itself times every op, also where submits have no bound and nothing needs to know */
   const gchar *cache_dir; /* of the pipeline cache; NULL: the user's cache folder /minivl */
   gboolean staged;        /* ARENA_DEVICE is reached through staging even where the host sees it */
   guint64 window_bytes;   /* most bytes of a window of several tensors; 0: 1 GiB */
-  guint local;            /* local size of kernels that work in groups of 8 lanes; 0: the device's choice */
+  guint local; /* local size of kernels that work in groups of 8 lanes; 0: the device's choice. 8 without subgroup operations */
 } DeviceOptions;
 
 /* The UUID of the device that device_open() would open, (transfer full); NULL with the error it would have. */

@@ -143,16 +143,27 @@ variant_equal (gconstpointer a, gconstpointer b)
   return memcmp (a, b, sizeof (Variant)) == 0;
 }
 
+/* The row of the forms that the device takes. A shader has only those that it differs in. */
+static const Shader *
+shader_of_forms (const DeviceLimits *limits, const gchar *name)
+{
+  const gchar *const forms[] = { limits->no_subgroup ? "_no_subgroup" : "", limits->storage_form ? "_storage" : "" };
+  const Shader *shader = shader_find (name);
+
+  for (guint i = 0; shader && i < G_N_ELEMENTS (forms); i++) {
+    g_autofree gchar *of_form = g_strconcat (shader->name, forms[i], NULL);
+    const Shader *found = shader_find (of_form);
+
+    shader = found ? found : shader;
+  }
+  return shader;
+}
+
 gboolean
 variant_init (Variant *v, const Device *dev, const Dispatch *d, GError **error)
 {
-  g_autofree gchar *storage = g_strconcat (d->shader, "_storage", NULL);
-
   memset (v, 0, sizeof *v); /* the gaps are hashed, too */
-  if (dev->limits.storage_form)
-    v->shader = shader_find (storage);
-  if (!v->shader)
-    v->shader = shader_find (d->shader); /* one that reads nothing in bulk has but one form */
+  v->shader = shader_of_forms (&dev->limits, d->shader);
   if (!v->shader)
     g_set_error (error, DEVICE_ERROR, DEVICE_ERROR_UNSUPPORTED, "there is no shader '%s'", d->shader);
   v->local = d->local;

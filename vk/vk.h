@@ -35,7 +35,7 @@ typedef struct
 
 typedef struct
 {
-  const gchar *shader;           /* row of the variant table; the storage form's row is found by the runtime */
+  const gchar *shader;           /* row of the variant table; those of its forms are found by the runtime */
   Bind bind[DISPATCH_MAX_BINDS]; /* binding 0, 1, ...; ends at the first without tensor */
   gconstpointer push;
   guint push_size;
@@ -63,8 +63,9 @@ typedef struct
   gboolean cpu;   /* VK_PHYSICAL_DEVICE_TYPE_CPU */
   guint subgroup; /* lanes */
   gboolean storage_form;
-  guint max_local;       /* invocations of a workgroup in x */
-  guint local;           /* for kernels that work in groups of 8 lanes: 8 on CPU devices, several groups on GPUs */
+  gboolean no_subgroup; /* lanes pass values by shared memory, for want of shuffles among 8 of them */
+  guint max_local;      /* invocations of a workgroup in x */
+  guint local; /* for kernels that work in groups of 8 lanes: 8 on CPU devices and with no_subgroup, several groups on GPUs */
   guint max_groups[3];   /* of a dispatch */
   guint64 bulk_range;    /* most bytes of one BIND_BULK binding */
   guint64 storage_range; /* most bytes of a storage buffer binding */
