@@ -10,7 +10,7 @@ static Device *devices[N_FORMS];
 Device *
 form_device (guint form)
 {
-  const DeviceOptions options = { .storage_form = form / 3 > 0, .local = form % 3 == 1 ? 64 : 8, .no_subgroup = form % 3 == 2 };
+  const DeviceOptions options = { .storage_form = form >= 2, .local = form % 2 ? 64 : 8 };
 
   if (!devices[form])
     devices[form] = harness_device (&options);
@@ -38,26 +38,20 @@ form_test (gconstpointer data)
   t->test (form_device (t->form));
 }
 
-/* Where lanes cannot pass values by shuffles, all local sizes are one. */
-static gboolean
-form_is_another (guint form)
-{
-  return device_limits (form_device (0))->no_subgroup && form % 3 != 2;
-}
-
 void
 add_in_every_form (const gchar *path, void (*test) (Device *dev))
 {
-  static const gchar *const names[N_FORMS] = { "texel/8", "texel/64", "texel/no-subgroup", "storage/8", "storage/64",
-    "storage/no-subgroup" };
+  static const gchar *const names[N_FORMS] = { "texel/8", "texel/64", "storage/8", "storage/64" };
 
   for (guint i = 0; i < N_FORMS; i++) {
     g_autofree gchar *full = g_strdup_printf ("%s/%s", path, names[i]);
     FormTest *t;
 
-    if (form_is_another (i))
+    /* Without subgroup operations there is one local size. */
+    if (i % 2 && device_limits (form_device (0))->no_subgroup)
       continue;
     t = g_new (FormTest, 1);
+
     *t = (FormTest){ test, i };
     g_test_add_data_func_full (full, t, form_test, g_free);
   }

@@ -6,13 +6,13 @@
 
 #include "vk/vk.h"
 
-/* A device in one of its forms: bulk reads by texel or storage buffers; workgroups of one or of several groups of 8 lanes, or no
- * subgroup operations. Opened once a test program; closed by forms_close(). */
-#define N_FORMS 6
+/* A device in one of its forms: bulk reads by texel or storage buffers, workgroups of one or of several groups of 8 lanes. Opened
+ * once a test program; closed by forms_close(). */
+#define N_FORMS 4
 Device *form_device (guint form);
 void forms_close (void);
 
-/* Adds the test once a form that the device has: PATH/texel/8, PATH/texel/64, PATH/texel/no-subgroup, and the same of storage. */
+/* Adds the test once a form that the device has: PATH/texel/8, PATH/texel/64, PATH/storage/8, PATH/storage/64. */
 void add_in_every_form (const gchar *path, void (*test) (Device *dev));
 
 /* Dense rows of a tensor or view in ROWS, 4 bytes an element; rows_read() also checks that the padding of a whole tensor is zeros.
