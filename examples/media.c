@@ -35,6 +35,26 @@ struct _MediaVideo
   guint quarter_turns; /* clockwise */
 };
 
+/* FFmpeg 6.1 moved both; 5.1 has the old ones alone. */
+#ifdef AV_FRAME_FLAG_KEY
+#define IS_KEY(frame) (((frame)->flags & AV_FRAME_FLAG_KEY) != 0)
+#else
+#define IS_KEY(frame) ((frame)->key_frame)
+#endif
+
+static const gint32 *
+display_matrix (const AVStream *stream)
+{
+#if LIBAVCODEC_VERSION_INT >= AV_VERSION_INT(60, 30, 100)
+  const AVPacketSideData *data =
+      av_packet_side_data_get (stream->codecpar->coded_side_data, stream->codecpar->nb_coded_side_data, AV_PKT_DATA_DISPLAYMATRIX);
+
+  return data != NULL ? (const gint32 *)data->data : NULL;
+#else
+  return (const gint32 *)av_stream_get_side_data (stream, AV_PKT_DATA_DISPLAYMATRIX, NULL);
+#endif
+}
+
 static gboolean
 fail (GError **error, const gchar *path, const gchar *what, gint code)
 {
@@ -169,7 +189,7 @@ reader_next_frame (Reader *r)
     gint code = avcodec_receive_frame (r->codec, r->frame);
 
     if (code >= 0) {
-      r->damaged = (r->damaged && !r->frame->key_frame) || r->frame->flags & AV_FRAME_FLAG_CORRUPT || r->frame->decode_error_flags;
+      r->damaged = (r->damaged && !IS_KEY (r->frame)) || r->frame->flags & AV_FRAME_FLAG_CORRUPT || r->frame->decode_error_flags;
       return code;
     }
     if (code != AVERROR (EAGAIN))
@@ -356,7 +376,7 @@ static void
 video_find_turn (MediaVideo *v)
 {
   const AVStream *stream = v->reader.format->streams[v->reader.stream];
-  const gint32 *matrix = (const gint32 *)av_stream_get_side_data (stream, AV_PKT_DATA_DISPLAYMATRIX, NULL);
+  const gint32 *matrix = display_matrix (stream);
   double angle = matrix ? av_display_rotation_get (matrix) : 0; /* counterclockwise */
 
   v->quarter_turns = isnan (angle) ? 0 : (guint)(lrint (-angle / 90) & 3);

@@ -191,6 +191,20 @@ drain (AVFormatContext *format, AVCodecContext *c, AVFrame *frame)
   av_packet_free (&packet);
 }
 
+/* FFmpeg 6.1 moved it; 5.1 has the old place alone. */
+static gint32 *
+display_matrix_new (AVStream *stream)
+{
+#if LIBAVCODEC_VERSION_INT >= AV_VERSION_INT(60, 30, 100)
+  AVCodecParameters *par = stream->codecpar;
+
+  return (gint32 *)av_packet_side_data_new (&par->coded_side_data, &par->nb_coded_side_data, AV_PKT_DATA_DISPLAYMATRIX, 36, 0)
+      ->data;
+#else
+  return (gint32 *)av_stream_new_side_data (stream, AV_PKT_DATA_DISPLAYMATRIX, 36);
+#endif
+}
+
 /* FRAMES frames with B-frames in between; the upper left quarter is white. */
 static void
 write_video (const gchar *path, double turn)
@@ -207,7 +221,7 @@ write_video (const gchar *path, double turn)
   stream->time_base = c->time_base;
   stream->avg_frame_rate = c->framerate;
   if (turn != 0)
-    av_display_rotation_set ((gint32 *)av_stream_new_side_data (stream, AV_PKT_DATA_DISPLAYMATRIX, 36), turn);
+    av_display_rotation_set (display_matrix_new (stream), turn);
   g_assert_cmpint (avio_open (&format->pb, path, AVIO_FLAG_WRITE), >=, 0);
   g_assert_cmpint (avformat_write_header (format, NULL), >=, 0);
   for (gint i = 0; i < FRAMES; i++) {
