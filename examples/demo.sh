@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# demo.sh: installs what is missing (Debian 12), builds the element and its demo model, films the yard that the model knows, and lets
+# demo.sh: installs what is missing (Debian 12 and 13), builds the element and its demo model, films the yard that the model knows, and lets
 # the element write down what happens there: as text here, as JSON lines, and drawn into the video; in a window too where there is one.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -8,8 +8,17 @@ out=build/demo
 # Made up so that something happens; training never saw them.
 scenes=(1257 13427 2427)
 
+# What it says is shown if it fails.
+quietly() {
+  local said
+
+  said=$("$@" 2>&1) && return 0
+  printf '%s\n' "$said" "FAILED: $*" >&2
+  return 1
+}
+
 bash examples/install-packages.sh examples/packages.txt
-[ -f build/build.ninja ] || meson setup build >/dev/null
+[ -f build/build.ninja ] || quietly meson setup build
 ninja -C build gst/libgstminivl.so examples/minivl-chat examples/demo-model/yard examples/demo-model/evaluate
 mkdir -p "$out"
 export GST_PLUGIN_PATH=build/gst

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# run.sh [--sanitize]: installs what is missing (Debian 12), builds, runs every suite on the CPU's Vulkan driver with the validation
+# run.sh [--sanitize]: installs what is missing (Debian 12 and 13), builds, runs every suite on the CPU's Vulkan driver with the validation
 # layers on, and ends with the line `N passed, N failed`. --sanitize runs the suites under ASan and UBSan as well. With CI=true in
 # the environment it does that, and builds with clang too. Exit 1 if anything failed.
 set -u
@@ -75,15 +75,23 @@ suites() {
   passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 }
 
+# The style is checked by one version of clang-format, whichever Debian has; where it cannot be had that check is skipped.
+style() {
+  [ -x build-style/bin/clang-format ] && return
+  python3 -m venv build-style && build-style/bin/pip install -q -r tests/requirements.txt \
+    || echo "clang-format is not there: format is not checked" >&2
+}
+
 # The width of the device's vectors is nothing to a sanitizer, which sees the same code on the host.
 all_but_lanes() {
   meson test -C "$1" --list 2>/dev/null | sed -n 's|.* / ||p' | grep -v -- '-lanes$' | sort -u
 }
 
 run() {
-  # The device is the one every machine has: lavapipe.
+  # The device is the one every machine has: lavapipe. The other variable would win over this one.
+  unset VK_DRIVER_FILES
   export VK_ICD_FILENAMES
-  VK_ICD_FILENAMES=$(ls /usr/share/vulkan/icd.d/lvp_icd.*.json | head -n 1)
+  VK_ICD_FILENAMES=$(bash tests/lavapipe.sh) || { must "the CPU's Vulkan driver" false; return; }
 
   must "SwiftShader" bash tests/swiftshader.sh build-swiftshader
   must "gcc build" configure build -Dswiftshader="$PWD/build-swiftshader/icd.json" && must "gcc build" meson compile -C build && suites build
@@ -99,7 +107,7 @@ run() {
   fi
 }
 
-must "packages" bash examples/install-packages.sh examples/packages.txt tests/packages.txt && run
+must "packages" bash examples/install-packages.sh examples/packages.txt tests/packages.txt && style && run
 [ "$skipped" -eq 0 ] || echo "$skipped skipped"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
