@@ -14,7 +14,7 @@
  * segment that waits is dropped, and reported with `finish_reason` `dropped`.
  *
  * Text on `text_src` stands at the video that passes when it is there, or with `text-timestamp=segment` at the start of what it is
- * about, for subtitles. Then whatever joins text and video again needs a queue of at least one segment in the video branch.
+ * about, for subtitles. Then whatever joins text and video again needs a queue of at least two segments in the video branch.
  *
  * `alerts` are yes/no questions about each segment, answered by the probability of the first word: `score` is P(yes) of yes and no.
  * One that rises above `alert-threshold`, or falls below it less `alert-hysteresis`, is a result of kind `alert`, told the same
@@ -63,7 +63,7 @@
  * ]| a camera, and what is seen as text on the terminal
  * |[
  * gst-launch-1.0 filesrc location=vtest.avi ! decodebin ! videoconvert ! minivl name=m model-path=DIR text-timestamp=segment \
- *     m.src ! queue max-size-buffers=0 max-size-bytes=0 max-size-time=11000000000 ! jpegenc ! matroskamux name=x ! \
+ *     m.src ! queue max-size-buffers=0 max-size-bytes=0 max-size-time=21000000000 ! jpegenc ! matroskamux name=x ! \
  *     filesink location=out.mkv m.text_src ! text/x-raw,format=utf8 ! queue ! x.
  * ]| a copy of the video with what happens as subtitles
  * |[

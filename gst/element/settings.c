@@ -51,7 +51,7 @@ text_timestamp_get_type (void)
   static gsize type = 0;
   static const GEnumValue values[] = {
     { TEXT_NOW, "The time of the video that passes when the text is there", "now" },
-    { TEXT_SEGMENT, "The start of the segment that the text is about, for subtitles: needs a queue of a segment in the video",
+    { TEXT_SEGMENT, "The start of the segment that the text is about, for subtitles: needs a queue of two segments in the video",
         "segment" },
     { 0 },
   };

@@ -6,6 +6,8 @@
 
 /* Texts that may wait for a branch that is slow to take them. */
 #define MAX_WAITING 1024
+/* How long the video may be held up, us, until something is taken to wait for a GAP that was left out. */
+#define LONG_PUSH (G_TIME_SPAN_SECOND / 2)
 /* How long the video may be held up while a text is owed, us, before a warning. */
 #define LONGEST_PUSH G_TIME_SPAN_SECOND
 /* How long a summary is shown at most; it covers far more time than that. */
@@ -37,11 +39,13 @@ struct _GstMinivlTextSrc
   guint64 first, position; /* of the video, in the last segment that came */
   guint64 end;             /* of the buffer at position */
   guint64 told;            /* where time on the pad has come to, in the last segment that was sent */
+  guint64 shown;           /* the end of the last text there: a muxer makes an empty cue of a GAP in front of it */
   TextTimestamp timestamp;
   guint64 duration;
   guint64 lost;
   guint n_owed;
-  gint64 push_began; /* monotonic time, us, of the video buffer that is being handed on; 0: none is */
+  gint64 push_began;   /* monotonic time, us, of the video buffer that is being handed on; 0: none is */
+  gboolean push_lasts; /* longer than LONG_PUSH */
   gboolean push_told;
 
   /* the task alone, or while it does not run */
@@ -174,7 +178,11 @@ gap_is_due (GstMinivlTextSrc *pad)
 {
   if (pad->n_events > 0 || !pad->has_segment || !GST_CLOCK_TIME_IS_VALID (pad->position))
     return FALSE;
-  return !GST_CLOCK_TIME_IS_VALID (pad->told) || quiet_until (pad) > pad->told;
+  if (GST_CLOCK_TIME_IS_VALID (pad->told))
+    return quiet_until (pad) > MAX (pad->told, pad->shown);
+  /* Of the first frame, with its text still owed, there is nothing to tell. A sink needs it all the same, or it never prerolls; a
+   * muxer would write it down. */
+  return pad->n_owed == 0 || quiet_until (pad) > pad->first || pad->push_lasts;
 }
 
 static void
@@ -182,6 +190,13 @@ tell (GstMinivlTextSrc *pad, guint64 position)
 {
   if (GST_CLOCK_TIME_IS_VALID (position))
     pad->told = GST_CLOCK_TIME_IS_VALID (pad->told) ? MAX (pad->told, position) : position;
+}
+
+static void
+forget_told (GstMinivlTextSrc *pad)
+{
+  pad->told = GST_CLOCK_TIME_NONE;
+  pad->shown = 0;
 }
 
 /* Time of the next text whose time is fixed. */
@@ -222,7 +237,7 @@ take_item (GstMinivlTextSrc *pad)
   } else {
     pad->n_events--;
     if (GST_EVENT_TYPE (item->event) == GST_EVENT_SEGMENT)
-      pad->told = GST_CLOCK_TIME_NONE;
+      forget_told (pad);
   }
   return item;
 }
@@ -231,7 +246,7 @@ static GstEvent *
 take_gap (GstMinivlTextSrc *pad)
 {
   guint64 until = quiet_until (pad);
-  guint64 from = GST_CLOCK_TIME_IS_VALID (pad->told) ? pad->told : MIN (pad->first, until);
+  guint64 from = GST_CLOCK_TIME_IS_VALID (pad->told) ? MAX (pad->told, pad->shown) : MIN (pad->first, until);
 
   tell (pad, until);
   return gst_event_new_gap (from, until - from);
@@ -289,6 +304,16 @@ send_event (GstMinivlTextSrc *pad, GstEvent *start, GstEvent *event)
   gst_pad_push_event (GST_PAD (pad), event);
 }
 
+/* Nothing is told where the video has gone back since the item was taken. */
+static void
+show (GstMinivlTextSrc *pad, const Item *item)
+{
+  g_mutex_lock (&pad->lock);
+  if (GST_CLOCK_TIME_IS_VALID (pad->told))
+    pad->shown = MAX (pad->shown, item->position + MIN (item->duration, G_MAXUINT64 - item->position));
+  g_mutex_unlock (&pad->lock);
+}
+
 static GstFlowReturn
 send_result (GstMinivlTextSrc *pad, const Item *item)
 {
@@ -300,6 +325,7 @@ send_result (GstMinivlTextSrc *pad, const Item *item)
     negotiate (pad, FALSE);
   if (!pad->is_json && !result_has_text (result))
     return GST_FLOW_OK;
+  show (pad, item);
   text = pad->is_json ? result_to_json (result) : g_strdup (result->text);
   buffer = gst_buffer_new_wrapped (text, strlen (text));
   GST_BUFFER_PTS (buffer) = item->position;
@@ -348,23 +374,36 @@ tell_missing_queue (GstMinivlTextSrc *pad)
   if (element != NULL && !pad->is_paused (element))
     GST_ELEMENT_WARNING (element, STREAM, FAILED,
         ("The video has been held up for a second while a text is owed: with text-timestamp=segment, whatever joins text and video "
-         "again needs a queue of at least one segment in the video branch, e.g. \"queue max-size-buffers=0 max-size-bytes=0 "
-         "max-size-time=\" and 1.1 times segment-duration behind minivl."),
+         "again needs a queue of at least two segments in the video branch, e.g. \"queue max-size-buffers=0 max-size-bytes=0 "
+         "max-size-time=\" and 2.1 times segment-duration behind minivl."),
         (NULL));
 }
 
-/* Holds the lock. As g_cond_wait(), but warns when the video is held up for long. */
+/* Holds the lock. Whether it matters how long the video is held up. */
+static gboolean
+push_is_watched (GstMinivlTextSrc *pad)
+{
+  return pad->n_owed > 0 ? !pad->push_lasts || !pad->push_told : pad->shown > 0 && !pad->push_lasts;
+}
+
+/* Holds the lock. As g_cond_wait(), and looks at how long the video is held up. */
 static void
 wait_for_change (GstMinivlTextSrc *pad)
 {
   gint64 began = pad->push_began;
 
-  if (began == 0 || pad->push_told || pad->n_owed == 0) {
+  if (began == 0 || !push_is_watched (pad)) {
     g_cond_wait (&pad->changed, &pad->lock);
     return;
   }
-  if (g_cond_wait_until (&pad->changed, &pad->lock, began + LONGEST_PUSH) || pad->push_began != began)
+  if (g_cond_wait_until (&pad->changed, &pad->lock, began + (pad->push_lasts ? LONGEST_PUSH : LONG_PUSH))
+      || pad->push_began != began)
     return;
+  if (!pad->push_lasts) {
+    pad->push_lasts = TRUE;
+    pad->shown = 0;
+    return;
+  }
   pad->push_told = TRUE;
   g_mutex_unlock (&pad->lock);
   tell_missing_queue (pad);
@@ -459,7 +498,7 @@ text_src_position (GstMinivlTextSrc *pad, guint64 pts, guint64 end)
     pad->first = pts;
   } else if (pts < pad->position) {
     pad->first = pts;
-    pad->told = GST_CLOCK_TIME_NONE;
+    forget_told (pad);
   }
   pad->position = pts;
   pad->end = end;
@@ -481,7 +520,8 @@ text_src_pushing (GstMinivlTextSrc *pad, gboolean pushing)
 {
   g_mutex_lock (&pad->lock);
   pad->push_began = pushing ? g_get_monotonic_time () : 0;
-  if (pushing && pad->n_owed > 0 && !pad->push_told)
+  pad->push_lasts = FALSE;
+  if (pushing && push_is_watched (pad))
     g_cond_signal (&pad->changed);
   g_mutex_unlock (&pad->lock);
 }
@@ -569,7 +609,8 @@ resume (GstMinivlTextSrc *pad)
   g_mutex_lock (&pad->lock);
   clear_items (pad);
   pad->flushing = pad->dead = pad->has_segment = pad->push_told = FALSE;
-  pad->position = pad->told = GST_CLOCK_TIME_NONE;
+  pad->position = GST_CLOCK_TIME_NONE;
+  forget_told (pad);
   g_mutex_unlock (&pad->lock);
   return gst_pad_start_task (GST_PAD (pad), loop, pad, NULL);
 }

@@ -1,11 +1,14 @@
 /*
  * The `text_src` pad: a sparse stream of texts with a task of its own, so that a slow text branch never holds up the video. Between
  * texts it sends GAP events that reach to the end of the buffer that passes. Without them a text sink never prerolls; and an
- * overlay waits for ever, also for a GAP that ends where its frame begins.
+ * overlay waits for ever, also for a GAP that ends where its frame begins. Under a subtitle's own duration it sends none, because a
+ * muxer makes an empty cue of it and waits for the next text; unless the video is held up for half a second, as by a sink that
+ * prerolls or by a queue that is too short for such a muxer.
  *
  * Times are in the video's segment, which is also the pad's. A text has the time of the video that passes when it is ready
  * (TEXT_NOW), or the start of the segment that it describes (TEXT_SEGMENT). Then time on the pad stops at each such start until the
- * text is ready, and an element that waits for both stops the video, unless that has a queue.
+ * text is ready, and an element that waits for both stops the video, unless that has a queue: of one segment where it needs this
+ * text, of two where it waits for the next one.
  */
 #ifndef GST_MINIVL_TEXTSRC_H
 #define GST_MINIVL_TEXTSRC_H

@@ -296,7 +296,8 @@ test_an_edit_list_is_described_in_stream_time (void)
 
 #define SHIFT (95443 * GST_SECOND) /* where the clock of a transport stream is about to wrap */
 
-/* As broadcasts come: time stamps begin anywhere, and the segment says what they mean. */
+/* As broadcasts come: time stamps begin anywhere, the segment says what they mean, and how long a frame is nobody does
+ * (GStreamer 1.26 does). */
 static GstPadProbeReturn
 shift (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 {
@@ -305,12 +306,22 @@ shift (GstPad *pad, GstPadProbeInfo *info, gpointer data)
   if (info->type & GST_PAD_PROBE_TYPE_BUFFER) {
     info->data = gst_buffer_make_writable (GST_BUFFER (info->data));
     GST_BUFFER_PTS (info->data) += SHIFT;
+    GST_BUFFER_DURATION (info->data) = GST_CLOCK_TIME_NONE;
   } else if (GST_EVENT_TYPE (info->data) == GST_EVENT_SEGMENT) {
     gst_event_copy_segment (info->data, &segment);
     segment.start += SHIFT;
     segment.position += SHIFT;
     gst_event_unref (info->data);
     info->data = gst_event_new_segment (&segment);
+  } else if (GST_EVENT_TYPE (info->data) == GST_EVENT_CAPS) {
+    GstCaps *caps;
+    g_autoptr (GstCaps) no_rate = NULL;
+
+    gst_event_parse_caps (info->data, &caps);
+    no_rate = gst_caps_copy (caps);
+    gst_caps_set_simple (no_rate, "framerate", GST_TYPE_FRACTION, 0, 1, NULL);
+    gst_event_unref (info->data);
+    info->data = gst_event_new_caps (no_rate);
   }
   return GST_PAD_PROBE_OK;
 }
