@@ -151,7 +151,7 @@ static const Setting table[] = {
   { "stream", "Stream", TEXT, AT (stream), AT_START, .blurb = "A name for the stream in results; unset is the element's name" },
   { "text-timestamp", "Text timestamp", CHOICE, AT (text_timestamp), AT_START, .choice = { text_timestamp_get_type, TEXT_NOW },
       .blurb = "Which time of the video a text on text_src has. With segment, whatever joins text and video again needs a queue of "
-               "at least one segment in the video branch" },
+               "at least two segments in the video branch" },
   { "text-duration", "Text duration", LARGE, AT (text_duration), AT_START, .n = { 0, G_MAXUINT64, GST_CLOCK_TIME_NONE },
       .blurb = "Duration of the buffers on text_src, in ns; -1 = with text-timestamp=segment as long as the segment, else the "
                "lesser of 5 s and the step from segment to segment" },
