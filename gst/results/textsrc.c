@@ -304,12 +304,13 @@ send_event (GstMinivlTextSrc *pad, GstEvent *start, GstEvent *event)
   gst_pad_push_event (GST_PAD (pad), event);
 }
 
-/* Nothing is told where the video has gone back since the item was taken. */
+/* Of subtitles alone: who is told what was said at this moment needs no queue, and would wait for the next GAP without end. Nothing
+ * is told where the video has gone back since the item was taken; a video that is held up already gets its GAPs. */
 static void
 show (GstMinivlTextSrc *pad, const Item *item)
 {
   g_mutex_lock (&pad->lock);
-  if (GST_CLOCK_TIME_IS_VALID (pad->told))
+  if (pad->timestamp == TEXT_SEGMENT && GST_CLOCK_TIME_IS_VALID (pad->told) && !pad->push_lasts)
     pad->shown = MAX (pad->shown, item->position + MIN (item->duration, G_MAXUINT64 - item->position));
   g_mutex_unlock (&pad->lock);
 }
