@@ -54,3 +54,36 @@ pipeline_count_results (GstElement *pipeline)
     results += gst_message_has_name (message, "minivl");
   }
 }
+
+void
+segment_count_init (SegmentCount *count, guint64 frame, guint64 segment)
+{
+  *count = (SegmentCount){ .frame = frame, .segment = segment, .start = GST_CLOCK_TIME_NONE };
+}
+
+/* A frame's number, from 0. */
+static guint64
+nearest (const SegmentCount *count, guint64 time)
+{
+  return (time + count->frame / 2) / count->frame;
+}
+
+void
+segment_count_frame (SegmentCount *count, guint64 time)
+{
+  if (count->start == GST_CLOCK_TIME_NONE)
+    count->start = time > GST_SECOND ? time : 0;
+  for (;; count->next++) {
+    guint64 start = segment_count_stop (count);
+
+    if (time < start && nearest (count, time) < nearest (count, start))
+      return;
+    count->n += time < start + count->segment;
+  }
+}
+
+guint64
+segment_count_stop (const SegmentCount *count)
+{
+  return count->start + count->next * count->segment;
+}
