@@ -120,6 +120,27 @@ rig_push (Rig *rig, guint from, guint to)
     g_assert_cmpint (gst_harness_push (rig->video, rig_frame (rig, i)), ==, GST_FLOW_OK);
 }
 
+static void
+note_freed (gpointer freed, GstMiniObject *frame)
+{
+  g_async_queue_push (freed, frame);
+}
+
+void
+rig_push_watched (Rig *rig, GstBuffer *frame, GAsyncQueue *freed)
+{
+  gst_mini_object_weak_ref (GST_MINI_OBJECT (frame), note_freed, freed);
+  g_assert_cmpint (gst_harness_push (rig->video, frame), ==, GST_FLOW_OK);
+  gst_buffer_unref (gst_harness_pull (rig->video));
+}
+
+void
+rig_await_freed (GAsyncQueue *freed, guint n)
+{
+  for (guint i = 0; i < n; i++)
+    g_assert_nonnull (g_async_queue_timeout_pop (freed, PATIENCE / 1000));
+}
+
 static gpointer
 push_all (gpointer data)
 {

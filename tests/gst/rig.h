@@ -40,7 +40,11 @@ GstBuffer *rig_frame (Rig *rig, guint number);
 guint rig_frame_of (const guint8 *rgb);
 /* Pushes frames from <= number < to and asserts that they pass. */
 void rig_push (Rig *rig, guint from, guint to);
-/* The same in a thread of its own; EOS behind it when to is reached. */
+/* Pushes a frame and takes it off behind the element; freed gets something in when nobody has it any more. */
+void rig_push_watched (Rig *rig, GstBuffer *frame, GAsyncQueue *freed);
+/* Waits until n of them are free. */
+void rig_await_freed (GAsyncQueue *freed, guint n);
+/* The same as rig_push() in a thread of its own; EOS behind it when to is reached. */
 void rig_push_in_thread (Rig *rig, guint from, guint to);
 GstFlowReturn rig_join (Rig *rig);
 void rig_eos (Rig *rig);

@@ -197,12 +197,6 @@ test_frames_are_encoded_on_arrival (void)
   rig_free (rig);
 }
 
-static void
-note_freed (gpointer data, GstMiniObject *object)
-{
-  g_async_queue_push (data, object);
-}
-
 /* However long it is before they are encoded: decoders have a few buffers, and stop without them. */
 static void
 test_sampled_frames_are_copied_at_once (void)
@@ -211,16 +205,10 @@ test_sampled_frames_are_copied_at_once (void)
   g_autoptr (GAsyncQueue) freed = g_async_queue_new ();
 
   fake_hold (FAKE_ENCODE);
-  for (guint i = 0; i < 10; i++) {
-    GstBuffer *buffer = rig_frame (rig, i);
-
-    gst_mini_object_weak_ref (GST_MINI_OBJECT (buffer), note_freed, freed);
-    g_assert_cmpint (gst_harness_push (rig->video, buffer), ==, GST_FLOW_OK);
-    gst_buffer_unref (gst_harness_pull (rig->video));
-  }
-  fake_await (FAKE_ENCODE, 1);
   for (guint i = 0; i < 10; i++)
-    g_assert_nonnull (g_async_queue_timeout_pop (freed, 60 * G_TIME_SPAN_SECOND));
+    rig_push_watched (rig, rig_frame (rig, i), freed);
+  fake_await (FAKE_ENCODE, 1);
+  rig_await_freed (freed, 10);
   fake_release_all (FAKE_ENCODE);
   rig_eos (rig);
   rig_assert_result (rig, 1, 0, 1000, "stop");
