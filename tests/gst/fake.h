@@ -36,7 +36,8 @@ void fake_reset (void);
 /* Forgets what was asked and encoded so far, but not how often; for runs so long that remembering would fill the memory. */
 void fake_forget (void);
 
-/* Calls of a step wait, each for one fake_release(), until they are cancelled. */
+/* Calls of a step wait, each for one fake_release(), until they are cancelled. One that has a deadline ends by it, however far away
+ * that is: no test races with a clock. */
 void fake_hold (FakeStep step);
 void fake_release (FakeStep step, guint calls);
 /* Ends fake_hold(). */

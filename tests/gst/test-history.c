@@ -127,7 +127,7 @@ test_dropped_segments_are_not_told (void)
 static void
 test_what_a_deadline_cut_short_is_told_as_far_as_it_goes (void)
 {
-  Rig *rig = rig_new ("history-size=1 prompt=? deadline=50000000");
+  Rig *rig = rig_new ("history-size=1 prompt=? deadline=3600000000000");
 
   fake_hold (FAKE_ASK);
   rig_push (rig, 0, 10);
