@@ -55,6 +55,8 @@ ink_looks_same (const Ink *a, const Ink *b)
 
 /* --- pipelines --------------------------------------------------------------------------------------------------------------- */
 
+static Film *shown;
+
 static guint64
 now (GstElement *pipeline)
 {
@@ -78,19 +80,15 @@ on_frame (GstPad *pad, GstPadProbeInfo *info, gpointer data)
   return GST_PAD_PROBE_OK;
 }
 
-static GstBusSyncReply
-on_message (GstBus *bus, GstMessage *message, gpointer data)
+/* Of the message it is not known whether it is in front of the text, which is handed on first. */
+static void
+on_answer (const FakeQuestion *question, const gchar *answer)
 {
-  Film *film = data;
-  guint64 time = now (film->pipeline);
+  guint64 time = now (shown->pipeline);
 
-  if (gst_message_has_name (message, "minivl")) {
-    g_mutex_lock (&film->lock);
-    g_array_append_val (film->results, time);
-    g_cond_signal (&film->changed);
-    g_mutex_unlock (&film->lock);
-  }
-  return GST_BUS_PASS;
+  g_mutex_lock (&shown->lock);
+  g_array_append_val (shown->answers, time);
+  g_mutex_unlock (&shown->lock);
 }
 
 Film *
@@ -100,18 +98,17 @@ film_new (const gchar *line)
   g_autoptr (GError) error = NULL;
   g_autoptr (GstElement) sink = NULL;
   g_autoptr (GstPad) pad = NULL;
-  g_autoptr (GstBus) bus = NULL;
 
   fake_reset ();
+  fake_listen (on_answer);
+  shown = film;
   film->frames = g_array_new (FALSE, FALSE, sizeof (Ink));
-  film->results = g_array_new (FALSE, FALSE, sizeof (guint64));
+  film->answers = g_array_new (FALSE, FALSE, sizeof (guint64));
   film->pipeline = gst_parse_launch (line, &error);
   g_assert_no_error (error);
   sink = gst_bin_get_by_name (GST_BIN (film->pipeline), "v");
   pad = gst_element_get_static_pad (sink, "sink");
   gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER, on_frame, film, NULL);
-  bus = gst_element_get_bus (film->pipeline);
-  gst_bus_set_sync_handler (bus, on_message, film, NULL);
   return film;
 }
 
@@ -121,7 +118,7 @@ film_free (Film *film)
   g_assert_cmpint (gst_element_set_state (film->pipeline, GST_STATE_NULL), ==, GST_STATE_CHANGE_SUCCESS);
   gst_object_unref (film->pipeline);
   g_array_unref (film->frames);
-  g_array_unref (film->results);
+  g_array_unref (film->answers);
   g_mutex_clear (&film->lock);
   g_cond_clear (&film->changed);
   g_free (film);
@@ -188,7 +185,7 @@ film_assert_seen_in_time (Film *film, guint texts, gboolean stays)
   guint n = 0, right = 0;
 
   for (guint k = 0; k < texts; k++) {
-    guint64 told = g_array_index (film->results, guint64, k);
+    guint64 told = g_array_index (film->answers, guint64, k);
 
     for (; ink_is_blank (film_frame (film, n)) || film_frame (film, n)->right <= right; n++)
       if (stays && k > 0)

@@ -29,10 +29,10 @@ typedef struct
   GMutex lock;
   GCond changed;
   GArray *frames;  /* Ink, as they came to the sink */
-  GArray *results; /* guint64, the running time of the clock when each was told */
+  GArray *answers; /* guint64, the running time of the clock when each was given */
 } Film;
 
-/* A pipeline whose sink is called v, not started. */
+/* A pipeline whose sink is called v, not started; one at a time. */
 Film *film_new (const gchar *line);
 /* Asserts that nothing of the back end is left. */
 void film_free (Film *film);
@@ -45,8 +45,8 @@ void film_await_frames (Film *film, guint n);
 
 /* Frames from <= n < to have one text, that is wider than the one of frame `before`; G_MAXUINT: than none. */
 void film_assert_one_text (Film *film, guint from, guint to, guint before);
-/* From a result on it takes half a second at most until its text is seen. texts: of results. stays: there is always one from the
- * first on. */
+/* From an answer on it takes half a second at most until it is seen. texts: of answers. stays: there is always one from the first
+ * on. */
 void film_assert_seen_in_time (Film *film, guint texts, gboolean stays);
 
 #endif
