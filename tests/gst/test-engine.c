@@ -189,6 +189,17 @@ start_counting (void)
 }
 
 static void
+await_loaded (GstElement *pipeline)
+{
+  for (GstProgressType type = GST_PROGRESS_TYPE_START; type != GST_PROGRESS_TYPE_COMPLETE;) {
+    g_autoptr (GstMessage) message = pipeline_await (pipeline, GST_MESSAGE_PROGRESS);
+
+    gst_message_parse_progress (message, &type, NULL, NULL);
+  }
+}
+
+/* Which all have it by then: whoever came later would open another one. */
+static void
 test_four_pipelines_share_an_engine_and_one_goes_in_mid_answer (void)
 {
   GstElement *pipelines[4];
@@ -197,6 +208,10 @@ test_four_pipelines_share_an_engine_and_one_goes_in_mid_answer (void)
   for (guint i = 0; i < 4; i++)
     pipelines[i] = i == 0 ? make_pipeline ("videotestsrc", "max-tokens=8000 context-size=8192 partial=true")
                           : make_pipeline ("videotestsrc num-buffers=30", "max-tokens=4 context-size=8192");
+  for (guint i = 0; i < 4; i++)
+    gst_element_set_state (pipelines[i], GST_STATE_PAUSED);
+  for (guint i = 0; i < 4; i++)
+    await_loaded (pipelines[i]);
   for (guint i = 0; i < 4; i++)
     gst_element_set_state (pipelines[i], GST_STATE_PLAYING);
   await_element_message (pipelines[0], "minivl-partial");
@@ -208,16 +223,6 @@ test_four_pipelines_share_an_engine_and_one_goes_in_mid_answer (void)
   for (guint i = 1; i < 4; i++)
     pipeline_free (pipelines[i]);
   g_assert_cmpint (g_atomic_int_get (&released), ==, 1); /* by the last one */
-}
-
-static void
-await_loaded (GstElement *pipeline)
-{
-  for (GstProgressType type = GST_PROGRESS_TYPE_START; type != GST_PROGRESS_TYPE_COMPLETE;) {
-    g_autoptr (GstMessage) message = pipeline_await (pipeline, GST_MESSAGE_PROGRESS);
-
-    gst_message_parse_progress (message, &type, NULL, NULL);
-  }
 }
 
 /* How many questions of one other session were begun and answered while `ask` waited for its answer. */
