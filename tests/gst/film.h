@@ -16,7 +16,8 @@ typedef struct
   guint left, right, top, bottom; /* of both */
   guint red_bottom, white_top;
   guint64 pts;
-  guint64 seen; /* running time of the clock, in a film */
+  guint64 seen; /* in a film: running time of the clock */
+  guint behind; /* in a film: so many frames had come to the element since this one did */
 } Ink;
 
 Ink ink_read (GstBuffer *buffer, const GstCaps *caps);
@@ -29,10 +30,12 @@ typedef struct
   GMutex lock;
   GCond changed;
   GArray *frames;  /* Ink, as they came to the sink */
-  GArray *answers; /* guint64, the running time of the clock when each was given */
+  GArray *answers; /* guint64, the running time of the clock when each was given, and when its result was told */
+  GArray *results;
+  guint came; /* frames, to the element */
 } Film;
 
-/* A pipeline whose sink is called v, not started; one at a time. */
+/* A pipeline whose element is called m and whose sink v, not started; one at a time. */
 Film *film_new (const gchar *line);
 /* Asserts that nothing of the back end is left. */
 void film_free (Film *film);
@@ -45,8 +48,8 @@ void film_await_frames (Film *film, guint n);
 
 /* Frames from <= n < to have one text, that is wider than the one of frame `before`; G_MAXUINT: than none. */
 void film_assert_one_text (Film *film, guint from, guint to, guint before);
-/* From an answer on it takes half a second at most until it is seen. texts: of answers. stays: there is always one from the first
- * on. */
+/* From a result on it takes half a second of video at most until its text is seen, and no frame is held for longer. Not of the
+ * machine's time, which others may need. texts: of results. stays: there is always one from the first on. */
 void film_assert_seen_in_time (Film *film, guint texts, gboolean stays);
 
 #endif

@@ -279,11 +279,11 @@ static void
 test_a_camera_is_drawn_on_in_half_a_second (void)
 {
   Film *film =
-      film_new ("videotestsrc is-live=true pattern=black num-buffers=35 ! " VIDEO " ! " OVERLAY "! fakesink sync=true name=v");
+      film_new ("videotestsrc is-live=true pattern=black num-buffers=50 ! " VIDEO " ! " OVERLAY "! fakesink sync=true name=v");
 
   fake_add_texts (FILM_TEXTS);
   film_to_eos (film);
-  g_assert_cmpuint (film->frames->len, ==, 35);
+  g_assert_cmpuint (film->frames->len, ==, 50);
   film_assert_seen_in_time (film, 3, TRUE);
   film_free (film);
 }
@@ -293,13 +293,13 @@ test_a_camera_is_drawn_on_in_half_a_second (void)
 static void
 test_plain_textoverlay_on_a_camera (void)
 {
-  Film *film = film_new ("videotestsrc is-live=true pattern=black num-buffers=35 ! " VIDEO
+  Film *film = film_new ("videotestsrc is-live=true pattern=black num-buffers=50 ! " VIDEO
                          " ! minivl name=m model-path=/fake segment-duration=1000000000 num-segments=2 ! textoverlay name=o ! "
                          "fakesink sync=true name=v m.text_src ! text/x-raw,format=utf8 ! o.text_sink");
 
   fake_add_texts (FILM_TEXTS);
   film_to_eos (film);
-  g_assert_cmpuint (film->frames->len, ==, 35);
+  g_assert_cmpuint (film->frames->len, ==, 50);
   film_assert_seen_in_time (film, 3, FALSE);
   film_free (film);
 }
