@@ -108,6 +108,8 @@ watch_frames (GstPad *pad, GstPadProbeInfo *info, gpointer data)
   const GstSegment *segment;
   guint64 time;
 
+  if (event == NULL) /* the pad is being closed */
+    return GST_PAD_PROBE_OK;
   gst_event_parse_segment (event, &segment);
   time = gst_segment_to_stream_time (segment, GST_FORMAT_TIME, GST_BUFFER_PTS (GST_PAD_PROBE_INFO_BUFFER (info)));
   g_mutex_lock (&site->lock);
