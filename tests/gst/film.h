@@ -49,7 +49,8 @@ void film_await_frames (Film *film, guint n);
 /* Frames from <= n < to have one text, that is wider than the one of frame `before`; G_MAXUINT: than none. */
 void film_assert_one_text (Film *film, guint from, guint to, guint before);
 /* From a result on it takes half a second of video at most until its text is seen, and no frame is held for longer. Not of the
- * machine's time, which others may need. texts: of results. stays: there is always one from the first on. */
+ * machine's time, which others may need. texts: of results, a second each. stays: there is always one from
+ * the first on; else it is textoverlay that shows each to its end, and the next one not before. */
 void film_assert_seen_in_time (Film *film, guint texts, gboolean stays);
 
 #endif
