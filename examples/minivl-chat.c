@@ -12,8 +12,6 @@
 #define EXIT_USAGE 2
 #define EXIT_INTERRUPTED 130
 
-#define MARK "<image>"
-
 /* A picture or frame to be encoded, in the order of the marks. */
 typedef struct
 {
@@ -198,42 +196,25 @@ add_video (Chat *c, GError **error)
 
 /* --- marks ----------------------------------------------------------------------------------------------------------------- */
 
-static guint
-count_marks (const gchar *text)
-{
-  guint n = 0;
-
-  for (text = strstr (text, MARK); text; text = strstr (text + strlen (MARK), MARK))
-    n++;
-  return n;
-}
-
 /* Gives the first prompt the marks that stand nowhere, as the model was taught to read them. */
 static gboolean
 place_marks (Chat *c, GError **error)
 {
   guint n_frames = c->frames->len, n_images = c->marks->len - n_frames, n = 0;
-  g_autoptr (GString) text = NULL;
+  gchar *marked;
 
   for (gchar **prompt = c->options.prompts; *prompt; prompt++)
-    n += count_marks (*prompt);
+    n += minivl_prompt_count_marks (*prompt);
   if (n == c->marks->len)
     return TRUE;
   if (n > 0) {
     g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-        "%u " MARK " in the prompts, but there are %u pictures and frames for them", n, c->marks->len);
+        "%u " MINIVL_IMAGE_MARK " in the prompts, but there are %u pictures and frames for them", n, c->marks->len);
     return FALSE;
   }
-  text = g_string_new (NULL);
-  if (n_images == 1)
-    g_string_append (text, MARK "\n");
-  for (guint i = 0; n_images > 1 && i < n_images; i++)
-    g_string_append_printf (text, "Image-%u: " MARK "\n", i + 1);
-  for (guint i = 0; i < n_frames; i++)
-    g_string_append_printf (text, "Frame%u: " MARK "\n", i + 1);
-  g_string_append (text, c->options.prompts[0]);
+  marked = minivl_prompt_add_marks (c->options.prompts[0], n_images, n_frames);
   g_free (c->options.prompts[0]);
-  c->options.prompts[0] = g_string_free (g_steal_pointer (&text), FALSE);
+  c->options.prompts[0] = marked;
   return TRUE;
 }
 
@@ -438,7 +419,7 @@ static gboolean
 ask (Chat *c, guint round, GError **error)
 {
   const gchar *prompt = c->options.prompts[round];
-  guint n_marks = count_marks (prompt);
+  guint n_marks = minivl_prompt_count_marks (prompt);
   MinivlParams params = c->options.params;
   Printer printer = { .chat = c };
   g_auto (MinivlAnswer) answer = { NULL };

@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#define MARK "<image>"
 #define IMAGE_START "<img>"
 #define IMAGE_CONTEXT "<IMG_CONTEXT>"
 #define IMAGE_END "</img>"
@@ -33,25 +32,13 @@ chat_template_find (const gchar *name, GError **error)
   return NULL;
 }
 
-guint
-chat_count_marks (const gchar *text)
-{
-  guint n = 0;
-
-  while ((text = strstr (text, MARK))) {
-    text += strlen (MARK);
-    n++;
-  }
-  return n;
-}
-
 static gboolean
 check_text (const gchar *what, const gchar *text, GError **error)
 {
   if (!text || !strstr (text, IMAGE_CONTEXT))
     return TRUE;
   g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_IMAGES, "the %s holds %s, which stands for pictures alone; a picture's mark is %s",
-      what, IMAGE_CONTEXT, MARK);
+      what, IMAGE_CONTEXT, MINIVL_IMAGE_MARK);
   return FALSE;
 }
 
@@ -75,7 +62,7 @@ add_words (Writer *w, const gchar *words, gsize length)
 static void
 add_question (Writer *w, const gchar *question, const guint **tokens)
 {
-  for (const gchar *mark; (mark = strstr (question, MARK)); question = mark + strlen (MARK)) {
+  for (const gchar *mark; (mark = strstr (question, MINIVL_IMAGE_MARK)); question = mark + strlen (MINIVL_IMAGE_MARK)) {
     add_words (w, question, mark - question);
     g_string_append (w->text, IMAGE_START);
     for (guint i = 0; i < **tokens; i++)
@@ -104,11 +91,11 @@ check_rounds (const gchar *system, const ChatRound *rounds, guint n_rounds, guin
   for (guint i = 0; i < n_rounds; i++) {
     if (special_tokens && (!check_text ("question", rounds[i].question, error) || !check_text ("answer", rounds[i].answer, error)))
       return FALSE;
-    n_marks += chat_count_marks (rounds[i].question);
+    n_marks += minivl_prompt_count_marks (rounds[i].question);
   }
   if (n_marks != n_tokens) {
-    g_set_error (
-        error, MINIVL_ERROR, MINIVL_ERROR_IMAGES, "%u %s marks in the questions, but %u pictures", n_marks, MARK, n_tokens);
+    g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_IMAGES, "%u %s marks in the questions, but %u pictures", n_marks,
+        MINIVL_IMAGE_MARK, n_tokens);
     return FALSE;
   }
   return TRUE;

@@ -21,9 +21,6 @@ typedef struct
   const gchar *answer;   /* NULL: the round to be answered */
 } ChatRound;
 
-/* Number of `<image>` marks in text. */
-guint chat_count_marks (const gchar *text);
-
 /* A whole prompt. System message, questions and answers are words of people, also where they look like the template's: literal
  * tells where they are. */
 typedef struct

@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#define SPACE_MARK "\xe2\x96\x81"
 #define REPLACEMENT "\xef\xbf\xbd"
 
 /* The fast tokenizer's decoder: marks become spaces, runs of byte tokens become text, the first space of all goes. */

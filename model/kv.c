@@ -36,6 +36,12 @@ struct _KvSequence
   guint32 copy_from, copy_to;
 };
 
+gboolean
+kv_key_equal (const KvKey *a, const KvKey *b)
+{
+  return a->id == b->id && a->row == b->row && a->picture == b->picture;
+}
+
 KvPool *
 kv_pool_new (Device *dev, const LanguageConfig *config, guint tokens, TensorType type)
 {
@@ -149,8 +155,7 @@ in_common (const Block *b, const KvKey *keys, guint n)
 {
   guint same = 0;
 
-  while (same < MIN (b->n, n) && b->keys[same].id == keys[same].id && b->keys[same].picture == keys[same].picture
-         && b->keys[same].row == keys[same].row)
+  while (same < MIN (b->n, n) && kv_key_equal (&b->keys[same], &keys[same]))
     same++;
   return same;
 }

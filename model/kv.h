@@ -20,6 +20,8 @@ typedef struct
   guint64 picture; /* number of the content; 0: text */
 } KvKey;
 
+gboolean kv_key_equal (const KvKey *a, const KvKey *b);
+
 typedef struct _KvPool KvPool;
 typedef struct _KvSequence KvSequence;
 

@@ -384,6 +384,27 @@ MINIVL_API guint8 *minivl_engine_read_tiles (
  */
 MINIVL_API void minivl_sample_frames (guint64 n_frames, double fps, double start, double stop, guint n_segments, gint64 *indices);
 
+/* --- prompts --------------------------------------------------------------------------------------------------------------- */
+
+/* MINIVL_IMAGE_MARK: stands for a picture in a question. */
+#define MINIVL_IMAGE_MARK "<image>"
+
+/* Returns: how many marks @prompt has */
+MINIVL_API guint minivl_prompt_count_marks (const gchar *prompt);
+
+/**
+ * minivl_prompt_add_marks:
+ * @prompt: a question; one that has a mark already is left as it is
+ * @n_pictures: pictures it is about
+ * @n_frames: frames of a video it is about, behind the pictures
+ *
+ * Puts a mark for each picture and frame in front of a question, a line each, as the model was taught to read them: `<image>` for
+ * one picture, `Image-1: <image>`, `Image-2: <image>`... for several, `Frame1: <image>`, `Frame2: <image>`... for frames.
+ *
+ * Returns: (transfer full): the question with its marks; freed with g_free()
+ */
+MINIVL_API gchar *minivl_prompt_add_marks (const gchar *prompt, guint n_pictures, guint n_frames);
+
 /* --- conversations --------------------------------------------------------------------------------------------------------- */
 
 /**

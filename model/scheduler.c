@@ -329,13 +329,8 @@ in_common (const Ask *a, const Ask *b)
 {
   guint n = MIN (a->tokens->len, b->tokens->len), i = 0;
 
-  while (i < n) {
-    const KvKey *x = &g_array_index (a->tokens, LanguageToken, i).key, *y = &g_array_index (b->tokens, LanguageToken, i).key;
-
-    if (x->id != y->id || x->row != y->row || x->picture != y->picture)
-      break;
+  while (i < n && kv_key_equal (&g_array_index (a->tokens, LanguageToken, i).key, &g_array_index (b->tokens, LanguageToken, i).key))
     i++;
-  }
   return i;
 }
 

@@ -106,9 +106,9 @@ with_marks (MinivlSession *s, const gchar *prompt)
 {
   GString *text = g_string_new (NULL);
 
-  if (chat_count_marks (prompt) == 0)
+  if (minivl_prompt_count_marks (prompt) == 0)
     for (guint i = s->n_marks_asked; i < s->marks->len; i++)
-      g_string_append (text, "<image>\n");
+      g_string_append (text, MINIVL_IMAGE_MARK "\n");
   g_string_append (text, prompt);
   return g_string_free (text, FALSE);
 }
@@ -362,9 +362,10 @@ encode_round (
   g_autofree guint *mark_tokens = g_new0 (guint, s->marks->len + 1);
   guint n_pending = s->marks->len - s->n_marks_asked;
 
-  if (chat_count_marks (question) != n_pending) {
-    g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_IMAGES, "the prompt has %u <image> marks and there are pictures for %u",
-        chat_count_marks (question), n_pending);
+  if (minivl_prompt_count_marks (question) != n_pending) {
+    g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_IMAGES,
+        "the prompt has %u " MINIVL_IMAGE_MARK " marks and there are pictures for %u", minivl_prompt_count_marks (question),
+        n_pending);
     return NULL;
   }
   for (guint i = 0; i < s->rounds->len; i++) {

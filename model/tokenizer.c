@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-/* U+2581, which stands for a space in pieces */
-#define SPACE_MARK "\xe2\x96\x81"
 #define REPLACEMENT "\xef\xbf\xbd"
 
 typedef struct

@@ -7,6 +7,9 @@
 
 #include "minivl.h"
 
+/* U+2581, which stands for a space in pieces. */
+#define SPACE_MARK "\xe2\x96\x81"
+
 typedef struct _Tokenizer Tokenizer;
 
 /* folder: tokenizer.model, tokenizer_config.json (added_tokens_decoder says which tokens strip white space), added_tokens.json

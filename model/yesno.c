@@ -2,8 +2,6 @@
 
 #include <math.h>
 
-#define SPACE "\xe2\x96\x81"
-
 static guint
 find_forms (gint32 *ids, const Tokenizer *t, const gchar *const *forms)
 {
@@ -21,8 +19,8 @@ find_forms (gint32 *ids, const Tokenizer *t, const gchar *const *forms)
 void
 yes_no_init (YesNo *y, const Tokenizer *t)
 {
-  static const gchar *const yes[YES_NO_FORMS] = { "yes", "Yes", "YES", SPACE "yes", SPACE "Yes", SPACE "YES" };
-  static const gchar *const no[YES_NO_FORMS] = { "no", "No", "NO", SPACE "no", SPACE "No", SPACE "NO" };
+  static const gchar *const yes[YES_NO_FORMS] = { "yes", "Yes", "YES", SPACE_MARK "yes", SPACE_MARK "Yes", SPACE_MARK "YES" };
+  static const gchar *const no[YES_NO_FORMS] = { "no", "No", "NO", SPACE_MARK "no", SPACE_MARK "No", SPACE_MARK "NO" };
 
   y->n_yes = find_forms (y->yes, t, yes);
   y->n_no = find_forms (y->no, t, no);

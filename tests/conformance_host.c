@@ -288,7 +288,7 @@ check_prompt (const Run *run, const ChatTemplate *template, guint tile_tokens, c
     rounds[i].answer = json_array_get_string_element (round, 1);
   }
   /* The reference puts a mark in front of a first question that has pictures and no mark. */
-  rounds[n_rounds - 1].question = n_rounds == 1 && n_marks > 0 && chat_count_marks (question) == 0 ? implicit : question;
+  rounds[n_rounds - 1].question = n_rounds == 1 && n_marks > 0 && minivl_prompt_count_marks (question) == 0 ? implicit : question;
   prompt =
       chat_prompt_new (template, json_object_get_string_member (row, "system"), rounds, n_rounds, tokens, n_marks, FALSE, &error);
   if (!prompt)

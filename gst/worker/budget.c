@@ -35,7 +35,7 @@ static gboolean
 count (const Budget *b, guint frames, Words *words, GError **error)
 {
   PromptFacts facts = { .stream = b->stream };
-  g_autofree gchar *prompt = prompt_expand (b->settings->prompt, &facts), *text = prompt_add_marks (prompt, frames);
+  g_autofree gchar *prompt = prompt_expand (b->settings->prompt, &facts), *text = minivl_prompt_add_marks (prompt, 0, frames);
   g_auto (GStrv) alerts = alerts_list (b->settings->alerts);
 
   words->alert = 0;

@@ -1,8 +1,8 @@
 #include "prompt.h"
 
-#include <string.h>
+#include "model/minivl.h"
 
-#define MARK "<image>"
+#include <string.h>
 
 static void
 append_time (GString *s, guint64 ns)
@@ -49,24 +49,10 @@ prompt_expand (const gchar *prompt, const PromptFacts *facts)
 }
 
 gchar *
-prompt_add_marks (const gchar *prompt, guint n_frames)
-{
-  GString *s;
-
-  if (strstr (prompt, MARK) != NULL)
-    return g_strdup (prompt);
-  s = g_string_new (NULL);
-  for (guint i = 0; i < n_frames; i++)
-    g_string_append_printf (s, "Frame%u: " MARK "\n", i + 1);
-  g_string_append (s, prompt);
-  return g_string_free (s, FALSE);
-}
-
-gchar *
 prompt_replace_words (const gchar *prompt, const gchar *words)
 {
-  const gchar *last = g_strrstr (prompt, MARK);
-  gsize kept = last != NULL ? last - prompt + strlen (MARK) : 0;
+  const gchar *last = g_strrstr (prompt, MINIVL_IMAGE_MARK);
+  gsize kept = last != NULL ? last - prompt + strlen (MINIVL_IMAGE_MARK) : 0;
 
   return g_strdup_printf ("%.*s%s%s", (gint)kept, prompt, kept > 0 ? "\n" : "", words);
 }
@@ -76,7 +62,7 @@ prompt_remove_marks (const gchar *prompt)
 {
   GString *s = g_string_new (NULL);
 
-  for (const gchar *mark; (mark = strstr (prompt, MARK)) != NULL; prompt = mark + strlen (MARK))
+  for (const gchar *mark; (mark = strstr (prompt, MINIVL_IMAGE_MARK)) != NULL; prompt = mark + strlen (MINIVL_IMAGE_MARK))
     g_string_append_len (s, prompt, mark - prompt);
   g_string_append (s, prompt);
   return g_string_free (s, FALSE);

@@ -20,10 +20,6 @@ typedef struct
  * {reports}, Those without a value stay as they are, as other braces do. (transfer full) */
 gchar *prompt_expand (const gchar *prompt, const PromptFacts *facts);
 
-/* Puts a mark for each frame in front, as the reference asks about a video. A prompt that has marks is left alone.
- * (transfer full) */
-gchar *prompt_add_marks (const gchar *prompt, guint n_frames);
-
 /* Replaces what follows the last mark; all in front of it stays as it was. (transfer full) */
 gchar *prompt_replace_words (const gchar *prompt, const gchar *words);
 

@@ -75,7 +75,7 @@ add_pictures (Result *result, const Segment *s, GPtrArray *pictures)
 static gboolean
 ask_about_frames (Worker *w, const Segment *s, GPtrArray *pictures, Result *result, GError **error)
 {
-  g_autofree gchar *text = prompt_add_marks (result->prompt, s->frames->len);
+  g_autofree gchar *text = minivl_prompt_add_marks (result->prompt, 0, s->frames->len);
   BackendAnswer answer = { NULL };
   BackendQuestion question = {
     .text = text, .system = s->settings.system, .params = s->settings.params, .on_text = answer_on_text, .user_data = w

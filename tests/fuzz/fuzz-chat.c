@@ -63,7 +63,7 @@ LLVMFuzzerTestOneInput (const guint8 *data, gsize size)
     texts[i] = part_text (i + 2 < 2 * n ? part_take (&rest) : rest);
   for (guint i = 0; i < n; i++) {
     rounds[i] = (ChatRound){ texts[2 * i], texts[2 * i + 1] };
-    n_marks += chat_count_marks (rounds[i].question);
+    n_marks += minivl_prompt_count_marks (rounds[i].question);
   }
   tokens = g_new (guint, n_marks + 1);
   for (guint i = 0; i < n_marks; i++)

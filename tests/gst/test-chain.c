@@ -160,7 +160,7 @@ static gchar *
 ask_library (MinivlEngine *engine, Seen *seen, const GstStructure *result, GPtrArray *told, guint n_told, guint *prompt_tokens)
 {
   g_autoptr (MinivlSession) session = minivl_session_new (engine, NULL);
-  g_autofree gchar *question = prompt_add_marks (PROMPT, 3);
+  g_autofree gchar *question = minivl_prompt_add_marks (PROMPT, 0, 3);
   FrameCopier copier = { 0 };
   MinivlParams params = MINIVL_PARAMS_INIT;
   g_auto (MinivlAnswer) answer = { NULL };

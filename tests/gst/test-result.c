@@ -207,15 +207,6 @@ test_facts_are_not_expanded_again (void)
   g_assert_cmpstr (prompt, ==, "{n}");
 }
 
-static void
-test_marks_go_in_front_unless_there_are_some (void)
-{
-  g_autofree gchar *added = prompt_add_marks ("What?", 2), *kept = prompt_add_marks ("Look <image> and <image>.", 2);
-
-  g_assert_cmpstr (added, ==, "Frame1: <image>\nFrame2: <image>\nWhat?");
-  g_assert_cmpstr (kept, ==, "Look <image> and <image>.");
-}
-
 int
 main (int argc, char **argv)
 {
@@ -229,6 +220,5 @@ main (int argc, char **argv)
   g_test_add_func ("/result/meta_has_the_same_fields", test_meta_has_the_same_fields);
   g_test_add_func ("/prompt/takes_the_facts", test_prompt_takes_the_facts);
   g_test_add_func ("/prompt/facts_are_not_expanded_again", test_facts_are_not_expanded_again);
-  g_test_add_func ("/prompt/marks_go_in_front_unless_there_are_some", test_marks_go_in_front_unless_there_are_some);
   return g_test_run ();
 }

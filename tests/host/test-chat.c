@@ -138,8 +138,35 @@ test_unknown_template_is_named (void)
 static void
 test_count_marks (void)
 {
-  g_assert_cmpuint (chat_count_marks (""), ==, 0);
-  g_assert_cmpuint (chat_count_marks ("<image><image> <image"), ==, 2);
+  g_assert_cmpuint (minivl_prompt_count_marks (""), ==, 0);
+  g_assert_cmpuint (minivl_prompt_count_marks ("<image><image> <image"), ==, 2);
+}
+
+static void
+test_add_marks (void)
+{
+  static const struct
+  {
+    const gchar *prompt;
+    guint n_pictures, n_frames;
+    const gchar *marked;
+  } rows[] = {
+    { "What?", 0, 0, "What?" },
+    { "What?", 1, 0, "<image>\nWhat?" },
+    { "What?", 2, 0, "Image-1: <image>\nImage-2: <image>\nWhat?" },
+    { "What?", 0, 1, "Frame1: <image>\nWhat?" },
+    { "What?", 0, 2, "Frame1: <image>\nFrame2: <image>\nWhat?" },
+    { "", 1, 1, "<image>\nFrame1: <image>\n" },
+    { "What?", 2, 1, "Image-1: <image>\nImage-2: <image>\nFrame1: <image>\nWhat?" },
+    { "Look <image> and <image>.", 0, 2, "Look <image> and <image>." },
+    { "One <image>", 3, 3, "One <image>" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
+    g_autofree gchar *marked = minivl_prompt_add_marks (rows[i].prompt, rows[i].n_pictures, rows[i].n_frames);
+
+    g_assert_cmpstr (marked, ==, rows[i].marked);
+  }
 }
 
 int
@@ -156,5 +183,6 @@ main (int argc, char **argv)
   g_test_add_func ("/chat/words_are_told_from_the_template", test_words_are_told_from_the_template);
   g_test_add_func ("/chat/unknown_template_is_named", test_unknown_template_is_named);
   g_test_add_func ("/chat/count_marks", test_count_marks);
+  g_test_add_func ("/chat/add_marks", test_add_marks);
   return g_test_run ();
 }

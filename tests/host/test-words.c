@@ -206,7 +206,8 @@ test_nothing_special_comes_of_any_words (Fixture *f, gconstpointer unused)
     const ChatRound round = { words, NULL };
     const ChatTemplate *template = chat_template_find ("phi3-chat", NULL);
     static const guint tokens[8] = { 3, 3, 3, 3, 3, 3, 3, 3 };
-    g_autoptr (ChatPrompt) prompt = chat_prompt_new (template, words, &round, 1, tokens, chat_count_marks (words), FALSE, NULL);
+    g_autoptr (ChatPrompt) prompt =
+        chat_prompt_new (template, words, &round, 1, tokens, minivl_prompt_count_marks (words), FALSE, NULL);
     g_autofree gint32 *ids = NULL;
     guint n, special = 0;
 

@@ -590,12 +590,14 @@ test_pictures_stand_for_marks (void)
   MinivlPicture *both[] = { wide, small };
   g_autoptr (MinivlSession) implied = new_session (), written = new_session (), joined = new_session (), text = new_session ();
   g_auto (MinivlAnswer) a = { 0 }, b = { 0 }, c = { 0 }, d = { 0 }, e = { 0 };
+  g_autofree gchar *frames = minivl_prompt_add_marks ("What?", 0, 2);
 
   for (guint i = 0; i < 2; i++) {
     minivl_session_add_pictures (implied, &both[i], 1);
     minivl_session_add_pictures (written, &both[i], 1);
   }
   minivl_session_add_pictures (joined, both, 2);
+  g_assert_cmpuint (minivl_prompt_count_marks (frames), ==, 2);
   ask (implied, "What?", 2, &a);
   ask (written, "<image>\n<image>\nWhat?", 2, &b);
   ask (joined, "What?", 2, &c);
