@@ -15,6 +15,8 @@
 #include "vision.h"
 #include "yesno.h"
 
+#define ENGINE_DEFAULT_CONTEXT 8192
+
 struct _MinivlEngine
 {
   gint ref_count;
