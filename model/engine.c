@@ -112,6 +112,7 @@ engine_new (EngineParts *parts, const MinivlEngineOptions *options, GError **err
   g_mutex_init (&e->lock);
   g_cond_init (&e->encoded);
   e->pictures = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
+  e->asked = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
   e->scheduler = scheduler_new ();
   if (b.precision == MINIVL_PRECISION_AUTO)
     b.precision = MINIVL_PRECISION_F16;
@@ -168,6 +169,7 @@ minivl_engine_unref (MinivlEngine *engine)
   tokenizer_free (engine->tokenizer);
   model_config_clear (&engine->config);
   g_hash_table_unref (engine->pictures);
+  g_hash_table_unref (engine->asked);
   g_mutex_clear (&engine->lock);
   g_cond_clear (&engine->encoded);
   g_free (engine->model);

@@ -1,9 +1,9 @@
 /*
  * What the files of the public interface share.
  *
- * Lock order: there is none to keep. MinivlEngine.lock, a session's and the scheduler's are never held together: under the first
- * only the table of pictures and their counts are touched, under the second the session's flags, under the third see scheduler.h.
- * So nothing that takes a lock, calls back or waits for the device may be called under one of them.
+ * Lock order: there is none to keep, because no thread holds two locks. Under MinivlEngine.lock only the tables of pictures and
+ * their counts are touched, under a session's lock its flags, under a request's its answer (request.h, encoding.h), under the
+ * scheduler's what was handed in. Nothing that takes a lock, calls back or waits for the device may be called under one of them.
  */
 #ifndef MODEL_ENGINE_H
 #define MODEL_ENGINE_H
@@ -31,10 +31,11 @@ struct _MinivlEngine
   gint32 end_token;   /* <|end|> */
   YesNo yes_no;
 
-  /* Pictures that are alive, by content, so that equal ones are encoded once; under the lock. */
+  /* Pictures by content, so that equal ones are encoded once; under the lock. */
   GMutex lock;
   GCond encoded;
-  GHashTable *pictures; /* content -> MinivlPicture, not referenced; NULL: on its way */
+  GHashTable *pictures; /* content -> MinivlPicture, not referenced: those that are alive */
+  GHashTable *asked;    /* content -> PictureRequest, not referenced: those that are on their way */
 
   Scheduler *scheduler;
   /* The scheduler's thread's own: it makes, uses and frees them. */
@@ -70,9 +71,5 @@ MinivlEngine *engine_new (EngineParts *parts, const MinivlEngineOptions *options
 /* As minivl_picture_new(), of any priority. */
 MinivlPicture *engine_encode (
     MinivlEngine *engine, const MinivlImage *image, guint max_tiles, gint priority, const gint *cancel, GError **error);
-
-/* As minivl_session_ask(), by token ids of the whole conversation. pictures: whose rows the image tokens take, in order. */
-gboolean session_ask_ids (MinivlSession *session, const gint32 *ids, guint n_ids, MinivlPicture *const *pictures, guint n_pictures,
-    const MinivlParams *params, MinivlTextFunc on_text, gpointer user_data, MinivlAnswer *answer, GError **error);
 
 #endif

@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "model_testing.h"
+
 /* Rows of a recorded prefill: a prompt's last chunk takes the next larger one. Multiples of 8, as op_attention asks. */
 static const guint buckets[] = { 8, 16, 32, 64, 128, 192, LANGUAGE_CHUNK };
 /* Sequences of a recorded decode step, likewise. */

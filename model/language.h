@@ -1,13 +1,11 @@
 /*
  * The language model: tokens and visual tokens to logits, over a KV cache of blocks.
- * Used by the thread that made it only, the scheduler's: what takes of the device or changes it asserts that. Numbers that tests
- * look at may be read by any, while nothing is computed.
+ * Used by the thread that made it only, the scheduler's: what takes of the device or changes it asserts that.
  */
 #ifndef MODEL_LANGUAGE_H
 #define MODEL_LANGUAGE_H
 
 #include "kv.h"
-#include "stages.h"
 #include "weights.h"
 
 /* Most tokens of one prefill step. */
@@ -44,16 +42,6 @@ gboolean language_prefill (
 gboolean language_decode (Language *l, KvSequence *const *seqs, const LanguageToken *tokens, guint n, Top *tops, GError **error);
 /* All logits [vocab] that the i'th top of the step before is of, 0 for a prefill's. They are there until the next step. */
 gboolean language_logits (Language *l, guint i, float *logits, GError **error);
-/* Tokens computed since the model was made: what tests of reuse count. */
-guint64 language_tokens_computed (const Language *l);
-/* Calls of language_decode(), likewise. */
-guint64 language_steps (const Language *l);
-/* Rows of logits that were read whole, likewise. */
-guint64 language_logits_read (const Language *l);
-
-/* language.0 .. language.n (the last one after the final norm) and language.logits for a prompt of at most LANGUAGE_CHUNK tokens.
- */
-gboolean language_stages (Language *l, const gint32 *ids, guint n, StageFunc on_stage, gpointer user_data, GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Language, language_free)
 

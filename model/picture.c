@@ -17,33 +17,27 @@ check_picture (const MinivlImage *image, guint max_tiles, GError **error)
   return FALSE;
 }
 
-static gboolean
-is_on_its_way (MinivlEngine *engine, guint64 content)
+/* The picture of this content that is alive; one that is on its way is waited for. NULL: the caller is to make it by p, unless it
+ * is cancelled. (transfer full) */
+static MinivlPicture *
+find_picture (MinivlEngine *engine, guint64 content, PictureRequest *p, gint priority, const gint *cancel, gboolean *cancelled)
 {
-  gpointer picture;
-
-  return g_hash_table_lookup_extended (engine->pictures, &content, NULL, &picture) && !picture;
-}
-
-/* picture (transfer full): the one of this content that is alive, or NULL, and then the caller is to make it. FALSE: cancelled. */
-static gboolean
-find_picture (MinivlEngine *engine, guint64 content, gint priority, const gint *cancel, MinivlPicture **picture)
-{
-  gboolean cancelled = FALSE;
+  MinivlPicture *picture;
+  PictureRequest *other;
 
   g_mutex_lock (&engine->lock);
   /* Who sets the flag wakes nobody. */
-  while (!(cancelled = cancel && g_atomic_int_get (cancel)) && is_on_its_way (engine, content)) {
-    scheduler_raise_encode (engine->scheduler, content, priority); /* anew each time: at first it may not be handed in yet */
+  while (!(*cancelled = cancel && g_atomic_int_get (cancel)) && (other = g_hash_table_lookup (engine->asked, &content))) {
+    picture_request_raise (other, priority);
     g_cond_wait_until (&engine->encoded, &engine->lock, g_get_monotonic_time () + POLL_INTERVAL);
   }
-  *picture = cancelled ? NULL : g_hash_table_lookup (engine->pictures, &content);
-  if (*picture)
-    minivl_picture_ref (*picture);
-  else if (!cancelled)
-    g_hash_table_insert (engine->pictures, g_memdup2 (&content, sizeof content), NULL);
+  picture = *cancelled ? NULL : g_hash_table_lookup (engine->pictures, &content);
+  if (picture)
+    minivl_picture_ref (picture);
+  else if (!*cancelled)
+    g_hash_table_insert (engine->asked, g_memdup2 (&content, sizeof content), p);
   g_mutex_unlock (&engine->lock);
-  return !cancelled;
+  return picture;
 }
 
 /* picture NULL: it was not to be made. */
@@ -51,36 +45,48 @@ static void
 register_picture (MinivlEngine *engine, guint64 content, MinivlPicture *picture)
 {
   g_mutex_lock (&engine->lock);
+  g_hash_table_remove (engine->asked, &content);
   if (picture)
     g_hash_table_insert (engine->pictures, g_memdup2 (&content, sizeof content), picture);
-  else
-    g_hash_table_remove (engine->pictures, &content);
   g_cond_broadcast (&engine->encoded);
   g_mutex_unlock (&engine->lock);
+}
+
+static MinivlPicture *
+make_picture (MinivlEngine *engine, guint64 content, PictureRequest *p, GError **error)
+{
+  MinivlPicture *picture;
+  VisionResult result;
+
+  scheduler_encode (engine->scheduler, p);
+  if (!picture_request_end (p, &result, error))
+    return NULL;
+  picture = g_new0 (MinivlPicture, 1);
+  picture->ref_count = 1;
+  picture->content = content;
+  picture->result = result;
+  picture->engine = minivl_engine_ref (engine);
+  return picture;
 }
 
 MinivlPicture *
 engine_encode (MinivlEngine *engine, const MinivlImage *image, guint max_tiles, gint priority, const gint *cancel, GError **error)
 {
+  g_autoptr (PictureRequest) p = NULL;
   MinivlPicture *picture;
+  gboolean cancelled;
   guint64 content;
 
   if (!check_picture (image, max_tiles, error))
     return NULL;
   content = image_hash (image, max_tiles);
-  if (!find_picture (engine, content, priority, cancel, &picture)) {
+  p = picture_request_new (image, max_tiles, priority, cancel);
+  picture = find_picture (engine, content, p, priority, cancel, &cancelled);
+  if (cancelled)
     g_set_error_literal (error, MINIVL_ERROR, MINIVL_ERROR_CANCELLED, "encoding was cancelled");
-    return NULL;
-  }
-  if (picture)
+  if (cancelled || picture)
     return picture;
-  picture = g_new0 (MinivlPicture, 1);
-  picture->ref_count = 1;
-  picture->content = content;
-  if (!scheduler_encode (engine->scheduler, image, max_tiles, content, priority, cancel, &picture->result, error))
-    g_clear_pointer (&picture, g_free);
-  else
-    picture->engine = minivl_engine_ref (engine);
+  picture = make_picture (engine, content, p, error);
   register_picture (engine, content, picture);
   return picture;
 }

@@ -1,6 +1,9 @@
+/* Conversations: rounds and pictures become a prompt, a request, and an answer. */
 #include "engine.h"
 
 #include <string.h>
+
+#include "model_testing.h"
 
 typedef struct
 {
@@ -170,11 +173,12 @@ minivl_finish_to_string (MinivlFinish finish)
 
 /* --- one answer ------------------------------------------------------------------------------------------------------------ */
 
-static gboolean
-place_pictures (MinivlSession *s, const gint32 *ids, guint n_ids, MinivlPicture *const *pictures, guint n_pictures, GArray *tokens,
-    GError **error)
+/* The prompt's tokens, those of pictures with their features. (transfer full) */
+static GArray *
+place_pictures (MinivlSession *s, const gint32 *ids, guint n_ids, MinivlPicture *const *pictures, guint n_pictures, GError **error)
 {
   guint hidden = s->engine->config.language.hidden, picture = 0, row = 0, wanted = 0, there = 0;
+  GArray *tokens;
 
   for (guint i = 0; i < n_pictures; i++)
     there += pictures[i]->result.n_tokens;
@@ -183,8 +187,9 @@ place_pictures (MinivlSession *s, const gint32 *ids, guint n_ids, MinivlPicture 
   if (wanted != there) {
     g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_IMAGES,
         "the prompt has %u visual tokens and its pictures have %u: <IMG_CONTEXT> cannot be written by hand", wanted, there);
-    return FALSE;
+    return NULL;
   }
+  tokens = g_array_sized_new (FALSE, FALSE, sizeof (LanguageToken), n_ids);
   for (guint i = 0; i < n_ids; i++) {
     LanguageToken t = { .key.id = ids[i] };
 
@@ -199,7 +204,7 @@ place_pictures (MinivlSession *s, const gint32 *ids, guint n_ids, MinivlPicture 
     }
     g_array_append_val (tokens, t);
   }
-  return TRUE;
+  return tokens;
 }
 
 static void
@@ -245,37 +250,63 @@ check_prompt (MinivlSession *s, const gint32 *ids, guint n_ids, const MinivlPara
 
 /* Text as the tokens come; whether a stop string ended it. */
 static gboolean
-follow (Ask *ask, TextStream *stream, MinivlTextFunc on_text, gpointer user_data, guint *n_tokens)
+follow (Request *r, TextStream *stream, MinivlTextFunc on_text, gpointer user_data, guint *n_tokens)
 {
   gboolean done = FALSE, stopped = FALSE;
   guint n = 0;
 
   while (!done && !stopped) {
-    guint there = ask_wait (ask, n, &done);
+    guint there = request_wait (r, n, &done);
 
     for (; n < there && !stopped; n++)
       if (stream)
-        give_text (text_stream_push (stream, ask_token (ask, n), &stopped), on_text, user_data);
+        give_text (text_stream_push (stream, request_token (r, n), &stopped), on_text, user_data);
   }
   if (stopped)
-    ask_stop (ask);
+    request_stop (r);
   else if (stream)
     give_text (text_stream_end (stream), on_text, user_data);
   *n_tokens = n;
   return stopped;
 }
 
-/* A whole answer of n tokens, from what the scheduler made of it. */
+/* (transfer full) */
+static Request *
+make_request (MinivlSession *s, GArray *tokens, const MinivlParams *params)
+{
+  Request *r = request_new (tokens);
+
+  r->max_tokens = params->max_tokens;
+  r->end_tokens[0] = s->engine->end_token;
+  r->end_tokens[1] = s->engine->config.language.eos;
+  r->priority = s->priority;
+  r->deadline = params->deadline;
+  r->cancelled = &s->cancelled;
+  r->want_logits = params->want_logits || params->want_yes;
+  r->n_logprobs = params->n_logprobs;
+  sampler_init (&r->sampler, params);
+  return r;
+}
+
+/* An answer of n tokens, from a request that is done. */
 static void
-fill_answer (MinivlAnswer *answer, const Ask *ask, guint n, const MinivlParams *params)
+fill_answer (MinivlAnswer *answer, Request *r, guint n, const MinivlParams *params, const MinivlEngine *e)
 {
   guint n_best = n * params->n_logprobs;
 
-  answer->token_ids = g_memdup2 (ask->ids->data, n * sizeof (gint32));
+  answer->input_ids = g_memdup2 (r->seen->data, r->n_prompt * sizeof (gint32));
+  answer->prompt_tokens = r->n_prompt;
+  answer->cached_tokens = r->cached;
+  answer->token_ids = g_memdup2 (r->ids->data, n * sizeof (gint32));
   answer->output_tokens = n;
-  answer->logprobs = g_memdup2 (ask->logprobs->data, n * sizeof (double));
-  answer->top_ids = g_memdup2 (ask->top_ids->data, n_best * sizeof (gint32));
-  answer->top_logprobs = g_memdup2 (ask->top_logprobs->data, n_best * sizeof (double));
+  answer->logprobs = g_memdup2 (r->logprobs->data, n * sizeof (double));
+  answer->top_ids = g_memdup2 (r->top_ids->data, n_best * sizeof (gint32));
+  answer->top_logprobs = g_memdup2 (r->top_logprobs->data, n_best * sizeof (double));
+  answer->yes = r->prefilled && params->want_yes ? yes_no_share (&e->yes_no, r->prompt_logits) : -1;
+  if (r->prefilled && params->want_logits) {
+    answer->n_logits = e->config.language.vocab;
+    answer->logits = g_steal_pointer (&r->prompt_logits);
+  }
 }
 
 static gboolean
@@ -283,50 +314,34 @@ answer_ids (MinivlSession *s, const gint32 *ids, guint n_ids, MinivlPicture *con
     const MinivlParams *params, MinivlTextFunc on_text, gpointer user_data, MinivlAnswer *answer, GError **error)
 {
   MinivlEngine *e = s->engine;
-  guint vocab = e->config.language.vocab, n_tokens;
-  g_autoptr (GArray) tokens = g_array_new (FALSE, FALSE, sizeof (LanguageToken));
   g_autoptr (TextStream) stream = e->tokenizer ? text_stream_new (e->tokenizer, params->stop) : NULL;
-  g_autofree float *logits = params->want_logits || params->want_yes ? g_new (float, vocab) : NULL;
-  Ask ask = { .tokens = tokens,
-    .max_tokens = params->max_tokens,
-    .end_tokens = { e->end_token, e->config.language.eos },
-    .priority = s->priority,
-    .deadline = params->deadline,
-    .cancelled = &s->cancelled,
-    .prompt_logits = logits,
-    .n_logprobs = params->n_logprobs };
   gint64 start = g_get_monotonic_time (), prefilled, done;
-  gboolean stopped, ok;
+  g_autoptr (Request) r = NULL;
+  gboolean stopped;
+  GArray *tokens;
+  guint n_tokens;
 
-  if (!check_prompt (s, ids, n_ids, params, error) || !place_pictures (s, ids, n_ids, pictures, n_pictures, tokens, error))
+  if (!check_prompt (s, ids, n_ids, params, error))
     return FALSE;
-
-  sampler_init (&ask.sampler, params);
-  ask_begin (e->scheduler, &ask);
-  stopped = follow (&ask, stream, on_text, user_data, &n_tokens);
-  ok = ask_end (&ask, error);
-  if (ok) {
-    done = g_get_monotonic_time ();
-    prefilled = ask.prefilled ? ask.prefilled : done;
-    *answer = (MinivlAnswer){
-      .text = stream ? g_strstrip (g_strdup (text_stream_text (stream))) : NULL,
-      .finish = stopped ? MINIVL_FINISH_STOP : ask.finish,
-      .input_ids = g_memdup2 (ids, n_ids * sizeof *ids),
-      .prompt_tokens = n_ids,
-      .cached_tokens = ask.cached,
-      .yes = ask.prefilled && params->want_yes ? yes_no_share (&e->yes_no, logits) : -1,
-      .prefill_ns = (prefilled - start) * 1000,
-      .decode_ns = (done - prefilled) * 1000,
-      .total_ns = (done - start) * 1000,
-    };
-    fill_answer (answer, &ask, n_tokens, params);
-    if (ask.prefilled && params->want_logits) {
-      answer->n_logits = vocab;
-      answer->logits = g_steal_pointer (&logits);
-    }
-  }
-  ask_clear (&ask);
-  return ok;
+  tokens = place_pictures (s, ids, n_ids, pictures, n_pictures, error);
+  if (!tokens)
+    return FALSE;
+  r = make_request (s, tokens, params);
+  scheduler_ask (e->scheduler, r);
+  stopped = follow (r, stream, on_text, user_data, &n_tokens);
+  if (!request_end (r, error))
+    return FALSE;
+  done = g_get_monotonic_time ();
+  prefilled = r->prefilled ? r->prefilled : done;
+  *answer = (MinivlAnswer){
+    .text = stream ? g_strstrip (g_strdup (text_stream_text (stream))) : NULL,
+    .finish = stopped ? MINIVL_FINISH_STOP : r->finish,
+    .prefill_ns = (prefilled - start) * 1000,
+    .decode_ns = (done - prefilled) * 1000,
+    .total_ns = (done - start) * 1000,
+  };
+  fill_answer (answer, r, n_tokens, params, e);
+  return TRUE;
 }
 
 static void

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "model_testing.h"
 #include "preprocess.h"
 
 struct _Vision

@@ -1,12 +1,10 @@
 /*
  * Pictures to visual tokens: resize, tiles, vision transformer, pixel shuffle, projector.
- * Used by the thread that made it only, the scheduler's: what takes of the device or changes it asserts that. Numbers that tests
- * look at may be read by any, while nothing is computed.
+ * Used by the thread that made it only, the scheduler's: what takes of the device or changes it asserts that.
  */
 #ifndef MODEL_VISION_H
 #define MODEL_VISION_H
 
-#include "stages.h"
 #include "weights.h"
 
 typedef struct _Vision Vision;
@@ -52,11 +50,6 @@ typedef struct
 
 /* Encodes n <= VISION_BATCH tiles together; each gets exactly what it gets alone. */
 gboolean vision_encode (Vision *v, const VisionTile *tiles, guint n, const OpCancel *cancel, GError **error);
-/* Tiles encoded since the model was made: what tests of reuse count. */
-guint64 vision_tiles_encoded (const Vision *v);
-
-/* Stage by stage, for the picture's last tile: vision.0 .. vision.n, pixel_shuffle, projector. */
-gboolean vision_stages (VisionPicture *picture, StageFunc on_stage, gpointer user_data, GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Vision, vision_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VisionPicture, vision_picture_free)

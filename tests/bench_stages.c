@@ -10,6 +10,7 @@
 #include "crowd.h"
 #include "model/engine.h"
 #include "synth.h"
+#include "model/model_testing.h"
 
 #define CONTEXT 8192       /* tokens: more than all prompts here together */
 #define PROMPT 512         /* tokens */

@@ -18,6 +18,7 @@
 #include "media.h"
 #include "model/engine.h"
 #include "synth.h"
+#include "model/model_testing.h"
 
 typedef struct
 {

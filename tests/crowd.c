@@ -1,4 +1,5 @@
 #include "crowd.h"
+#include "model/model_testing.h"
 
 typedef struct
 {

@@ -6,6 +6,7 @@
 #include "host/trained.h"
 #include "model/engine.h"
 #include "synth.h"
+#include "model/model_testing.h"
 
 #define VOCAB 1100
 /* The next double after 1: all logits are then read, and not one is changed. */

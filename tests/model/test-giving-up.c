@@ -8,6 +8,7 @@
 #include "harness.h"
 #include "variant.h"
 #include "vk/vk.h"
+#include "model/model_testing.h"
 
 #define SIDE 40
 #define TRIES 1000

@@ -4,6 +4,7 @@
 #include "harness.h"
 #include "synth.h"
 #include "variant.h"
+#include "model/model_testing.h"
 
 /* A configuration and its tensors, to be changed. */
 typedef struct

@@ -6,6 +6,7 @@
 #include "harness.h"
 #include "model/engine.h"
 #include "synth.h"
+#include "model/model_testing.h"
 
 #define IMAGE_TOKEN 3
 #define MOST_CONTEXT 256

@@ -4,6 +4,8 @@
 
 #include "harness.h"
 #include "variant.h"
+#include "watch.h"
+#include "model/model_testing.h"
 
 typedef struct
 {
@@ -440,8 +442,7 @@ test_long_prompt_holds_an_answer_up_for_a_chunk_at_most (void)
   g_autoptr (MinivlEngine) engine = variant_open ("long-crossing", 1024, &error);
   MinivlParams params = MINIVL_PARAMS_INIT;
   gint32 ids[257];
-  g_autoptr (GArray) short_prompt = NULL, long_prompt = NULL;
-  Ask answer = { .max_tokens = 60, .end_tokens = { -1, -1 } }, prompt = { .max_tokens = 1, .end_tokens = { -1, -1 } };
+  g_autoptr (Request) answer = NULL, prompt = NULL;
   Hold hold = { .held = FALSE };
   gpointer args[2];
   GThread *holder;
@@ -449,27 +450,28 @@ test_long_prompt_holds_an_answer_up_for_a_chunk_at_most (void)
   g_assert_no_error (error);
   for (guint i = 0; i < G_N_ELEMENTS (ids); i++)
     ids[i] = 10 + i % 70;
-  answer.tokens = short_prompt = text_tokens (ids, 20);
-  prompt.tokens = long_prompt = text_tokens (ids + 1, 900);
-  sampler_init (&answer.sampler, &params);
-  sampler_init (&prompt.sampler, &params);
+  answer = request_new (text_tokens (ids, 20));
+  answer->max_tokens = 60;
+  prompt = request_new (text_tokens (ids + 1, 900));
+  prompt->max_tokens = 1;
+  sampler_init (&answer->sampler, &params);
+  sampler_init (&prompt->sampler, &params);
+  watch_request (engine, answer);
   args[0] = engine->scheduler;
   args[1] = &hold;
   g_mutex_init (&hold.gate);
   g_mutex_lock (&hold.gate);
   holder = g_thread_new ("holder", hold_in_a_thread, args);
-  ask_begin (engine->scheduler, &answer);
-  ask_begin (engine->scheduler, &prompt);
+  scheduler_ask (engine->scheduler, answer);
+  scheduler_ask (engine->scheduler, prompt);
   g_mutex_unlock (&hold.gate);
   g_thread_join (holder);
-  g_assert_true (ask_end (&prompt, &error));
-  g_assert_true (ask_end (&answer, &error));
-  g_assert_cmpuint (answer.ids->len, ==, 60);
+  g_assert_true (request_end (prompt, &error));
+  g_assert_true (request_end (answer, &error));
+  g_assert_cmpuint (answer->ids->len, ==, 60);
   /* Its own token, a chunk, and the other's token. */
-  g_assert_cmpuint (answer.most, >=, LANGUAGE_CHUNK);
-  g_assert_cmpuint (answer.most, <=, LANGUAGE_CHUNK + 2);
-  ask_clear (&prompt);
-  ask_clear (&answer);
+  g_assert_cmpuint (watch_most (), >=, LANGUAGE_CHUNK);
+  g_assert_cmpuint (watch_most (), <=, LANGUAGE_CHUNK + 2);
   g_mutex_clear (&hold.gate);
 }
 

@@ -5,6 +5,7 @@
 #include "harness.h"
 #include "model/engine.h"
 #include "synth.h"
+#include "model/model_testing.h"
 
 #define N_THREADS 16
 #define N_PROMPTS 8

@@ -4,6 +4,8 @@
 #include "crowd.h"
 #include "harness.h"
 #include "variant.h"
+#include "watch.h"
+#include "model/model_testing.h"
 
 #define MANY 12 /* more than go into a step */
 
@@ -221,9 +223,9 @@ test_higher_priority_gets_every_step (void)
 {
   MinivlEngine *engine = engine_of (4096);
   MinivlParams params = MINIVL_PARAMS_INIT;
-  Ask high = { .max_tokens = 1000, .end_tokens = { -1, -1 }, .priority = 1 };
   Asker askers[3 * LANGUAGE_BATCH] = { { .n = 0 } };
-  g_autoptr (GArray) prompt = g_array_new (FALSE, FALSE, sizeof (LanguageToken));
+  GArray *prompt = g_array_new (FALSE, FALSE, sizeof (LanguageToken));
+  g_autoptr (Request) high = NULL;
   g_autoptr (GError) error = NULL;
 
   for (guint i = 0; i < G_N_ELEMENTS (askers); i++) {
@@ -232,16 +234,18 @@ test_higher_priority_gets_every_step (void)
   }
   for (gint32 i = 0; i < 5; i++)
     g_array_append_val (prompt, ((LanguageToken){ .key.id = 20 + i }));
-  high.tokens = prompt;
-  sampler_init (&high.sampler, &params);
-  ask_begin (engine->scheduler, &high);
+  high = request_new (prompt);
+  high->max_tokens = 1000;
+  high->priority = 1;
+  sampler_init (&high->sampler, &params);
+  watch_request (engine, high);
+  scheduler_ask (engine->scheduler, high);
   ask_together (engine, askers, G_N_ELEMENTS (askers));
-  ask_stop (&high);
-  g_assert_true (ask_end (&high, &error));
+  request_stop (high);
+  g_assert_true (request_end (high, &error));
   /* A step, and one prompt in front of it; in turns with the others it would be several steps. */
-  g_assert_cmpuint (high.most, >, LANGUAGE_BATCH);
-  g_assert_cmpuint (high.most, <=, LANGUAGE_BATCH + 5);
-  ask_clear (&high);
+  g_assert_cmpuint (watch_most (), >, LANGUAGE_BATCH);
+  g_assert_cmpuint (watch_most (), <=, LANGUAGE_BATCH + 5);
   clear_answers (askers, G_N_ELEMENTS (askers));
   minivl_engine_unref (engine);
 }

@@ -7,6 +7,7 @@
 #include "ops/harness.h"
 #include "synth.h"
 #include "vk/vk.h"
+#include "model/model_testing.h"
 
 static gchar *verdicts; /* the folder that engines leave them in */
 

@@ -1,0 +1,160 @@
+#include "answering.h"
+
+#include <math.h>
+
+/* The next token: from all logits where the best are not enough to tell. -1: it failed. */
+static gint32
+choose_token (Answering *w, Request *r, const Top *top, guint row, GError **error)
+{
+  guint vocab = language_vocab (w->language);
+  const SamplerBest best = { top->ids, top->values, MIN (vocab, TOP_COUNT), top->next };
+  gint32 id;
+
+  if (!isfinite (top->values[0])) { /* whatever is chosen then is gibberish */
+    g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_MODEL,
+        "the model's numbers overflow: its weights are damaged, or too large for this precision (f32 holds the most)");
+    return -1;
+  }
+  id = sampler_next_of_best (&r->sampler, &best, vocab);
+  if (id >= 0)
+    return id;
+  if (!r->logits)
+    r->logits = g_new (float, vocab);
+  if (!language_logits (w->language, row, r->logits, error))
+    return -1;
+  return sampler_next (&r->sampler, r->logits, vocab, (const gint32 *)(gpointer)r->seen->data, r->seen->len);
+}
+
+static gboolean
+end_prompt (Answering *w, Request *r, guint row, GError **error)
+{
+  g_autofree float *logits = r->want_logits ? g_new (float, language_vocab (w->language)) : NULL;
+
+  if (logits && !language_logits (w->language, row, logits, error))
+    return FALSE;
+  request_set_prefilled (r, g_steal_pointer (&logits));
+  return TRUE;
+}
+
+/* The token that follows, from the row of logits of the step that has just been made. */
+static void
+take_token (Answering *w, Request *r, const Top *top, guint row)
+{
+  LanguageToken token = { 0 };
+  GError *error = NULL;
+  gint32 id = -1;
+
+  if (r->ids->len > 0 || end_prompt (w, r, row, &error))
+    id = choose_token (w, r, top, row, &error);
+  if (error) {
+    admission_finish (w->admission, r, MINIVL_FINISH_CANCELLED, error);
+    return;
+  }
+  if (id == r->end_tokens[0] || id == r->end_tokens[1]) {
+    admission_finish (w->admission, r, MINIVL_FINISH_STOP, NULL);
+    return;
+  }
+  g_array_append_val (r->seen, id);
+  request_add_token (r, top, id);
+  if (r->seen->len == r->n_prompt + r->max_tokens) {
+    admission_finish (w->admission, r, MINIVL_FINISH_LENGTH, NULL);
+    return;
+  }
+
+  token.key.id = id;
+  g_array_append_val (r->tokens, token);
+  /* The reference computes a conversation that grows into the long factors anew. */
+  if (language_is_long (w->language, r->tokens->len) != kv_sequence_is_long (r->seq))
+    g_clear_pointer (&r->seq, kv_sequence_free);
+}
+
+/* Of the highest priority, in turns. (transfer full) (nullable) */
+static Request *
+next_prefill (Answering *w)
+{
+  g_autolist (Request) requests = admission_list (w->admission);
+
+  for (GList *l = requests; l; l = l->next) {
+    Request *r = l->data;
+
+    if (r->seq && request_missing (r) > 1)
+      return request_ref (r);
+  }
+  return NULL;
+}
+
+typedef struct
+{
+  Answering *answering;
+  Request *request;
+} Chunk;
+
+/* admission_end_unwanted() ends it then. */
+static gboolean
+chunk_is_unwanted (gpointer data)
+{
+  const Chunk *c = data;
+  MinivlFinish how;
+
+  c->answering->look_around (c->answering->data);
+  return request_is_over (c->request, &how);
+}
+
+void
+answering_prefill (Answering *w)
+{
+  g_autoptr (Request) r = next_prefill (w);
+  Chunk chunk = { w, r };
+  const OpCancel cancel = { chunk_is_unwanted, &chunk };
+  g_autoptr (GError) error = NULL;
+  gboolean ok;
+  Top top;
+  guint n;
+
+  if (!r)
+    return;
+  n = MIN (request_missing (r), LANGUAGE_CHUNK);
+  admission_to_the_end (w->admission, r);
+  w->admission->busy = r;
+  ok = language_prefill (w->language, r->seq, &g_array_index (r->tokens, LanguageToken, kv_sequence_length (r->seq)), n,
+      n == request_missing (r) ? &top : NULL, &cancel, &error);
+  w->admission->busy = NULL;
+  if (ok && request_missing (r) == 0)
+    take_token (w, r, &top, 0);
+  else if (!ok && !g_error_matches (error, DEVICE_ERROR, DEVICE_ERROR_CANCELLED))
+    admission_finish (w->admission, r, MINIVL_FINISH_CANCELLED, g_steal_pointer (&error));
+}
+
+void
+answering_decode (Answering *w)
+{
+  g_autolist (Request) requests = admission_list (w->admission);
+  Request *batch[LANGUAGE_BATCH];
+  KvSequence *seqs[LANGUAGE_BATCH];
+  LanguageToken tokens[LANGUAGE_BATCH];
+  Top tops[LANGUAGE_BATCH];
+  g_autoptr (GError) error = NULL;
+  guint n = 0;
+
+  for (GList *l = requests; l && n < LANGUAGE_BATCH; l = l->next) {
+    Request *r = l->data;
+
+    if (!r->seq || request_missing (r) != 1)
+      continue;
+    batch[n] = r;
+    seqs[n] = r->seq;
+    tokens[n++] = g_array_index (r->tokens, LanguageToken, r->tokens->len - 1);
+  }
+  if (n == 0)
+    return;
+
+  language_decode (w->language, seqs, tokens, n, tops, &error);
+  for (guint i = 0; i < n; i++) {
+    if (n == LANGUAGE_BATCH) /* there may be more of them than go together */
+      admission_to_the_end (w->admission, batch[i]);
+    if (error)
+      admission_finish (w->admission, batch[i], MINIVL_FINISH_CANCELLED, g_error_copy (error));
+    else
+      take_token (w, batch[i], &tops[i], i);
+  }
+}

@@ -1,0 +1,20 @@
+/* Tokens: prompts are computed a chunk at a time, answers a token at a time, many together. Used by the scheduler's thread only. */
+#ifndef MODEL_ANSWERING_H
+#define MODEL_ANSWERING_H
+
+#include "admission.h"
+
+typedef struct
+{
+  Admission *admission;
+  Language *language;
+  void (*look_around) (gpointer data); /* called between two submits: others may have given up meanwhile */
+  gpointer data;
+} Answering;
+
+/* One chunk of one prompt, if there is any to be computed. */
+void answering_prefill (Answering *w);
+/* One token for every answer, or for as many as go together. */
+void answering_decode (Answering *w);
+
+#endif

@@ -1,0 +1,32 @@
+/* What tests and benchmarks see of the model, and nothing else calls. */
+#ifndef MODEL_TESTING_H
+#define MODEL_TESTING_H
+
+#include "engine.h"
+#include "stages.h"
+
+/* As minivl_session_ask(), by token ids of the whole conversation. pictures: whose rows the image tokens take, in order. */
+gboolean session_ask_ids (MinivlSession *session, const gint32 *ids, guint n_ids, MinivlPicture *const *pictures, guint n_pictures,
+    const MinivlParams *params, MinivlTextFunc on_text, gpointer user_data, MinivlAnswer *answer, GError **error);
+
+/* Questions and pictures that were handed in and are not done, while a function of scheduler_run() keeps the thread from others. */
+guint scheduler_waiting (Scheduler *s);
+
+/* Numbers of the model, which may be read by any thread while nothing is computed. */
+
+/* Tokens computed since the model was made. */
+guint64 language_tokens_computed (const Language *l);
+/* Calls of language_decode(), likewise. */
+guint64 language_steps (const Language *l);
+/* Rows of logits that were read whole, likewise. */
+guint64 language_logits_read (const Language *l);
+/* Tiles encoded since the model was made. */
+guint64 vision_tiles_encoded (const Vision *v);
+
+/* language.0 .. language.n (the last one after the final norm) and language.logits for a prompt of at most LANGUAGE_CHUNK tokens.
+ */
+gboolean language_stages (Language *l, const gint32 *ids, guint n, StageFunc on_stage, gpointer user_data, GError **error);
+/* Stage by stage, for the picture's last tile: vision.0 .. vision.n, pixel_shuffle, projector. */
+gboolean vision_stages (VisionPicture *picture, StageFunc on_stage, gpointer user_data, GError **error);
+
+#endif
