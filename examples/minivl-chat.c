@@ -38,9 +38,7 @@ typedef struct
   MinivlSession *session;
   guint64 preprocess_ns, encode_ns;
   guint marks_asked;
-
-  GMutex lock; /* session, as the watcher sees it */
-  gint interrupted;
+  gint interrupted; /* atomic */
 } Chat;
 
 /* --- Ctrl-C ---------------------------------------------------------------------------------------------------------------- */
@@ -57,7 +55,7 @@ block_interrupt (void)
   pthread_sigmask (SIG_BLOCK, &set, NULL);
 }
 
-/* Waits for the signal instead of handling it, for minivl_session_cancel() may not be called from a handler. */
+/* Waits for the signal instead of handling it. */
 static gpointer
 watch_interrupt (gpointer data)
 {
@@ -69,10 +67,6 @@ watch_interrupt (gpointer data)
   sigaddset (&set, SIGINT);
   sigwait (&set, &number);
   g_atomic_int_set (&c->interrupted, TRUE);
-  g_mutex_lock (&c->lock);
-  if (c->session)
-    minivl_session_cancel (c->session);
-  g_mutex_unlock (&c->lock);
 
   /* Whoever presses it again does not want to wait for the token. */
   sigwait (&set, &number);
@@ -333,14 +327,10 @@ encode_all (Chat *c, GError **error)
 static gboolean
 open_session (Chat *c, GError **error)
 {
-  MinivlSession *session = minivl_session_new (c->engine, error);
-
-  if (!session)
+  c->session = minivl_session_new (c->engine, error);
+  if (!c->session)
     return FALSE;
-  minivl_session_set_system (session, c->options.system);
-  g_mutex_lock (&c->lock);
-  c->session = session;
-  g_mutex_unlock (&c->lock);
+  minivl_session_set_system (c->session, c->options.system);
   return TRUE;
 }
 
@@ -361,9 +351,6 @@ on_text (const gchar *text, gpointer data)
   Printer *p = data;
   gsize length = strlen (text), end = length, start = 0;
 
-  /* A cancel that came between two answers met none. */
-  if (g_atomic_int_get (&p->chat->interrupted))
-    minivl_session_cancel (p->chat->session);
   if (p->chat->options.json)
     return;
   while (!p->begun && start < length && g_ascii_isspace (text[start]))
@@ -431,6 +418,7 @@ ask (Chat *c, guint round, GError **error)
     minivl_session_add_pictures (c->session, (MinivlPicture *const *)c->pictures->pdata + mark->first, mark->n);
   }
   params.want_logits &= round == 0;
+  params.cancel = &c->interrupted;
   printer.held = g_string_new (NULL);
   ok = check_interrupt (c, error) && minivl_session_ask (c->session, prompt, &params, on_text, &printer, &answer, error);
   g_string_free (printer.held, TRUE);
@@ -491,7 +479,6 @@ main (gint argc, gchar **argv)
   gint code = EXIT_SUCCESS;
 
   block_interrupt ();
-  g_mutex_init (&c.lock);
   g_thread_unref (g_thread_new ("interrupt", watch_interrupt, &c));
   c.sources = g_array_new (FALSE, FALSE, sizeof (Source));
   g_array_set_clear_func (c.sources, clear_source);
@@ -509,9 +496,7 @@ main (gint argc, gchar **argv)
     code = code == EXIT_SUCCESS ? EXIT_FAILURE : code;
   }
 
-  g_mutex_lock (&c.lock);
-  g_clear_pointer (&c.session, minivl_session_free);
-  g_mutex_unlock (&c.lock);
+  minivl_session_free (c.session);
   g_ptr_array_unref (c.pictures);
   g_clear_pointer (&c.engine, minivl_engine_unref);
   media_video_free (c.video);

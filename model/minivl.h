@@ -468,6 +468,8 @@ MINIVL_API void minivl_session_add_round (MinivlSession *session, const gchar *q
  * @want_yes: fill @yes of the answer; for a question to be answered by yes or no. %MINIVL_ERROR_MODEL when the tokenizer has no
  *   token for one of the two
  * @deadline: monotonic time (g_get_monotonic_time() * 1000) at which the text so far is the answer; 0 is none
+ * @cancel: (nullable): set to non-zero, by g_atomic_int_set(), by any thread to end the answer at the next token, or before the
+ *   first one; also when it is set before the question is asked. One for many calls is legal
  */
 typedef struct
 {
@@ -483,6 +485,7 @@ typedef struct
   guint n_logprobs;
   gboolean want_yes;
   guint64 deadline;
+  const gint *cancel;
 } MinivlParams;
 
 /* MINIVL_PARAMS_INIT: greedy, 512 tokens; once @temperature is set, the best 40 tokens of the best 0.8 of the probability. */
@@ -495,7 +498,7 @@ typedef struct
  * MinivlFinish: why an answer ended.
  * @MINIVL_FINISH_STOP: the model was done, or a stop string came
  * @MINIVL_FINISH_LENGTH: @max_tokens are there
- * @MINIVL_FINISH_CANCELLED: minivl_session_cancel()
+ * @MINIVL_FINISH_CANCELLED: minivl_session_cancel(), or @cancel of #MinivlParams
  * @MINIVL_FINISH_DEADLINE: @deadline passed
  */
 typedef enum
@@ -590,7 +593,8 @@ MINIVL_API gboolean minivl_session_ask (MinivlSession *session, const gchar *pro
 MINIVL_API gboolean minivl_session_count_tokens (
     MinivlSession *session, const gchar *prompt, const MinivlParams *params, guint *n_tokens, GError **error);
 
-/* Ends the answer in hand at the next token, from any thread; without one, nothing happens. */
+/* Ends the answer in hand at the next token, from any thread; without one, nothing happens: @cancel of #MinivlParams is seen then,
+ * too. */
 MINIVL_API void minivl_session_cancel (MinivlSession *session);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (MinivlEngine, minivl_engine_unref)

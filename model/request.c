@@ -108,6 +108,12 @@ request_missing (const Request *r)
   return r->tokens->len - kv_sequence_length (r->seq);
 }
 
+static gboolean
+is_set (const gint *flag)
+{
+  return flag && g_atomic_int_get (flag);
+}
+
 gboolean
 request_is_over (Request *r, MinivlFinish *how)
 {
@@ -118,7 +124,7 @@ request_is_over (Request *r, MinivlFinish *how)
   g_mutex_unlock (&r->lock);
   if (enough)
     *how = MINIVL_FINISH_STOP;
-  else if (r->cancelled && g_atomic_int_get (r->cancelled))
+  else if (is_set (r->cancel[0]) || is_set (r->cancel[1]))
     *how = MINIVL_FINISH_CANCELLED;
   else if (r->deadline && (guint64)g_get_monotonic_time () * 1000 >= r->deadline)
     *how = MINIVL_FINISH_DEADLINE;

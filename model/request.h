@@ -22,7 +22,7 @@ typedef struct
   Sampler sampler;
   gint priority;
   guint64 deadline;      /* as in MinivlParams */
-  const gint *cancelled; /* (nullable): set by any thread; borrowed until the request is done */
+  const gint *cancel[2]; /* (nullable): each gives up, set by any thread; borrowed until the request is done */
   gboolean want_logits;  /* after the prompt's last token */
   guint n_logprobs;      /* of the best tokens at each place, at most TOP_COUNT */
 

@@ -281,7 +281,8 @@ make_request (MinivlSession *s, GArray *tokens, const MinivlParams *params)
   r->end_tokens[1] = s->engine->config.language.eos;
   r->priority = s->priority;
   r->deadline = params->deadline;
-  r->cancelled = &s->cancelled;
+  r->cancel[0] = &s->cancelled;
+  r->cancel[1] = params->cancel;
   r->want_logits = params->want_logits || params->want_yes;
   r->n_logprobs = params->n_logprobs;
   sampler_init (&r->sampler, params);

@@ -47,7 +47,7 @@ typedef struct
   guint n_history;
   gpointer *pictures;
   guint n_pictures;
-  MinivlParams params;
+  MinivlParams params; /* cancel apart */
   /* (nullable): the text as it is made, piece by piece, from the thread that asks */
   void (*on_text) (const gchar *piece, gpointer user_data);
   gpointer user_data;
@@ -88,7 +88,7 @@ typedef struct
   /* Answers. cancel: as in encode, but being cancelled is success, with the text so far. */
   gboolean (*ask) (gpointer self, const BackendQuestion *question, const gint *cancel, BackendAnswer *answer, GError **error);
 
-  /* Makes a running encode or ask look at its `cancel`. From any thread, must not block. */
+  /* Makes a running encode or ask look at its `cancel`. From any thread, must not block. NULL: they look by themselves. */
   void (*cancel) (gpointer self);
 
   /* Of the encodes and asks to come: on one device, those with a higher priority go first. 0 after open. */

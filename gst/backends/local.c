@@ -31,13 +31,6 @@ typedef struct
   SharedEngine *shared;
 } Opening;
 
-typedef struct
-{
-  MinivlSession *session;
-  const BackendQuestion *question;
-  const gint *cancel;
-} Asking;
-
 static GMutex lock;
 static GCond changed;
 static GHashTable *engines; /* key -> SharedEngine */
@@ -282,29 +275,18 @@ local_encode (
   return picture;
 }
 
-/* A cancel that came before the session began to answer was lost on it. */
-static void
-on_text (const gchar *text, gpointer user_data)
-{
-  Asking *asking = user_data;
-
-  if (g_atomic_int_get (asking->cancel))
-    minivl_session_cancel (asking->session);
-  if (asking->question->on_text != NULL)
-    asking->question->on_text (text, asking->question->user_data);
-}
-
 static gboolean
 local_ask (gpointer data, const BackendQuestion *question, const gint *cancel, BackendAnswer *answer, GError **error)
 {
   Local *self = data;
-  Asking asking = { self->session, question, cancel };
+  MinivlParams params = question->params;
   g_auto (MinivlAnswer) from = { NULL };
 
+  params.cancel = cancel;
   begin (self, question);
   for (guint i = 0; i < question->n_pictures; i++)
     minivl_session_add_pictures (self->session, (MinivlPicture *const *)&question->pictures[i], 1);
-  if (!minivl_session_ask (self->session, question->text, &question->params, on_text, &asking, &from, error)) {
+  if (!minivl_session_ask (self->session, question->text, &params, question->on_text, question->user_data, &from, error)) {
     note_loss (self->shared, *error);
     return FALSE;
   }
@@ -319,14 +301,6 @@ local_ask (gpointer data, const BackendQuestion *question, const gint *cancel, B
     .yes = from.yes,
   };
   return TRUE;
-}
-
-static void
-local_cancel (gpointer data)
-{
-  Local *self = data;
-
-  minivl_session_cancel (self->session);
 }
 
 static void
@@ -357,7 +331,6 @@ const Backend backend_local = {
   .count_text = local_count_text,
   .encode = local_encode,
   .ask = local_ask,
-  .cancel = local_cancel,
   .set_priority = local_set_priority,
   .picture_unref = local_picture_unref,
   .similarity = local_similarity,

@@ -71,7 +71,7 @@ static void
 cancel_backend (Worker *w)
 {
   g_atomic_int_set (&w->cancel, 1);
-  if (w->self != NULL)
+  if (w->self != NULL && w->backend->cancel != NULL)
     w->backend->cancel (w->self);
 }
 

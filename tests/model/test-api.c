@@ -790,6 +790,48 @@ test_cancelled_from_another_thread (void)
   g_assert_cmpint (next.finish, ==, MINIVL_FINISH_LENGTH);
 }
 
+typedef struct
+{
+  gint cancel;
+  guint at, n;
+} Patience;
+
+static void
+lose_patience (const gchar *text, gpointer user_data)
+{
+  Patience *p = user_data;
+
+  if (++p->n == p->at)
+    g_atomic_int_set (&p->cancel, TRUE);
+}
+
+/* The flag counts whenever it was set: before the question is asked, and while it is answered. */
+static void
+test_cancelled_by_a_flag (void)
+{
+  g_autoptr (MinivlSession) session = new_session ();
+  Patience before = { .cancel = TRUE }, amid = { .at = 2 };
+  MinivlParams params = MINIVL_PARAMS_INIT;
+  g_auto (MinivlAnswer) none = { 0 }, some = { 0 }, next = { 0 };
+  g_autoptr (GError) error = NULL;
+
+  params.max_tokens = CONTEXT - 64;
+  params.cancel = &before.cancel;
+  g_assert_true (minivl_session_ask (session, "Tell me another story.", &params, lose_patience, &before, &none, &error));
+  g_assert_no_error (error);
+  g_assert_cmpint (none.finish, ==, MINIVL_FINISH_CANCELLED);
+  g_assert_cmpuint (none.output_tokens, ==, 0);
+  g_assert_cmpuint (before.n, ==, 0);
+  params.cancel = &amid.cancel;
+  g_assert_true (minivl_session_ask (session, "And another one.", &params, lose_patience, &amid, &some, &error));
+  g_assert_no_error (error);
+  g_assert_cmpint (some.finish, ==, MINIVL_FINISH_CANCELLED);
+  g_assert_cmpuint (some.output_tokens, >, 0);
+  g_assert_cmpuint (some.output_tokens, <, params.max_tokens);
+  ask (session, "And?", 2, &next);
+  g_assert_cmpint (next.finish, ==, MINIVL_FINISH_LENGTH);
+}
+
 static void
 test_freed_in_mid_answer (void)
 {
@@ -839,6 +881,7 @@ main (int argc, char **argv)
   g_test_add_func ("/api/priority-changes-no-answer", test_priority_changes_no_answer);
   g_test_add_func ("/api/a-session-encodes-what-its-engine-does", test_a_session_encodes_what_its_engine_does);
   g_test_add_func ("/api/cancelled-from-another-thread", test_cancelled_from_another_thread);
+  g_test_add_func ("/api/cancelled-by-a-flag", test_cancelled_by_a_flag);
   g_test_add_func ("/api/freed-in-mid-answer", test_freed_in_mid_answer);
   code = g_test_run ();
   minivl_engine_unref (engine);

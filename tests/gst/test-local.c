@@ -1,0 +1,79 @@
+/* The back end that answers in this process, asked as the element's worker does, on a small random checkpoint. */
+#include "../model/checkpoint.h"
+#include "gst/backends/backend.h"
+
+#include <string.h>
+
+#define CONTEXT 512
+
+static gchar *folder, *model;
+static gpointer self;
+
+static gboolean
+on_progress (double fraction, gpointer user_data)
+{
+  return TRUE;
+}
+
+static void
+ask (const BackendQuestion *question, const gint *cancel, BackendAnswer *answer)
+{
+  g_autoptr (GError) error = NULL;
+
+  memset (answer, 0, sizeof *answer);
+  g_assert_true (backend_local.ask (self, question, cancel, answer, &error));
+  g_assert_no_error (error);
+}
+
+static void
+count_text (const gchar *text, gpointer user_data)
+{
+  ++*(guint *)user_data;
+}
+
+static void
+test_a_cancel_before_the_question_answers_nothing (void)
+{
+  guint n_texts = 0;
+  BackendQuestion question = { .text = "What?", .params = MINIVL_PARAMS_INIT, .on_text = count_text, .user_data = &n_texts };
+  gint cancel = TRUE;
+  BackendAnswer answer;
+
+  question.params.max_tokens = 20;
+  ask (&question, &cancel, &answer);
+  g_assert_cmpstr (answer.finish_reason, ==, "cancelled");
+  g_assert_cmpstr (answer.text, ==, "");
+  g_assert_cmpuint (answer.output_tokens, ==, 0);
+  g_assert_cmpuint (n_texts, ==, 0);
+  g_free (answer.text);
+
+  cancel = FALSE;
+  ask (&question, &cancel, &answer);
+  g_assert_cmpuint (answer.output_tokens, >, 0);
+  g_assert_cmpuint (n_texts, >, 0);
+  g_free (answer.text);
+}
+
+int
+main (int argc, char **argv)
+{
+  MinivlEngineOptions options = { .precision = MINIVL_PRECISION_F32, .context_size = CONTEXT, .on_progress = on_progress };
+  g_autoptr (GError) error = NULL;
+  int code;
+
+  g_test_init (&argc, &argv, NULL);
+  folder = g_dir_make_tmp ("minivl-local-XXXXXX", NULL);
+  g_assert_nonnull (folder);
+  options.model_path = model = checkpoint_make (folder);
+  self = backend_local.open (&options, &error);
+  g_assert_no_error (error);
+#define RULE(name) g_test_add_func ("/local/" #name, test_##name)
+  RULE (a_cancel_before_the_question_answers_nothing);
+#undef RULE
+  code = g_test_run ();
+  backend_local.close (self);
+  checkpoint_remove (folder);
+  g_free (model);
+  g_free (folder);
+  return code;
+}
