@@ -51,7 +51,7 @@ admission_end_unwanted (Admission *a)
       admission_finish (a, l->data, how, NULL);
 }
 
-/* FALSE: there is no room. The request may be done after it: when it failed. */
+/* FALSE: there is no room. The request may be done after it: when it failed, or when all that it wants is there. */
 static gboolean
 let_in (Admission *a, Request *r)
 {
@@ -69,6 +69,8 @@ let_in (Admission *a, Request *r)
   r->started = TRUE;
   if (!kv_sequence_prepare (r->seq, &error))
     admission_finish (a, r, MINIVL_FINISH_CANCELLED, error);
+  else if (request_is_prepared (r))
+    admission_finish (a, r, MINIVL_FINISH_LENGTH, NULL);
   return TRUE;
 }
 

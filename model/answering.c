@@ -117,9 +117,11 @@ answering_prefill (Answering *w)
   admission_to_the_end (w->admission, r);
   w->admission->busy = r;
   ok = language_prefill (w->language, r->seq, &g_array_index (r->tokens, LanguageToken, kv_sequence_length (r->seq)), n,
-      n == request_missing (r) ? &top : NULL, &cancel, &error);
+      n == request_missing (r) && r->max_tokens > 0 ? &top : NULL, &cancel, &error);
   w->admission->busy = NULL;
-  if (ok && request_missing (r) == 0)
+  if (ok && request_is_prepared (r))
+    admission_finish (w->admission, r, MINIVL_FINISH_LENGTH, NULL);
+  else if (ok && request_missing (r) == 0)
     take_token (w, r, &top, 0);
   else if (!ok && !g_error_matches (error, DEVICE_ERROR, DEVICE_ERROR_CANCELLED))
     admission_finish (w->admission, r, MINIVL_FINISH_CANCELLED, g_steal_pointer (&error));

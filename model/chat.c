@@ -126,6 +126,8 @@ chat_prompt_new (const ChatTemplate *t, const gchar *system, const ChatRound *ro
 
     g_string_append (w.text, t->before_question);
     add_question (&w, rounds[i].question, &tokens);
+    if (rounds[i].is_open)
+      break;
     add_end (&w, t, rounds[i].question);
     g_string_append (w.text, t->before_answer);
     add_words (&w, answer, strlen (answer));

@@ -19,6 +19,7 @@ typedef struct
 {
   const gchar *question; /* with `<image>` marks */
   const gchar *answer;   /* NULL: the round to be answered */
+  gboolean is_open;      /* more of the question is to come: nothing follows it */
 } ChatRound;
 
 /* A whole prompt. System message, questions and answers are words of people, also where they look like the template's: literal

@@ -45,7 +45,7 @@ G_BEGIN_DECLS
  * @MINIVL_ERROR_MEMORY: weights, cache or activations do not fit the device
  * @MINIVL_ERROR_BUDGET: prompt and answer do not fit the context; nothing was computed
  * @MINIVL_ERROR_IMAGES: the prompt's `<image>` marks and the pictures differ in number
- * @MINIVL_ERROR_CANCELLED: loading or encoding was cancelled
+ * @MINIVL_ERROR_CANCELLED: loading, encoding or preparing was cancelled
  */
 typedef enum
 {
@@ -580,6 +580,24 @@ typedef void (*MinivlTextFunc) (const gchar *text, gpointer user_data);
  */
 MINIVL_API gboolean minivl_session_ask (MinivlSession *session, const gchar *prompt, const MinivlParams *params,
     MinivlTextFunc on_text, gpointer user_data, MinivlAnswer *answer, GError **error);
+
+/**
+ * minivl_session_prepare:
+ * @beginning: of the next question, as far as it is known; `<image>` marks and pictures as for minivl_session_ask()
+ * @params: (nullable): those of the question. Besides what is checked as for a question, @special_tokens, @deadline and @cancel
+ *   count
+ *
+ * Computes what is known of the next question: the system message, earlier rounds, the pictures there are and the text in front of
+ * and between them. The conversation stays as it is and the pictures still wait: add more, and ask with a prompt that begins like
+ * this. Asking then computes only what is new, and answers as it would have without. What is prepared stays until its room is
+ * needed. A question that becomes longer than what the model's short RoPE factors are for is computed from its start.
+ *
+ * Returns: FALSE with the errors of minivl_session_ask(), when it would refuse the beginning as a question; or with
+ *   %MINIVL_ERROR_CANCELLED when it was given up by @cancel, minivl_session_cancel() or @deadline. What was computed until then
+ *   counts
+ */
+MINIVL_API gboolean minivl_session_prepare (
+    MinivlSession *session, const gchar *beginning, const MinivlParams *params, GError **error);
 
 /**
  * minivl_session_count_tokens:

@@ -108,6 +108,13 @@ request_missing (const Request *r)
   return r->tokens->len - kv_sequence_length (r->seq);
 }
 
+/* A prompt's last token is never taken from the cache, as its logits are needed. */
+gboolean
+request_is_prepared (const Request *r)
+{
+  return r->max_tokens == 0 && request_missing (r) <= 1;
+}
+
 static gboolean
 is_set (const gint *flag)
 {

@@ -16,8 +16,8 @@ typedef struct
   gint ref_count;
 
   /* What is asked. */
-  GArray *tokens; /* LanguageToken: the prompt; the answer's are added. Features are borrowed until the request is done */
-  guint max_tokens;
+  GArray *tokens;       /* LanguageToken: the prompt; the answer's are added. Features are borrowed until the request is done */
+  guint max_tokens;     /* 0: the prompt is computed for the requests to come, but for its last token at times */
   gint32 end_tokens[2]; /* end the answer; -1 for none */
   Sampler sampler;
   gint priority;
@@ -67,6 +67,8 @@ gboolean request_end (Request *r, GError **error);
 
 /* Tokens that are not computed yet, of a request that was let in. */
 guint request_missing (const Request *r);
+/* Whether all is computed that is wanted of a request without an answer. */
+gboolean request_is_prepared (const Request *r);
 /* Whether the answer so far is all that is wanted, and how it ends then. */
 gboolean request_is_over (Request *r, MinivlFinish *how);
 /* The prompt is computed. logits: (nullable) (transfer full) */

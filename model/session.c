@@ -270,12 +270,17 @@ follow (Request *r, TextStream *stream, MinivlTextFunc on_text, gpointer user_da
   return stopped;
 }
 
-/* (transfer full) */
+/* NULL: what is asked cannot be. (transfer full) */
 static Request *
-make_request (MinivlSession *s, GArray *tokens, const MinivlParams *params)
+make_request (MinivlSession *s, const gint32 *ids, guint n_ids, MinivlPicture *const *pictures, guint n_pictures,
+    const MinivlParams *params, GError **error)
 {
-  Request *r = request_new (tokens);
+  GArray *tokens = check_prompt (s, ids, n_ids, params, error) ? place_pictures (s, ids, n_ids, pictures, n_pictures, error) : NULL;
+  Request *r;
 
+  if (!tokens)
+    return NULL;
+  r = request_new (tokens);
   r->max_tokens = params->max_tokens;
   r->end_tokens[0] = s->engine->end_token;
   r->end_tokens[1] = s->engine->config.language.eos;
@@ -317,17 +322,12 @@ answer_ids (MinivlSession *s, const gint32 *ids, guint n_ids, MinivlPicture *con
   MinivlEngine *e = s->engine;
   g_autoptr (TextStream) stream = e->tokenizer ? text_stream_new (e->tokenizer, params->stop) : NULL;
   gint64 start = g_get_monotonic_time (), prefilled, done;
-  g_autoptr (Request) r = NULL;
+  g_autoptr (Request) r = make_request (s, ids, n_ids, pictures, n_pictures, params, error);
   gboolean stopped;
-  GArray *tokens;
   guint n_tokens;
 
-  if (!check_prompt (s, ids, n_ids, params, error))
+  if (!r)
     return FALSE;
-  tokens = place_pictures (s, ids, n_ids, pictures, n_pictures, error);
-  if (!tokens)
-    return FALSE;
-  r = make_request (s, tokens, params);
   scheduler_ask (e->scheduler, r);
   stopped = follow (r, stream, on_text, user_data, &n_tokens);
   if (!request_end (r, error))
@@ -368,10 +368,11 @@ session_ask_ids (MinivlSession *s, const gint32 *ids, guint n_ids, MinivlPicture
   return ok;
 }
 
-/* The whole conversation up to the answer to `question`. pictures: those of all its marks are added. (transfer full) */
+/* The whole conversation up to the answer to `question`, or with is_open up to where more of the question is to come. pictures:
+ * those of all its marks are added. (transfer full) */
 static gint32 *
-encode_round (
-    MinivlSession *s, const gchar *question, const MinivlParams *params, GPtrArray *pictures, guint *n_ids, GError **error)
+encode_round (MinivlSession *s, const gchar *question, gboolean is_open, const MinivlParams *params, GPtrArray *pictures,
+    guint *n_ids, GError **error)
 {
   g_autoptr (ChatPrompt) parts = NULL;
   g_autofree ChatRound *rounds = g_new0 (ChatRound, s->rounds->len + 1);
@@ -387,9 +388,9 @@ encode_round (
   for (guint i = 0; i < s->rounds->len; i++) {
     const Round *r = g_ptr_array_index (s->rounds, i);
 
-    rounds[i] = (ChatRound){ r->question, r->answer };
+    rounds[i] = (ChatRound){ r->question, r->answer, FALSE };
   }
-  rounds[s->rounds->len].question = question;
+  rounds[s->rounds->len] = (ChatRound){ question, NULL, is_open };
   for (guint i = 0; i < s->marks->len; i++) {
     GPtrArray *mark = g_ptr_array_index (s->marks, i);
 
@@ -413,7 +414,7 @@ ask_round (MinivlSession *s, const gchar *prompt, const MinivlParams *params, Mi
   g_autofree gchar *question = with_marks (s, prompt);
   g_autoptr (GPtrArray) pictures = g_ptr_array_new ();
   guint n_ids;
-  g_autofree gint32 *ids = encode_round (s, question, params, pictures, &n_ids, error);
+  g_autofree gint32 *ids = encode_round (s, question, FALSE, params, pictures, &n_ids, error);
 
   if (!ids
       || !answer_ids (
@@ -423,6 +424,43 @@ ask_round (MinivlSession *s, const gchar *prompt, const MinivlParams *params, Mi
   return TRUE;
 }
 
+static gboolean
+prepare_ids (MinivlSession *s, const gint32 *ids, guint n_ids, MinivlPicture *const *pictures, guint n_pictures,
+    const MinivlParams *params, GError **error)
+{
+  g_autoptr (Request) r = make_request (s, ids, n_ids, pictures, n_pictures, params, error);
+
+  if (!r)
+    return FALSE;
+  r->max_tokens = 0;
+  r->want_logits = FALSE;
+  scheduler_ask (s->engine->scheduler, r);
+  if (!request_end (r, error))
+    return FALSE;
+  if (r->finish == MINIVL_FINISH_LENGTH)
+    return TRUE;
+  g_set_error_literal (error, MINIVL_ERROR, MINIVL_ERROR_CANCELLED, "preparing was cancelled");
+  return FALSE;
+}
+
+gboolean
+minivl_session_prepare (MinivlSession *s, const gchar *beginning, const MinivlParams *params, GError **error)
+{
+  const MinivlParams defaults = MINIVL_PARAMS_INIT;
+  g_autofree gchar *question = with_marks (s, beginning);
+  g_autoptr (GPtrArray) pictures = g_ptr_array_new ();
+  g_autofree gint32 *ids = NULL;
+  gboolean ok;
+  guint n_ids;
+
+  params = params ? params : &defaults;
+  set_asking (s, TRUE);
+  ids = encode_round (s, question, TRUE, params, pictures, &n_ids, error);
+  ok = ids && prepare_ids (s, ids, n_ids, (MinivlPicture *const *)pictures->pdata, pictures->len, params, error);
+  set_asking (s, FALSE);
+  return ok;
+}
+
 gboolean
 minivl_session_count_tokens (MinivlSession *s, const gchar *prompt, const MinivlParams *params, guint *n_tokens, GError **error)
 {
@@ -430,7 +468,7 @@ minivl_session_count_tokens (MinivlSession *s, const gchar *prompt, const Minivl
   g_autofree gchar *question = with_marks (s, prompt);
   g_autoptr (GPtrArray) pictures = g_ptr_array_new ();
   guint n_ids;
-  g_autofree gint32 *ids = encode_round (s, question, params ? params : &defaults, pictures, &n_ids, error);
+  g_autofree gint32 *ids = encode_round (s, question, FALSE, params ? params : &defaults, pictures, &n_ids, error);
 
   if (!ids)
     return FALSE;

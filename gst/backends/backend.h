@@ -6,7 +6,7 @@
  *
  * All functions but check and cancel are called from the element's worker thread alone, and may take long. picture_unref may be
  * called from any thread. Functions that fail set a GError of domain MINIVL_ERROR, whose message names the fix where there is one.
- * After MINIVL_ERROR_DEVICE from encode or ask the device is lost: only close may follow, and another open.
+ * After MINIVL_ERROR_DEVICE from encode, ask or prepare the device is lost: only close may follow, and another open.
  */
 #ifndef GST_MINIVL_BACKEND_H
 #define GST_MINIVL_BACKEND_H
@@ -88,7 +88,11 @@ typedef struct
   /* Answers. cancel: as in encode, but being cancelled is success, with the text so far. */
   gboolean (*ask) (gpointer self, const BackendQuestion *question, const gint *cancel, BackendAnswer *answer, GError **error);
 
-  /* Makes a running encode or ask look at its `cancel`. From any thread, must not block. NULL: they look by themselves. */
+  /* Optional, NULL where there is no use in it: computes what is known of a question, so that an ask whose question begins like it
+   * has less to do. text and pictures: so far; history and params: those of the ask. cancel: as in encode. */
+  gboolean (*prepare) (gpointer self, const BackendQuestion *question, const gint *cancel, GError **error);
+
+  /* Makes a running encode, ask or prepare look at its `cancel`. From any thread, must not block. NULL: they look by themselves. */
   void (*cancel) (gpointer self);
 
   /* Of the encodes and asks to come: on one device, those with a higher priority go first. 0 after open. */

@@ -239,7 +239,7 @@ local_count_tokens (gpointer data, const MinivlImage *image, guint max_tiles, gu
   return TRUE;
 }
 
-/* Begins a conversation. */
+/* Begins a conversation, without the question itself and its pictures. */
 static void
 begin (Local *self, const BackendQuestion *question)
 {
@@ -275,6 +275,28 @@ local_encode (
   return picture;
 }
 
+static void
+show (Local *self, const BackendQuestion *question)
+{
+  for (guint i = 0; i < question->n_pictures; i++)
+    minivl_session_add_pictures (self->session, (MinivlPicture *const *)&question->pictures[i], 1);
+}
+
+static gboolean
+local_prepare (gpointer data, const BackendQuestion *question, const gint *cancel, GError **error)
+{
+  Local *self = data;
+  MinivlParams params = question->params;
+
+  params.cancel = cancel;
+  begin (self, question);
+  show (self, question);
+  if (minivl_session_prepare (self->session, question->text, &params, error))
+    return TRUE;
+  note_loss (self->shared, *error);
+  return FALSE;
+}
+
 static gboolean
 local_ask (gpointer data, const BackendQuestion *question, const gint *cancel, BackendAnswer *answer, GError **error)
 {
@@ -284,8 +306,7 @@ local_ask (gpointer data, const BackendQuestion *question, const gint *cancel, B
 
   params.cancel = cancel;
   begin (self, question);
-  for (guint i = 0; i < question->n_pictures; i++)
-    minivl_session_add_pictures (self->session, (MinivlPicture *const *)&question->pictures[i], 1);
+  show (self, question);
   if (!minivl_session_ask (self->session, question->text, &params, question->on_text, question->user_data, &from, error)) {
     note_loss (self->shared, *error);
     return FALSE;
@@ -331,6 +352,7 @@ const Backend backend_local = {
   .count_text = local_count_text,
   .encode = local_encode,
   .ask = local_ask,
+  .prepare = local_prepare,
   .set_priority = local_set_priority,
   .picture_unref = local_picture_unref,
   .similarity = local_similarity,

@@ -515,6 +515,19 @@ fake_ask (gpointer self, const BackendQuestion *question, const gint *cancel, Ba
   return TRUE;
 }
 
+static gboolean
+fake_prepare (gpointer self, const BackendQuestion *question, const gint *cancel, GError **error)
+{
+  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lock);
+  Outcome outcome = enter (FAKE_PREPARE, cancel, NULL, question->params.deadline);
+
+  if (fails (FAKE_PREPARE, error))
+    return FALSE;
+  if (outcome != GOES_ON)
+    g_set_error_literal (error, MINIVL_ERROR, MINIVL_ERROR_CANCELLED, "preparing was cancelled");
+  return outcome == GOES_ON;
+}
+
 static void
 fake_cancel (gpointer self)
 {
@@ -563,6 +576,7 @@ const Backend backend_fake = {
   .count_text = fake_count_text,
   .encode = fake_encode,
   .ask = fake_ask,
+  .prepare = fake_prepare,
   .cancel = fake_cancel,
   .set_priority = fake_set_priority,
   .picture_unref = fake_picture_unref,

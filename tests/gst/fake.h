@@ -10,6 +10,7 @@ typedef enum
   FAKE_ENCODE,
   FAKE_ASK,
   FAKE_YES, /* ask, where P(yes) is wanted */
+  FAKE_PREPARE,
   FAKE_STEPS,
 } FakeStep;
 

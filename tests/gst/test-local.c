@@ -54,6 +54,61 @@ test_a_cancel_before_the_question_answers_nothing (void)
   g_free (answer.text);
 }
 
+/* A picture of its own for each seed. (transfer full) */
+static gpointer
+encode (guint seed)
+{
+  guint8 pixels[40 * 30 * 3];
+  const MinivlImage image = { .data = { pixels }, .width = 40, .height = 30, .stride = { 120 } };
+  g_autoptr (GError) error = NULL;
+  BackendPictureInfo info;
+  gpointer picture;
+
+  for (guint i = 0; i < sizeof pixels; i++)
+    pixels[i] = i * seed + i / 120;
+  picture = backend_local.encode (self, &image, 1, NULL, &info, &error);
+  g_assert_no_error (error);
+  return picture;
+}
+
+/* The frames come one after the other, and each is computed when it is there. */
+static void
+test_a_question_is_prepared_as_its_frames_come (void)
+{
+  gpointer pictures[2] = { encode (3), encode (5) };
+  BackendQuestion question = { .text = "Frame1: <image>\n", .pictures = pictures, .n_pictures = 1, .params = MINIVL_PARAMS_INIT };
+  g_autoptr (GError) error = NULL;
+  BackendAnswer answer;
+
+  question.params.max_tokens = 4;
+  g_assert_true (backend_local.prepare (self, &question, NULL, &error));
+  g_assert_no_error (error);
+  question.text = "Frame1: <image>\nFrame2: <image>\n";
+  question.n_pictures = 2;
+  g_assert_true (backend_local.prepare (self, &question, NULL, &error));
+  g_assert_no_error (error);
+  question.text = "Frame1: <image>\nFrame2: <image>\nWhat happens?";
+  ask (&question, NULL, &answer);
+  /* What is left is the question's words and the marks behind them. */
+  g_assert_cmpuint (answer.prompt_tokens - answer.cached_tokens, <=, 24);
+  g_assert_cmpuint (answer.cached_tokens, >=, 2 * 16);
+  g_free (answer.text);
+  backend_local.picture_unref (pictures[0]);
+  backend_local.picture_unref (pictures[1]);
+}
+
+static void
+test_preparing_is_cancelled (void)
+{
+  BackendQuestion question = { .text = "Something else", .params = MINIVL_PARAMS_INIT };
+  g_autoptr (GError) error = NULL;
+  gint cancel = TRUE;
+
+  question.params.max_tokens = 4;
+  g_assert_false (backend_local.prepare (self, &question, &cancel, &error));
+  g_assert_error (error, MINIVL_ERROR, MINIVL_ERROR_CANCELLED);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -69,6 +124,8 @@ main (int argc, char **argv)
   g_assert_no_error (error);
 #define RULE(name) g_test_add_func ("/local/" #name, test_##name)
   RULE (a_cancel_before_the_question_answers_nothing);
+  RULE (a_question_is_prepared_as_its_frames_come);
+  RULE (preparing_is_cancelled);
 #undef RULE
   code = g_test_run ();
   backend_local.close (self);

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """The public header against what it stands for.
 
-check-api.py symbols LIBRARY HEADER TEST: the library exports what the header declares and nothing else, the test names all of it,
-and each function, field and value is documented.
+check-api.py symbols LIBRARY HEADER TEST...: the library exports what the header declares and nothing else, the tests name all of
+it, and each function, field and value is documented.
 check-api.py compile HEADER LANGUAGE STANDARD COMPILER...: the header compiles alone, without a warning.
 """
 import re
@@ -29,15 +29,15 @@ def undocumented(header):
             yield match[2]
 
 
-def symbols(library, header_path, test_path):
+def symbols(library, header_path, *test_paths):
     header = open(header_path).read()
     declared = set(re.findall(r'^MINIVL_API[^;]*?\b(minivl_\w+) \(', header, re.M))
     there = exported(library)
-    words = set(re.findall(r'\w+', open(test_path).read()))
+    words = {word for path in test_paths for word in re.findall(r'\w+', open(path).read())}
 
     complaints = [f'{name}: exported, and not in the header' for name in sorted(there - declared)]
     complaints += [f'{name}: in the header, and not exported' for name in sorted(declared - there)]
-    complaints += [f'{name}: {test_path} does not use it' for name in sorted(declared - words)]
+    complaints += [f'{name}: no test uses it' for name in sorted(declared - words)]
     complaints += [f'{name}: not documented' for name in undocumented(header)]
     return complaints or ([] if declared else ['no declarations found: is this script still right?'])
 

@@ -140,6 +140,63 @@ test_a_request_that_cannot_be_let_in_may_be_gone_at_once (void)
   minivl_answer_clear (&second.answer);
 }
 
+/* (transfer full) */
+static Request *
+hand_in_prompt (const gint32 *ids, guint n, guint max_tokens)
+{
+  GArray *tokens = g_array_new (FALSE, FALSE, sizeof (LanguageToken));
+  MinivlParams params = MINIVL_PARAMS_INIT;
+  Request *r;
+
+  for (guint i = 0; i < n; i++)
+    g_array_append_val (tokens, ((LanguageToken){ .key.id = ids[i] }));
+  r = request_new (tokens);
+  r->max_tokens = max_tokens;
+  sampler_init (&r->sampler, &params);
+  scheduler_ask (engine->scheduler, r);
+  return r;
+}
+
+/* Tokens computed for it, and how many of the prompt were in the cache. */
+static guint64
+compute (const gint32 *ids, guint n, guint max_tokens, guint *cached)
+{
+  guint64 before = language_tokens_computed (engine->language);
+  g_autoptr (Request) r = hand_in_prompt (ids, n, max_tokens);
+  g_autoptr (GError) error = NULL;
+
+  request_end (r, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (r->finish, ==, MINIVL_FINISH_LENGTH);
+  g_assert_cmpuint (r->ids->len, ==, max_tokens);
+  *cached = r->cached;
+  return language_tokens_computed (engine->language) - before;
+}
+
+/* Also where one token is left behind the last whole chunk, or all but one are there already. */
+static void
+test_a_prompt_is_prepared_once (void)
+{
+  static const guint lengths[] = { 2, KV_BLOCK, LANGUAGE_CHUNK - 1, LANGUAGE_CHUNK, LANGUAGE_CHUNK + 1, LANGUAGE_CHUNK + 40 };
+
+  for (guint k = 0; k < G_N_ELEMENTS (lengths); k++) {
+    guint n = lengths[k], cached;
+    gint32 ids[LANGUAGE_CHUNK + 60];
+    guint64 computed, asked;
+
+    for (guint i = 0; i < n + 10; i++)
+      ids[i] = 10 + (k * 23 + i * 37 + i * i) % 70;
+    computed = compute (ids, n, 0, &cached);
+    g_assert_cmpuint (computed, >=, n - 1);
+    g_assert_cmpuint (computed, <=, n);
+    g_assert_cmpuint (compute (ids, n, 0, &cached), ==, 0);
+    g_assert_cmpuint (cached, ==, n - 1);
+    asked = compute (ids, n + 10, 1, &cached);
+    g_assert_cmpuint (cached, ==, n - 1);
+    g_assert_cmpuint (asked, ==, 11);
+  }
+}
+
 typedef struct
 {
   gint priority;
@@ -205,10 +262,11 @@ main (int argc, char **argv)
 
   mallopt (M_PERTURB, 0x5a);
   harness_init (&argc, &argv);
-  engine = variant_open ("long-crossing", 256, &error);
+  engine = variant_open ("plain-gqa-tied", 1024, &error);
   g_assert_no_error (error);
 #define RULE(name) g_test_add_func ("/requests/" #name, test_##name)
   RULE (a_request_that_cannot_be_let_in_may_be_gone_at_once);
+  RULE (a_prompt_is_prepared_once);
   RULE (a_thread_holds_one_lock_at_a_time);
 #undef RULE
   failures = g_test_run ();
