@@ -1,15 +1,16 @@
 /*
- * quickstart MODEL PICTURE PICTURE VIDEO: asks about one picture, then two, then a video, two rounds each.
+ * quickstart MODEL PICTURE PICTURE FRAME...: asks about one picture, then two, then a video, two rounds each. Pictures and the
+ * video's frames are PPM files, as `ffmpeg -i FILE %04d.ppm` makes them.
  *
- * All there is to know to use minivl in an application; model/minivl.h is the manual.
+ * All there is to know to use minivl in an application; model/minivl.h is the manual. It is built by
+ * cc quickstart.c $(pkg-config --cflags --libs minivl)
  */
-#include "media.h"
-
 #include <minivl.h>
 #include <stdio.h>
 
 #define MAX_TILES 12 /* of a still picture; more show more detail and take more of the context */
-#define N_FRAMES 4   /* of the video */
+#define N_FRAMES 4   /* of the video, that are shown */
+#define FPS 25
 
 static void
 on_text (const gchar *text, gpointer user_data)
@@ -36,12 +37,9 @@ ask (MinivlSession *session, const gchar *prompt, GError **error)
 
 /* Encodes pixels; they stand for the next `<image>` mark. The session keeps the picture. */
 static gboolean
-show (MinivlEngine *engine, MinivlSession *session, const MediaFrame *frame, guint max_tiles, GError **error)
+show (MinivlEngine *engine, MinivlSession *session, const MinivlImage *image, guint max_tiles, GError **error)
 {
-  const MinivlImage image = {
-    .data = { frame->data }, .width = frame->width, .height = frame->height, .stride = { frame->stride }
-  };
-  g_autoptr (MinivlPicture) picture = minivl_picture_new (engine, &image, max_tiles, NULL, error);
+  g_autoptr (MinivlPicture) picture = minivl_picture_new (engine, image, max_tiles, NULL, error);
 
   if (!picture)
     return FALSE;
@@ -49,59 +47,67 @@ show (MinivlEngine *engine, MinivlSession *session, const MediaFrame *frame, gui
   return TRUE;
 }
 
+/* A binary PPM without comments: a line of text, then RGB. An application has its pixels from elsewhere. */
 static gboolean
-show_file (MinivlEngine *engine, MinivlSession *session, const gchar *path, GError **error)
+show_file (MinivlEngine *engine, MinivlSession *session, const gchar *path, guint max_tiles, GError **error)
 {
-  g_auto (MediaFrame) frame = { 0 };
+  g_autofree gchar *bytes = NULL;
+  MinivlImage image = { 0 };
+  guint depth = 0;
+  gsize size;
+  int header = 0;
 
-  return media_read_picture (path, &frame, error) && show (engine, session, &frame, MAX_TILES, error);
+  if (!g_file_get_contents (path, &bytes, &size, error))
+    return FALSE;
+  sscanf (bytes, "P6 %5u %5u %3u%n", &image.width, &image.height, &depth, &header);
+  if (header == 0 || depth != 255 || size != header + 1 + (gsize)image.width * image.height * 3) {
+    g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_INVAL, "%s is no binary PPM of 8 bits", path);
+    return FALSE;
+  }
+  image.data[0] = (const guint8 *)bytes + header + 1;
+  image.stride[0] = (gsize)image.width * 3;
+  return show (engine, session, &image, max_tiles, error);
 }
 
 /* The middles of equal parts of the video, a tile each. */
 static gboolean
-show_video (MinivlEngine *engine, MinivlSession *session, const gchar *path, GError **error)
+show_video (MinivlEngine *engine, MinivlSession *session, gchar **frames, guint n_frames, GError **error)
 {
-  g_autoptr (MediaVideo) video = media_video_open (path, error);
   gint64 indices[N_FRAMES];
 
-  if (!video)
-    return FALSE;
-  minivl_sample_frames (media_video_get_frames (video), media_video_get_fps (video), 0, -1, N_FRAMES, indices);
-  for (guint i = 0; i < N_FRAMES; i++) {
-    g_auto (MediaFrame) frame = { 0 };
-
-    if (!media_video_read (video, indices[i], &frame, error) || !show (engine, session, &frame, 1, error))
+  minivl_sample_frames (n_frames, FPS, 0, -1, N_FRAMES, indices);
+  for (guint i = 0; i < N_FRAMES; i++)
+    if (!show_file (engine, session, frames[indices[i]], 1, error))
       return FALSE;
-  }
   return TRUE;
 }
 
 static gboolean
-converse (gchar **paths, GError **error)
+converse (gchar **paths, guint n_paths, GError **error)
 {
   const MinivlEngineOptions options = { .model_path = paths[0] };
   g_autoptr (MinivlEngine) engine = minivl_engine_open (&options, error);
   g_autoptr (MinivlSession) session = engine ? minivl_session_new (engine, error) : NULL;
+  g_autofree gchar *about_video = minivl_prompt_add_marks ("What happens in the video?", 0, N_FRAMES);
 
   if (!session)
     return FALSE;
   printf ("%s on %s\n", minivl_engine_get_info (engine)->model, minivl_engine_get_info (engine)->device);
 
   /* Without marks in the prompt, a picture goes in front of it. A further round computes only what is new. */
-  if (!show_file (engine, session, paths[1], error) || !ask (session, "Describe the picture.", error)
+  if (!show_file (engine, session, paths[1], MAX_TILES, error) || !ask (session, "Describe the picture.", error)
       || !ask (session, "What is in the background?", error))
     return FALSE;
 
   /* Another conversation. Marks say where each picture goes. */
   minivl_session_reset (session);
-  if (!show_file (engine, session, paths[1], error) || !show_file (engine, session, paths[2], error)
+  if (!show_file (engine, session, paths[1], MAX_TILES, error) || !show_file (engine, session, paths[2], MAX_TILES, error)
       || !ask (session, "Image-1: <image>\nImage-2: <image>\nWhat differs between the two?", error)
       || !ask (session, "And what is the same?", error))
     return FALSE;
 
   minivl_session_reset (session);
-  return show_video (engine, session, paths[3], error)
-         && ask (session, "Frame1: <image>\nFrame2: <image>\nFrame3: <image>\nFrame4: <image>\nWhat happens in the video?", error)
+  return show_video (engine, session, paths + 3, n_paths - 3, error) && ask (session, about_video, error)
          && ask (session, "How does it end?", error);
 }
 
@@ -110,11 +116,11 @@ main (int argc, char **argv)
 {
   g_autoptr (GError) error = NULL;
 
-  if (argc != 5) {
-    fprintf (stderr, "usage: quickstart MODEL PICTURE PICTURE VIDEO\n");
+  if (argc < 5) {
+    fprintf (stderr, "usage: quickstart MODEL PICTURE PICTURE FRAME...\n");
     return 2;
   }
-  if (!converse (argv + 1, &error)) {
+  if (!converse (argv + 1, argc - 1, &error)) {
     fprintf (stderr, "quickstart: %s\n", error->message);
     return 1;
   }

@@ -204,6 +204,16 @@ typedef struct
 MINIVL_API gchar *minivl_default_model_path (void);
 
 /**
+ * minivl_engine_check:
+ * @options: as for minivl_engine_open(), which begins with this
+ *
+ * Looks whether a checkpoint can be opened, as far as it shows at once. Nothing is read.
+ *
+ * Returns: FALSE with %MINIVL_ERROR_USAGE without a model_path, %MINIVL_ERROR_FILE when it is no folder
+ */
+MINIVL_API gboolean minivl_engine_check (const MinivlEngineOptions *options, GError **error);
+
+/**
  * minivl_engine_open:
  * @options: model_path is required
  *

@@ -19,6 +19,21 @@ hash_model (const gchar *config_path, const Tokenizer *tokenizer, const TensorSe
   return g_strdup (g_checksum_get_string (sum));
 }
 
+gboolean
+minivl_engine_check (const MinivlEngineOptions *options, GError **error)
+{
+  if (!options->model_path) {
+    g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_USAGE, "no checkpoint folder is given");
+    return FALSE;
+  }
+  if (!g_file_test (options->model_path, G_FILE_TEST_IS_DIR)) {
+    g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_FILE,
+        "%s is no folder: a checkpoint folder holds config.json, safetensors and tokenizer files", options->model_path);
+    return FALSE;
+  }
+  return TRUE;
+}
+
 MinivlEngine *
 minivl_engine_open (const MinivlEngineOptions *options, GError **error)
 {
@@ -31,15 +46,8 @@ minivl_engine_open (const MinivlEngineOptions *options, GError **error)
   EngineParts parts = { 0 };
   MinivlEngine *engine;
 
-  if (!options->model_path) {
-    g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_USAGE, "no checkpoint folder is given");
+  if (!minivl_engine_check (options, error))
     return NULL;
-  }
-  if (!g_file_test (options->model_path, G_FILE_TEST_IS_DIR)) {
-    g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_FILE,
-        "%s is no folder: a checkpoint folder holds config.json, safetensors and tokenizer files", options->model_path);
-    return NULL;
-  }
   folder = g_canonicalize_filename (options->model_path, NULL);
   name = g_path_get_basename (folder);
   config_path = g_build_filename (folder, "config.json", NULL);

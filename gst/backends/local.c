@@ -53,14 +53,15 @@ static gboolean
 local_check (const MinivlEngineOptions *options, GError **error)
 {
   g_autofree gchar *path = NULL;
+  g_autoptr (GError) failure = NULL;
   MinivlEngineOptions filled;
 
   if (!fill_options (options, &filled, &path, error))
     return FALSE;
-  if (g_file_test (filled.model_path, G_FILE_TEST_IS_DIR))
+  if (minivl_engine_check (&filled, &failure))
     return TRUE;
-  g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_FILE,
-      "No model: %s is no folder. Set the property model-path to a checkpoint folder.", filled.model_path);
+  g_set_error (
+      error, MINIVL_ERROR, failure->code, "No model: %s. Set the property model-path to a checkpoint folder.", failure->message);
   return FALSE;
 }
 

@@ -169,6 +169,18 @@ assert_not_opened (const MinivlEngineOptions *options, MinivlError code, const g
   g_assert_null (minivl_engine_open (options, NULL));
 }
 
+/* What shows at once is the same error as opening gives. */
+static void
+assert_not_checked (const MinivlEngineOptions *options, MinivlError code, const gchar *says)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_assert_false (minivl_engine_check (options, &error));
+  g_assert_error (error, MINIVL_ERROR, code);
+  g_assert_nonnull (strstr (error->message, says));
+  assert_not_opened (options, code, says);
+}
+
 static void
 test_refused_by_name (void)
 {
@@ -178,9 +190,10 @@ test_refused_by_name (void)
   g_autofree gchar *strange = checkpoint_variant (api_model, "strange", NULL, "phi3-chat", "no-such-template");
   g_autofree gchar *none = g_build_filename (api_model, "none", NULL);
 
-  assert_not_opened (&(MinivlEngineOptions){ 0 }, MINIVL_ERROR_USAGE, "folder");
+  g_assert_true (minivl_engine_check (&(MinivlEngineOptions){ .model_path = no_config, .context_size = 1 << 20 }, NULL));
+  assert_not_checked (&(MinivlEngineOptions){ 0 }, MINIVL_ERROR_USAGE, "folder");
   assert_not_opened (&(MinivlEngineOptions){ .model_path = api_model, .context_size = 1 << 20 }, MINIVL_ERROR_USAGE, "131072");
-  assert_not_opened (&(MinivlEngineOptions){ .model_path = none }, MINIVL_ERROR_FILE, none);
+  assert_not_checked (&(MinivlEngineOptions){ .model_path = none }, MINIVL_ERROR_FILE, none);
   assert_not_opened (&(MinivlEngineOptions){ .model_path = no_config }, MINIVL_ERROR_FILE, "config.json");
   assert_not_opened (&(MinivlEngineOptions){ .model_path = no_tokenizer }, MINIVL_ERROR_FILE, "tokenizer");
   assert_not_opened (&(MinivlEngineOptions){ .model_path = no_weights }, MINIVL_ERROR_FILE, "safetensors");

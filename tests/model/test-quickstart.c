@@ -1,4 +1,5 @@
-/* The example that an application begins with does what it says: on a small random checkpoint, two pictures and a video. */
+/* The example that an application begins with does what it says: on a small random checkpoint, two pictures and the frames of a
+ * video. */
 #include "../program.h"
 #include "checkpoint.h"
 
@@ -7,6 +8,8 @@
 
 #define SIDE 64
 #define N_ROUNDS 6
+#define N_FRAMES 9
+#define FRAME "frame-%u.ppm"
 
 static gchar *folder, *model;
 
@@ -16,41 +19,35 @@ path_of (const gchar *name)
   return g_build_filename (folder, name, NULL);
 }
 
+/* As FFmpeg writes them. */
 static void
-make_picture (const gchar *name, guint width, guint height)
+make_picture (const gchar *name, guint width, guint height, guint seed)
 {
   g_autofree gchar *path = path_of (name);
   g_autoptr (GString) text = g_string_new (NULL);
 
-  g_string_printf (text, "P6 %u %u 255\n", width, height);
+  g_string_printf (text, "P6\n%u %u\n255\n", width, height);
   for (guint i = 0; i < width * height * 3; i++)
-    g_string_append_c (text, (gchar)(i * 7 + i / width));
+    g_string_append_c (text, (gchar)(i * 7 + i / width + seed));
   g_assert_true (g_file_set_contents (path, text->str, text->len, NULL));
 }
 
-/* A gray level a frame. */
 static void
-make_video (const gchar *name, guint n_frames)
+run (const gchar *second, ProgramResult *r)
 {
-  g_autofree gchar *path = path_of (name);
-  g_autoptr (GString) text = g_string_new (NULL);
+  g_autoptr (GPtrArray) argv = g_ptr_array_new_with_free_func (g_free);
 
-  g_string_printf (text, "YUV4MPEG2 W%d H%d F10:1 Ip C420jpeg\n", SIDE, SIDE);
-  for (guint i = 0; i < n_frames; i++) {
-    g_string_append (text, "FRAME\n");
-    for (guint j = 0; j < SIDE * SIDE * 3 / 2; j++)
-      g_string_append_c (text, (gchar)(j < SIDE * SIDE ? 20 * i : 128));
+  g_ptr_array_add (argv, g_strdup (QUICKSTART));
+  g_ptr_array_add (argv, g_strdup (model));
+  g_ptr_array_add (argv, path_of ("wide.ppm"));
+  g_ptr_array_add (argv, path_of (second));
+  for (guint i = 0; i < N_FRAMES; i++) {
+    g_autofree gchar *name = g_strdup_printf (FRAME, i);
+
+    g_ptr_array_add (argv, path_of (name));
   }
-  g_assert_true (g_file_set_contents (path, text->str, text->len, NULL));
-}
-
-static void
-run (const gchar *last, ProgramResult *r)
-{
-  g_autofree gchar *wide = path_of ("wide.ppm"), *small = path_of ("small.ppm"), *video = path_of (last);
-  const gchar *argv[] = { QUICKSTART, model, wide, small, video, NULL };
-
-  program_run (argv, r);
+  g_ptr_array_add (argv, NULL);
+  program_run ((const gchar *const *)argv->pdata, r);
 }
 
 static void
@@ -59,7 +56,7 @@ test_six_rounds (void)
   g_auto (ProgramResult) r = { 0 };
   guint asked[N_ROUNDS], known[N_ROUNDS], answered, n = 0;
 
-  run ("video.y4m", &r);
+  run ("small.ppm", &r);
   g_test_message ("%s%s", r.out, r.err);
   g_assert_cmpint (r.code, ==, 0);
   g_assert_cmpstr (r.err, ==, "");
@@ -86,9 +83,25 @@ test_file_that_is_missing_is_named (void)
 {
   g_auto (ProgramResult) r = { 0 };
 
-  run ("no-such-video", &r);
+  run ("no-such-picture", &r);
   g_assert_cmpint (r.code, ==, 1);
-  g_assert_nonnull (strstr (r.err, "no-such-video"));
+  g_assert_nonnull (strstr (r.err, "no-such-picture"));
+}
+
+static void
+test_file_that_is_no_picture_is_named (void)
+{
+  static const gchar *const files[] = { "P6\n40 40\n255\n", "P6\n1 1\n65535\nabcdef", "P6\n1 1\n255\nabcd", "P5\n1 1\n255\na", "" };
+  g_autofree gchar *path = path_of ("bad.ppm");
+
+  for (guint i = 0; i < G_N_ELEMENTS (files); i++) {
+    g_auto (ProgramResult) r = { 0 };
+
+    g_assert_true (g_file_set_contents (path, files[i], -1, NULL));
+    run ("bad.ppm", &r);
+    g_assert_cmpint (r.code, ==, 1);
+    g_assert_nonnull (strstr (r.err, "bad.ppm is no binary PPM"));
+  }
 }
 
 int
@@ -100,11 +113,16 @@ main (int argc, char **argv)
   folder = g_dir_make_tmp ("minivl-quickstart-XXXXXX", NULL);
   g_assert_nonnull (folder);
   model = checkpoint_make (folder);
-  make_picture ("wide.ppm", 150, 50);
-  make_picture ("small.ppm", 40, 40);
-  make_video ("video.y4m", 12);
+  make_picture ("wide.ppm", 150, 50, 0);
+  make_picture ("small.ppm", 40, 40, 0);
+  for (guint i = 0; i < N_FRAMES; i++) {
+    g_autofree gchar *name = g_strdup_printf (FRAME, i);
+
+    make_picture (name, SIDE, SIDE, 20 * i);
+  }
   g_test_add_func ("/quickstart/six-rounds", test_six_rounds);
   g_test_add_func ("/quickstart/file-that-is-missing-is-named", test_file_that_is_missing_is_named);
+  g_test_add_func ("/quickstart/file-that-is-no-picture-is-named", test_file_that_is_no_picture_is_named);
   code = g_test_run ();
   checkpoint_remove (folder);
   g_free (model);
