@@ -42,11 +42,11 @@ check_text (const gchar *what, const gchar *text, GError **error)
   return FALSE;
 }
 
-/* The template's own text, and people's. */
+/* Writes the template's own text, and the words of people. */
 typedef struct
 {
   GString *text;
-  GArray *literal; /* NULL: people's is as the template's */
+  GArray *literal; /* TextRange: the words of people; NULL: they are treated as the template's text */
 } Writer;
 
 static void

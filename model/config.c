@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-/* Bounds that no checkpoint comes near and with which no product of two of them leaves 64 bits. */
+/* Bounds far above any checkpoint's numbers, and so small that a product of two of them fits into 64 bits. */
 #define MAX_WIDTH 65536
 #define MAX_INTERMEDIATE (1 << 20)
 #define MAX_LAYERS 1024
@@ -14,7 +14,7 @@
 #define MAX_SIDE 4096
 #define MAX_SHUFFLE 16
 #define MAX_TILES 128
-/* Of a RoPE factor: public ones are 1 to 65. Frequencies are divided by them, and stay numbers. */
+/* Bounds of a RoPE factor: public ones are 1 to 65. Frequencies are divided by them, and stay finite. */
 #define MIN_FACTOR 1e-3
 #define MAX_FACTOR 1e6
 /* The attention shaders read keys in runs of 8 elements and keep a head in registers. */
@@ -23,7 +23,7 @@
 /* Gate and up projections are read 4 columns at a time. */
 #define GLU_STEP 4
 
-/* One object of the file. Getters do nothing once an error is set and then return something that can be divided by. */
+/* One object of the file. Once an error is set the getters do nothing, and return something that can be divided by. */
 typedef struct
 {
   JsonObject *object;
@@ -250,7 +250,7 @@ static const gchar *const harmless[] = {
   NULL,
 };
 
-/* null, false, 0 or empty: anything else asks for what is not there. */
+/* null, false, 0 or empty: anything else asks for something that is not implemented. */
 static const gchar *const off[] = {
   "add_cross_attention",
   "attention_bias",
@@ -497,7 +497,7 @@ read_rope (const Section *from, LanguageConfig *c)
   c->long_factor = read_factors (&s, "long_factor", language_head_dim (c) / 2);
 }
 
-/* A token id, or a list of which the first counts: generation ends at the chat template's own token anyway. null: -1. */
+/* A token id, or a list, of which the first one counts: an answer also ends at the chat template's own token. null: -1. */
 static gint32
 read_token (const Section *s, const gchar *key, gint32 missing, guint vocab)
 {

@@ -1,4 +1,4 @@
-/* config.json of a checkpoint, checked: every number the model has comes from here. */
+/* config.json of a checkpoint, checked: all sizes of the model come from here. */
 #ifndef MODEL_CONFIG_H
 #define MODEL_CONFIG_H
 

@@ -14,10 +14,10 @@ minivl_default_model_path (void)
   char *library;
   Dl_info info;
 
-  /* Not of a function: in a program that takes its address that may be the program's own. */
+  /* Of a variable: the address of a function may be the program's own, in one that takes it. */
   if (!dladdr (places, &info))
     return NULL;
-  /* Of what links stand for, or `..` would lead out of /lib instead of /usr/lib. */
+  /* Links are followed, or `..` would lead out of /lib instead of /usr/lib. */
   library = realpath (info.dli_fname, NULL);
   if (!library)
     return NULL;

@@ -70,7 +70,7 @@ token_byte (const gchar *token)
   return high < 0 || low < 0 ? -1 : high << 4 | low;
 }
 
-/* FALSE when the token is one more of a run, and text is as it was. */
+/* FALSE: the token is one more of a run, and the text has not changed. */
 static gboolean
 decoder_push (Decoder *d, gint32 id, GString *text)
 {
@@ -127,7 +127,7 @@ struct _TextStream
   Decoder decoder;
   GPtrArray *stops;
   GString *text;
-  gsize searched; /* stop strings that end at or before are ruled out */
+  gsize searched; /* no stop string ends at this byte or before */
   gsize given;    /* bytes that push and end have returned */
   gboolean stopped;
 };

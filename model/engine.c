@@ -17,7 +17,7 @@ size_text (guint64 bytes)
   return g_format_size_full (bytes, G_FORMAT_SIZE_IEC_UNITS);
 }
 
-/* Before the first byte is copied: what all of it takes, what there is, and what would make it fit. */
+/* Before the first byte is copied: compares what everything takes with what there is, and says what would make it fit. */
 static gboolean
 check_memory (const Build *b, GError **error)
 {

@@ -175,7 +175,7 @@ plane_window (const MinivlImage *image, const ImageRect *part, guint i)
   };
 }
 
-/* Begins where a sample of every plane does. */
+/* The layout begins at a pixel where every plane has a sample. */
 static ImageRect
 whole_samples (const MinivlImage *image, const ImageRect *part)
 {
@@ -213,7 +213,7 @@ image_pack (const MinivlImage *image, const ImageRect *part, guint8 *to)
   }
 }
 
-/* Of pixels of 4 bytes the fourth may be anything. */
+/* The fourth byte of a pixel may be anything, so it is not hashed. */
 static void
 hash_threes (GChecksum *sum, const guint8 *row, gsize bytes, guint8 *threes)
 {

@@ -1,6 +1,6 @@
 /*
- * What of a caller's picture is seen: its check, its identity, and its bytes as they go to the device. Needs no device.
- * All but image_check() want a picture that passed it.
+ * A caller's picture: which part of it is seen, its check, its hash, and its bytes as they go to the device. Needs no device.
+ * All functions but image_check() take only a picture that has passed it.
  */
 #ifndef MODEL_IMAGE_H
 #define MODEL_IMAGE_H
@@ -9,7 +9,7 @@
 
 #define IMAGE_MAX_SIDE 65535
 
-/* Fails with MINIVL_ERROR_USAGE and names what cannot be. */
+/* Fails with MINIVL_ERROR_USAGE, and names the field that is wrong. */
 gboolean image_check (const MinivlImage *image, GError **error);
 
 /* 1..8. */
@@ -25,7 +25,7 @@ typedef struct
   guint x, y, width, height;
 } ImageRect;
 
-/* What becomes rows first .. first + n - 1 of the part that is seen, upright. */
+/* The pixels that become rows first .. first + n - 1 of the part that is seen, when it is upright. */
 ImageRect image_band (const MinivlImage *image, guint first, guint n);
 
 /* Where the bytes of a part lie once packed: planes one after the other, rows without gaps. */
@@ -35,12 +35,12 @@ typedef struct
   guint x, y; /* where the part begins in them: 1 where its first sample of U and V is half outside */
 } ImageLayout;
 
-/* Does not look at bytes; there need not be any. */
+/* Does not read the picture's bytes; data may be NULL. */
 ImageLayout image_layout (const MinivlImage *image, const ImageRect *part);
 /* Copies a part. to: the layout's size */
 void image_pack (const MinivlImage *image, const ImageRect *part, guint8 *to);
 
-/* The same for pictures that make the same tiles of bytes that lie the same way, and, SHA-256 willing, only for these. Never 0. */
+/* Equal for pictures of the same bytes, format and tiles; for others it differs, as far as SHA-256 can tell. Never 0. */
 guint64 image_hash (const MinivlImage *image, guint max_tiles);
 
 #endif

@@ -93,11 +93,11 @@ read_logits (Known *k, JsonObject *root, GError **error)
       return fail (k, "logits has a number that float32 does not hold", error);
     zeros += k->logits[i] == 0;
   }
-  /* What differs from nothing has no NMSE. */
+  /* The NMSE is a share of the logits' power, which must not be 0. */
   return k->n_logits == 0 || zeros < k->n_logits || fail (k, "logits are all 0", error);
 }
 
-/* Its tokens. FALSE: no model of this kind could be asked that. */
+/* Counts the prompt's tokens. FALSE: no model of this kind could be asked that. */
 static gboolean
 count_prompt (MinivlEngine *engine, const Known *k, MinivlSession *session, const MinivlParams *params, guint *n, GError **error)
 {
@@ -111,7 +111,7 @@ count_prompt (MinivlEngine *engine, const Known *k, MinivlSession *session, cons
   return !what || fail (k, what, error);
 }
 
-/* answer: without logits when the context is too small to ask in. */
+/* The answer has no logits when the context is too small for the question. */
 static gboolean
 ask (MinivlEngine *engine, const Known *k, MinivlAnswer *answer, GError **error)
 {
@@ -152,7 +152,7 @@ compare (MinivlEngine *engine, const Known *k, const MinivlAnswer *answer, GErro
 
   while (i + 1 < G_N_ELEMENTS (bounds) && !g_str_equal (bounds[i].precision, engine->info.precision))
     i++;
-  if (found <= bounds[i].nmse) /* and is a number */
+  if (found <= bounds[i].nmse) /* FALSE for NaN */
     return TRUE;
   g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_DEVICE,
       "%s computes wrongly: what it makes of the picture in %s differs by an NMSE of %.3g, at most %g is right at %s. Its driver "

@@ -9,7 +9,7 @@ typedef struct
   gint parent; /* block in front, or a root */
   guint n;     /* tokens computed */
   KvKey keys[KV_BLOCK];
-  guint holders;  /* sequences; who holds a block holds all in front of it */
+  guint holders;  /* sequences that use it; each also holds all blocks in front of it */
   guint64 unused; /* when the last holder left */
 } Block;
 
@@ -125,7 +125,7 @@ has_children (const KvPool *pool, guint block)
   return FALSE;
 }
 
-/* A free block, or the leaf that was unused the longest. The promise makes sure that there is one. */
+/* A free block, or the leaf that has been unused the longest. There is one, because it was promised. */
 static guint
 take_block (KvPool *pool, gint parent)
 {
@@ -195,7 +195,7 @@ last_block (const KvSequence *seq)
 
 /* --- sequences ------------------------------------------------------------------------------------------------------------- */
 
-/* The sequence's last block is begun by another's: taken over when nobody needs the rest of it, else to be copied. */
+/* The sequence's last block begins like another one, which is taken over when nobody needs the rest of it, and else copied. */
 static void
 share_begun_block (KvSequence *seq, guint32 block, guint common)
 {
@@ -209,7 +209,7 @@ share_begun_block (KvSequence *seq, guint32 block, guint common)
     gint parent = last_block (seq);
     guint32 to;
 
-    from->holders++; /* not to be taken for the copy itself */
+    from->holders++; /* so that it is not chosen as the block to copy to */
     to = take_block (pool, parent);
     from->holders--;
     g_array_append_val (seq->blocks, to);
@@ -248,7 +248,7 @@ kv_sequence_new (KvPool *pool, const KvKey *keys, guint n_keys, guint total, gbo
     kv_sequence_free (seq);
     return NULL;
   }
-  /* A copy needs its source to stay: one block more than promised, or none is made. */
+  /* The source of a copy must stay until it is made. Where there is not one block more than promised, nothing is copied. */
   if (child >= 0 && (pool->blocks[child].holders > 0 || !has_children (pool, child) || kv_pool_taken (pool) < pool->n_blocks))
     share_begun_block (seq, child, common);
   return seq;
@@ -323,7 +323,7 @@ kv_sequence_forget (KvSequence *seq, guint n)
   }
 }
 
-/* Through the host: rare, and a few milliseconds. */
+/* Through the host: this is rare, and takes a few milliseconds. */
 static gboolean
 copy_block (const Tensor *t, guint32 from, guint32 to, GError **error)
 {

@@ -2,9 +2,9 @@
  * The KV cache: blocks of KV_BLOCK tokens in one pool, kept as a tree of token prefixes.
  *
  * A block knows the tokens it was made from and the block in front of it; the roots are the two kinds of RoPE factors, so that
- * blocks made with different factors never meet. What sequences have in common from the start they share, whoever computed it: the
- * system prompt, the pictures of a segment under several questions, earlier rounds. Blocks no sequence holds any more stay until
- * their room is needed, the longest unused first. Used by the scheduler's thread only.
+ * blocks made with different factors never meet. Sequences share what they have in common from the start, whoever computed it: the
+ * system prompt, the pictures of a segment under several questions, earlier rounds. A block that no sequence holds any more stays
+ * until its room is needed; the one that has been unused the longest goes first. Used by the scheduler's thread only.
  */
 #ifndef MODEL_KV_H
 #define MODEL_KV_H
@@ -27,7 +27,7 @@ typedef struct _KvSequence KvSequence;
 
 /* Plans room for `tokens` tokens in all, F32 or F16. */
 KvPool *kv_pool_new (Device *dev, const LanguageConfig *config, guint tokens, TensorType type);
-/* Before anything else is done with it. */
+/* To be called first. */
 gboolean kv_pool_commit (KvPool *pool, GError **error);
 void kv_pool_free (KvPool *pool);
 const KvLayer *kv_pool_layer (const KvPool *pool, guint layer);
@@ -37,9 +37,9 @@ guint64 kv_pool_bytes (const KvPool *pool);
 guint kv_pool_taken (const KvPool *pool);
 
 /* A sequence of n_keys tokens that will grow to at most `total`, for which room is promised. Its first kv_sequence_length() tokens,
- * at most all but one, were found in the cache. NULL: there is not room enough at present. */
+ * at most all but one, were found in the cache. NULL: there is not enough room at present. */
 KvSequence *kv_sequence_new (KvPool *pool, const KvKey *keys, guint n_keys, guint total, gboolean is_long);
-/* Leaves its blocks to those who come after. */
+/* Its blocks stay in the cache for later sequences. */
 void kv_sequence_free (KvSequence *seq);
 /* Tokens computed. */
 guint kv_sequence_length (const KvSequence *seq);
@@ -48,7 +48,7 @@ gboolean kv_sequence_is_long (const KvSequence *seq);
 void kv_sequence_extend (KvSequence *seq, const KvKey *keys, guint n_keys);
 /* Takes the last n tokens back: they were counted, but their computation failed. */
 void kv_sequence_forget (KvSequence *seq, guint n);
-/* Copies what the sequence has in common with a block that others still write to or need. Before anything else is done with it. */
+/* Copies what the sequence shares with a block that others still write to or need. To be called first. */
 gboolean kv_sequence_prepare (KvSequence *seq, GError **error);
 /* Numbers of its blocks in order. (transfer none) */
 const guint32 *kv_sequence_blocks (const KvSequence *seq, guint *n_blocks);

@@ -5,7 +5,7 @@
 
 #include "model_testing.h"
 
-/* Rows of a recorded prefill: a prompt's last chunk takes the next larger one. Multiples of 8, as op_attention asks. */
+/* Rows of a recorded prefill: a prompt's last chunk takes the next larger one. Multiples of 8, as op_attention needs. */
 static const guint buckets[] = { 8, 16, 32, 64, 128, 192, LANGUAGE_CHUNK };
 /* Sequences of a recorded decode step, likewise. */
 static const guint batches[] = { 1, 2, 4, LANGUAGE_BATCH };
@@ -259,7 +259,7 @@ language_bytes (const Language *l)
   return arena_bytes (l->scratch) + arena_bytes (l->step);
 }
 
-/* What the recorded operations read of row i: a token at `position` of the sequence in row `place` of the table. */
+/* Tells the recorded operations of row i: a token at `position` of the sequence in row `place` of the table. */
 static void
 fill_row (Language *l, guint i, guint place, const KvSequence *seq, guint position, const LanguageToken *token)
 {
@@ -295,7 +295,7 @@ fill_table (Language *l, guint place, const KvSequence *seq)
   memcpy ((guint32 *)tensor_map (&l->table) + (gsize)place * l->table.stride, blocks, n * sizeof *blocks);
 }
 
-/* Rows that write nothing and see nothing. */
+/* The rows behind the tokens write nothing and see nothing. */
 static void
 fill_padding (Language *l, guint first, guint end)
 {

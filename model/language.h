@@ -1,6 +1,6 @@
 /*
  * The language model: tokens and visual tokens to logits, over a KV cache of blocks.
- * Used by the thread that made it only, the scheduler's: what takes of the device or changes it asserts that.
+ * Only the thread that made it uses it, the scheduler's: functions that compute or take memory assert that.
  */
 #ifndef MODEL_LANGUAGE_H
 #define MODEL_LANGUAGE_H
@@ -15,11 +15,11 @@
 
 typedef struct _Language Language;
 
-/* Plans its memory, which language_commit() takes before it is used. */
+/* Plans its memory; language_commit() allocates it, and comes before anything is computed. */
 Language *language_new (Device *dev, const ModelConfig *config, const Weights *weights, KvPool *pool);
 gboolean language_commit (Language *l, GError **error);
 void language_free (Language *l);
-/* Records what it will ever take of the device, for device_self_check(). */
+/* Records every operation it will ever use, for device_self_check(). */
 void language_survey (Language *l, OpStream *survey);
 guint64 language_bytes (const Language *l);
 

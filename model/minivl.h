@@ -5,13 +5,13 @@
  * A session is one conversation. It is used by one thread at a time, minivl_session_cancel() apart.
  * A picture is an image or video frame as the vision transformer sees it; immutable, reference counted, bound to its engine.
  *
- * True of all, and not said again:
+ * True of everything here, and not repeated below:
  * - Failure: functions that can fail return FALSE or NULL and set @error in domain %MINIVL_ERROR, and leave out parameters and the
  *   object as they were. A message names the file, key, figure or device, and what would help. @error may be NULL.
  * - NULL: a pointer is not NULL unless marked (nullable). `*_free (NULL)` and `*_unref (NULL)` are legal, and so is `*_clear` of
  *   zeroed memory, more than once too. Every @user_data may be NULL.
  * - Ownership: what is handed in is borrowed until the call returns, pixels too. What is (transfer full) is released by the
- *   function named there. What an object tells of itself lives as long as the object.
+ *   function named there. What an object gives out about itself lives as long as the object.
  * - Threads: functions of engines and pictures, and those of no object, may be called from any thread at any time, but not from
  *   within a callback. Functions of a session come from one thread at a time. None may be called from a signal handler.
  * - Units: times are nanoseconds, sizes are bytes, sides and places in pictures are pixels. Strings are UTF-8 and end in NUL;
@@ -101,7 +101,7 @@ typedef struct
  * @devices: (out) (array length=n_devices) (transfer full): freed with minivl_devices_free()
  * @n_devices: (out): how many there are
  *
- * Lists the Vulkan devices in the driver's order; their places are the indices that `device` selects by. None is success.
+ * Lists the Vulkan devices in the driver's order; `device` selects by their places in it. A list without devices is success.
  *
  * Returns: FALSE with %MINIVL_ERROR_DEVICE when there is no Vulkan on the machine
  */
@@ -267,7 +267,7 @@ typedef enum
 } MinivlFormat;
 
 /**
- * MinivlMatrix: what Y, U and V mean. Of no meaning where there is no U.
+ * MinivlMatrix: what Y, U and V mean. It has no meaning for formats without U.
  * @MINIVL_MATRIX_BT601: of standard definition and JPEG
  * @MINIVL_MATRIX_BT709: of high definition
  * @MINIVL_MATRIX_BT2020: with constant weights (not constant luminance)
@@ -458,8 +458,8 @@ MINIVL_API void minivl_session_add_pictures (MinivlSession *session, MinivlPictu
  * @question: as the prompt of minivl_session_ask(): its `<image>` marks take the pictures added before, one call each
  * @answer: what was answered to it, whoever did
  *
- * Adds a round that was answered elsewhere. Nothing is computed before the next question. Marks and pictures that differ are
- * told by that one, and only minivl_session_reset() helps then.
+ * Adds a round that was answered elsewhere. Nothing is computed before the next question. When marks and pictures differ,
+ * that question fails, and only minivl_session_reset() helps then.
  */
 MINIVL_API void minivl_session_add_round (MinivlSession *session, const gchar *question, const gchar *answer);
 
@@ -519,7 +519,7 @@ typedef enum
   MINIVL_FINISH_DEADLINE,
 } MinivlFinish;
 
-/* Returns: (transfer none): `stop`, `length`, `cancelled` or `deadline`; it lives for ever */
+/* Returns: (transfer none): `stop`, `length`, `cancelled` or `deadline`, a static string */
 MINIVL_API const gchar *minivl_finish_to_string (MinivlFinish finish);
 
 /**

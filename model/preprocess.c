@@ -5,14 +5,14 @@
 #include "image.h"
 #include "tiles.h"
 
-/* Most pixels that are unpacked at once: what a large picture takes is then what its rows take once they are narrow. */
+/* Most pixels that are unpacked at once, so that a large picture takes hardly more memory than its rows after resizing in x. */
 #define BAND_PIXELS (1u << 22)
 
 /* Rows of the upright picture. */
 typedef struct
 {
   guint first, rows;
-  OpStream *stream; /* unpacks them and makes them narrow; the last one then makes the tiles */
+  OpStream *stream; /* unpacks them and resizes them in x; the last one then makes the tiles */
 } Band;
 
 struct _Preprocess
@@ -216,7 +216,7 @@ preprocess_new (Device *dev, const ModelConfig *config, const MinivlImage *image
     resize_filter_clear (&filters[i].filter);
   if (!local)
     return g_steal_pointer (&p);
-  /* To who asks, what no binding holds is as what no memory holds. */
+  /* For the caller a picture too large for a binding is like one too large for memory. */
   if (g_error_matches (local, DEVICE_ERROR, DEVICE_ERROR_UNSUPPORTED))
     local->code = DEVICE_ERROR_MEMORY;
   g_propagate_prefixed_error (
@@ -268,7 +268,7 @@ preprocess_fits (const Preprocess *p, const MinivlImage *image, guint max_tiles)
 {
   const MinivlImage *a = &p->image;
 
-  /* Strides are the copy's own matter. */
+  /* Strides do not matter: the copy has its own. */
   return p->max_tiles == max_tiles && a->format == image->format && a->matrix == image->matrix && a->range == image->range
          && a->width == image->width && a->height == image->height && a->crop_x == image->crop_x && a->crop_y == image->crop_y
          && a->crop_width == image->crop_width && a->crop_height == image->crop_height && a->orientation == image->orientation;
@@ -298,7 +298,7 @@ preprocess_run (Preprocess *p, const MinivlImage *image, const OpCancel *cancel,
   return TRUE;
 }
 
-/* A tile as a window on the resized picture: the last is the thumbnail. */
+/* A tile as a window of the resized picture; the last tile is the thumbnail. */
 static const Tensor *
 find_tile (const Preprocess *p, guint tile, guint *column, guint *row)
 {
@@ -314,7 +314,7 @@ find_tile (const Preprocess *p, guint tile, guint *column, guint *row)
 static OpStream *
 record_cut (Preprocess *p, guint tile, guint place, GError **error)
 {
-  /* ImageNet's moments, as the reference normalises. */
+  /* ImageNet's mean and deviation, with which the reference normalises. */
   PatchParams params = {
     .side = p->config->tile_side,
     .patch = p->config->vision.patch_size,

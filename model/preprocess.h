@@ -1,6 +1,6 @@
 /*
  * From a picture's bytes to its tiles and their patches, on the device: recorded once for pictures of one size and format, run for
- * each. Pictures passed image_check(). Used by the scheduler's thread only, which vision.c asserts: all calls are its own.
+ * each. Pictures have passed image_check(). Used by the scheduler's thread only: vision.c alone calls it, and asserts that.
  */
 #ifndef MODEL_PREPROCESS_H
 #define MODEL_PREPROCESS_H

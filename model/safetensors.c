@@ -187,7 +187,7 @@ read_offsets (Tensor *t, JsonNode *node, GError **error)
   return TRUE;
 }
 
-/* Does the shape take just the bytes between the offsets? */
+/* Whether the shape takes exactly the bytes between the offsets. */
 static gboolean
 check_size (const Tensor *t, GError **error)
 {
@@ -316,7 +316,7 @@ shard_open (const gchar *path, GError **error)
   return shard;
 }
 
-/* Adds a file's tensors. Of an index, others must not have them yet. */
+/* Adds a file's tensors. No other file of an index may have them. */
 static gboolean
 set_read_file (TensorSet *set, const gchar *path, GError **error)
 {

@@ -46,9 +46,9 @@ void tensor_set_free (TensorSet *set);
 
 /* NULL when there is none. */
 const TensorInfo *tensor_set_lookup (const TensorSet *set, const gchar *name);
-/* NULL with MINIVL_ERROR_FILE, naming file and tensor, when there is none or its shape is another. */
+/* NULL with MINIVL_ERROR_FILE, naming file and tensor, when there is none or it has another shape. */
 const TensorInfo *tensor_set_expect (const TensorSet *set, const gchar *name, guint n_dims, const guint64 *shape, GError **error);
-/* names: all that the model has. FALSE with MINIVL_ERROR_FILE, naming file and tensor, when the set has one besides. */
+/* names: all that the model has. FALSE with MINIVL_ERROR_FILE, naming file and tensor, when the set has any other. */
 gboolean tensor_set_expect_only (const TensorSet *set, const gchar *const *names, guint n_names, GError **error);
 /* (array length=n) (transfer container): in file order */
 const TensorInfo **tensor_set_list (const TensorSet *set, guint *n);

@@ -1,4 +1,4 @@
-/* Greedy or by chance, as the reference's logits processors do it; the generator is our own, so that a seed is one text. */
+/* Greedy or random, as the reference's logits processors do it. The generator is our own, so that a seed always gives one text. */
 #include "sampler.h"
 
 #include <math.h>
@@ -147,7 +147,7 @@ penalizes (const Sampler *s)
   return s->repetition_penalty > 0 && s->repetition_penalty != 1;
 }
 
-/* Nothing is left to chance. */
+/* Whether the choice is not random. */
 static gboolean
 is_greedy (const Sampler *s, float top)
 {
@@ -175,7 +175,7 @@ sampler_next (Sampler *s, const float *logits, guint n, const gint32 *seen, guin
   for (guint i = 0; i < n; i++) {
     Choice choice = { i, numbers[i], 0 };
 
-    /* Equals of the k-th stay, as with the reference. */
+    /* Choices as good as the k-th stay, as in the reference. */
     if (numbers[i] >= least)
       g_array_append_val (choices, choice);
   }

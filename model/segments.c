@@ -1,14 +1,14 @@
-/* Which frames of a video stand for it: the reference's get_index. */
+/* Which frames of a video are shown: the reference's get_index. */
 #include "minivl.h"
 
 #include <math.h>
 
 /* Seconds that the reference takes for no bound */
 #define NO_BOUND 100000.0
-/* Frames up to which doubles count; what lies beyond is no video. */
+/* Up to here doubles count frames exactly; no video is longer. */
 #define FAR 0x1p53
 
-/* rint() rounds ties to even, as Python and numpy do. What is no number is the limit. */
+/* rint() rounds ties to even, as Python and numpy do. NaN becomes the limit. */
 static double
 frame_at (double seconds, double fps, double least, double most)
 {

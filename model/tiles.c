@@ -14,8 +14,8 @@ tiles_grid (guint width, guint height, guint side, guint min_num, guint max_num,
   *columns = *rows = 1;
   if (width == 0 || height == 0)
     return;
-  /* By number of tiles, as the reference sorts. Its order among equal numbers is that of a Python set; it can only matter where
-   * fewer than two tiles are not allowed. */
+  /* In order of the number of tiles, as in the reference. Its order among equal numbers is that of a Python set, which can only
+   * matter where fewer than two tiles are not allowed. */
   for (guint n = MAX (min_num, 1); n <= max_num; n++)
     for (guint c = 1; c <= n; c++) {
       guint r = n / c;
@@ -23,7 +23,7 @@ tiles_grid (guint width, guint height, guint side, guint min_num, guint max_num,
 
       if (c * r != n)
         continue;
-      /* As good a shape with more tiles is taken when the picture has more than half their pixels. */
+      /* Of two shapes that fit equally well, the one with more tiles is taken when the picture has more than half its pixels. */
       if (difference < best || (difference == best && area > 0.5 * side * side * c * r)) {
         best = difference;
         *columns = c;

@@ -5,7 +5,7 @@
 #include <glib.h>
 
 /* The grid of the reference's dynamic_preprocess: min_num <= columns * rows <= max_num. A picture without area is one tile, and so
- * is one where no number is allowed. */
+ * is any picture when no number of tiles is allowed. */
 void tiles_grid (guint width, guint height, guint side, guint min_num, guint max_num, guint *columns, guint *rows);
 
 #define RESIZE_FILTER_BITS 22 /* of the taps' fraction: a tap of 1 is 1 << 22 */

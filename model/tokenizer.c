@@ -14,7 +14,7 @@ typedef struct
   gchar *pattern; /* what is looked for: content, or with `normalized` what normalising makes of it */
   gsize pattern_length;
   gboolean special, single_word, lstrip, rstrip, normalized;
-  gboolean reserved; /* not to be had by writing it */
+  gboolean reserved; /* no text becomes it */
 } AddedToken;
 
 /* Added tokens that are looked for together, the longest first. */
@@ -189,7 +189,7 @@ read_added_tokens (Tokenizer *t, JsonObject *added, gboolean check, const gchar 
   return TRUE;
 }
 
-/* These are special to the fast tokenizer whatever the files say of them. */
+/* The fast tokenizer takes these for special, whatever the files say of them. */
 static void
 add_special_pieces (Tokenizer *t)
 {
@@ -428,7 +428,7 @@ is_word (gunichar c)
          || type == G_UNICODE_CONNECT_PUNCTUATION || c == 0x200c || c == 0x200d;
 }
 
-/* literal: beside each byte whether it is a person's; NULL: none is. The mark in front of a normalised token is no part of it. */
+/* literal: for each byte whether a person wrote it; NULL: none was. The mark in front of a normalised token is no part of it. */
 static gboolean
 is_allowed (const AddedToken *token, const guint8 *literal)
 {
@@ -459,7 +459,7 @@ stands_alone (const gchar *start, const gchar *from, const gchar *to, const gcha
   return (from == start || !is_word (g_utf8_get_char (g_utf8_prev_char (from)))) && (to == end || !is_word (g_utf8_get_char (to)));
 }
 
-/* What normalize() does to the text, done to what stands beside it. */
+/* Does to `literal` what normalize() does to the text. */
 static GByteArray *
 normalize_literal (const guint8 *literal, const gchar *text, gsize length)
 {

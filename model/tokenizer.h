@@ -28,7 +28,7 @@ typedef struct
 } TextRange;
 /* The same of a text of which parts are words of people, who may write what they like: in literal, ranges in order that do not
  * overlap, special tokens are text, and no token reaches over an edge. Where there is nothing special the ids are those of the text
- * as a whole. Without an added_tokens_decoder all added tokens count as special here, for nothing says which are not. */
+ * as a whole. Without an added_tokens_decoder nothing says which added tokens are special, and all of them count as such here. */
 gint32 *tokenizer_encode_parts (
     const Tokenizer *t, const gchar *text, gssize length, const TextRange *literal, guint n_literal, guint *n_ids);
 /* ids -> text. Skips special tokens unless raw, and ids that are none. Bytes that are no UTF-8 become U+FFFD as the reference does.
@@ -52,7 +52,7 @@ void tokenizer_checksum (const Tokenizer *t, GChecksum *checksum);
 
 /* Text as it is made: whole UTF-8 characters, nothing twice, and nothing that a stop string might still swallow.
  * The concatenation of all pieces is what tokenizer_decode() gives for the ids, cut before the stop string that is complete first.
- * A run of byte tokens is text when it has ended, for one more byte may turn all of it into U+FFFD. */
+ * A run of byte tokens becomes text when it has ended, because one more byte may turn all of it into U+FFFD. */
 typedef struct _TextStream TextStream;
 /* t is borrowed. stop: (nullable) (array zero-terminated=1): those that are empty or no UTF-8 stop nothing */
 TextStream *text_stream_new (const Tokenizer *t, const gchar *const *stop);

@@ -23,7 +23,7 @@ struct _Vision
   Arena *readback;
   Tensor features;
 
-  Preprocess *idle; /* of the last picture that was done: the next one of a video is like it */
+  Preprocess *idle; /* of the last picture that was done: the next frame of a video has the same size and format */
   guint64 tiles_encoded;
   OpStream *encode[VISION_BATCH]; /* [n - 1]: n tiles from patches to features */
 };
@@ -135,7 +135,7 @@ record_encode (Vision *v, guint n, GError **error)
   return TRUE;
 }
 
-/* Every tile is a sequence of its own, all of whose rows see all of its keys. */
+/* Every tile is a sequence of its own, and each of its rows sees all of its keys. */
 static gboolean
 fill_step (Vision *v, GError **error)
 {

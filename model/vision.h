@@ -1,6 +1,6 @@
 /*
  * Pictures to visual tokens: resize, tiles, vision transformer, pixel shuffle, projector.
- * Used by the thread that made it only, the scheduler's: what takes of the device or changes it asserts that.
+ * Only the thread that made it uses it, the scheduler's: functions that compute or take memory assert that.
  */
 #ifndef MODEL_VISION_H
 #define MODEL_VISION_H
@@ -9,11 +9,11 @@
 
 typedef struct _Vision Vision;
 
-/* Plans its memory, which vision_commit() takes before it is used. */
+/* Plans its memory; vision_commit() allocates it, and comes before anything is computed. */
 Vision *vision_new (Device *dev, const ModelConfig *config, const Weights *weights);
 gboolean vision_commit (Vision *v, GError **error);
 void vision_free (Vision *v);
-/* Records what it will ever take of the device, for device_self_check(). */
+/* Records every operation it will ever use, for device_self_check(). */
 void vision_survey (Vision *v, OpStream *survey);
 /* Device and host memory of its activations. */
 guint64 vision_bytes (const Vision *v);

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-/* Bytes packed at a time, but for rows so wide that 8 of them are more. */
+/* Bytes packed at a time; more only where 8 rows are wider than this. */
 #define CHUNK (8u << 20)
 
 /* What the configuration asks for by name, and where it goes. */
@@ -178,7 +178,7 @@ slot_cols (const Slot *slot)
   return n;
 }
 
-/* finite: what count_finite() says of all of it. Only f16 holds less than a file's type. */
+/* finite: what count_finite() says of all of it. Only f16 has a smaller range than the type of the file. */
 static gboolean
 check_finite (const TensorInfo *info, guint64 finite, GError **error)
 {
@@ -251,7 +251,7 @@ copy_matrix (const Slot *slot, const TensorInfo *info, gpointer chunk, GError **
   return TRUE;
 }
 
-/* torch's bicubic interpolation (a = -0.75, align_corners false), of which the reference makes position embeddings for a tile side
+/* torch's bicubic interpolation (a = -0.75, align_corners false), by which the reference makes position embeddings for a tile side
  * that they were not trained for. */
 static double
 cubic (double x)

@@ -9,7 +9,7 @@
 #include "safetensors.h"
 #include "vk/ops.h"
 
-/* Vectors are F32 [1][n]; matrices WEIGHTS [out][in]. A tensor the configuration does without has no rows. */
+/* Vectors are F32 [1][n]; matrices WEIGHTS [out][in]. A tensor that the configuration does not have has no rows. */
 typedef struct
 {
   Tensor norm1, norm1_bias, norm2, norm2_bias;
@@ -44,7 +44,7 @@ typedef struct
 /* Rows a tile takes in the vision transformer: class token and patches, padded to a multiple of 8. */
 guint vision_rows (const ModelConfig *config);
 
-/* Checks names and shapes, and plans; all tensors are valid from here on, their contents from weights_load() on. */
+/* Checks names and shapes, and plans. Tensors are valid after this, their contents after weights_load(). */
 Weights *weights_new (Device *dev, const ModelConfig *config, const TensorSet *set, MinivlPrecision precision, GError **error);
 guint64 weights_bytes (const Weights *w);
 /* Allocates and copies. on_progress as in minivl.h; may be NULL. */
