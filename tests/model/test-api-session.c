@@ -447,7 +447,7 @@ show_frames (MinivlSession *session, MinivlEngine *engine)
   for (guint i = 0; i < 2; i++) {
     g_autoptr (GError) error = NULL;
     MinivlImage image;
-    g_autofree guint8 *data = api_make_pixels (61, 37 + i, &image);
+    G_GNUC_UNUSED g_autofree guint8 *data = api_make_pixels (61, 37 + i, &image);
     g_autoptr (MinivlPicture) picture = minivl_picture_new (engine, &image, 1, NULL, &error);
 
     g_assert_no_error (error);
