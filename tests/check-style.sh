@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The house rules that a machine can check: format, and a folder graph that points one way. Prints what breaks them; exit 1 if any do,
-# 77 (skipped) if none do but the format could not be checked.
+# The house rules that a machine can check: format, a folder graph that points one way, documents that name what is there. Prints what
+# breaks them; exit 1 if any do, 77 (skipped) if none do but the format could not be checked.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 broken=0
@@ -69,6 +69,16 @@ includes=$(
     | sed 's/$/: only vk\/ and gst\/element\/vulkan-input.c know Vulkan/'
 )
 [ -z "$includes" ] || complain "$includes"
+
+# --- what CONTRIBUTING.md and README.md name is there: paths, and in the former names of files ---
+
+path='(?<![\w/.*-])(shaders|vk|model|gst|examples|tests|\.ci)/[\w./*-]*[\w/*]'
+while IFS= read -r name; do
+  [ -n "$(compgen -G "$name")" ] || complain "CONTRIBUTING.md or README.md: there is no $name"
+done < <(grep -ohP "$path" CONTRIBUTING.md README.md | grep -v NAME | sort -u)
+while IFS= read -r name; do
+  [ -n "$(files gst vk model examples tests shaders -name "$name")" ] || complain "CONTRIBUTING.md: there is no $name"
+done < <(grep -oP '(?<![\w/.*-])[\w*-]+\.(c|h|comp|glsl|py|sh|build)\b' CONTRIBUTING.md | sort -u)
 
 # --- no environment switches in the library and the element ---
 
