@@ -4,7 +4,7 @@
 #include <string.h>
 
 /* Bytes packed at a time; more only where 8 rows are wider than this. */
-#define CHUNK (8u << 20)
+#define STRIPE (8u << 20)
 
 /* What the configuration asks for by name, and where it goes. */
 typedef struct
@@ -226,26 +226,26 @@ packed_row_bytes (const Tensor *t)
 
 /* Rows packed at a time: weights_pack() takes them by 8. */
 static guint
-chunk_rows (const Tensor *t)
+stripe_rows (const Tensor *t)
 {
-  return MAX (CHUNK / packed_row_bytes (t) / 8, 1) * 8;
+  return MAX (STRIPE / packed_row_bytes (t) / 8, 1) * 8;
 }
 
-/* chunk: of chunk_rows() */
+/* stripe: of stripe_rows() */
 static gboolean
-copy_matrix (const Slot *slot, const TensorInfo *info, gpointer chunk, GError **error)
+copy_matrix (const Slot *slot, const TensorInfo *info, gpointer stripe, GError **error)
 {
   const Tensor *t = slot->tensor;
   guint64 row_bytes = packed_row_bytes (t), source_row = t->cols * (guint64)dtype_size (info->dtype);
-  guint step = chunk_rows (t);
+  guint step = stripe_rows (t);
 
   for (guint r = 0; r < t->rows; r += step) {
     guint n = MIN (step, t->rows - r), padded = (n + 7) / 8 * 8;
-    guint64 finite = weights_pack (chunk, t->type, (const guint8 *)info->data + r * source_row, type_of (info->dtype), n, t->cols);
+    guint64 finite = weights_pack (stripe, t->type, (const guint8 *)info->data + r * source_row, type_of (info->dtype), n, t->cols);
 
     if (finite < (guint64)n * t->cols)
       return check_finite (info, (guint64)r * t->cols + finite, error);
-    if (!tensor_write (t, r * row_bytes, chunk, padded * row_bytes, error))
+    if (!tensor_write (t, r * row_bytes, stripe, padded * row_bytes, error))
       return FALSE;
   }
   return TRUE;
@@ -320,7 +320,7 @@ copy_positions (Weights *w, const TensorSet *set, GError **error)
 static gboolean
 copy_all (GArray *slots, const TensorSet *set, MinivlProgressFunc on_progress, gpointer user_data, GError **error)
 {
-  g_autofree gpointer chunk = NULL;
+  g_autofree gpointer stripe = NULL;
   guint64 total = 0, done = 0, most = 0;
 
   for (guint i = 0; i < slots->len; i++) {
@@ -330,9 +330,9 @@ copy_all (GArray *slots, const TensorSet *set, MinivlProgressFunc on_progress, g
       continue;
     total += tensor_bytes (slot->tensor);
     if (slot->matrix)
-      most = MAX (most, chunk_rows (slot->tensor) * packed_row_bytes (slot->tensor));
+      most = MAX (most, stripe_rows (slot->tensor) * packed_row_bytes (slot->tensor));
   }
-  chunk = g_malloc (most);
+  stripe = g_malloc (most);
 
   for (guint i = 0; i < slots->len; i++) {
     const Slot *slot = &g_array_index (slots, Slot, i);
@@ -340,7 +340,7 @@ copy_all (GArray *slots, const TensorSet *set, MinivlProgressFunc on_progress, g
 
     if (!slot->tensor)
       continue;
-    if (!(slot->matrix ? copy_matrix (slot, info, chunk, error) : copy_vector (slot, info, error)))
+    if (!(slot->matrix ? copy_matrix (slot, info, stripe, error) : copy_vector (slot, info, error)))
       return FALSE;
     done += tensor_bytes (slot->tensor);
     if (on_progress && !on_progress ((double)done / total, user_data)) {

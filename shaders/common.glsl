@@ -1,4 +1,4 @@
-// What every shader shares: bulk reads in two forms, and groups of 8 lanes that pass values on in two ways.
+// What every shader shares: bulk reads in two forms, and octets, whose 8 lanes pass values on in two ways.
 
 #ifndef NO_SUBGROUP
 #extension GL_KHR_shader_subgroup_basic : require
@@ -8,10 +8,10 @@
 
 #include "params.h"
 
-// Local sizes are a device's choice. Lanes work in groups of 8; a workgroup of 8 is one group, which lets shuffles name lanes by
+// Local sizes are a device's choice. Lanes work in octets; a workgroup of 8 is one octet, which lets shuffles name lanes by
 // literals: one permute on lavapipe.
 layout (local_size_x_id = 253) in;
-layout (constant_id = 252) const bool ONE_GROUP = true;
+layout (constant_id = 252) const bool ONE_OCTET = true;
 
 // Reads of 16 bytes. A texel fetch is one vector operation on lavapipe, a storage read eight scalar ones.
 #ifdef STORAGE
@@ -25,14 +25,14 @@ layout (constant_id = 252) const bool ONE_GROUP = true;
 #define F(u) uintBitsToFloat (u)
 
 uint lane () { return gl_LocalInvocationID.x & 7u; }
-// Number of this group of 8 lanes among all of the dispatch in x.
-uint group_of_lanes () { return ONE_GROUP ? gl_WorkGroupID.x : gl_GlobalInvocationID.x >> 3; }
+// Number of this octet among all of the dispatch in x.
+uint octet () { return ONE_OCTET ? gl_WorkGroupID.x : gl_GlobalInvocationID.x >> 3; }
 
-// Values of the other lanes of this group, all of which must get here together.
+// Values of the other lanes of this octet, all of which must get here together.
 //   POSTED (board, i, l, v): v as lane l (a literal) has it; POSTED4 of a vec4. board: where it is left by POST (board, i, v).
 //   lanes_max(), lanes_sum(): of all lanes.
 // By shuffles, which need no board. With -D NO_SUBGROUP, for devices without shuffles among 8 lanes, by memory of the workgroup,
-// which then is one group: as all of its lanes take the same way, a barrier is in uniform control flow wherever a shuffle may be.
+// which then is one octet: as all of its lanes take the same way, a barrier is in uniform control flow wherever a shuffle may be.
 // What lies between POST and POSTED, and between that and the next POST to the same place, is a MEET.
 #ifdef NO_SUBGROUP
 #define BOARD(type, board, n) shared type board[n][8];
@@ -80,7 +80,7 @@ float lanes_sum (float v)
 #define BOARD(type, board, n)
 #define POST(board, i, v)
 #define MEET
-#define LANE(v, l) subgroupShuffle (v, ONE_GROUP ? uint (l) : (gl_SubgroupInvocationID & ~7u) + uint (l))
+#define LANE(v, l) subgroupShuffle (v, ONE_OCTET ? uint (l) : (gl_SubgroupInvocationID & ~7u) + uint (l))
 #define POSTED(board, i, l, v) LANE (v, l)
 #define POSTED4(board, i, l, v) vec4 (LANE (v.x, l), LANE (v.y, l), LANE (v.z, l), LANE (v.w, l))
 

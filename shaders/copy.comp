@@ -13,12 +13,12 @@ layout (push_constant) uniform Push { CopyPush p; };
 
 void main ()
 {
-    if (row () >= p.m || piece () >= (p.n + 3) / 4)
+    if (row () >= p.m || quad () >= (p.n + 3) / 4)
         return;
 
     uint from = BY_IDS ? ids[p.ids_first + row ()] : row ();
     uvec4 v = uvec4 (0);
     if (from < p.x_rows)
-        v = FETCH (x, (p.x_first + from * p.x_stride) / 4 + piece ());
-    y[(p.y_first + row () * p.y_stride) / 4 + piece ()] = v;
+        v = FETCH (x, (p.x_first + from * p.x_stride) / 4 + quad ());
+    y[(p.y_first + row () * p.y_stride) / 4 + quad ()] = v;
 }

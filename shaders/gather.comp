@@ -14,7 +14,7 @@ layout (push_constant) uniform Push { GatherPush p; };
 
 void main ()
 {
-    uint column = piece () * QUARTERS * 4;
+    uint column = quad () * FOURS * 4;
     if (row () >= p.m || column >= p.n)
         return;
 
@@ -27,9 +27,9 @@ void main ()
     uint to = (p.y_first + row () * p.y_stride + column) / 4;
     uvec4 bits = uvec4 (0);
     if (known && !plain)
-        bits = FETCH (table, ((at / 8) * p.table_pieces + piece ()) * 8 + at % 8);
-    [[unroll]] for (uint i = 0; i < QUARTERS; i++) {
-        vec4 v = quarter (bits, i);
+        bits = FETCH (table, ((at / 8) * p.table_quads + quad ()) * 8 + at % 8);
+    [[unroll]] for (uint i = 0; i < FOURS; i++) {
+        vec4 v = four (bits, i);
         if (known && plain)
             v = F (FETCH (extra, (p.extra_first + other * p.extra_stride + column) / 4 + i));
         if (column + 4 * i < p.n)

@@ -10,10 +10,10 @@ layout (push_constant) uniform Push { GluPush p; };
 
 void main ()
 {
-    if (row () >= p.m || piece () >= p.n / 4)
+    if (row () >= p.m || quad () >= p.n / 4)
         return;
 
-    uint from = (p.x_first + row () * p.x_stride) / 4 + piece ();
+    uint from = (p.x_first + row () * p.x_stride) / 4 + quad ();
     vec4 gate = F (FETCH (x, from)), up = F (FETCH (x, from + p.n / 4));
-    y[(p.y_first + row () * p.y_stride) / 4 + piece ()] = gate / (1.0 + exp (-gate)) * up;
+    y[(p.y_first + row () * p.y_stride) / 4 + quad ()] = gate / (1.0 + exp (-gate)) * up;
 }

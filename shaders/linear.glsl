@@ -15,27 +15,27 @@ layout (push_constant) uniform Push { MatmulPush p; };
 
 // So many neighbouring lanes fetch x for each other; without shuffles each fetches all that it takes.
 #ifdef NO_SUBGROUP
-#define SPAN 1u
+#define FETCHERS 1u
 #define PLACE 0u
 #define FETCHED(v, l) (v)
 #else
-#define SPAN 8u
+#define FETCHERS 8u
 #define PLACE lane ()
 #define FETCHED(v, l) LANE (v, l)
 #endif
 
-// Pieces of 16 bytes that hold the 8 weights of a row which kernels take at a time. Of x it is two.
-#define PIECES (2 / QUARTERS)
+// Quads of the 8 weights of a row that kernels take at a time. Of x it is two.
+#define QUADS (2 / FOURS)
 
 // The 8 weights of a column whose k-th eights begin at `at`, a lane each its own.
 void fetch_weights (uint at, uint k8, out float w[8])
 {
-    [[unroll]] for (uint h = 0u; h < PIECES; h++) {
-        uvec4 piece = FETCH (weights, at + (k8 * PIECES + h) * 8u);
-        [[unroll]] for (uint i = 0u; i < QUARTERS; i++) {
-            vec4 four = quarter (piece, i);
+    [[unroll]] for (uint h = 0u; h < QUADS; h++) {
+        uvec4 quad = FETCH (weights, at + (k8 * QUADS + h) * 8u);
+        [[unroll]] for (uint i = 0u; i < FOURS; i++) {
+            vec4 v = four (quad, i);
             [[unroll]] for (uint j = 0u; j < 4u; j++)
-                w[(h * QUARTERS + i) * 4u + j] = four[j];
+                w[(h * FOURS + i) * 4u + j] = v[j];
         }
     }
 }
@@ -44,13 +44,13 @@ void fetch_weights (uint at, uint k8, out float w[8])
 // rows share their cache lines with those of its neighbours.
 uint first_column (uint tile) { return p.column_first + tile * 32u + lane () * 4u; }
 
-// The first piece of the weights of a column. Behind the last tile of 32 columns, where the lanes of an edge compute what is not
+// The first quad of the weights of a column. Behind the last tile of 32 columns, where the lanes of an edge compute what is not
 // stored, the last tile is read.
 uint weights_at (uint column)
 {
     uint row = column - p.window_first;
     row = row < p.window_rows ? row : p.window_rows - 32u + row % 32u;
-    return row / 8u * (p.k / 8u) * uint (PIECES * 8) + row % 8u;
+    return row / 8u * (p.k / 8u) * uint (QUADS * 8) + row % 8u;
 }
 
 uint x_at (uint row) { return (p.x_first + min (row, p.m - 1u) * p.x_stride) / 4u; }

@@ -2,7 +2,7 @@
 #extension GL_GOOGLE_include_directive : require
 #include "linear.glsl"
 
-// A tile of y for a group of 8 lanes: ROWS rows and 32 columns. Rows are the outer loop and k the innermost one, so that one
+// A tile of y for an octet: ROWS rows and 32 columns. Rows are the outer loop and k the innermost one, so that one
 // accumulator at a time is in a register and weights are memory operands.
 layout (constant_id = 1) const uint ROWS = 16u;
 
@@ -10,12 +10,12 @@ layout (constant_id = 1) const uint ROWS = 16u;
 
 void main ()
 {
-    uint row = p.row_first + group_of_lanes () * ROWS, column = first_column (gl_WorkGroupID.y);
+    uint row = p.row_first + octet () * ROWS, column = first_column (gl_WorkGroupID.y);
     float sum[MAX_ROWS][4];
-    uint x_row[MAX_ROWS / SPAN], weights_row[4];
+    uint x_row[MAX_ROWS / FETCHERS], weights_row[4];
 
-    [[unroll]] for (uint g = 0u; g < ROWS / SPAN; g++)
-        x_row[g] = x_at (row + g * SPAN + PLACE);
+    [[unroll]] for (uint g = 0u; g < ROWS / FETCHERS; g++)
+        x_row[g] = x_at (row + g * FETCHERS + PLACE);
     [[unroll]] for (uint c = 0u; c < 4u; c++)
         weights_row[c] = weights_at (column + c);
     [[unroll]] for (uint i = 0u; i < ROWS; i++)
@@ -23,18 +23,18 @@ void main ()
             sum[i][c] = 0.0;
 
     for (uint k8 = 0u; k8 < p.k / 8u; k8++) {
-        uvec4 part[MAX_ROWS / SPAN][2];
+        uvec4 quads[MAX_ROWS / FETCHERS][2];
         float w[4][8];
 
-        [[unroll]] for (uint g = 0u; g < ROWS / SPAN; g++)
+        [[unroll]] for (uint g = 0u; g < ROWS / FETCHERS; g++)
             [[unroll]] for (uint h = 0u; h < 2u; h++)
-                part[g][h] = FETCH (x, x_row[g] + k8 * 2u + h);
+                quads[g][h] = FETCH (x, x_row[g] + k8 * 2u + h);
         [[unroll]] for (uint c = 0u; c < 4u; c++)
             fetch_weights (weights_row[c], k8, w[c]);
         [[unroll]] for (uint i = 0u; i < ROWS; i++) {
             float value[8];
             [[unroll]] for (uint j = 0u; j < 8u; j++)
-                value[j] = F (FETCHED (part[i / SPAN][j / 4u][j & 3u], i & (SPAN - 1u)));
+                value[j] = F (FETCHED (quads[i / FETCHERS][j / 4u][j & 3u], i & (FETCHERS - 1u)));
             [[unroll]] for (uint c = 0u; c < 4u; c++)
                 [[unroll]] for (uint j = 0u; j < 8u; j++)
                     sum[i][c] += value[j] * w[c][j];

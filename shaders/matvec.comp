@@ -2,7 +2,7 @@
 #extension GL_GOOGLE_include_directive : require
 #include "linear.glsl"
 
-// All rows of x, ROWS of them and few, times 32 columns for a group of 8 lanes: each weight is read once. Lanes fetch 32 k of a row
+// All rows of x, ROWS of them and few, times 32 columns for an octet: each weight is read once. Lanes fetch 32 k of a row
 // of x at a time and pass them on.
 layout (constant_id = 1) const uint ROWS = 1u;
 
@@ -10,7 +10,7 @@ layout (constant_id = 1) const uint ROWS = 1u;
 
 void main ()
 {
-    uint column = first_column (group_of_lanes ());
+    uint column = first_column (octet ());
     float sum[MAX_ROWS][4];
     uint x_row[MAX_ROWS], weights_row[4];
 
@@ -23,11 +23,11 @@ void main ()
             sum[i][c] = 0.0;
 
     for (uint k32 = 0u; k32 < p.k / 32u; k32++) {
-        uvec4 part[MAX_ROWS][8u / SPAN];
+        uvec4 quads[MAX_ROWS][8u / FETCHERS];
 
         [[unroll]] for (uint i = 0u; i < ROWS; i++)
-            [[unroll]] for (uint g = 0u; g < 8u / SPAN; g++)
-                part[i][g] = FETCH (x, x_row[i] + k32 * 8u + g);
+            [[unroll]] for (uint g = 0u; g < 8u / FETCHERS; g++)
+                quads[i][g] = FETCH (x, x_row[i] + k32 * 8u + g);
         [[unroll]] for (uint q = 0u; q < 4u; q++) {
             float w[4][8];
 
@@ -38,7 +38,7 @@ void main ()
 
                 [[unroll]] for (uint j = 0u; j < 8u; j++) {
                     uint from = q * 2u + j / 4u;
-                    value[j] = F (FETCHED (part[i][from / SPAN][j & 3u], from & (SPAN - 1u)));
+                    value[j] = F (FETCHED (quads[i][from / FETCHERS][j & 3u], from & (FETCHERS - 1u)));
                 }
                 [[unroll]] for (uint c = 0u; c < 4u; c++)
                     [[unroll]] for (uint j = 0u; j < 8u; j++)

@@ -14,19 +14,19 @@ BULK (2, weight)
 BULK (3, bias)
 layout (push_constant) uniform Push { NormPush p; };
 
-shared float parts[32];
+shared float octet_sums[32];
 
 float row_sum (float v)
 {
     v = lanes_sum (v);
-    if (ONE_GROUP)
+    if (ONE_OCTET)
         return v;
     if (lane () == 0)
-        parts[gl_LocalInvocationID.x >> 3] = v;
+        octet_sums[gl_LocalInvocationID.x >> 3] = v;
     barrier ();
     v = 0;
     for (uint i = 0; i < gl_WorkGroupSize.x / 8; i++)
-        v += parts[i];
+        v += octet_sums[i];
     barrier ();
     return v;
 }
@@ -41,23 +41,23 @@ void main ()
     if (row () >= p.m)
         return;
 
-    uint pieces = (p.n + 3) / 4, from = (p.x_first + row () * p.x_stride) / 4, to = (p.y_first + row () * p.y_stride) / 4;
+    uint quads = (p.n + 3) / 4, from = (p.x_first + row () * p.x_stride) / 4, to = (p.y_first + row () * p.y_stride) / 4;
     float mean = 0;
     if (LAYER) {
         vec4 total = vec4 (0);
-        for (uint c = gl_LocalInvocationID.x; c < pieces; c += gl_WorkGroupSize.x)
+        for (uint c = gl_LocalInvocationID.x; c < quads; c += gl_WorkGroupSize.x)
             total += kept (F (FETCH (x, from + c)), c);
         mean = row_sum (sum (total)) / float (p.n);
     }
 
     vec4 squares = vec4 (0);
-    for (uint c = gl_LocalInvocationID.x; c < pieces; c += gl_WorkGroupSize.x) {
+    for (uint c = gl_LocalInvocationID.x; c < quads; c += gl_WorkGroupSize.x) {
         vec4 v = kept (F (FETCH (x, from + c)) - mean, c);
         squares += v * v;
     }
     float scale = 1.0 / sqrt (row_sum (sum (squares)) / float (p.n) + p.eps);
 
-    for (uint c = gl_LocalInvocationID.x; c < pieces; c += gl_WorkGroupSize.x) {
+    for (uint c = gl_LocalInvocationID.x; c < quads; c += gl_WorkGroupSize.x) {
         vec4 v = (F (FETCH (x, from + c)) - mean) * scale * F (FETCH (weight, p.weight_first / 4 + c));
         if (BIAS)
             v += F (FETCH (bias, p.bias_first / 4 + c));

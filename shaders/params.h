@@ -20,7 +20,7 @@ struct MatmulPush
   uint x_first, x_stride, y_first, y_stride; /* elements */
   uint bias_first, scale_first;
   uint residual_first, residual_stride, residual_period;
-  uint row_first, column_first;   /* of this dispatch, of an op cut in pieces */
+  uint row_first, column_first;   /* of this dispatch, of an op cut into slices */
   uint window_first, window_rows; /* rows of the weights that are bound: multiples of 32 */
 };
 
@@ -45,7 +45,7 @@ struct GatherPush
   uint m, n;
   uint y_first, y_stride, ids_first;
   uint extra_first, extra_stride, extra_rows;
-  uint table_pieces, table_rows;  /* pieces of 16 bytes of a row; rows of the whole table */
+  uint table_quads, table_rows;   /* quads of a row; rows of the whole table */
   uint window_first, window_rows; /* rows of the table that are bound */
 };
 
@@ -68,7 +68,7 @@ struct AttentionPush
   uint m, heads, shared_by; /* heads of the cache; query heads that read one */
   uint y_first, y_stride, q_first, q_stride, k_first, v_first;
   uint rows_first, rows_stride, table_first, table_stride, blocks;
-  uint row_first; /* first row of this dispatch, of an op cut in pieces: a multiple of 8 */
+  uint row_first; /* first row of this dispatch, of an op cut into slices: a multiple of 8 */
   float scale;    /* with the factor from exp to exp2 */
 };
 
@@ -85,7 +85,7 @@ struct UnpackPush
 {
   uint m, n;
   uint y_first, y_stride;
-  uint src_pieces;                       /* of 16 bytes, bound */
+  uint src_quads;                        /* bound */
   uint plane_first[3], plane_stride[3];  /* bytes */
   int x, y;                              /* the pixel of the source that is the first of the result */
   int right_x, right_y, down_x, down_y;  /* from there to that of the next column, of the next row */
@@ -96,7 +96,7 @@ struct UnpackPush
 struct ResizePush
 {
   uint m, n;
-  uint x_first, x_stride, x_pieces, x_rows, y_first, y_stride; /* x_pieces: of 16 bytes, bound */
+  uint x_first, x_stride, x_quads, x_rows, y_first, y_stride; /* x_quads: bound */
   uint bounds_first, bounds_stride, taps_first, taps_stride;
 };
 

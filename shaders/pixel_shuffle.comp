@@ -12,12 +12,12 @@ layout (push_constant) uniform Push { PixelShufflePush p; };
 
 void main ()
 {
-    uint pieces = p.d / 4, out_side = p.side / p.r;
-    if (row () >= out_side * out_side || piece () >= pieces * p.r * p.r)
+    uint quads = p.d / 4, out_side = p.side / p.r;
+    if (row () >= out_side * out_side || quad () >= quads * p.r * p.r)
         return;
 
-    uint a = row () / out_side, b = row () % out_side, part = piece () / pieces;
-    uvec2 at = (V1 ? uvec2 (b, a) : uvec2 (a, b)) * p.r + uvec2 (part / p.r, part % p.r);
-    y[(p.y_first + row () * p.y_stride) / 4 + piece ()] =
-        F (FETCH (x, (p.x_first + (at.x * p.side + at.y) * p.x_stride) / 4 + piece () % pieces));
+    uint a = row () / out_side, b = row () % out_side, neighbour = quad () / quads;
+    uvec2 at = (V1 ? uvec2 (b, a) : uvec2 (a, b)) * p.r + uvec2 (neighbour / p.r, neighbour % p.r);
+    y[(p.y_first + row () * p.y_stride) / 4 + quad ()] =
+        F (FETCH (x, (p.x_first + (at.x * p.side + at.y) * p.x_stride) / 4 + quad () % quads));
 }

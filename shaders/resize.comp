@@ -1,6 +1,6 @@
 #version 450
 // Pillow's resample, one direction: fixed-point taps of 22 bits, 8 bits a channel between the passes. 4 taps a turn, as they lie
-// in 16 bytes. -D COLUMNS: along a row, one pixel an invocation. Else down the columns, 4 neighbouring pixels an invocation.
+// in a quad. -D COLUMNS: along a row, one pixel an invocation. Else down the columns, 4 neighbouring pixels an invocation.
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 #include "rows.glsl"
@@ -38,14 +38,14 @@ void main ()
     if (row () >= p.m || i >= p.n)
         return;
     uint start = bounds[p.bounds_first + i * p.bounds_stride], count = bounds[p.bounds_first + i * p.bounds_stride + 1];
-    uint from = p.x_first + row () * p.x_stride + start, last = p.x_pieces - 1;
+    uint from = p.x_first + row () * p.x_stride + start, last = p.x_quads - 1;
 
     ivec3 sum = ivec3 (0);
     uvec4 next = FETCH (x, min (from / 4, last));
     for (uint j = 0; j < count; j += 4) {
-        uvec4 piece = next;
+        uvec4 here = next;
         next = FETCH (x, min ((from + j) / 4 + 1, last));
-        uvec4 pixels = slid (piece, next, from % 4);
+        uvec4 pixels = slid (here, next, from % 4);
         ivec4 t = taps_of (i, j, count);
         [[unroll]] for (uint e = 0; e < 4; e++)
             sum += t[e] * channels (pixels[e]);
@@ -53,7 +53,7 @@ void main ()
     y[p.y_first + row () * p.y_stride + i] = rounded (sum);
 #else
     uint i = row ();
-    if (i >= p.m || piece () >= (p.n + 3) / 4)
+    if (i >= p.m || quad () >= (p.n + 3) / 4)
         return;
     uint start = bounds[p.bounds_first + i * p.bounds_stride], count = bounds[p.bounds_first + i * p.bounds_stride + 1];
 
@@ -63,11 +63,11 @@ void main ()
     for (uint j = 0; j < count; j += 4) {
         ivec4 t = taps_of (i, j, count);
         [[unroll]] for (uint r = 0; r < 4; r++) {
-            uvec4 pixels = FETCH (x, (p.x_first + min (start + j + r, p.x_rows - 1) * p.x_stride) / 4 + piece ());
+            uvec4 pixels = FETCH (x, (p.x_first + min (start + j + r, p.x_rows - 1) * p.x_stride) / 4 + quad ());
             [[unroll]] for (uint e = 0; e < 4; e++)
                 sum[e] += t[r] * channels (pixels[e]);
         }
     }
-    y[(p.y_first + i * p.y_stride) / 4 + piece ()] = uvec4 (rounded (sum[0]), rounded (sum[1]), rounded (sum[2]), rounded (sum[3]));
+    y[(p.y_first + i * p.y_stride) / 4 + quad ()] = uvec4 (rounded (sum[0]), rounded (sum[1]), rounded (sum[2]), rounded (sum[3]));
 #endif
 }

@@ -19,16 +19,16 @@ layout (binding = 5, std430) readonly buffer Rows { uint rows[]; };
 layout (push_constant) uniform Push { RopeKvPush p; };
 
 // 4 columns of a head, rotated: columns c and c + DIM / 2 are a pair.
-vec4 rotated (uint head, uint part)
+vec4 rotated (uint head, uint quad)
 {
-    const uint half_parts = DIM / 8;
-    uint turn = (p.rope_first + row () * p.rope_stride) / 4 + part % half_parts;
-    vec4 x = F (FETCH (qkv, head + part));
+    const uint half_quads = DIM / 8;
+    uint turn = (p.rope_first + row () * p.rope_stride) / 4 + quad % half_quads;
+    vec4 x = F (FETCH (qkv, head + quad));
     if (!ROTATE)
         return x;
-    vec4 other = F (FETCH (qkv, head + (part < half_parts ? part + half_parts : part - half_parts)));
-    vec4 c = F (FETCH (rope, turn)), s = F (FETCH (rope, turn + half_parts));
-    return part < half_parts ? x * c - other * s : x * c + other * s;
+    vec4 other = F (FETCH (qkv, head + (quad < half_quads ? quad + half_quads : quad - half_quads)));
+    vec4 c = F (FETCH (rope, turn)), s = F (FETCH (rope, turn + half_quads));
+    return quad < half_quads ? x * c - other * s : x * c + other * s;
 }
 
 // Never infinite: a key that no row sees has weight 0, and 0 times infinity would spoil whoever gets the block next.
@@ -42,7 +42,7 @@ uvec4 packed (vec4 a, vec4 b)
 void main ()
 {
     const uint units = DIM / 8;
-    uint head = piece () / units, unit = piece () % units;
+    uint head = gl_GlobalInvocationID.x / units, unit = gl_GlobalInvocationID.x % units;
     if (row () >= p.m || head >= p.heads_q + 2 * p.heads)
         return;
 
@@ -61,16 +61,16 @@ void main ()
         return;
 
     bool key = head < p.heads_q + p.heads;
-    uint to = (block * p.heads + (head - p.heads_q) % p.heads) * KV_BLOCK * PIECES, piece_first = unit * (2 / QUARTERS);
+    uint to = (block * p.heads + (head - p.heads_q) % p.heads) * KV_BLOCK * QUADS, quad_first = unit * (2 / FOURS);
     vec4 a, b;
     if (key) {
         a = rotated (from, 2 * unit);
         b = rotated (from, 2 * unit + 1);
-        to += p.k_first / (4 * QUARTERS) + ((place / 8) * PIECES + piece_first) * 8 + place % 8;
+        to += p.k_first / (4 * FOURS) + ((place / 8) * QUADS + quad_first) * 8 + place % 8;
     } else {
         a = F (FETCH (qkv, from + 2 * unit));
         b = F (FETCH (qkv, from + 2 * unit + 1));
-        to += p.v_first / (4 * QUARTERS) + place * PIECES + piece_first;
+        to += p.v_first / (4 * FOURS) + place * QUADS + quad_first;
     }
 #ifdef ELEMENT_F16
     if (key)

@@ -1,7 +1,7 @@
 #version 450
-// The best of each row and the sum of its exponentials, in two passes. Columns go by blocks of 64, blocks by groups of 64.
-// -D BLOCKS: the greatest of each block, and its sum. Else: a row a group of 8 lanes takes the greatest that is left, over and over;
-// only the block and the group that it came from have then to be looked at again.
+// The best of each row and the sum of its exponentials, in two passes. Columns go by blocks of 64, blocks by spans of 64.
+// -D BLOCKS: the greatest of each block, and its sum. Else: an octet takes from its row the greatest that is left, over and over;
+// only the block and the span that it came from have then to be looked at again.
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 #include "rows.glsl"
@@ -33,25 +33,25 @@ float number (uint key) { return F ((key & 0x80000000u) != 0 ? key & 0x7fffffffu
 // exp (key - top), where infinities do no harm.
 float share (uint key, uint top) { return key == top ? 1 : key <= LEAST ? 0 : exp (number (key) - number (top)); }
 
-uint pieces () { return (p.n + 3) / 4; }
-uint first_piece () { return (p.x_first + row () * p.x_stride) / 4; }
+uint quads () { return (p.n + 3) / 4; }
+uint first_quad () { return (p.x_first + row () * p.x_stride) / 4; }
 uint first_work () { return p.work_first + row () * p.work_stride; }
 uint greatest (uvec4 v) { return max (max (v.x, v.y), max (v.z, v.w)); }
 
 #ifdef BLOCKS
 void main ()
 {
-    uint block = piece (), end = min (block * 16 + 16, pieces ());
+    uint block = gl_GlobalInvocationID.x, end = min (block * 16 + 16, quads ());
     if (row () >= p.m || block >= p.blocks)
         return;
 
     uint top = 0;
     for (uint i = block * 16; i < end; i++)
-        top = max (top, greatest (keys (FETCH (x, first_piece () + i), i * 4)));
+        top = max (top, greatest (keys (FETCH (x, first_quad () + i), i * 4)));
 
     float sum = 0;
     for (uint i = block * 16; i < end; i++) {
-        uvec4 k = keys (FETCH (x, first_piece () + i), i * 4);
+        uvec4 k = keys (FETCH (x, first_quad () + i), i * 4);
         sum += (share (k.x, top) + share (k.y, top)) + (share (k.z, top) + share (k.w, top));
     }
 
@@ -64,12 +64,12 @@ const uint NONE = 0xffffffffu;
 
 uint lanes_min (uint v) { return ~lanes_max (~v); }
 
-// The first group of blocks with the greatest key.
-uint best_group (uint groups, uint groups_at, out uint key)
+// The first span of blocks with the greatest key.
+uint best_span (uint spans, uint spans_at, out uint key)
 {
     uint mine = 0, at = NONE;
-    for (uint g = lane (); g < groups; g += 8) {
-        uint k = work[groups_at + g];
+    for (uint g = lane (); g < spans; g += 8) {
+        uint k = work[spans_at + g];
         at = k > mine ? g : at;
         mine = max (k, mine);
     }
@@ -82,17 +82,17 @@ void main ()
     if (row () >= p.m)
         return;
 
-    uint groups = p.blocks / 64, blocks_at = first_work (), sums_at = blocks_at + p.blocks, groups_at = sums_at + p.blocks;
+    uint spans = p.blocks / 64, blocks_at = first_work (), sums_at = blocks_at + p.blocks, spans_at = sums_at + p.blocks;
     uint count = min (p.n, TOP_COUNT), to = p.y_first + row () * p.y_stride;
 
     uint top = 0;
-    for (uint g = 0; g < groups; g++) {
+    for (uint g = 0; g < spans; g++) {
         uint k = 0;
         [[unroll]] for (uint i = 0; i < 8; i++)
             k = max (k, work[blocks_at + g * 64 + i * 8 + lane ()]);
         k = lanes_max (k);
         if (lane () == g % 8)
-            work[groups_at + g] = k;
+            work[spans_at + g] = k;
         top = max (top, k);
     }
 
@@ -105,24 +105,24 @@ void main ()
 
     uint key, last = NONE, id = 0;
     for (uint n = 0; n < count; n++) {
-        uint group = best_group (groups, groups_at, key);
+        uint span = best_span (spans, spans_at, key);
 
         uint block_key[8], at = NONE;
         [[unroll]] for (uint i = 0; i < 8; i++)
-            block_key[i] = work[blocks_at + group * 64 + i * 8 + lane ()];
+            block_key[i] = work[blocks_at + span * 64 + i * 8 + lane ()];
         [[unroll]] for (uint i = 0; i < 8; i++)
             at = min (at, block_key[i] == key ? i * 8 + lane () : NONE);
         at = lanes_min (at);
-        uint block = group * 64 + at;
+        uint block = span * 64 + at;
 
         // Equals are taken by their columns: those up to the last one's are gone.
         uint after = key == last ? id + 1 : 0, k[8], column[8];
         [[unroll]] for (uint h = 0; h < 2; h++) {
-            uint piece = block * 16 + h * 8 + lane ();
-            uvec4 four = piece < pieces () ? keys (FETCH (x, first_piece () + piece), piece * 4) : uvec4 (0);
+            uint at_quad = block * 16 + h * 8 + lane ();
+            uvec4 four = at_quad < quads () ? keys (FETCH (x, first_quad () + at_quad), at_quad * 4) : uvec4 (0);
             [[unroll]] for (uint c = 0; c < 4; c++) {
                 k[h * 4 + c] = four[c];
-                column[h * 4 + c] = piece * 4 + c;
+                column[h * 4 + c] = at_quad * 4 + c;
             }
         }
         id = NONE;
@@ -140,8 +140,8 @@ void main ()
         [[unroll]] for (uint i = 0; i < 8; i++)
             left = max (left, i * 8 + lane () == at ? 0 : block_key[i]);
         left = lanes_max (left);
-        if (lane () == group % 8)
-            work[groups_at + group] = left;
+        if (lane () == span % 8)
+            work[spans_at + span] = left;
 
         if (lane () == 0) {
             y[to + n] = id;
@@ -153,7 +153,7 @@ void main ()
         y[to + TOP_COUNT + n] = 0xff800000u;
     }
 
-    best_group (groups, groups_at, key);
+    best_span (spans, spans_at, key);
     if (lane () == 0) {
         y[to + 2 * TOP_COUNT] = floatBitsToUint (number (max (key, LEAST)));
         y[to + 2 * TOP_COUNT + 1] = floatBitsToUint (sum);

@@ -15,7 +15,7 @@ layout (push_constant) uniform Push { UnpackPush p; };
 // 16 bytes from any on; those behind the end are any.
 uvec4 bytes (uint at)
 {
-    uint word = at / 4, last = p.src_pieces - 1, shift = 8 * (at % 4);
+    uint word = at / 4, last = p.src_quads - 1, shift = 8 * (at % 4);
     uvec4 a = FETCH (src, min (word / 4, last)), b = FETCH (src, min (word / 4 + 1, last));
     uvec4 w = slid (a, b, word % 4);
     if (shift > 0)
@@ -69,7 +69,7 @@ uvec4 run (ivec2 from)
 
 void main ()
 {
-    uint first = 4 * piece ();
+    uint first = 4 * quad ();
     if (row () >= p.m || first >= p.n)
         return;
 
@@ -81,5 +81,5 @@ void main ()
     else
         pixels = uvec4 (run (from).x, run (from + right).x, run (from + 2 * right).x, run (from + 3 * right).x);
     pixels = mix (uvec4 (0), pixels, lessThan (first + uvec4 (0, 1, 2, 3), uvec4 (p.n)));
-    y[(p.y_first + row () * p.y_stride) / 4 + piece ()] = pixels;
+    y[(p.y_first + row () * p.y_stride) / 4 + quad ()] = pixels;
 }

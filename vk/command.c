@@ -24,10 +24,10 @@ typedef struct
   VkBufferView views[DISPATCH_MAX_BINDS]; /* of the bindings in texel */
   guint8 push[DISPATCH_MAX_PUSH];
   guint push_size;
-  guint groups[3];
+  guint workgroups[3];
   guint64 work; /* operations and bytes: what time is taken to be proportional to */
   guint64 ns;   /* of the last run; 0 before */
-} Piece;
+} RecordedDispatch;
 
 /* What a shader took on a device so far, in all. */
 typedef struct
@@ -38,7 +38,7 @@ typedef struct
 /* A submit that may still run. */
 typedef struct
 {
-  guint first, last; /* pieces first .. last - 1 */
+  guint first, last; /* dispatches first .. last - 1 */
   gint64 start, end; /* host's clock; end is 0 until it is known */
   gboolean running;
 } Flight;
@@ -50,14 +50,14 @@ struct _OpStream
   GError *failure; /* the first one while recording */
   gboolean ended;
   GHashTable *survey; /* Variant -> name of an op that takes it; NULL but in surveys */
-  GArray *pieces;     /* Piece */
+  GArray *dispatches; /* RecordedDispatch */
   GArray *timings;    /* OpTiming */
   guint submits;
 
   VkCommandPool commands;
-  VkCommandBuffer *buffers; /* one a piece, one that hands the results to the host, and one that begins each of the flights */
+  VkCommandBuffer *buffers; /* one a dispatch, one that hands the results to the host, and one that begins each of the flights */
   VkDescriptorPool descriptors;
-  VkQueryPool queries; /* the end of each piece, then the beginning of each flight; none where the host's clock has to do */
+  VkQueryPool queries; /* the end of each dispatch, then the beginning of each flight; none where the host's clock has to do */
   VkFence fences[IN_FLIGHT];
   Flight flights[IN_FLIGHT];
 };
@@ -69,7 +69,7 @@ op_stream_new (Device *dev, const gchar *name)
 
   s->dev = dev;
   s->name = g_strdup (name);
-  s->pieces = g_array_new (FALSE, TRUE, sizeof (Piece));
+  s->dispatches = g_array_new (FALSE, TRUE, sizeof (RecordedDispatch));
   s->timings = g_array_new (FALSE, TRUE, sizeof (OpTiming));
   return s;
 }
@@ -102,7 +102,7 @@ op_stream_free (OpStream *s)
   vkDestroyQueryPool (s->dev->vk, s->queries, NULL);
   vkDestroyDescriptorPool (s->dev->vk, s->descriptors, NULL);
   vkDestroyCommandPool (s->dev->vk, s->commands, NULL);
-  g_array_unref (s->pieces);
+  g_array_unref (s->dispatches);
   g_array_unref (s->timings);
   g_clear_pointer (&s->survey, g_hash_table_unref);
   g_clear_error (&s->failure);
@@ -164,9 +164,9 @@ dispatch_check (OpStream *s, const Dispatch *d)
   else if (d->push_size > DISPATCH_MAX_PUSH || d->push_size % 4 != 0 || d->n_spec > DISPATCH_MAX_SPEC)
     op_stream_fail (s, "%s has %u bytes of push constants and %u constants", d->shader, d->push_size, d->n_spec);
   for (guint i = 0; i < 3; i++) {
-    if (d->groups[i] == 0 || d->groups[i] > limits->max_groups[i])
-      op_stream_fail (
-          s, "%s has %u workgroups in dimension %u, the device takes 1 to %u", d->shader, d->groups[i], i, limits->max_groups[i]);
+    if (d->workgroups[i] == 0 || d->workgroups[i] > limits->max_workgroups[i])
+      op_stream_fail (s, "%s has %u workgroups in dimension %u, the device takes 1 to %u", d->shader, d->workgroups[i], i,
+          limits->max_workgroups[i]);
   }
   return s->failure == NULL;
 }
@@ -181,14 +181,14 @@ survey_note (OpStream *s, const Dispatch *d)
 }
 
 static gboolean
-bind_resolve (OpStream *s, const Dispatch *d, guint i, Piece *piece)
+bind_resolve (OpStream *s, const Dispatch *d, guint i, RecordedDispatch *recorded)
 {
   const DeviceLimits *limits = &s->dev->limits;
   const Bind *bind = &d->bind[i];
   const gboolean bulk = bind->kind == BIND_BULK;
   const guint64 whole = tensor_bytes (bind->tensor), most = bulk ? limits->bulk_range : limits->storage_range;
   const guint64 size = bind->size ? bind->size : whole - MIN (whole, bind->offset);
-  VkDescriptorBufferInfo *buffer = &piece->buffers[i];
+  VkDescriptorBufferInfo *buffer = &recorded->buffers[i];
 
   if (size == 0 || bind->offset > whole || size > whole - bind->offset || bind->offset % limits->align != 0 || size % 4 != 0
       || (bulk && size % 16 != 0)) {
@@ -202,8 +202,8 @@ bind_resolve (OpStream *s, const Dispatch *d, guint i, Piece *piece)
     return FALSE;
   }
   if (bulk && !limits->storage_form) {
-    piece->texel |= 1u << i;
-    return tensor_view (bind->tensor, bind->offset, size, &piece->views[i], &s->failure);
+    recorded->texel |= 1u << i;
+    return tensor_view (bind->tensor, bind->offset, size, &recorded->views[i], &s->failure);
   }
   buffer->buffer = tensor_buffer (bind->tensor, &buffer->offset);
   buffer->offset += bind->offset;
@@ -214,7 +214,7 @@ bind_resolve (OpStream *s, const Dispatch *d, guint i, Piece *piece)
 void
 op_stream_dispatch (OpStream *s, const Dispatch *d)
 {
-  Piece piece = { .op = s->timings->len - 1, .shader = d->shader, .push_size = d->push_size };
+  RecordedDispatch recorded = { .op = s->timings->len - 1, .shader = d->shader, .push_size = d->push_size };
 
   g_assert (!s->ended);
   if (!dispatch_check (s, d))
@@ -223,21 +223,21 @@ op_stream_dispatch (OpStream *s, const Dispatch *d)
     survey_note (s, d);
     return;
   }
-  for (; piece.n_binds < DISPATCH_MAX_BINDS && d->bind[piece.n_binds].tensor; piece.n_binds++) {
-    if (!bind_resolve (s, d, piece.n_binds, &piece))
+  for (; recorded.n_binds < DISPATCH_MAX_BINDS && d->bind[recorded.n_binds].tensor; recorded.n_binds++) {
+    if (!bind_resolve (s, d, recorded.n_binds, &recorded))
       return;
   }
-  piece.layout = pipeline_layout (s->dev, piece.n_binds, piece.texel, &s->failure);
-  if (!piece.layout)
+  recorded.layout = pipeline_layout (s->dev, recorded.n_binds, recorded.texel, &s->failure);
+  if (!recorded.layout)
     return;
-  piece.pipeline = pipeline_get (s->dev, d, piece.layout, &s->failure);
-  if (!piece.pipeline)
+  recorded.pipeline = pipeline_get (s->dev, d, recorded.layout, &s->failure);
+  if (!recorded.pipeline)
     return;
   if (d->push_size)
-    memcpy (piece.push, d->push, d->push_size);
-  memcpy (piece.groups, d->groups, sizeof piece.groups);
-  piece.work = d->flops + d->bytes + (guint64)d->groups[0] * d->groups[1] * d->groups[2] * d->local;
-  g_array_append_val (s->pieces, piece);
+    memcpy (recorded.push, d->push, d->push_size);
+  memcpy (recorded.workgroups, d->workgroups, sizeof recorded.workgroups);
+  recorded.work = d->flops + d->bytes + (guint64)d->workgroups[0] * d->workgroups[1] * d->workgroups[2] * d->local;
+  g_array_append_val (s->dispatches, recorded);
 }
 
 /* --- recording -------------------------------------------------------------------------------------------------------------- */
@@ -246,7 +246,7 @@ static gboolean
 stream_pools (OpStream *s, GError **error)
 {
   Device *dev = s->dev;
-  const guint n = s->pieces->len;
+  const guint n = s->dispatches->len;
   guint texels = 0, buffers = 0, n_sizes = 0;
   VkDescriptorPoolSize sizes[2];
   VkDescriptorPoolCreateInfo descriptors = { VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO, .maxSets = n, .pPoolSizes = sizes };
@@ -258,9 +258,9 @@ stream_pools (OpStream *s, GError **error)
   const VkFenceCreateInfo fence = { VK_STRUCTURE_TYPE_FENCE_CREATE_INFO };
 
   for (guint i = 0; i < n; i++) {
-    const Piece *piece = &g_array_index (s->pieces, Piece, i);
-    for (guint k = 0; k < piece->n_binds; k++)
-      *(piece->texel & (1u << k) ? &texels : &buffers) += 1;
+    const RecordedDispatch *recorded = &g_array_index (s->dispatches, RecordedDispatch, i);
+    for (guint k = 0; k < recorded->n_binds; k++)
+      *(recorded->texel & (1u << k) ? &texels : &buffers) += 1;
   }
   if (texels)
     sizes[n_sizes++] = (VkDescriptorPoolSize){ VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER, texels };
@@ -283,22 +283,22 @@ error:
 }
 
 static gboolean
-piece_descriptors (OpStream *s, const Piece *piece, VkDescriptorSet *set, GError **error)
+dispatch_descriptors (OpStream *s, const RecordedDispatch *recorded, VkDescriptorSet *set, GError **error)
 {
   Device *dev = s->dev;
   VkWriteDescriptorSet writes[DISPATCH_MAX_BINDS];
   const VkDescriptorSetAllocateInfo allocate = { VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO, .descriptorPool = s->descriptors,
-    .descriptorSetCount = 1, .pSetLayouts = &piece->layout->set };
+    .descriptorSetCount = 1, .pSetLayouts = &recorded->layout->set };
 
   VK (vkAllocateDescriptorSets (dev->vk, &allocate, set));
-  for (guint i = 0; i < piece->n_binds; i++) {
-    const gboolean texel = (piece->texel & (1u << i)) != 0;
+  for (guint i = 0; i < recorded->n_binds; i++) {
+    const gboolean texel = (recorded->texel & (1u << i)) != 0;
 
     writes[i] = (VkWriteDescriptorSet){ VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET, .dstSet = *set, .dstBinding = i,
       .descriptorCount = 1, .descriptorType = texel ? VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER : VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
-      .pBufferInfo = &piece->buffers[i], .pTexelBufferView = &piece->views[i] };
+      .pBufferInfo = &recorded->buffers[i], .pTexelBufferView = &recorded->views[i] };
   }
-  vkUpdateDescriptorSets (dev->vk, piece->n_binds, writes, 0, NULL);
+  vkUpdateDescriptorSets (dev->vk, recorded->n_binds, writes, 0, NULL);
   return TRUE;
 
 error:
@@ -314,7 +314,7 @@ record_barrier (VkCommandBuffer buffer, VkPipelineStageFlags stages, VkAccessFla
   vkCmdPipelineBarrier (buffer, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, stages, 0, 1, &barrier, 0, NULL, 0, NULL);
 }
 
-/* The time when all that came before is done. On lavapipe a mark takes as long as a small dispatch: one a piece must do. */
+/* The time when all that came before is done. On lavapipe a mark takes as long as a small dispatch: one a dispatch must do. */
 static void
 record_mark (OpStream *s, VkCommandBuffer buffer, guint query)
 {
@@ -325,22 +325,22 @@ record_mark (OpStream *s, VkCommandBuffer buffer, guint query)
 }
 
 static gboolean
-piece_record (OpStream *s, guint i, GError **error)
+dispatch_record (OpStream *s, guint i, GError **error)
 {
   Device *dev = s->dev;
-  const Piece *piece = &g_array_index (s->pieces, Piece, i);
+  const RecordedDispatch *recorded = &g_array_index (s->dispatches, RecordedDispatch, i);
   const VkCommandBufferBeginInfo begin = { VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO };
   VkCommandBuffer buffer = s->buffers[i];
   VkDescriptorSet set;
 
-  if (!piece_descriptors (s, piece, &set, error))
+  if (!dispatch_descriptors (s, recorded, &set, error))
     return FALSE;
   VK (vkBeginCommandBuffer (buffer, &begin));
-  vkCmdBindPipeline (buffer, VK_PIPELINE_BIND_POINT_COMPUTE, piece->pipeline);
-  vkCmdBindDescriptorSets (buffer, VK_PIPELINE_BIND_POINT_COMPUTE, piece->layout->pipeline, 0, 1, &set, 0, NULL);
-  if (piece->push_size)
-    vkCmdPushConstants (buffer, piece->layout->pipeline, VK_SHADER_STAGE_COMPUTE_BIT, 0, piece->push_size, piece->push);
-  vkCmdDispatch (buffer, piece->groups[0], piece->groups[1], piece->groups[2]);
+  vkCmdBindPipeline (buffer, VK_PIPELINE_BIND_POINT_COMPUTE, recorded->pipeline);
+  vkCmdBindDescriptorSets (buffer, VK_PIPELINE_BIND_POINT_COMPUTE, recorded->layout->pipeline, 0, 1, &set, 0, NULL);
+  if (recorded->push_size)
+    vkCmdPushConstants (buffer, recorded->layout->pipeline, VK_SHADER_STAGE_COMPUTE_BIT, 0, recorded->push_size, recorded->push);
+  vkCmdDispatch (buffer, recorded->workgroups[0], recorded->workgroups[1], recorded->workgroups[2]);
   record_mark (s, buffer, i);
   record_barrier (buffer, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
   VK (vkEndCommandBuffer (buffer));
@@ -350,13 +350,13 @@ error:
   return FALSE;
 }
 
-/* What surrounds the pieces. Results are seen by the host and by copies, once a run and not behind every dispatch: a GPU flushes
- * its caches for it. */
+/* What surrounds the dispatches. Results are seen by the host and by copies, once a run and not behind every dispatch: a GPU
+ * flushes its caches for it. */
 static gboolean
 ends_record (OpStream *s, GError **error)
 {
   Device *dev = s->dev;
-  const guint n = s->pieces->len;
+  const guint n = s->dispatches->len;
   const VkCommandBufferBeginInfo begin = { VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO };
 
   VK (vkBeginCommandBuffer (s->buffers[n], &begin));
@@ -384,11 +384,11 @@ op_stream_end (OpStream *s, GError **error)
   }
   if (!device_usable (s->dev, error))
     return FALSE;
-  if (s->pieces->len > 0) {
+  if (s->dispatches->len > 0) {
     if (!stream_pools (s, error))
       return FALSE;
-    for (guint i = 0; i < s->pieces->len; i++) {
-      if (!piece_record (s, i, error))
+    for (guint i = 0; i < s->dispatches->len; i++) {
+      if (!dispatch_record (s, i, error))
         return FALSE;
     }
     if (!ends_record (s, error))
@@ -401,14 +401,14 @@ op_stream_end (OpStream *s, GError **error)
 /* --- running ---------------------------------------------------------------------------------------------------------------- */
 
 static double
-piece_expected_ns (const OpStream *s, const Piece *piece)
+dispatch_expected_ns (const OpStream *s, const RecordedDispatch *recorded)
 {
-  const Rate *rate = g_hash_table_lookup (s->dev->rates, piece->shader);
+  const Rate *rate = g_hash_table_lookup (s->dev->rates, recorded->shader);
 
-  return piece->ns ? piece->ns : piece->work * (rate ? rate->ns / rate->work : FIRST_RATE);
+  return recorded->ns ? recorded->ns : recorded->work * (rate ? rate->ns / rate->work : FIRST_RATE);
 }
 
-/* The pieces of the next submit: as many as fit the bound, at least one. */
+/* The dispatches of the next submit: as many as fit the bound, at least one. */
 static guint
 submit_last (const OpStream *s, guint first, double bound)
 {
@@ -416,9 +416,9 @@ submit_last (const OpStream *s, guint first, double bound)
   guint last = first;
 
   if (bound == 0)
-    return s->pieces->len;
-  while (last < s->pieces->len) {
-    ns += piece_expected_ns (s, &g_array_index (s->pieces, Piece, last));
+    return s->dispatches->len;
+  while (last < s->dispatches->len) {
+    ns += dispatch_expected_ns (s, &g_array_index (s->dispatches, RecordedDispatch, last));
     if (last > first && ns > bound)
       break;
     last++;
@@ -433,10 +433,10 @@ flight_share_time (OpStream *s, const Flight *flight)
   double expected = 0;
 
   for (guint i = flight->first; i < flight->last; i++)
-    expected += piece_expected_ns (s, &g_array_index (s->pieces, Piece, i));
+    expected += dispatch_expected_ns (s, &g_array_index (s->dispatches, RecordedDispatch, i));
   for (guint i = flight->first; i < flight->last; i++) {
-    Piece *piece = &g_array_index (s->pieces, Piece, i);
-    piece->ns = MAX (1, (flight->end - flight->start) * 1000 * piece_expected_ns (s, piece) / expected);
+    RecordedDispatch *recorded = &g_array_index (s->dispatches, RecordedDispatch, i);
+    recorded->ns = MAX (1, (flight->end - flight->start) * 1000 * dispatch_expected_ns (s, recorded) / expected);
   }
 }
 
@@ -449,11 +449,11 @@ flight_times (OpStream *s, guint k, GError **error)
   const VkQueryResultFlags flags = VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT;
   g_autofree guint64 *marks = g_new (guint64, 1 + n);
 
-  VK (vkGetQueryPoolResults (dev->vk, s->queries, s->pieces->len + k, 1, sizeof *marks, marks, sizeof *marks, flags));
+  VK (vkGetQueryPoolResults (dev->vk, s->queries, s->dispatches->len + k, 1, sizeof *marks, marks, sizeof *marks, flags));
   VK (vkGetQueryPoolResults (dev->vk, s->queries, flight->first, n, n * sizeof *marks, marks + 1, sizeof *marks, flags));
   for (guint i = 0; i < n; i++) {
     const guint64 ticks = (marks[i + 1] - marks[i]) & dev->timestamp_mask;
-    g_array_index (s->pieces, Piece, flight->first + i).ns = MAX (1, ticks * dev->timestamp_ns);
+    g_array_index (s->dispatches, RecordedDispatch, flight->first + i).ns = MAX (1, ticks * dev->timestamp_ns);
   }
   return TRUE;
 
@@ -489,7 +489,7 @@ static gboolean
 flight_start (OpStream *s, guint k, guint first, guint last, GError **error)
 {
   Device *dev = s->dev;
-  const guint n = s->pieces->len;
+  const guint n = s->dispatches->len;
   g_autofree VkCommandBuffer *buffers = g_new (VkCommandBuffer, last - first + 2);
   guint n_buffers = 0;
 
@@ -520,17 +520,17 @@ stream_learn (OpStream *s)
 {
   for (guint i = 0; i < s->timings->len; i++)
     g_array_index (s->timings, OpTiming, i).ns = 0;
-  for (guint i = 0; i < s->pieces->len; i++) {
-    const Piece *piece = &g_array_index (s->pieces, Piece, i);
-    Rate *rate = g_hash_table_lookup (s->dev->rates, piece->shader);
+  for (guint i = 0; i < s->dispatches->len; i++) {
+    const RecordedDispatch *recorded = &g_array_index (s->dispatches, RecordedDispatch, i);
+    Rate *rate = g_hash_table_lookup (s->dev->rates, recorded->shader);
 
-    g_array_index (s->timings, OpTiming, piece->op).ns += piece->ns;
+    g_array_index (s->timings, OpTiming, recorded->op).ns += recorded->ns;
     if (!rate) {
       rate = g_new0 (Rate, 1);
-      g_hash_table_insert (s->dev->rates, (gpointer)piece->shader, rate);
+      g_hash_table_insert (s->dev->rates, (gpointer)recorded->shader, rate);
     }
-    rate->ns += piece->ns;
-    rate->work += piece->work;
+    rate->ns += recorded->ns;
+    rate->work += recorded->work;
   }
 }
 
@@ -557,7 +557,7 @@ op_stream_run (OpStream *s, const OpCancel *cancel, GError **error)
   if (!device_usable (s->dev, error))
     return FALSE;
   s->submits = 0;
-  for (guint first = 0, last; first < s->pieces->len; first = last) {
+  for (guint first = 0, last; first < s->dispatches->len; first = last) {
     if (cancel && cancel->is_cancelled (cancel->data)) {
       g_set_error (error, DEVICE_ERROR, DEVICE_ERROR_CANCELLED, "%s: cancelled", s->name);
       goto error;

@@ -11,9 +11,9 @@
 #define MAX_BULK_BYTES (G_GUINT64_CONSTANT (1) << 31)
 #define WINDOW_BYTES (G_GUINT64_CONSTANT (1) << 30)
 #define GPU_SUBMIT_NS (50 * G_GUINT64_CONSTANT (1000000))
-#define GROUP 8 /* lanes that pass values to each other */
+#define OCTET 8 /* lanes that pass values to each other */
 
-G_DEFINE_QUARK (minivl - device - error - quark, device_error)
+G_DEFINE_QUARK (minivl_device_error, device_error)
 
 static const gchar *
 result_text (VkResult result)
@@ -235,13 +235,13 @@ candidate_require (Candidate *c, const VkPhysicalDeviceProperties *p)
     refuse (c, "its push constants hold %u bytes, %u are needed", p->limits.maxPushConstantsSize, DISPATCH_MAX_PUSH);
 }
 
-/* Whether lanes of a group can pass values by shuffles: a subgroup is then of whole groups. */
+/* Whether lanes of an octet can pass values by shuffles: a subgroup then holds whole octets. */
 static gboolean
 has_shuffles (const VkPhysicalDeviceSubgroupProperties *subgroup)
 {
   const VkSubgroupFeatureFlags needed = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
 
-  return subgroup->subgroupSize >= GROUP && (subgroup->supportedStages & VK_SHADER_STAGE_COMPUTE_BIT)
+  return subgroup->subgroupSize >= OCTET && (subgroup->supportedStages & VK_SHADER_STAGE_COMPUTE_BIT)
          && (subgroup->supportedOperations & needed) == needed;
 }
 
@@ -286,8 +286,8 @@ candidate_init (Candidate *c, VkPhysicalDevice physical, const DeviceOptions *op
   limits->storage_form = options->storage_form || p->limits.maxTexelBufferElements < MIN_TEXELS;
   limits->max_local = MIN (p->limits.maxComputeWorkGroupInvocations, p->limits.maxComputeWorkGroupSize[0]);
   limits->no_subgroup = options->no_subgroup || !has_shuffles (&subgroup);
-  limits->local = limits->no_subgroup ? GROUP : options->local ? options->local : limits->cpu ? GROUP : 64;
-  memcpy (limits->max_groups, p->limits.maxComputeWorkGroupCount, sizeof limits->max_groups);
+  limits->local = limits->no_subgroup ? OCTET : options->local ? options->local : limits->cpu ? OCTET : 64;
+  memcpy (limits->max_workgroups, p->limits.maxComputeWorkGroupCount, sizeof limits->max_workgroups);
   limits->storage_range = p->limits.maxStorageBufferRange & ~G_GUINT64_CONSTANT (15);
   limits->bulk_range =
       limits->storage_form ? limits->storage_range : MIN ((guint64)p->limits.maxTexelBufferElements * 16, MAX_BULK_BYTES);

@@ -390,10 +390,10 @@ tensor_write (const Tensor *t, guint64 offset, gconstpointer data, guint64 size,
   }
   if (!transfer_init (dev, error))
     return FALSE;
-  for (guint64 done = 0, part; done < size; done += part) {
-    part = MIN (size - done, STAGING_BYTES);
-    memcpy (dev->staging_map, (const guint8 *)data + done, part);
-    if (!staged_copy (dev, dev->staging, 0, window->buffer, place + done, part, error))
+  for (guint64 done = 0, n; done < size; done += n) {
+    n = MIN (size - done, STAGING_BYTES);
+    memcpy (dev->staging_map, (const guint8 *)data + done, n);
+    if (!staged_copy (dev, dev->staging, 0, window->buffer, place + done, n, error))
       return FALSE;
   }
   return TRUE;
@@ -414,11 +414,11 @@ tensor_read (const Tensor *t, guint64 offset, gpointer data, guint64 size, GErro
   }
   if (!transfer_init (dev, error))
     return FALSE;
-  for (guint64 done = 0, part; done < size; done += part) {
-    part = MIN (size - done, STAGING_BYTES);
-    if (!staged_copy (dev, window->buffer, place + done, dev->staging, 0, part, error))
+  for (guint64 done = 0, n; done < size; done += n) {
+    n = MIN (size - done, STAGING_BYTES);
+    if (!staged_copy (dev, window->buffer, place + done, dev->staging, 0, n, error))
       return FALSE;
-    memcpy ((guint8 *)data + done, dev->staging_map, part);
+    memcpy ((guint8 *)data + done, dev->staging_map, n);
   }
   return TRUE;
 }

@@ -48,7 +48,7 @@ typedef struct
   const gchar *cache_dir; /* of the pipeline cache; NULL: the user's cache folder /minivl */
   gboolean staged;        /* ARENA_DEVICE is reached through staging even where the host sees it */
   guint64 window_bytes;   /* most bytes of a window of several tensors; 0: 1 GiB */
-  guint local; /* local size of kernels that work in groups of 8 lanes; 0: the device's choice. 8 without subgroup operations */
+  guint local;            /* local size of kernels that work in octets; 0: the device's choice. 8 without subgroup operations */
 } DeviceOptions;
 
 /* The UUID of the device that device_open() would open, (transfer full); NULL with the error it would have. */
@@ -74,7 +74,7 @@ guint type_size (TensorType type);
 
 /* How the elements of a tensor lie in memory.
  * ROWS: row-major. Rows are `stride` elements apart, cols rounded up to 32; the columns between hold zeros, and every op keeps it
- * so. WEIGHTS: interleaved by 8 rows. A row is cut into pieces of 16 bytes; piece c of row r lies at ((r / 8) * pieces + c) * 8 + r
+ * so. WEIGHTS: interleaved by 8 rows. A row is cut into quads (16 bytes); quad c of row r lies at ((r / 8) * quads + c) * 8 + r
  * % 8. Rows are padded to a multiple of 32, columns to a multiple of 32; the padding holds zeros.
  */
 typedef enum
@@ -138,7 +138,7 @@ guint64 count_finite (gconstpointer numbers, TensorType source, TensorType type,
 
 /* n_rows of a row-major matrix of F32, F16 or BF16, laid out as WEIGHTS of one of these types, rounded to nearest even where it is
  * the narrower one. Fills n_rows, rounded up to 8, times cols, rounded up to 32; the padding is zeros. The rows of a tensor may so
- * be packed in any pieces that begin at multiples of 8 rows, by any thread: row r begins at byte r * stride * type_size.
+ * be packed some rows at a time, from any multiple of 8 on, by any thread: row r begins at byte r * stride * type_size.
  * Returns what count_finite() does of the n_rows * cols numbers. */
 guint64 weights_pack (gpointer out, TensorType type, gconstpointer rows, TensorType source, guint n_rows, guint cols);
 

@@ -4,7 +4,7 @@
 void
 op_norm (OpStream *s, const Tensor *y, const Tensor *x, NormKind kind, float eps, const Tensor *weight, const Tensor *bias)
 {
-  guint local = stream_local (s), pieces = (x->cols + 3) / 4;
+  guint local = stream_local (s), quads = (x->cols + 3) / 4;
   struct NormPush push = {
     .m = x->rows,
     .n = x->cols,
@@ -24,7 +24,7 @@ op_norm (OpStream *s, const Tensor *y, const Tensor *x, NormKind kind, float eps
     .local = local,
     .spec = { kind == NORM_LAYER, bias != NULL },
     .n_spec = 2,
-    .turns = 3 * ((guint64)pieces + local - 1) / local + 2 * local / 8,
+    .turns = 3 * ((guint64)quads + local - 1) / local + 2 * local / 8,
     .flops = 8 * (guint64)x->rows * x->cols,
     .bytes = 8 * (guint64)x->rows * x->cols,
   };
@@ -64,7 +64,7 @@ op_glu (OpStream *s, const Tensor *y, const Tensor *x)
         s, "y is %u x %u, x %u x %u; y's columns are a multiple of 4, x has twice as many", y->rows, y->cols, x->rows, x->cols);
     return;
   }
-  dispatch_pieces (&d, y->cols / 4, y->rows);
+  dispatch_quads (&d, y->cols / 4, y->rows);
   op_stream_dispatch (s, &d);
 }
 
@@ -100,7 +100,7 @@ op_gather (OpStream *s, const Tensor *y, const Tensor *table, const Tensor *extr
       .extra_first = extra ? extra->first : 0,
       .extra_stride = extra ? extra->stride : 0,
       .extra_rows = extra ? extra->rows : 0,
-      .table_pieces = row_bytes / 16,
+      .table_quads = row_bytes / 16,
       .table_rows = table->rows,
       .window_first = first,
       .window_rows = rows,
@@ -114,7 +114,7 @@ op_gather (OpStream *s, const Tensor *y, const Tensor *table, const Tensor *extr
       .bytes = first ? 0 : (guint64)y->rows * y->cols * (4 + size),
     };
 
-    dispatch_pieces (&d, (y->cols * size + 15) / 16, y->rows);
+    dispatch_quads (&d, (y->cols * size + 15) / 16, y->rows);
     op_stream_dispatch (s, &d);
   }
 }
@@ -149,7 +149,7 @@ copy_rows (OpStream *s, const gchar *name, const Tensor *y, const Tensor *x, con
         s, "y is %u x %u, x %u x %u, %u ids; elements have 4 bytes", y->rows, y->cols, x->rows, x->cols, ids ? ids->cols : 0);
     return;
   }
-  dispatch_pieces (&d, (y->cols + 3) / 4, y->rows);
+  dispatch_quads (&d, (y->cols + 3) / 4, y->rows);
   op_stream_dispatch (s, &d);
 }
 

@@ -27,8 +27,8 @@ typedef struct
   gpointer data;
 } OpCancel;
 
-/* Submits all of it in pieces bounded by measured time, and waits. cancel (nullable): asked between pieces; TRUE fails with
- * DEVICE_ERROR_CANCELLED. With it pieces are short on CPU devices, too, where a run is otherwise one submit. */
+/* Submits all of it in parts bounded by measured time, and waits. cancel (nullable): asked between parts; TRUE fails with
+ * DEVICE_ERROR_CANCELLED. With it parts are short on CPU devices, too, where a run is otherwise one submit. */
 gboolean op_stream_run (OpStream *s, const OpCancel *cancel, GError **error);
 
 typedef struct
@@ -113,8 +113,8 @@ void op_top (OpStream *s, const Tensor *top, const Tensor *x, const Tensor *work
 #define KV_BLOCK 32 /* keys in a block: a multiple of 8 */
 
 /* One layer's keys and values, as two tensors of [blocks][heads * KV_BLOCK * head_dim] in ROWS, TYPE_F32 or TYPE_F16.
- * In a block, a head after the other. A head's keys are interleaved by 8: piece c (16 bytes: 4 f32 or 8 f16) of key j lies at
- * ((j / 8) * pieces + c) * 8 + j % 8. A head's values are row-major [key][head_dim].
+ * In a block, a head after the other. A head's keys are interleaved by 8: quad c (16 bytes: 4 f32 or 8 f16) of key j lies at
+ * ((j / 8) * quads + c) * 8 + j % 8. A head's values are row-major [key][head_dim].
  * head_dim is a multiple of 8, at most 128; blocks are never zero-padded beyond that. */
 typedef struct
 {

@@ -104,7 +104,7 @@ op_rope_kv (OpStream *s, const Tensor *q, const KvLayer *kv, const Tensor *qkv, 
       .bytes = first ? 0 : 8 * (guint64)qkv->rows * qkv->cols,
     };
 
-    dispatch_pieces (&d, qkv->cols / 8, qkv->rows);
+    dispatch_quads (&d, qkv->cols / 8, qkv->rows);
     op_stream_dispatch (s, &d);
   }
 }
@@ -174,10 +174,10 @@ op_attention (OpStream *s, const Tensor *out, const Tensor *q, const KvLayer *kv
     guint here = MIN (rows, q->rows - push.row_first);
 
     /* Rows fastest: the heads' halves are then equal work for two threads that take a half of the workgroups each, causal rows are
-     * not. A group of 8 lanes has 8 rows. */
-    d.groups[0] = (here + local - 1) / local;
-    d.groups[1] = q->cols / kv->head_dim;
-    d.groups[2] = 1;
+     * not. An octet has 8 rows. */
+    d.workgroups[0] = (here + local - 1) / local;
+    d.workgroups[1] = q->cols / kv->head_dim;
+    d.workgroups[2] = 1;
     d.flops = here * row_flops;
     d.bytes = 8 * (guint64)here * q->cols + (guint64)push.blocks * kv->k.stride * 2 * type_size (kv->k.type);
     op_stream_dispatch (s, &d);

@@ -1,7 +1,7 @@
-/* The linear layer: which kernel computes it, and in which pieces. */
+/* The linear layer: which kernel computes it, and in which slices. */
 #include "ops_private.h"
 
-#define TILE_COLUMNS 32 /* of a group of 8 lanes */
+#define TILE_COLUMNS 32 /* of an octet */
 #define TILE_ROWS 16    /* of the tiled kernel; 8 where 16 would compute much that nobody asked for */
 #define MATVEC_ROWS 7   /* most rows of the kernel that reads each weight once for all of them */
 /* Most operations of a dispatch: some 50 ms of the slowest device, so that a submit can be kept short anywhere. */
@@ -28,7 +28,7 @@ tile_rows (guint m)
   return m < 8 * TILE_ROWS && (m - 1) % TILE_ROWS < 8 ? 8 : TILE_ROWS;
 }
 
-/* Views begin and step by whole pieces of 16 bytes. */
+/* Views begin and step by whole quads. */
 static gboolean
 is_rows (const Tensor *t)
 {
@@ -80,7 +80,7 @@ matmul_dispatch (OpStream *s, Dispatch *d, struct MatmulPush *push, guint rows)
   const Tensor *w = d->bind[0].tensor;
   guint64 row_bytes = (guint64)w->stride * type_size (w->type), column_flops = 2 * (guint64)w->stride;
   guint64 window = window_units (s, limits->bulk_range, row_bytes * TILE_COLUMNS) * TILE_COLUMNS;
-  guint n = (push->n + TILE_COLUMNS - 1) / TILE_COLUMNS * TILE_COLUMNS, groups = d->local / 8;
+  guint n = (push->n + TILE_COLUMNS - 1) / TILE_COLUMNS * TILE_COLUMNS, octets = d->local / 8;
   gboolean few = push->m <= MATVEC_ROWS;
   guint64 row_step = CLAMP (DISPATCH_FLOPS / (column_flops * TILE_COLUMNS) / rows * rows, rows, push->m);
   guint64 column_step = MAX (DISPATCH_FLOPS / (column_flops * row_step) / TILE_COLUMNS, 1) * TILE_COLUMNS;
@@ -89,8 +89,8 @@ matmul_dispatch (OpStream *s, Dispatch *d, struct MatmulPush *push, guint rows)
     op_stream_fail (s, "32 rows of %u weights are more than the device binds", w->stride);
     return;
   }
-  column_step = MIN (column_step, (guint64)limits->max_groups[few ? 0 : 1] * TILE_COLUMNS);
-  row_step = MIN (row_step, (guint64)limits->max_groups[0] * rows);
+  column_step = MIN (column_step, (guint64)limits->max_workgroups[few ? 0 : 1] * TILE_COLUMNS);
+  row_step = MIN (row_step, (guint64)limits->max_workgroups[0] * rows);
   for (guint64 first = 0; first < n; first += window) {
     guint64 end = MIN (first + window, n);
 
@@ -106,9 +106,9 @@ matmul_dispatch (OpStream *s, Dispatch *d, struct MatmulPush *push, guint rows)
 
         push->row_first = row;
         push->column_first = column;
-        d->groups[0] = ((few ? tiles : strips) + groups - 1) / groups;
-        d->groups[1] = few ? 1 : tiles;
-        d->groups[2] = 1;
+        d->workgroups[0] = ((few ? tiles : strips) + octets - 1) / octets;
+        d->workgroups[1] = few ? 1 : tiles;
+        d->workgroups[2] = 1;
         d->flops = column_flops * m * columns;
         d->bytes = columns * row_bytes + m * 4 * (w->stride + columns);
         op_stream_dispatch (s, d);

@@ -57,7 +57,7 @@ op_unpack (OpStream *s, const Tensor *y, const Tensor *src, const UnpackParams *
     .n = y->cols,
     .y_first = y->first,
     .y_stride = y->stride,
-    .src_pieces = tensor_bytes (src) / 16,
+    .src_quads = tensor_bytes (src) / 16,
     .x = p->x + (from_right ? width - 1 : 0),
     .y = p->y + (from_below ? height - 1 : 0),
     .right_x = turned ? 0 : step_x,
@@ -92,7 +92,7 @@ op_unpack (OpStream *s, const Tensor *y, const Tensor *src, const UnpackParams *
     push.plane_first[i] = p->first[i];
     push.plane_stride[i] = p->stride[i];
   }
-  dispatch_pieces (&d, (y->cols + 3) / 4, y->rows);
+  dispatch_quads (&d, (y->cols + 3) / 4, y->rows);
   op_stream_dispatch (s, &d);
 }
 
@@ -118,7 +118,7 @@ resize_dispatch (OpStream *s, const gchar *shader, const Tensor *y, const Tensor
     .n = y->cols,
     .x_first = x->first,
     .x_stride = x->stride,
-    .x_pieces = tensor_bytes (x) / 16,
+    .x_quads = tensor_bytes (x) / 16,
     .x_rows = x->rows,
     .y_first = (low - base) / 4,
     .y_stride = y->stride,
@@ -138,7 +138,7 @@ resize_dispatch (OpStream *s, const gchar *shader, const Tensor *y, const Tensor
     .bytes = 4 * (guint64)y->rows * y->cols + tensor_bytes (x),
   };
 
-  dispatch_pieces (&d, g_str_equal (shader, "resize_columns") ? y->cols : (y->cols + 3) / 4, y->rows);
+  dispatch_quads (&d, g_str_equal (shader, "resize_columns") ? y->cols : (y->cols + 3) / 4, y->rows);
   op_stream_dispatch (s, &d);
 }
 
@@ -198,7 +198,7 @@ op_patches (OpStream *s, const Tensor *y, guint first_row, const Tensor *x, guin
         row, p->side, x->cols, x->rows, p->patch, first_row, y->rows, y->cols);
     return;
   }
-  dispatch_pieces (&d, p->side, p->side);
+  dispatch_quads (&d, p->side, p->side);
   op_stream_dispatch (s, &d);
 }
 
@@ -231,6 +231,6 @@ op_pixel_shuffle (OpStream *s, const Tensor *y, const Tensor *x, guint side, gui
         x->cols, y->rows, y->cols);
     return;
   }
-  dispatch_pieces (&d, y->cols / 4, y->rows);
+  dispatch_quads (&d, y->cols / 4, y->rows);
   op_stream_dispatch (s, &d);
 }

@@ -12,19 +12,19 @@
 
 /* Rows in y and z, as row() in rows.glsl takes them: any number fits. */
 static inline void
-dispatch_rows (Dispatch *d, guint groups_x, guint rows)
+dispatch_rows (Dispatch *d, guint workgroups_x, guint rows)
 {
-  d->groups[0] = groups_x;
-  d->groups[1] = MIN (rows, 1u << 15);
-  d->groups[2] = (rows + (1u << 15) - 1) >> 15;
+  d->workgroups[0] = workgroups_x;
+  d->workgroups[1] = MIN (rows, 1u << 15);
+  d->workgroups[2] = (rows + (1u << 15) - 1) >> 15;
 }
 
-/* An invocation for each of `pieces` in a row, workgroups of LOCAL_PLAIN. */
+/* An invocation for each of `quads` (or of what else an op takes at a time) of a row, in workgroups of LOCAL_PLAIN. */
 static inline void
-dispatch_pieces (Dispatch *d, guint pieces, guint rows)
+dispatch_quads (Dispatch *d, guint quads, guint rows)
 {
   d->local = LOCAL_PLAIN;
-  dispatch_rows (d, (pieces + LOCAL_PLAIN - 1) / LOCAL_PLAIN, rows);
+  dispatch_rows (d, (quads + LOCAL_PLAIN - 1) / LOCAL_PLAIN, rows);
 }
 
 static inline const DeviceLimits *

@@ -1,13 +1,13 @@
 /* The op that spares the host whole rows of logits. */
 #include "ops_private.h"
 
-/* Columns of a block, and blocks of a group: sample.comp's. */
+/* Columns of a block, and blocks of a span: sample.comp's. */
 #define BLOCK 64
 
 G_STATIC_ASSERT (sizeof (Top) == 4 * (2 * TOP_COUNT + 2));
 
 static guint
-top_groups (guint n)
+top_spans (guint n)
 {
   return (n + BLOCK * BLOCK - 1) / (BLOCK * BLOCK);
 }
@@ -15,13 +15,13 @@ top_groups (guint n)
 guint
 top_work_columns (guint n)
 {
-  return top_groups (n) * (2 * BLOCK + 1); /* a key and a sum a block, a key a group */
+  return top_spans (n) * (2 * BLOCK + 1); /* a key and a sum a block, a key a span */
 }
 
 void
 op_top (OpStream *s, const Tensor *top, const Tensor *x, const Tensor *work)
 {
-  guint groups = top_groups (x->cols), blocks = groups * BLOCK;
+  guint spans = top_spans (x->cols), blocks = spans * BLOCK;
   struct TopPush push = {
     .m = x->rows,
     .n = x->cols,
@@ -42,14 +42,14 @@ op_top (OpStream *s, const Tensor *top, const Tensor *x, const Tensor *work)
     .flops = 4 * (guint64)x->rows * x->cols,
     .bytes = 4 * (guint64)x->rows * x->cols,
   };
-  /* One group of lanes whatever the device's local size: it is a chain of steps that depend on each other. */
+  /* One octet whatever the device's local size: it is a chain of steps that depend on each other. */
   Dispatch second = {
     .shader = "top",
     .bind = { { BIND_WRITE, top }, { BIND_BULK, x }, { BIND_WRITE, work } },
     .push = &push,
     .push_size = sizeof push,
     .local = 8,
-    .turns = groups + blocks / 8 + (TOP_COUNT + 1) * (2 + (guint64)groups / 8),
+    .turns = spans + blocks / 8 + (TOP_COUNT + 1) * (2 + (guint64)spans / 8),
     .flops = 64 * (guint64)TOP_COUNT * x->rows,
     .bytes = (guint64)x->rows * (4 * work->cols + sizeof (Top)),
   };
@@ -61,7 +61,7 @@ op_top (OpStream *s, const Tensor *top, const Tensor *x, const Tensor *work)
         top->rows, top->cols, x->rows, x->cols, work->rows, work->cols, TOP_COLUMNS, top_work_columns (x->cols));
     return;
   }
-  dispatch_pieces (&first, blocks, x->rows);
+  dispatch_quads (&first, blocks, x->rows);
   op_stream_dispatch (s, &first);
   dispatch_rows (&second, 1, x->rows);
   op_stream_dispatch (s, &second);

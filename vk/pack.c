@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define PIECE 16      /* bytes of a row that lie together */
+#define QUAD 16       /* bytes of a row that lie together */
 #define INTERLEAVED 8 /* rows */
 #define PADDED 32     /* columns are padded to a multiple of it */
 #define RUN 512       /* bytes of numbers that are looked at together */
@@ -98,7 +98,7 @@ bits_beyond (TensorType source, TensorType type)
 }
 
 /* Words of two or four numbers. At -O2 compilers make no vector code of a loop over plain ones. */
-typedef guint64 Words __attribute__ ((vector_size (PIECE)));
+typedef guint64 Words __attribute__ ((vector_size (QUAD)));
 
 /* Without its sign, a number that is not finite reaches the sign's bit when it is lifted. */
 typedef struct
@@ -184,19 +184,19 @@ static gboolean
 interleave (guint8 *out, const guint8 *const rows[INTERLEAVED], gsize bytes, gsize padded, Limit limit)
 {
   const Words masks = twice (limit.unsigned_mask), lifts = twice (limit.lift);
-  gsize whole = bytes / PIECE * PIECE;
+  gsize whole = bytes / QUAD * QUAD;
   Words lifted = { 0 };
 
-  for (gsize at = 0; at < padded; at += PIECE)
-    for (guint r = 0; r < INTERLEAVED; r++, out += PIECE) {
-      Words piece = { 0 };
+  for (gsize at = 0; at < padded; at += QUAD)
+    for (guint r = 0; r < INTERLEAVED; r++, out += QUAD) {
+      Words quad = { 0 };
 
       if (rows[r] && at < whole)
-        memcpy (&piece, rows[r] + at, sizeof piece);
+        memcpy (&quad, rows[r] + at, sizeof quad);
       else if (rows[r] && at == whole)
-        memcpy (&piece, rows[r] + at, bytes - whole);
-      lifted |= (piece & masks) + lifts;
-      memcpy (out, &piece, sizeof piece);
+        memcpy (&quad, rows[r] + at, bytes - whole);
+      lifted |= (quad & masks) + lifts;
+      memcpy (out, &quad, sizeof quad);
     }
   return are_finite (lifted, limit);
 }

@@ -9,16 +9,16 @@
 
 /* A tensor of a case: an input, whose memory is `bytes`, or an output, [rows][cols], of which the twin wants `want` and zeros in
  * the padding; or, with neither, room to work in. */
-typedef struct _CasePart CasePart;
-struct _CasePart
+typedef struct _CaseTensor CaseTensor;
+struct _CaseTensor
 {
   Tensor tensor;
   gpointer bytes;
   double *want;
-  double (*element) (const CasePart *part, gconstpointer bytes, gsize i); /* what is compared, if not the element as it is */
+  double (*element) (const CaseTensor *own, gconstpointer bytes, gsize i); /* what is compared, if not the element as it is */
 };
 
-#define CASE_MAX_PARTS 8
+#define CASE_MAX_TENSORS 8
 
 typedef struct _Case Case;
 struct _Case
@@ -28,8 +28,8 @@ struct _Case
   Arena *arena;
   guint32 random; /* state of the numbers: every case has its own, so that it is the same whatever runs beside it */
   void (*record) (const Case *c, OpStream *s);
-  CasePart parts[CASE_MAX_PARTS];
-  guint n_parts;
+  CaseTensor tensors[CASE_MAX_TENSORS];
+  guint n_tensors;
   double bound; /* of the outputs' NMSE */
   KvLayer kv;
 };
@@ -64,10 +64,10 @@ guint32 *case_pixels (Case *c, gsize n);
 double *case_widened (const float *v, gsize n);
 double *case_widened_words (const guint32 *v, gsize n);
 
-/* Parts in the order they are added: part 0 is what the op makes. */
-#define PART(c, i) (&(c)->parts[i].tensor)
+/* The tensors in the order they are added; the first is what the op makes. */
+#define TENSOR(c, i) (&(c)->tensors[i].tensor)
 
-CasePart *case_add (Case *c, TensorType type, TensorLayout layout, guint rows, guint cols);
+CaseTensor *case_add (Case *c, TensorType type, TensorLayout layout, guint rows, guint cols);
 /* Inputs: dense rows of 4 bytes an element; weights from f32. */
 const Tensor *case_add_rows (Case *c, TensorType type, guint rows, guint cols, gconstpointer dense);
 const Tensor *case_add_weights (Case *c, TensorType type, guint rows, guint cols, const float *dense);

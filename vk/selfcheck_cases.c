@@ -39,48 +39,48 @@ case_pixels (Case *c, gsize n)
   return v;
 }
 
-/* --- parts ------------------------------------------------------------------------------------------------------------------ */
+/* --- tensors ---------------------------------------------------------------------------------------------------------------- */
 
-CasePart *
+CaseTensor *
 case_add (Case *c, TensorType type, TensorLayout layout, guint rows, guint cols)
 {
-  CasePart *part = &c->parts[c->n_parts++];
+  CaseTensor *own = &c->tensors[c->n_tensors++];
 
-  g_assert (c->n_parts <= CASE_MAX_PARTS);
-  part->tensor = arena_add (c->arena, type, layout, rows, cols);
-  return part;
+  g_assert (c->n_tensors <= CASE_MAX_TENSORS);
+  own->tensor = arena_add (c->arena, type, layout, rows, cols);
+  return own;
 }
 
 /* Rows of 4 bytes an element. */
 const Tensor *
 case_add_rows (Case *c, TensorType type, guint rows, guint cols, gconstpointer dense)
 {
-  CasePart *part = case_add (c, type, LAYOUT_ROWS, rows, cols);
+  CaseTensor *own = case_add (c, type, LAYOUT_ROWS, rows, cols);
 
-  part->bytes = g_malloc0 (tensor_bytes (&part->tensor));
+  own->bytes = g_malloc0 (tensor_bytes (&own->tensor));
   for (guint i = 0; i < rows; i++)
-    memcpy ((guint32 *)part->bytes + (gsize)i * part->tensor.stride, (const guint32 *)dense + (gsize)i * cols, cols * 4);
-  return &part->tensor;
+    memcpy ((guint32 *)own->bytes + (gsize)i * own->tensor.stride, (const guint32 *)dense + (gsize)i * cols, cols * 4);
+  return &own->tensor;
 }
 
 const Tensor *
 case_add_weights (Case *c, TensorType type, guint rows, guint cols, const float *dense)
 {
-  CasePart *part = case_add (c, type, LAYOUT_WEIGHTS, rows, cols);
+  CaseTensor *own = case_add (c, type, LAYOUT_WEIGHTS, rows, cols);
 
-  part->bytes = g_malloc0 (tensor_bytes (&part->tensor));
-  weights_pack (part->bytes, type, dense, TYPE_F32, rows, cols);
-  return &part->tensor;
+  own->bytes = g_malloc0 (tensor_bytes (&own->tensor));
+  weights_pack (own->bytes, type, dense, TYPE_F32, rows, cols);
+  return &own->tensor;
 }
 
 /* Takes want. */
 const Tensor *
 case_add_output (Case *c, TensorType type, guint rows, guint cols, double *want)
 {
-  CasePart *part = case_add (c, type, LAYOUT_ROWS, rows, cols);
+  CaseTensor *own = case_add (c, type, LAYOUT_ROWS, rows, cols);
 
-  part->want = want;
-  return &part->tensor;
+  own->want = want;
+  return &own->tensor;
 }
 
 double *
@@ -129,32 +129,32 @@ case_init (Case *c, Arena *arena, const Variant *variant, const gchar *op)
 void
 case_clear (Case *c)
 {
-  for (guint i = 0; i < c->n_parts; i++) {
-    g_free (c->parts[i].bytes);
-    g_free (c->parts[i].want);
+  for (guint i = 0; i < c->n_tensors; i++) {
+    g_free (c->tensors[i].bytes);
+    g_free (c->tensors[i].want);
   }
 }
 
 gboolean
 case_write (const Case *c, GError **error)
 {
-  for (guint i = 0; i < c->n_parts; i++) {
-    const CasePart *part = &c->parts[i];
+  for (guint i = 0; i < c->n_tensors; i++) {
+    const CaseTensor *own = &c->tensors[i];
 
-    if (part->bytes && !tensor_write (&part->tensor, 0, part->bytes, tensor_bytes (&part->tensor), error))
+    if (own->bytes && !tensor_write (&own->tensor, 0, own->bytes, tensor_bytes (&own->tensor), error))
       return FALSE;
   }
   return TRUE;
 }
 
 static double
-element (const CasePart *part, gconstpointer bytes, gsize i)
+element (const CaseTensor *own, gconstpointer bytes, gsize i)
 {
-  TensorType type = part->tensor.type;
+  TensorType type = own->tensor.type;
   float f;
 
-  if (part->element)
-    return part->element (part, bytes, i);
+  if (own->element)
+    return own->element (own, bytes, i);
   if (type == TYPE_U32)
     return ((const guint32 *)bytes)[i];
   convert_to_f32 (&f, (const guint8 *)bytes + i * type_size (type), type, 1);
@@ -162,14 +162,14 @@ element (const CasePart *part, gconstpointer bytes, gsize i)
 }
 
 static double
-part_nmse (const CasePart *part, gconstpointer bytes)
+tensor_nmse (const CaseTensor *own, gconstpointer bytes)
 {
-  const Tensor *t = &part->tensor;
+  const Tensor *t = &own->tensor;
   double difference = 0, sum = 0;
 
   for (guint i = 0; i < t->rows; i++)
     for (guint j = 0; j < t->stride; j++) {
-      double got = element (part, bytes, (gsize)i * t->stride + j), want = j < t->cols ? part->want[(gsize)i * t->cols + j] : 0;
+      double got = element (own, bytes, (gsize)i * t->stride + j), want = j < t->cols ? own->want[(gsize)i * t->cols + j] : 0;
 
       difference += (got - want) * (got - want);
       sum += want * want;
@@ -181,15 +181,15 @@ gboolean
 case_read (const Case *c, double *nmse, GError **error)
 {
   *nmse = 0;
-  for (guint i = 0; i < c->n_parts; i++) {
-    const CasePart *part = &c->parts[i];
-    g_autofree gpointer bytes = part->want ? g_malloc (tensor_bytes (&part->tensor)) : NULL;
+  for (guint i = 0; i < c->n_tensors; i++) {
+    const CaseTensor *own = &c->tensors[i];
+    g_autofree gpointer bytes = own->want ? g_malloc (tensor_bytes (&own->tensor)) : NULL;
 
     if (!bytes)
       continue;
-    if (!tensor_read (&part->tensor, 0, bytes, tensor_bytes (&part->tensor), error))
+    if (!tensor_read (&own->tensor, 0, bytes, tensor_bytes (&own->tensor), error))
       return FALSE;
-    *nmse = MAX (*nmse, part_nmse (part, bytes));
+    *nmse = MAX (*nmse, tensor_nmse (own, bytes));
   }
   return TRUE;
 }

@@ -15,13 +15,13 @@ record_matmul (const Case *c, OpStream *s)
 {
   guint epilogue = c->variant->spec[0];
   const MatmulParams p = {
-    .bias = epilogue & EPILOGUE_BIAS ? PART (c, 3) : NULL,
+    .bias = epilogue & EPILOGUE_BIAS ? TENSOR (c, 3) : NULL,
     .act = epilogue & EPILOGUE_GELU ? ACT_GELU : ACT_NONE,
-    .scale = epilogue & EPILOGUE_SCALE ? PART (c, 4) : NULL,
-    .residual = epilogue & EPILOGUE_RESIDUAL ? PART (c, 5) : NULL,
+    .scale = epilogue & EPILOGUE_SCALE ? TENSOR (c, 4) : NULL,
+    .residual = epilogue & EPILOGUE_RESIDUAL ? TENSOR (c, 5) : NULL,
   };
 
-  op_matmul (s, PART (c, 0), PART (c, 1), PART (c, 2), &p);
+  op_matmul (s, TENSOR (c, 0), TENSOR (c, 1), TENSOR (c, 2), &p);
 }
 
 static void
@@ -62,8 +62,8 @@ plan_matmul (Case *c)
 static void
 record_norm (const Case *c, OpStream *s)
 {
-  op_norm (s, PART (c, 0), PART (c, 1), c->variant->spec[0] ? NORM_LAYER : NORM_RMS, 1e-5f, PART (c, 2),
-      c->variant->spec[1] ? PART (c, 3) : NULL);
+  op_norm (s, TENSOR (c, 0), TENSOR (c, 1), c->variant->spec[0] ? NORM_LAYER : NORM_RMS, 1e-5f, TENSOR (c, 2),
+      c->variant->spec[1] ? TENSOR (c, 3) : NULL);
 }
 
 static void
@@ -88,7 +88,7 @@ plan_norm (Case *c)
 static void
 record_glu (const Case *c, OpStream *s)
 {
-  op_glu (s, PART (c, 0), PART (c, 1));
+  op_glu (s, TENSOR (c, 0), TENSOR (c, 1));
 }
 
 static void
@@ -112,7 +112,7 @@ plan_glu (Case *c)
 static void
 record_gather (const Case *c, OpStream *s)
 {
-  op_gather (s, PART (c, 0), PART (c, 1), PART (c, 2), PART (c, 3));
+  op_gather (s, TENSOR (c, 0), TENSOR (c, 1), TENSOR (c, 2), TENSOR (c, 3));
 }
 
 static void
@@ -145,9 +145,9 @@ static void
 record_copy (const Case *c, OpStream *s)
 {
   if (c->variant->spec[0])
-    op_rows (s, PART (c, 0), PART (c, 1), PART (c, 2));
+    op_rows (s, TENSOR (c, 0), TENSOR (c, 1), TENSOR (c, 2));
   else
-    op_copy (s, PART (c, 0), PART (c, 1));
+    op_copy (s, TENSOR (c, 0), TENSOR (c, 1));
 }
 
 static void
@@ -175,16 +175,16 @@ plan_copy (Case *c)
 static void
 record_top (const Case *c, OpStream *s)
 {
-  op_top (s, PART (c, 0), PART (c, 1), PART (c, 2));
+  op_top (s, TENSOR (c, 0), TENSOR (c, 1), TENSOR (c, 2));
 }
 
 /* Ids and the sum scaled to the size of the values, so that an error of one is seen among the others. */
 #define TOP_SCALE (1.0 / 1024)
 
 static double
-top_element (const CasePart *part, gconstpointer bytes, gsize i)
+top_element (const CaseTensor *own, gconstpointer bytes, gsize i)
 {
-  const Tensor *t = &part->tensor;
+  const Tensor *t = &own->tensor;
   const guint32 *row = (const guint32 *)bytes + i / t->stride * t->stride;
   guint column = i % t->stride;
   float f;
@@ -199,7 +199,7 @@ plan_top (Case *c)
   enum
   {
     M = 2,
-    N = 4200, /* more than a group of blocks */
+    N = 4200, /* more than a span of blocks */
   };
   g_autofree float *x = case_numbers (c, M * N, 1, 0);
   double *want = g_new (double, M *TOP_COLUMNS);
@@ -218,7 +218,7 @@ plan_top (Case *c)
     }
   }
   case_add_output (c, TYPE_U32, M, TOP_COLUMNS, want);
-  c->parts[0].element = top_element;
+  c->tensors[0].element = top_element;
   case_add_rows (c, TYPE_F32, M, N, x);
   case_add (c, TYPE_U32, LAYOUT_ROWS, M, top_work_columns (N));
   c->record = record_top;
@@ -263,7 +263,7 @@ add_cache (Case *c, gboolean key, const float *dense)
   guint dim = head_dim (c), elements = kv_block_elements (HEADS, dim);
   gsize n = (gsize)CACHE_BLOCKS * elements;
   g_autofree float *image = g_new (float, n);
-  CasePart *part = case_add (c, type, LAYOUT_ROWS, CACHE_BLOCKS, elements);
+  CaseTensor *own = case_add (c, type, LAYOUT_ROWS, CACHE_BLOCKS, elements);
 
   for (gsize i = 0; i < n; i++)
     image[i] = 1000;
@@ -273,21 +273,21 @@ add_cache (Case *c, gboolean key, const float *dense)
     for (guint j = 0; j < HEADS * dim; j++)
       image[cache_element (c, key, block, i % KEYS % KV_BLOCK, j / dim, j % dim)] = dense[(gsize)i * HEADS * dim + j];
   }
-  part->bytes = g_malloc0 (tensor_bytes (&part->tensor));
-  convert_from_f32 (part->bytes, type, image, n);
-  return &part->tensor;
+  own->bytes = g_malloc0 (tensor_bytes (&own->tensor));
+  convert_from_f32 (own->bytes, type, image, n);
+  return &own->tensor;
 }
 
 static void
 record_attention (const Case *c, OpStream *s)
 {
-  const Step step = { .rows = PART (c, 4), .table = PART (c, 5) };
+  const Step step = { .rows = TENSOR (c, 4), .table = TENSOR (c, 5) };
   float scale = 1 / sqrtf (head_dim (c));
 
   if (g_str_equal (c->op, "attention"))
-    op_attention (s, PART (c, 0), PART (c, 1), &c->kv, scale, &step);
+    op_attention (s, TENSOR (c, 0), TENSOR (c, 1), &c->kv, scale, &step);
   else
-    op_attention_decode (s, PART (c, 0), PART (c, 1), &c->kv, scale, &step);
+    op_attention_decode (s, TENSOR (c, 0), TENSOR (c, 1), &c->kv, scale, &step);
 }
 
 static void
@@ -330,9 +330,9 @@ plan_attention (Case *c)
 static void
 record_rope_kv (const Case *c, OpStream *s)
 {
-  const Step step = { .rows = PART (c, 4), .rope = c->variant->spec[1] ? PART (c, 5) : NULL };
+  const Step step = { .rows = TENSOR (c, 4), .rope = c->variant->spec[1] ? TENSOR (c, 5) : NULL };
 
-  op_rope_kv (s, PART (c, 0), &c->kv, PART (c, 3), &step);
+  op_rope_kv (s, TENSOR (c, 0), &c->kv, TENSOR (c, 3), &step);
 }
 
 static void
@@ -408,7 +408,7 @@ record_unpack (const Case *c, OpStream *s)
 {
   UnpackParams p = unpack_params (c);
 
-  op_unpack (s, PART (c, 0), PART (c, 1), &p);
+  op_unpack (s, TENSOR (c, 0), TENSOR (c, 1), &p);
 }
 
 static void
@@ -430,12 +430,12 @@ plan_unpack (Case *c)
 static void
 record_resize (const Case *c, OpStream *s)
 {
-  const Filter f = { PART (c, 2), PART (c, 3) };
+  const Filter f = { TENSOR (c, 2), TENSOR (c, 3) };
 
   if (g_str_equal (c->op, "resize_columns"))
-    op_resize_columns (s, PART (c, 0), PART (c, 1), &f);
+    op_resize_columns (s, TENSOR (c, 0), TENSOR (c, 1), &f);
   else
-    op_resize_rows (s, PART (c, 0), PART (c, 1), &f);
+    op_resize_rows (s, TENSOR (c, 0), TENSOR (c, 1), &f);
 }
 
 static void
@@ -483,7 +483,7 @@ static const PatchParams patch_params = { 12, 4, { 0.5f, 0.25f, 0.375f }, { 0.25
 static void
 record_patches (const Case *c, OpStream *s)
 {
-  op_patches (s, PART (c, 0), 1, PART (c, 1), 1, 0, &patch_params);
+  op_patches (s, TENSOR (c, 0), 1, TENSOR (c, 1), 1, 0, &patch_params);
 }
 
 static void
@@ -511,7 +511,7 @@ plan_patches (Case *c)
 static void
 record_pixel_shuffle (const Case *c, OpStream *s)
 {
-  op_pixel_shuffle (s, PART (c, 0), PART (c, 1), SHUFFLE_SIDE, SHUFFLE_R, c->variant->spec[0] != 0);
+  op_pixel_shuffle (s, TENSOR (c, 0), TENSOR (c, 1), SHUFFLE_SIDE, SHUFFLE_R, c->variant->spec[0] != 0);
 }
 
 static void

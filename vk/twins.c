@@ -63,10 +63,10 @@ twin_attention (double *out, const float *q, const float *k, const float *v, gui
 guint
 twin_kv_element (gboolean key, guint head_dim, guint size, guint head, guint place, guint column)
 {
-  guint per_piece = 16 / size, pieces = head_dim / per_piece, piece = column / per_piece;
-  guint at = key ? ((place / 8) * pieces + piece) * 8 + place % 8 : place * pieces + piece;
+  guint per_quad = 16 / size, quads = head_dim / per_quad, quad = column / per_quad;
+  guint at = key ? ((place / 8) * quads + quad) * 8 + place % 8 : place * quads + quad;
 
-  return (head * KV_BLOCK * pieces + at) * per_piece + column % per_piece;
+  return (head * KV_BLOCK * quads + at) * per_quad + column % per_quad;
 }
 
 guint8
@@ -98,10 +98,10 @@ twin_pixel_shuffle (float *y, const float *x, guint side, guint r, guint d, gboo
 
   for (guint a = 0; a < out; a++)
     for (guint b = 0; b < out; b++)
-      for (guint part = 0; part < r * r; part++) {
-        guint from = (a * r + part / r) * side + b * r + part % r, to = v1 ? b * out + a : a * out + b;
+      for (guint neighbour = 0; neighbour < r * r; neighbour++) {
+        guint from = (a * r + neighbour / r) * side + b * r + neighbour % r, to = v1 ? b * out + a : a * out + b;
 
-        memcpy (y + (to * r * r + part) * d, x + from * d, d * sizeof *y);
+        memcpy (y + (to * r * r + neighbour) * d, x + from * d, d * sizeof *y);
       }
 }
 

@@ -42,7 +42,7 @@ typedef struct
   guint local;                     /* local_size_x, constant_id 253 */
   guint32 spec[DISPATCH_MAX_SPEC]; /* constant_id 0, 1, ... */
   guint n_spec;
-  guint groups[3];
+  guint workgroups[3];
   guint64 turns;        /* loop turns of one invocation, all loops together: asserted */
   guint64 flops, bytes; /* what its time is estimated by: the most there can be, where only the device knows */
 } Dispatch;
@@ -63,14 +63,14 @@ typedef struct
   gboolean cpu;   /* VK_PHYSICAL_DEVICE_TYPE_CPU */
   guint subgroup; /* lanes */
   gboolean storage_form;
-  gboolean no_subgroup; /* lanes pass values by shared memory, for want of shuffles among 8 of them */
-  guint max_local;      /* invocations of a workgroup in x */
-  guint local; /* for kernels that work in groups of 8 lanes: 8 on CPU devices and with no_subgroup, several groups on GPUs */
-  guint max_groups[3];   /* of a dispatch */
-  guint64 bulk_range;    /* most bytes of one BIND_BULK binding */
-  guint64 storage_range; /* most bytes of a storage buffer binding */
-  guint64 align;         /* of a binding's offset: texel and storage */
-  guint64 submit_ns;     /* bound of a submit; an op longer than that cuts itself into dispatches. 0: none */
+  gboolean no_subgroup;    /* lanes pass values by shared memory, for want of shuffles among 8 of them */
+  guint max_local;         /* invocations of a workgroup in x */
+  guint local;             /* for kernels that work in octets: 8 on CPU devices and with no_subgroup, several octets on GPUs */
+  guint max_workgroups[3]; /* of a dispatch */
+  guint64 bulk_range;      /* most bytes of one BIND_BULK binding */
+  guint64 storage_range;   /* most bytes of a storage buffer binding */
+  guint64 align;           /* of a binding's offset: texel and storage */
+  guint64 submit_ns;       /* bound of a submit; an op longer than that cuts itself into dispatches. 0: none */
 } DeviceLimits;
 
 const DeviceLimits *device_limits (const Device *dev);

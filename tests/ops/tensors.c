@@ -128,13 +128,13 @@ weights_write (const Tensor *t, float *dense)
 {
   g_autoptr (GError) error = NULL;
   g_autofree guint8 *all = g_malloc0 (tensor_bytes (t));
-  guint size = type_size (t->type), pieces = t->stride * size / 16;
+  guint size = type_size (t->type), quads = t->stride * size / 16;
 
   for (guint r = 0; r < t->rows; r++)
     for (guint c = 0; c < t->cols; c++) {
       float *v = &dense[(gsize)r * t->cols + c];
-      guint piece = c * size / 16, byte = c * size % 16;
-      guint8 *to = all + (((gsize)(r / 8) * pieces + piece) * 8 + r % 8) * 16 + byte;
+      guint quad = c * size / 16, byte = c * size % 16;
+      guint8 *to = all + (((gsize)(r / 8) * quads + quad) * 8 + r % 8) * 16 + byte;
 
       if (t->type == TYPE_F32) {
         memcpy (to, v, 4);

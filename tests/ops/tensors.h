@@ -6,7 +6,7 @@
 
 #include "vk/vk.h"
 
-/* A device in one of its forms: bulk reads by texel or storage buffers, workgroups of one or of several groups of 8 lanes. Opened
+/* A device in one of its forms: bulk reads by texel or storage buffers, workgroups of one or of several octets. Opened
  * once a test program; closed by forms_close(). */
 #define N_FORMS 4
 Device *form_device (guint form);

@@ -256,9 +256,9 @@ test_long_op_is_cut (void)
     got[i] = all[row * N + column];
     want[i] = sum;
   }
-  check_nmse ("a matmul cut in pieces", got, want, CHECKED, NMSE);
+  check_nmse ("a matmul cut into slices", got, want, CHECKED, NMSE);
   g_assert_nonnull (op_stream_timings (s, &n_timings));
-  g_assert_cmpuint (n_timings, ==, 1); /* all pieces are one op's */
+  g_assert_cmpuint (n_timings, ==, 1); /* all slices are one op's */
 }
 
 /* Lavapipe binds 128 MiB of a storage buffer. */
@@ -396,7 +396,7 @@ test_numbers_are_rounded_to_nearest_even (void)
   }
 }
 
-/* Types by types, rows and columns that fill no piece, and pieces of a tensor packed one by one. */
+/* Types by types, rows and columns that fill no quad, and a tensor packed some rows at a time. */
 static void
 test_packed_rows_are_interleaved (void)
 {

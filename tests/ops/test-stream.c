@@ -419,9 +419,9 @@ spoil_local (Dispatch *d, const DeviceLimits *limits)
 }
 
 static void
-spoil_groups (Dispatch *d, const DeviceLimits *limits)
+spoil_workgroups (Dispatch *d, const DeviceLimits *limits)
 {
-  d->groups[1] = 0;
+  d->workgroups[1] = 0;
 }
 
 static void
@@ -446,7 +446,7 @@ static const Refused refused[] = {
   { "loop-turns-beyond-the-drivers-end", spoil_turns, "65536 loop turns" },
   { "unknown-shader", spoil_shader, "no_such_shader" },
   { "workgroup-larger-than-the-device-takes", spoil_local, "workgroups of" },
-  { "no-workgroups", spoil_groups, "0 workgroups in dimension 1" },
+  { "no-workgroups", spoil_workgroups, "0 workgroups in dimension 1" },
   { "binding-at-an-odd-place", spoil_offset, "binding 1: bytes 4 + " },
   { "binding-longer-than-the-tensor", spoil_size, "binding 0: bytes 0 + 4100 of a tensor of 4096" },
   { "push-constants-beyond-128-bytes", spoil_push, "132 bytes" },
@@ -466,7 +466,7 @@ test_dispatch_is_refused (gconstpointer data)
     .push = &push,
     .push_size = sizeof push,
     .local = 8,
-    .groups = { 1, 1, 1 },
+    .workgroups = { 1, 1, 1 },
     .turns = 65535 };
   g_autoptr (GError) error = NULL;
 
@@ -497,7 +497,7 @@ test_binding_beyond_the_devices_range_is_refused (gconstpointer data)
   g_assert_true (arena_commit (arena, NULL));
   op_stream_begin_op (s, "an op");
   op_stream_dispatch (
-      s, &(Dispatch){ .shader = "copy", .bind = { { BIND_WRITE, &t }, { BIND_BULK, &t } }, .local = 8, .groups = { 1, 1, 1 } });
+      s, &(Dispatch){ .shader = "copy", .bind = { { BIND_WRITE, &t }, { BIND_BULK, &t } }, .local = 8, .workgroups = { 1, 1, 1 } });
   g_assert_false (op_stream_end (s, &error));
   g_assert_error (error, DEVICE_ERROR, DEVICE_ERROR_UNSUPPORTED);
   g_assert_nonnull (strstr (error->message, "stream: an op: copy, binding 1: 4096 bytes, the device binds at most 4080"));

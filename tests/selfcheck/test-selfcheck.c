@@ -216,17 +216,17 @@ test_every_case_can_fail (Rig *f, gconstpointer data)
     stream_go (s);
     g_assert_true (case_read (&c, &nmse, &error));
     g_assert_cmpfloat (nmse, <=, c.bound);
-    for (guint i = 0; i < c.n_parts; i++) {
-      CasePart *part = &c.parts[i];
-      const Tensor *t = &part->tensor;
+    for (guint i = 0; i < c.n_tensors; i++) {
+      CaseTensor *own = &c.tensors[i];
+      const Tensor *t = &own->tensor;
       guint size = type_size (t->type), at = 0;
       guint64 padding = (guint64)t->cols * size;
       const guint32 nan = 0x7fc07e00, one = 0x3f803c00;
       guint32 before;
 
-      if (!part->want)
+      if (!own->want)
         continue;
-      while (part->want[at] == 0)
+      while (own->want[at] == 0)
         at++;
       at = at / t->cols * t->stride + at % t->cols;
       g_assert_true (tensor_read (t, at * size / 4 * 4, &before, 4, &error));
