@@ -2,24 +2,8 @@
 // One row and one head a workgroup: its octets take turns at 8 keys and are joined at the end.
 // Scores: lane = key. Values and output: lane = a quad of columns.
 #extension GL_GOOGLE_include_directive : require
-#include "common.glsl"
-#include "elements.glsl"
+#include "attention.glsl"
 #include "rows.glsl"
-
-layout (constant_id = 0) const uint DIM = 96;
-#include "kv.glsl"
-const uint LANE_QUADS = (QUADS + 7) / 8; // quads of a value that are a lane's
-const uint LANE_FOURS = LANE_QUADS * FOURS;
-
-layout (binding = 0, std430) writeonly buffer Y { vec4 y[]; };
-BULK (1, q)
-BULK (2, k)
-BULK (3, v)
-layout (binding = 4, std430) readonly buffer Rows { uint rows[]; };
-layout (binding = 5, std430) readonly buffer Table { uint table[]; };
-layout (push_constant) uniform Push { AttentionPush p; };
-
-const float NEVER = -1e30;
 
 BOARD (float, scores, 1)
 
@@ -33,12 +17,11 @@ void main ()
         return;
 
     uint head = gl_WorkGroupID.x, own = gl_LocalInvocationID.x >> 3, octets = gl_WorkGroupSize.x / 8;
-    uint meta = p.rows_first + row () * p.rows_stride;
-    uint keys = min (rows[meta + 1], p.blocks * KV_BLOCK), sequence = rows[meta + 2];
+    uint keys = keys_of (entry_of (row ())), sequence = sequence_of (entry_of (row ()));
 
     vec4 query[DIM / 4];
     [[unroll]] for (uint c = 0; c < DIM / 4; c++)
-        query[c] = F (FETCH (q, (p.q_first + row () * p.q_stride + head * DIM) / 4 + c)) * p.scale;
+        query[c] = query_four (row (), head, c);
 
     float top = NEVER, total = 0;
     vec4 o[LANE_FOURS];
@@ -47,9 +30,7 @@ void main ()
 
     // A block a turn would be four times the code to compile, and no faster.
     for (uint turn = own; turn * 8 < keys; turn += octets) {
-        uint block = table[p.table_first + sequence * p.table_stride + turn / 4];
-        uint from = (block * p.heads + head / p.shared_by) * KV_BLOCK * QUADS + turn % 4 * 8 * QUADS;
-        uint k_from = p.k_first / (4 * FOURS) + from + lane (), v_from = p.v_first / (4 * FOURS) + from;
+        uint from = head_at (sequence, turn / 4, head) + turn % 4 * 8 * QUADS, k_from = keys_at (from), v_from = values_at (from);
 
         float s = 0;
         [[unroll]] for (uint c = 0; c < QUADS; c++) {
@@ -66,7 +47,7 @@ void main ()
         MEET;
         total = total * fade + s;
         [[unroll]] for (uint g = 0; g < LANE_QUADS; g++) {
-            uint at = v_from + min (g * 8 + lane (), QUADS - 1);
+            uint at = v_from + value_quad (g);
             [[unroll]] for (uint h = 0; h < FOURS; h++)
                 o[g * FOURS + h] *= fade;
             [[unroll]] for (uint j = 0; j < 8; j++) {
@@ -100,9 +81,9 @@ void main ()
         }
     }
 
-    uint to = (p.y_first + row () * p.y_stride + head * DIM) / 4;
+    uint to = output_at (row (), head);
     [[unroll]] for (uint g = 0; g < LANE_QUADS; g++)
         [[unroll]] for (uint h = 0; h < FOURS; h++)
-            if (g * 8 + lane () < QUADS)
-                y[to + (g * 8 + lane ()) * FOURS + h] = keys > 0 ? o[g * FOURS + h] / total : vec4 (0);
+            if (has_quad (g))
+                y[to + output_four (g, h)] = keys > 0 ? o[g * FOURS + h] / total : vec4 (0);
 }
