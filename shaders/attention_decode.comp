@@ -7,7 +7,7 @@
 
 BOARD (float, scores, 1)
 
-const uint SHARED = ONE_OCTET ? 1 : 64; // lanes that share their sums
+const uint SHARED = ONE_OCTET ? 1 : SHARED_LANES; // lanes that share their sums
 shared float tops[SHARED / 8 + 1], totals[SHARED / 8 + 1];
 shared vec4 outs[LANE_FOURS * SHARED];
 

@@ -10,8 +10,8 @@
 
 // Local sizes are a device's choice. Lanes work in octets; a workgroup of 8 is one octet, which lets shuffles name lanes by
 // literals: one permute on lavapipe.
-layout (local_size_x_id = 253) in;
-layout (constant_id = 252) const bool ONE_OCTET = true;
+layout (local_size_x_id = SPEC_LOCAL) in;
+layout (constant_id = SPEC_ONE_OCTET) const bool ONE_OCTET = true;
 
 // Reads of 16 bytes. A texel fetch is one vector operation on lavapipe, a storage read eight scalar ones.
 #ifdef STORAGE

@@ -40,16 +40,16 @@ void fetch_weights (uint at, uint k8, out float w[8])
     }
 }
 
-// A lane owns 4 neighbouring columns of each 32, so that it stores, and reads bias and residual, 16 bytes at a time. Its weight
+// A lane owns 4 neighbouring columns of a tile, so that it stores, and reads bias and residual, 16 bytes at a time. Its weight
 // rows share their cache lines with those of its neighbours.
-uint first_column (uint tile) { return p.column_first + tile * 32u + lane () * 4u; }
+uint first_column (uint tile) { return p.column_first + tile * TILE_COLUMNS + lane () * 4u; }
 
-// The first quad of the weights of a column. Behind the last tile of 32 columns, where the lanes of an edge compute what is not
+// The first quad of the weights of a column. Behind the last tile, where the lanes of an edge compute what is not
 // stored, the last tile is read.
 uint weights_at (uint column)
 {
     uint row = column - p.window_first;
-    row = row < p.window_rows ? row : p.window_rows - 32u + row % 32u;
+    row = row < p.window_rows ? row : p.window_rows - TILE_COLUMNS + row % TILE_COLUMNS;
     return row / 8u * (p.k / 8u) * uint (QUADS * 8) + row % 8u;
 }
 

@@ -2,7 +2,7 @@
 #extension GL_GOOGLE_include_directive : require
 #include "linear.glsl"
 
-// A tile of y for an octet: ROWS rows and 32 columns. Rows are the outer loop and k the innermost one, so that one
+// A tile of y for an octet: ROWS rows and TILE_COLUMNS columns. Rows are the outer loop and k the innermost one, so that one
 // accumulator at a time is in a register and weights are memory operands.
 layout (constant_id = 1) const uint ROWS = 16u;
 

@@ -2,7 +2,7 @@
 #extension GL_GOOGLE_include_directive : require
 #include "linear.glsl"
 
-// All rows of x, ROWS of them and few, times 32 columns for an octet: each weight is read once. Lanes fetch 32 k of a row
+// All rows of x, ROWS of them and few, times TILE_COLUMNS columns for an octet: each weight is read once. Lanes fetch 32 k of a row
 // of x at a time and pass them on.
 layout (constant_id = 1) const uint ROWS = 1u;
 

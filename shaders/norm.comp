@@ -14,7 +14,7 @@ BULK (2, weight)
 BULK (3, bias)
 layout (push_constant) uniform Push { NormPush p; };
 
-shared float octet_sums[32];
+shared float octet_sums[SHARED_LANES / 8];
 
 float row_sum (float v)
 {

@@ -1,4 +1,4 @@
-/* Push constants, one struct a shader: read by C and by GLSL. Words only. */
+/* What C and GLSL both read: constants, and the push constants, one struct a shader. Words only. */
 #ifndef SHADERS_PARAMS_H
 #define SHADERS_PARAMS_H
 
@@ -6,6 +6,17 @@
 #include <stdint.h>
 typedef uint32_t uint;
 #endif
+
+/* Ids of the specialisation constants that every shader has; those of its own count from 0. */
+#define SPEC_LOCAL 253     /* local_size_x */
+#define SPEC_ONE_OCTET 252 /* whether that is 8 */
+
+#define SHARED_LANES 64 /* most lanes of a workgroup that shares sums: its memory is made for them */
+#define ROW_BITS 15     /* of a row's number that are a workgroup's in y; the others are in z */
+#define TILE_COLUMNS 32 /* of y that an octet computes in matmul */
+#define KV_BLOCK 32     /* keys in a block of the cache: a multiple of 8 */
+#define TOP_COUNT 64    /* columns that op_top() finds */
+#define TOP_BLOCK 64    /* columns that it takes as one; blocks that it takes as one span */
 
 /* What is done to a sum before it is stored: bits of a specialisation constant. */
 #define EPILOGUE_BIAS 1u
@@ -72,7 +83,7 @@ struct AttentionPush
   float scale;    /* with the factor from exp to exp2 */
 };
 
-/* PixelFormat of vk/ops.h, for GLSL. */
+/* PixelFormat of vk/ops.h. */
 #define FORMAT_RGB 0u
 #define FORMAT_BGR 1u
 #define FORMAT_RGBX 2u

@@ -2,4 +2,4 @@
 // rows fits (dispatch_rows() in vk/ops_private.h).
 
 uint quad () { return gl_GlobalInvocationID.x; }
-uint row () { return gl_WorkGroupID.y + (gl_WorkGroupID.z << 15); }
+uint row () { return gl_WorkGroupID.y + (gl_WorkGroupID.z << ROW_BITS); }

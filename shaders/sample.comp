@@ -1,5 +1,5 @@
 #version 450
-// The best of each row and the sum of its exponentials, in two passes. Columns go by blocks of 64, blocks by spans of 64.
+// The best of each row and the sum of its exponentials, in two passes. Columns go by blocks of TOP_BLOCK, blocks by spans of as many.
 // -D BLOCKS: the greatest of each block, and its sum. Else: an octet takes from its row the greatest that is left, over and over;
 // only the block and the span that it came from have then to be looked at again.
 #extension GL_GOOGLE_include_directive : require
@@ -33,6 +33,7 @@ float number (uint key) { return F ((key & 0x80000000u) != 0 ? key & 0x7fffffffu
 // exp (key - top), where infinities do no harm.
 float share (uint key, uint top) { return key == top ? 1 : key <= LEAST ? 0 : exp (number (key) - number (top)); }
 
+const uint BLOCK_QUADS = TOP_BLOCK / 4;
 uint quads () { return (p.n + 3) / 4; }
 uint first_quad () { return (p.x_first + row () * p.x_stride) / 4; }
 uint first_work () { return p.work_first + row () * p.work_stride; }
@@ -41,16 +42,16 @@ uint greatest (uvec4 v) { return max (max (v.x, v.y), max (v.z, v.w)); }
 #ifdef BLOCKS
 void main ()
 {
-    uint block = gl_GlobalInvocationID.x, end = min (block * 16 + 16, quads ());
+    uint block = gl_GlobalInvocationID.x, end = min (block * BLOCK_QUADS + BLOCK_QUADS, quads ());
     if (row () >= p.m || block >= p.blocks)
         return;
 
     uint top = 0;
-    for (uint i = block * 16; i < end; i++)
+    for (uint i = block * BLOCK_QUADS; i < end; i++)
         top = max (top, greatest (keys (FETCH (x, first_quad () + i), i * 4)));
 
     float sum = 0;
-    for (uint i = block * 16; i < end; i++) {
+    for (uint i = block * BLOCK_QUADS; i < end; i++) {
         uvec4 k = keys (FETCH (x, first_quad () + i), i * 4);
         sum += (share (k.x, top) + share (k.y, top)) + (share (k.z, top) + share (k.w, top));
     }
@@ -59,7 +60,6 @@ void main ()
     work[first_work () + p.blocks + block] = floatBitsToUint (sum);
 }
 #else
-const uint TOP_COUNT = 64; // vk/ops.h's
 const uint NONE = 0xffffffffu;
 
 uint lanes_min (uint v) { return ~lanes_max (~v); }
@@ -82,14 +82,14 @@ void main ()
     if (row () >= p.m)
         return;
 
-    uint spans = p.blocks / 64, blocks_at = first_work (), sums_at = blocks_at + p.blocks, spans_at = sums_at + p.blocks;
+    uint spans = p.blocks / TOP_BLOCK, blocks_at = first_work (), sums_at = blocks_at + p.blocks, spans_at = sums_at + p.blocks;
     uint count = min (p.n, TOP_COUNT), to = p.y_first + row () * p.y_stride;
 
     uint top = 0;
     for (uint g = 0; g < spans; g++) {
         uint k = 0;
         [[unroll]] for (uint i = 0; i < 8; i++)
-            k = max (k, work[blocks_at + g * 64 + i * 8 + lane ()]);
+            k = max (k, work[blocks_at + g * TOP_BLOCK + i * 8 + lane ()]);
         k = lanes_max (k);
         if (lane () == g % 8)
             work[spans_at + g] = k;
@@ -109,16 +109,16 @@ void main ()
 
         uint block_key[8], at = NONE;
         [[unroll]] for (uint i = 0; i < 8; i++)
-            block_key[i] = work[blocks_at + span * 64 + i * 8 + lane ()];
+            block_key[i] = work[blocks_at + span * TOP_BLOCK + i * 8 + lane ()];
         [[unroll]] for (uint i = 0; i < 8; i++)
             at = min (at, block_key[i] == key ? i * 8 + lane () : NONE);
         at = lanes_min (at);
-        uint block = span * 64 + at;
+        uint block = span * TOP_BLOCK + at;
 
         // Equals are taken by their columns: those up to the last one's are gone.
         uint after = key == last ? id + 1 : 0, k[8], column[8];
         [[unroll]] for (uint h = 0; h < 2; h++) {
-            uint at_quad = block * 16 + h * 8 + lane ();
+            uint at_quad = block * BLOCK_QUADS + h * 8 + lane ();
             uvec4 four = at_quad < quads () ? keys (FETCH (x, first_quad () + at_quad), at_quad * 4) : uvec4 (0);
             [[unroll]] for (uint c = 0; c < 4; c++) {
                 k[h * 4 + c] = four[c];

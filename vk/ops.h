@@ -13,6 +13,7 @@
 #define VK_OPS_H
 
 #include "memory.h"
+#include "shaders/params.h"
 
 typedef struct _OpStream OpStream;
 
@@ -89,8 +90,6 @@ void op_copy (OpStream *s, const Tensor *y, const Tensor *x);
 
 /* --- logits ---------------------------------------------------------------------------------------------------------------- */
 
-#define TOP_COUNT 64
-
 /* What is worth knowing of a row of numbers. NaN counts as -infinity, -0 as 0. */
 typedef struct
 {
@@ -109,8 +108,6 @@ guint top_work_columns (guint n);
 void op_top (OpStream *s, const Tensor *top, const Tensor *x, const Tensor *work);
 
 /* --- attention over a cache of blocks -------------------------------------------------------------------------------------- */
-
-#define KV_BLOCK 32 /* keys in a block: a multiple of 8 */
 
 /* One layer's keys and values, as two tensors of [blocks][heads * KV_BLOCK * head_dim] in ROWS, TYPE_F32 or TYPE_F16.
  * In a block, a head after the other. A head's keys are interleaved by 8: quad c (16 bytes: 4 f32 or 8 f16) of key j lies at
@@ -161,13 +158,13 @@ typedef struct
  * is of 2 x 2 pixels. */
 typedef enum
 {
-  PIXELS_RGB,
-  PIXELS_BGR,
-  PIXELS_RGBX,
-  PIXELS_BGRX,
-  PIXELS_GRAY,
-  PIXELS_NV12,
-  PIXELS_I420,
+  PIXELS_RGB = FORMAT_RGB,
+  PIXELS_BGR = FORMAT_BGR,
+  PIXELS_RGBX = FORMAT_RGBX,
+  PIXELS_BGRX = FORMAT_BGRX,
+  PIXELS_GRAY = FORMAT_GRAY,
+  PIXELS_NV12 = FORMAT_NV12,
+  PIXELS_I420 = FORMAT_I420,
 } PixelFormat;
 
 /* Red is (Y - luma_first) * luma_scale + red_v * (V - 128), rounded; green adds green_u and green_v, blue adds blue_u. GRAY has Y

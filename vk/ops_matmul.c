@@ -1,9 +1,8 @@
 /* The linear layer: which kernel computes it, and in which slices. */
 #include "ops_private.h"
 
-#define TILE_COLUMNS 32 /* of an octet */
-#define TILE_ROWS 16    /* of the tiled kernel; 8 where 16 would compute much that nobody asked for */
-#define MATVEC_ROWS 7   /* most rows of the kernel that reads each weight once for all of them */
+#define TILE_ROWS 16  /* of the tiled kernel; 8 where 16 would compute much that nobody asked for */
+#define MATVEC_ROWS 7 /* most rows of the kernel that reads each weight once for all of them */
 /* Most operations of a dispatch: some 50 ms of the slowest device, so that a submit can be kept short anywhere. */
 #define DISPATCH_FLOPS G_GUINT64_CONSTANT (2000000000)
 

@@ -22,9 +22,6 @@ static const FormatRow formats[] = {
   [PIXELS_I420] = { 3, { { 1, 1 }, { 1, 2 }, { 1, 2 } } },
 };
 
-G_STATIC_ASSERT (PIXELS_RGB == FORMAT_RGB && PIXELS_BGR == FORMAT_BGR && PIXELS_RGBX == FORMAT_RGBX && PIXELS_BGRX == FORMAT_BGRX);
-G_STATIC_ASSERT (PIXELS_GRAY == FORMAT_GRAY && PIXELS_NV12 == FORMAT_NV12 && PIXELS_I420 == FORMAT_I420);
-
 /* Whether every sample of width x height pixels lies in src. */
 static gboolean
 unpack_check (OpStream *s, const Tensor *src, const UnpackParams *p, guint width, guint height)

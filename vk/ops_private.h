@@ -5,7 +5,6 @@
 #define VK_OPS_PRIVATE_H
 
 #include "vk.h"
-#include "shaders/params.h"
 
 /* Invocations in x of kernels whose invocations know nothing of each other. */
 #define LOCAL_PLAIN 64
@@ -15,8 +14,8 @@ static inline void
 dispatch_rows (Dispatch *d, guint workgroups_x, guint rows)
 {
   d->workgroups[0] = workgroups_x;
-  d->workgroups[1] = MIN (rows, 1u << 15);
-  d->workgroups[2] = (rows + (1u << 15) - 1) >> 15;
+  d->workgroups[1] = MIN (rows, 1u << ROW_BITS);
+  d->workgroups[2] = (rows + (1u << ROW_BITS) - 1) >> ROW_BITS;
 }
 
 /* An invocation for each of `quads` (or of what else an op takes at a time) of a row, in workgroups of LOCAL_PLAIN. */
@@ -33,11 +32,11 @@ stream_limits (OpStream *s)
   return device_limits (op_stream_device (s));
 }
 
-/* Local size of kernels that share a workgroup's sums; their shared memory is made for it. */
+/* Local size of kernels that share a workgroup's sums. */
 static inline guint
 stream_local (OpStream *s)
 {
-  return MIN (stream_limits (s)->local, 64);
+  return MIN (stream_limits (s)->local, SHARED_LANES);
 }
 
 /* How many units (rows, blocks) of `bytes` fit into a binding of at most `range` bytes, so that every window of as many begins

@@ -1,27 +1,24 @@
 /* The op that spares the host whole rows of logits. */
 #include "ops_private.h"
 
-/* Columns of a block, and blocks of a span: sample.comp's. */
-#define BLOCK 64
-
 G_STATIC_ASSERT (sizeof (Top) == 4 * (2 * TOP_COUNT + 2));
 
 static guint
 top_spans (guint n)
 {
-  return (n + BLOCK * BLOCK - 1) / (BLOCK * BLOCK);
+  return (n + TOP_BLOCK * TOP_BLOCK - 1) / (TOP_BLOCK * TOP_BLOCK);
 }
 
 guint
 top_work_columns (guint n)
 {
-  return top_spans (n) * (2 * BLOCK + 1); /* a key and a sum a block, a key a span */
+  return top_spans (n) * (2 * TOP_BLOCK + 1); /* a key and a sum a block, a key a span */
 }
 
 void
 op_top (OpStream *s, const Tensor *top, const Tensor *x, const Tensor *work)
 {
-  guint spans = top_spans (x->cols), blocks = spans * BLOCK;
+  guint spans = top_spans (x->cols), blocks = spans * TOP_BLOCK;
   struct TopPush push = {
     .m = x->rows,
     .n = x->cols,
@@ -38,7 +35,7 @@ op_top (OpStream *s, const Tensor *top, const Tensor *x, const Tensor *work)
     .bind = { { BIND_WRITE, work }, { BIND_BULK, x } },
     .push = &push,
     .push_size = sizeof push,
-    .turns = 2 * BLOCK / 4,
+    .turns = 2 * TOP_BLOCK / 4,
     .flops = 4 * (guint64)x->rows * x->cols,
     .bytes = 4 * (guint64)x->rows * x->cols,
   };

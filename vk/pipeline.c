@@ -195,7 +195,7 @@ pipeline_new (Device *dev, const PipelineKey *key, GError **error)
     N_FIXED = 2
   };
   guint32 values[N_FIXED + DISPATCH_MAX_SPEC] = { v->local, v->local == 8 };
-  VkSpecializationMapEntry map[N_FIXED + DISPATCH_MAX_SPEC] = { { 253, 0, 4 }, { 252, 4, 4 } };
+  VkSpecializationMapEntry map[N_FIXED + DISPATCH_MAX_SPEC] = { { SPEC_LOCAL, 0, 4 }, { SPEC_ONE_OCTET, 4, 4 } };
   const VkShaderModuleCreateInfo info = { VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, .codeSize = v->shader->size,
     .pCode = v->shader->words };
   VkSpecializationInfo special = { N_FIXED + v->n_spec, map, sizeof values, values };

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "selfcheck.h"
-#include "shaders/params.h"
 #include "twins.h"
 
 /* --- the linear layer ------------------------------------------------------------------------------------------------------- */

@@ -39,7 +39,7 @@ typedef struct
   Bind bind[DISPATCH_MAX_BINDS]; /* binding 0, 1, ...; ends at the first without tensor */
   gconstpointer push;
   guint push_size;
-  guint local;                     /* local_size_x, constant_id 253 */
+  guint local;                     /* local_size_x */
   guint32 spec[DISPATCH_MAX_SPEC]; /* constant_id 0, 1, ... */
   guint n_spec;
   guint workgroups[3];
