@@ -19,20 +19,20 @@ layout (push_constant) uniform Push { AttentionPush p; };
 const float NEVER = -1e30; // the score of a key that is not seen
 
 // Where the entry of a row in `rows` begins, and what it says.
-uint entry_of (uint row) { return p.rows_first + row * p.rows_stride; }
+uint entry_of (uint row) { return ROW_AT (p.rows, row); }
 uint keys_of (uint entry) { return min (rows[entry + 1], p.blocks * KV_BLOCK); }
 uint sequence_of (uint entry) { return rows[entry + 2]; }
 
 // 4 scaled elements of a row's query.
 vec4 query_four (uint row, uint head, uint i)
 {
-    return F (FETCH (q, (p.q_first + row * p.q_stride + head * DIM) / 4 + i)) * p.scale;
+    return F (FETCH (q, (ROW_AT (p.q, row) + head * DIM) / 4 + i)) * p.scale;
 }
 
 // The first quad of a head's keys, and of its values, in a block of the sequence, counted from the first block of all.
 uint head_at (uint sequence, uint block, uint head)
 {
-    return (table[p.table_first + sequence * p.table_stride + block] * p.heads + head / p.shared_by) * KV_BLOCK * QUADS;
+    return (table[ROW_AT (p.table, sequence) + block] * p.heads + head / p.shared_by) * KV_BLOCK * QUADS;
 }
 
 uint keys_at (uint at) { return p.k_first / (4 * FOURS) + at + lane (); }
@@ -41,5 +41,5 @@ uint values_at (uint at) { return p.v_first / (4 * FOURS) + at; }
 // A lane's quads g * 8 + lane () of a value and of the output; those behind the last are not stored.
 uint value_quad (uint g) { return min (g * 8 + lane (), QUADS - 1); }
 bool has_quad (uint g) { return g * 8 + lane () < QUADS; }
-uint output_at (uint row, uint head) { return (p.y_first + row * p.y_stride + head * DIM) / 4; }
+uint output_at (uint row, uint head) { return (ROW_AT (p.y, row) + head * DIM) / 4; }
 uint output_four (uint g, uint h) { return (g * 8 + lane ()) * FOURS + h; }

@@ -19,6 +19,6 @@ void main ()
     uint from = BY_IDS ? ids[p.ids_first + row ()] : row ();
     uvec4 v = uvec4 (0);
     if (from < p.x_rows)
-        v = FETCH (x, (p.x_first + from * p.x_stride) / 4 + quad ());
-    y[(p.y_first + row () * p.y_stride) / 4 + quad ()] = v;
+        v = FETCH (x, ROW_AT (p.x, from) / 4 + quad ());
+    y[ROW_AT (p.y, row ()) / 4 + quad ()] = v;
 }

@@ -24,14 +24,14 @@ void main ()
     if (known && !plain ? at >= p.window_rows : p.window_first > 0)
         return;
 
-    uint to = (p.y_first + row () * p.y_stride + column) / 4;
+    uint to = (ROW_AT (p.y, row ()) + column) / 4;
     uvec4 bits = uvec4 (0);
     if (known && !plain)
         bits = FETCH (table, ((at / 8) * p.table_quads + quad ()) * 8 + at % 8);
     [[unroll]] for (uint i = 0; i < FOURS; i++) {
         vec4 v = four (bits, i);
         if (known && plain)
-            v = F (FETCH (extra, (p.extra_first + other * p.extra_stride + column) / 4 + i));
+            v = F (FETCH (extra, (ROW_AT (p.extra, other) + column) / 4 + i));
         if (column + 4 * i < p.n)
             y[to + i] = v;
     }

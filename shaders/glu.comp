@@ -13,7 +13,7 @@ void main ()
     if (row () >= p.m || quad () >= p.n / 4)
         return;
 
-    uint from = (p.x_first + row () * p.x_stride) / 4 + quad ();
+    uint from = ROW_AT (p.x, row ()) / 4 + quad ();
     vec4 gate = F (FETCH (x, from)), up = F (FETCH (x, from + p.n / 4));
-    y[(p.y_first + row () * p.y_stride) / 4 + quad ()] = gate / (1.0 + exp (-gate)) * up;
+    y[ROW_AT (p.y, row ()) / 4 + quad ()] = gate / (1.0 + exp (-gate)) * up;
 }

@@ -53,7 +53,7 @@ uint weights_at (uint column)
     return row / 8u * (p.k / 8u) * uint (QUADS * 8) + row % 8u;
 }
 
-uint x_at (uint row) { return (p.x_first + min (row, p.m - 1u) * p.x_stride) / 4u; }
+uint x_at (uint row) { return ROW_AT (p.x, min (row, p.m - 1u)) / 4u; }
 
 // To one unit in the last place (N. Juffa's fit).
 vec4 erf (vec4 v)
@@ -85,9 +85,9 @@ void store (uint row, uint column, vec4 v)
     if ((EPILOGUE & EPILOGUE_SCALE) != 0u)
         v *= F (FETCH (scale, (p.scale_first + column) / 4u));
     if ((EPILOGUE & EPILOGUE_RESIDUAL) != 0u)
-        v += F (FETCH (residual, (p.residual_first + row % p.residual_period * p.residual_stride + column) / 4u));
+        v += F (FETCH (residual, (ROW_AT (p.residual, row % p.residual_period) + column) / 4u));
 
-    uint at = (p.y_first + row * p.y_stride + column) / 4u;
+    uint at = (ROW_AT (p.y, row) + column) / 4u;
     if (column + 3u < p.n) {
         y[at] = v;
     } else {

@@ -41,7 +41,7 @@ void main ()
     if (row () >= p.m)
         return;
 
-    uint quads = (p.n + 3) / 4, from = (p.x_first + row () * p.x_stride) / 4, to = (p.y_first + row () * p.y_stride) / 4;
+    uint quads = (p.n + 3) / 4, from = ROW_AT (p.x, row ()) / 4, to = ROW_AT (p.y, row ()) / 4;
     float mean = 0;
     if (LAYER) {
         vec4 total = vec4 (0);

@@ -18,6 +18,20 @@ typedef uint32_t uint;
 #define TOP_COUNT 64    /* columns that op_top() finds */
 #define TOP_BLOCK 64    /* columns that it takes as one; blocks that it takes as one span */
 
+/* Where a view of a tensor begins, and from one of its rows to the next: elements. view_of() in vk/ops_private.h makes one of a
+ * tensor. GLSL has two words for it: of shaders with a struct in the struct of their push constants the validation layer 1.3.239
+ * does not see all that barriers lack. */
+#ifdef __STDC__
+typedef struct
+{
+  uint first, stride;
+} View;
+#define VIEW(name) View name
+#else
+#define VIEW(name) uint name##_first, name##_stride
+#define ROW_AT(view, row) (view##_first + (row)*view##_stride)
+#endif
+
 /* What is done to a sum before it is stored: bits of a specialisation constant. */
 #define EPILOGUE_BIAS 1u
 #define EPILOGUE_GELU 2u
@@ -26,21 +40,24 @@ typedef uint32_t uint;
 
 struct MatmulPush
 {
-  uint m, n;                                 /* of the whole op */
-  uint k;                                    /* padded to 32 */
-  uint x_first, x_stride, y_first, y_stride; /* elements */
+  uint m, n; /* of the whole op */
+  uint k;    /* padded to 32 */
+  VIEW (x);
+  VIEW (y);
   uint bias_first, scale_first;
-  uint residual_first, residual_stride, residual_period;
+  VIEW (residual);
+  uint residual_period;
   uint row_first, column_first;   /* of this dispatch, of an op cut into slices */
   uint window_first, window_rows; /* rows of the weights that are bound: multiples of 32 */
 };
 
-/* Below: m rows of n columns; `first` and `stride` in elements. */
+/* Below: m rows of n columns. What lies in one row has its first element alone. */
 
 struct NormPush
 {
   uint m, n;
-  uint x_first, x_stride, y_first, y_stride;
+  VIEW (x);
+  VIEW (y);
   uint weight_first, bias_first;
   float eps;
 };
@@ -48,14 +65,17 @@ struct NormPush
 struct GluPush
 {
   uint m, n;
-  uint x_first, x_stride, y_first, y_stride;
+  VIEW (x);
+  VIEW (y);
 };
 
 struct GatherPush
 {
   uint m, n;
-  uint y_first, y_stride, ids_first;
-  uint extra_first, extra_stride, extra_rows;
+  VIEW (y);
+  uint ids_first;
+  VIEW (extra);
+  uint extra_rows;
   uint table_quads, table_rows;   /* quads of a row; rows of the whole table */
   uint window_first, window_rows; /* rows of the table that are bound */
 };
@@ -63,13 +83,19 @@ struct GatherPush
 struct CopyPush
 {
   uint m, n;
-  uint x_first, x_stride, x_rows, y_first, y_stride, ids_first;
+  VIEW (x);
+  uint x_rows;
+  VIEW (y);
+  uint ids_first;
 };
 
 struct RopeKvPush
 {
   uint m, heads_q, heads;
-  uint q_first, q_stride, qkv_first, qkv_stride, rope_first, rope_stride, rows_first, rows_stride;
+  VIEW (q);
+  VIEW (qkv);
+  VIEW (rope);
+  VIEW (rows);
   uint k_first, v_first;
   uint window_first, window_blocks; /* blocks of the cache that are bound */
 };
@@ -77,8 +103,12 @@ struct RopeKvPush
 struct AttentionPush
 {
   uint m, heads, shared_by; /* heads of the cache; query heads that read one */
-  uint y_first, y_stride, q_first, q_stride, k_first, v_first;
-  uint rows_first, rows_stride, table_first, table_stride, blocks;
+  VIEW (y);
+  VIEW (q);
+  uint k_first, v_first;
+  VIEW (rows);
+  VIEW (table);
+  uint blocks;
   uint row_first; /* first row of this dispatch, of an op cut into slices: a multiple of 8 */
   float scale;    /* with the factor from exp to exp2 */
 };
@@ -95,10 +125,10 @@ struct AttentionPush
 struct UnpackPush
 {
   uint m, n;
-  uint y_first, y_stride;
+  VIEW (y);
   uint src_quads;                        /* bound */
   uint plane_first[3], plane_stride[3];  /* bytes */
-  int x, y;                              /* the pixel of the source that is the first of the result */
+  int from_x, from_y;                    /* the pixel of the source that is the first of the result */
   int right_x, right_y, down_x, down_y;  /* from there to that of the next column, of the next row */
   float luma_first, luma_scale;          /* what is black; what luma is multiplied by */
   float red_v, green_u, green_v, blue_u; /* what centred U and V add */
@@ -107,27 +137,34 @@ struct UnpackPush
 struct ResizePush
 {
   uint m, n;
-  uint x_first, x_stride, x_quads, x_rows, y_first, y_stride; /* x_quads: bound */
-  uint bounds_first, bounds_stride, taps_first, taps_stride;
+  VIEW (x);
+  uint x_quads, x_rows; /* x_quads: bound */
+  VIEW (y);
+  VIEW (bounds);
+  VIEW (taps);
 };
 
 struct PatchesPush
 {
   uint side, size; /* of the tile, of a patch */
-  uint x_first, x_stride, y_first, y_stride;
+  VIEW (x);
+  VIEW (y);
   float mean[3], std[3];
 };
 
 struct PixelShufflePush
 {
   uint side, r, d;
-  uint x_first, x_stride, y_first, y_stride;
+  VIEW (x);
+  VIEW (y);
 };
 
 struct TopPush
 {
   uint m, n;
-  uint x_first, x_stride, y_first, y_stride, work_first, work_stride;
+  VIEW (x);
+  VIEW (y);
+  VIEW (work);
   uint blocks; /* those behind the last column included: a multiple of 64 */
 };
 

@@ -14,9 +14,9 @@ void main ()
     if (v >= p.side || u >= p.side)
         return;
 
-    uint pixel = x[p.x_first + v * p.x_stride + u];
+    uint pixel = x[ROW_AT (p.x, v) + u];
     uint patch_row = v / p.size * (p.side / p.size) + u / p.size;
-    uint to = p.y_first + patch_row * p.y_stride + v % p.size * p.size + u % p.size;
+    uint to = ROW_AT (p.y, patch_row) + v % p.size * p.size + u % p.size;
     [[unroll]] for (uint c = 0; c < 3; c++)
         y[to + c * p.size * p.size] = (float (pixel >> 8 * c & 255u) / 255.0 - p.mean[c]) / p.std[c];
 }

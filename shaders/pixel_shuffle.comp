@@ -18,6 +18,6 @@ void main ()
 
     uint a = row () / out_side, b = row () % out_side, neighbour = quad () / quads;
     uvec2 at = (V1 ? uvec2 (b, a) : uvec2 (a, b)) * p.r + uvec2 (neighbour / p.r, neighbour % p.r);
-    y[(p.y_first + row () * p.y_stride) / 4 + quad ()] =
-        F (FETCH (x, (p.x_first + (at.x * p.side + at.y) * p.x_stride) / 4 + quad () % quads));
+    y[ROW_AT (p.y, row ()) / 4 + quad ()] =
+        F (FETCH (x, ROW_AT (p.x, at.x * p.side + at.y) / 4 + quad () % quads));
 }

@@ -27,7 +27,7 @@ uint rounded (ivec3 sum)
 // The 4 taps from j; those behind the last count nothing.
 ivec4 taps_of (uint i, uint j, uint count)
 {
-    ivec4 t = ivec4 (FETCH (taps, (p.taps_first + i * p.taps_stride + j) / 4));
+    ivec4 t = ivec4 (FETCH (taps, (ROW_AT (p.taps, i) + j) / 4));
     return mix (ivec4 (0), t, lessThan (j + uvec4 (0, 1, 2, 3), uvec4 (count)));
 }
 
@@ -37,8 +37,8 @@ void main ()
     uint i = gl_GlobalInvocationID.x;
     if (row () >= p.m || i >= p.n)
         return;
-    uint start = bounds[p.bounds_first + i * p.bounds_stride], count = bounds[p.bounds_first + i * p.bounds_stride + 1];
-    uint from = p.x_first + row () * p.x_stride + start, last = p.x_quads - 1;
+    uint start = bounds[ROW_AT (p.bounds, i)], count = bounds[ROW_AT (p.bounds, i) + 1];
+    uint from = ROW_AT (p.x, row ()) + start, last = p.x_quads - 1;
 
     ivec3 sum = ivec3 (0);
     uvec4 next = FETCH (x, min (from / 4, last));
@@ -50,12 +50,12 @@ void main ()
         [[unroll]] for (uint e = 0; e < 4; e++)
             sum += t[e] * channels (pixels[e]);
     }
-    y[p.y_first + row () * p.y_stride + i] = rounded (sum);
+    y[ROW_AT (p.y, row ()) + i] = rounded (sum);
 #else
     uint i = row ();
     if (i >= p.m || quad () >= (p.n + 3) / 4)
         return;
-    uint start = bounds[p.bounds_first + i * p.bounds_stride], count = bounds[p.bounds_first + i * p.bounds_stride + 1];
+    uint start = bounds[ROW_AT (p.bounds, i)], count = bounds[ROW_AT (p.bounds, i) + 1];
 
     ivec3 sum[4];
     [[unroll]] for (uint e = 0; e < 4; e++)
@@ -63,11 +63,11 @@ void main ()
     for (uint j = 0; j < count; j += 4) {
         ivec4 t = taps_of (i, j, count);
         [[unroll]] for (uint r = 0; r < 4; r++) {
-            uvec4 pixels = FETCH (x, (p.x_first + min (start + j + r, p.x_rows - 1) * p.x_stride) / 4 + quad ());
+            uvec4 pixels = FETCH (x, ROW_AT (p.x, min (start + j + r, p.x_rows - 1)) / 4 + quad ());
             [[unroll]] for (uint e = 0; e < 4; e++)
                 sum[e] += t[r] * channels (pixels[e]);
         }
     }
-    y[(p.y_first + i * p.y_stride) / 4 + quad ()] = uvec4 (rounded (sum[0]), rounded (sum[1]), rounded (sum[2]), rounded (sum[3]));
+    y[ROW_AT (p.y, i) / 4 + quad ()] = uvec4 (rounded (sum[0]), rounded (sum[1]), rounded (sum[2]), rounded (sum[3]));
 #endif
 }

@@ -22,7 +22,7 @@ layout (push_constant) uniform Push { RopeKvPush p; };
 vec4 rotated (uint head, uint quad)
 {
     const uint half_quads = DIM / 8;
-    uint turn = (p.rope_first + row () * p.rope_stride) / 4 + quad % half_quads;
+    uint turn = ROW_AT (p.rope, row ()) / 4 + quad % half_quads;
     vec4 x = F (FETCH (qkv, head + quad));
     if (!ROTATE)
         return x;
@@ -46,17 +46,17 @@ void main ()
     if (row () >= p.m || head >= p.heads_q + 2 * p.heads)
         return;
 
-    uint from = (p.qkv_first + row () * p.qkv_stride + head * DIM) / 4;
+    uint from = (ROW_AT (p.qkv, row ()) + head * DIM) / 4;
     if (head < p.heads_q) {
         if (p.window_first > 0)
             return;
-        uint to = (p.q_first + row () * p.q_stride + head * DIM) / 4 + 2 * unit;
+        uint to = (ROW_AT (p.q, row ()) + head * DIM) / 4 + 2 * unit;
         q[to] = rotated (from, 2 * unit);
         q[to + 1] = rotated (from, 2 * unit + 1);
         return;
     }
 
-    uint slot = rows[p.rows_first + row () * p.rows_stride], block = slot / KV_BLOCK - p.window_first, place = slot % KV_BLOCK;
+    uint slot = rows[ROW_AT (p.rows, row ())], block = slot / KV_BLOCK - p.window_first, place = slot % KV_BLOCK;
     if (slot == 0xffffffffu || block >= p.window_blocks)
         return;
 

@@ -35,8 +35,8 @@ float share (uint key, uint top) { return key == top ? 1 : key <= LEAST ? 0 : ex
 
 const uint BLOCK_QUADS = TOP_BLOCK / 4;
 uint quads () { return (p.n + 3) / 4; }
-uint first_quad () { return (p.x_first + row () * p.x_stride) / 4; }
-uint first_work () { return p.work_first + row () * p.work_stride; }
+uint first_quad () { return ROW_AT (p.x, row ()) / 4; }
+uint first_work () { return ROW_AT (p.work, row ()); }
 uint greatest (uvec4 v) { return max (max (v.x, v.y), max (v.z, v.w)); }
 
 #ifdef BLOCKS
@@ -83,7 +83,7 @@ void main ()
         return;
 
     uint spans = p.blocks / TOP_BLOCK, blocks_at = first_work (), sums_at = blocks_at + p.blocks, spans_at = sums_at + p.blocks;
-    uint count = min (p.n, TOP_COUNT), to = p.y_first + row () * p.y_stride;
+    uint count = min (p.n, TOP_COUNT), to = ROW_AT (p.y, row ());
 
     uint top = 0;
     for (uint g = 0; g < spans; g++) {

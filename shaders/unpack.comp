@@ -74,12 +74,12 @@ void main ()
         return;
 
     ivec2 right = ivec2 (p.right_x, p.right_y);
-    ivec2 from = ivec2 (p.x, p.y) + int (first) * right + int (row ()) * ivec2 (p.down_x, p.down_y);
+    ivec2 from = ivec2 (p.from_x, p.from_y) + int (first) * right + int (row ()) * ivec2 (p.down_x, p.down_y);
     uvec4 pixels;
     if (ALONG)
         pixels = run (from);
     else
         pixels = uvec4 (run (from).x, run (from + right).x, run (from + 2 * right).x, run (from + 3 * right).x);
     pixels = mix (uvec4 (0), pixels, lessThan (first + uvec4 (0, 1, 2, 3), uvec4 (p.n)));
-    y[(p.y_first + row () * p.y_stride) / 4 + quad ()] = pixels;
+    y[ROW_AT (p.y, row ()) / 4 + quad ()] = pixels;
 }

@@ -244,22 +244,22 @@ typedef struct
   const MinivlImage *image;
   gboolean encode;
   VisionResult result;
-} View;
+} Seen;
 
 /* One picture of one tile, as the element's frames are. */
 static gboolean
 look (gpointer data, GError **error)
 {
-  View *view = data;
-  VisionPicture *picture = vision_picture_new (view->vision, view->image, 1, NULL, error);
+  Seen *seen = data;
+  VisionPicture *picture = vision_picture_new (seen->vision, seen->image, 1, NULL, error);
   VisionTile tile = { picture, 0 };
 
-  if (picture && view->encode && !vision_encode (view->vision, &tile, 1, NULL, error))
+  if (picture && seen->encode && !vision_encode (seen->vision, &tile, 1, NULL, error))
     g_clear_pointer (&picture, vision_picture_free);
   if (!picture)
     return FALSE;
-  view->result = vision_picture_finish (picture);
-  g_free (view->result.features);
+  seen->result = vision_picture_finish (picture);
+  g_free (seen->result.features);
   return TRUE;
 }
 
@@ -282,17 +282,17 @@ time_picture (Bench *b, gboolean encode, double seconds, guint least, BenchRow *
     .format = MINIVL_FORMAT_NV12,
     .matrix = MINIVL_MATRIX_BT709,
   };
-  View view = { .vision = get_engine (b)->vision, .image = &image };
+  Seen seen = { .vision = get_engine (b)->vision, .image = &image };
   BenchTimer timer;
 
   for (guint i = 0; i < BYTES; i++)
     pixels[i] = i * 2654435761u >> 24;
-  run_job (b, look, &view); /* plans for pictures of this size */
-  view.encode = encode;
+  run_job (b, look, &seen); /* plans for pictures of this size */
+  seen.encode = encode;
   bench_timer_start (&timer, seconds, least);
   while (bench_goes_on (&timer)) {
-    run_job (b, look, &view);
-    bench_ran (&timer, encode ? view.result.encode_ns : view.result.preprocess_ns, 1);
+    run_job (b, look, &seen);
+    bench_ran (&timer, encode ? seen.result.encode_ns : seen.result.preprocess_ns, 1);
   }
   bench_timer_stop (&timer, row);
   row->bytes = encode ? 0 : BYTES;

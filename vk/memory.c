@@ -16,13 +16,13 @@ typedef struct
 {
   guint64 offset, size;
   VkBufferView view;
-} View;
+} BufferView;
 
 typedef struct
 {
   guint window;
   guint64 offset, bytes;
-  GArray *views; /* View, made when first asked for; NULL before */
+  GArray *views; /* BufferView, made when first asked for; NULL before */
 } Item;
 
 typedef struct
@@ -458,7 +458,7 @@ arena_release (Arena *arena)
     GArray *views = g_array_index (arena->items, Item, i).views;
 
     for (guint k = 0; views && k < views->len; k++)
-      vkDestroyBufferView (arena->dev->vk, g_array_index (views, View, k).view, NULL);
+      vkDestroyBufferView (arena->dev->vk, g_array_index (views, BufferView, k).view, NULL);
     g_clear_pointer (&g_array_index (arena->items, Item, i).views, g_array_unref);
   }
   for (guint i = 0; i < arena->windows->len; i++) {
@@ -547,12 +547,12 @@ tensor_view (const Tensor *t, guint64 offset, guint64 size, VkBufferView *view, 
   Item *item = tensor_item (t);
   VkBufferViewCreateInfo create = { VK_STRUCTURE_TYPE_BUFFER_VIEW_CREATE_INFO, .format = VK_FORMAT_R32G32B32A32_UINT,
     .range = size };
-  View new_view = { offset, size, VK_NULL_HANDLE };
+  BufferView new_view = { offset, size, VK_NULL_HANDLE };
 
   if (!item->views)
-    item->views = g_array_new (FALSE, FALSE, sizeof (View));
+    item->views = g_array_new (FALSE, FALSE, sizeof (BufferView));
   for (guint i = 0; i < item->views->len; i++) {
-    const View *v = &g_array_index (item->views, View, i);
+    const BufferView *v = &g_array_index (item->views, BufferView, i);
     if (v->offset == offset && v->size == size) {
       *view = v->view;
       return TRUE;

@@ -8,10 +8,8 @@ op_norm (OpStream *s, const Tensor *y, const Tensor *x, NormKind kind, float eps
   struct NormPush push = {
     .m = x->rows,
     .n = x->cols,
-    .x_first = x->first,
-    .x_stride = x->stride,
-    .y_first = y->first,
-    .y_stride = y->stride,
+    .x = view_of (x),
+    .y = view_of (y),
     .weight_first = weight->first,
     .bias_first = bias ? bias->first : 0,
     .eps = eps,
@@ -44,10 +42,8 @@ op_glu (OpStream *s, const Tensor *y, const Tensor *x)
   struct GluPush push = {
     .m = y->rows,
     .n = y->cols,
-    .x_first = x->first,
-    .x_stride = x->stride,
-    .y_first = y->first,
-    .y_stride = y->stride,
+    .x = view_of (x),
+    .y = view_of (y),
   };
   Dispatch d = {
     .shader = "glu",
@@ -94,11 +90,9 @@ op_gather (OpStream *s, const Tensor *y, const Tensor *table, const Tensor *extr
     struct GatherPush push = {
       .m = y->rows,
       .n = y->cols,
-      .y_first = y->first,
-      .y_stride = y->stride,
+      .y = view_of (y),
       .ids_first = ids->first,
-      .extra_first = extra ? extra->first : 0,
-      .extra_stride = extra ? extra->stride : 0,
+      .extra = view_of (extra),
       .extra_rows = extra ? extra->rows : 0,
       .table_quads = row_bytes / 16,
       .table_rows = table->rows,
@@ -126,11 +120,9 @@ copy_rows (OpStream *s, const gchar *name, const Tensor *y, const Tensor *x, con
   struct CopyPush push = {
     .m = y->rows,
     .n = y->cols,
-    .x_first = x->first,
-    .x_stride = x->stride,
+    .x = view_of (x),
     .x_rows = x->rows,
-    .y_first = y->first,
-    .y_stride = y->stride,
+    .y = view_of (y),
     .ids_first = ids ? ids->first : 0,
   };
   Dispatch d = {

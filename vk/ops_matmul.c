@@ -136,14 +136,11 @@ op_matmul (OpStream *s, const Tensor *y, const Tensor *x, const Tensor *w, const
     .m = m,
     .n = w->rows,
     .k = w->stride,
-    .x_first = x->first,
-    .x_stride = x->stride,
-    .y_first = y->first,
-    .y_stride = y->stride,
+    .x = view_of (x),
+    .y = view_of (y),
     .bias_first = p->bias ? p->bias->first : 0,
     .scale_first = p->scale ? p->scale->first : 0,
-    .residual_first = p->residual ? p->residual->first : 0,
-    .residual_stride = p->residual ? p->residual->stride : 0,
+    .residual = view_of (p->residual),
     .residual_period = period,
   };
   Dispatch d = {

@@ -52,11 +52,10 @@ op_unpack (OpStream *s, const Tensor *y, const Tensor *src, const UnpackParams *
   struct UnpackPush push = {
     .m = y->rows,
     .n = y->cols,
-    .y_first = y->first,
-    .y_stride = y->stride,
+    .y = view_of (y),
     .src_quads = tensor_bytes (src) / 16,
-    .x = p->x + (from_right ? width - 1 : 0),
-    .y = p->y + (from_below ? height - 1 : 0),
+    .from_x = p->x + (from_right ? width - 1 : 0),
+    .from_y = p->y + (from_below ? height - 1 : 0),
     .right_x = turned ? 0 : step_x,
     .right_y = turned ? step_y : 0,
     .down_x = turned ? step_x : 0,
@@ -113,16 +112,12 @@ resize_dispatch (OpStream *s, const gchar *shader, const Tensor *y, const Tensor
   struct ResizePush push = {
     .m = y->rows,
     .n = y->cols,
-    .x_first = x->first,
-    .x_stride = x->stride,
+    .x = view_of (x),
     .x_quads = tensor_bytes (x) / 16,
     .x_rows = x->rows,
-    .y_first = (low - base) / 4,
-    .y_stride = y->stride,
-    .bounds_first = f->bounds->first,
-    .bounds_stride = f->bounds->stride,
-    .taps_first = f->taps->first,
-    .taps_stride = f->taps->stride,
+    .y = { (low - base) / 4, y->stride },
+    .bounds = view_of (f->bounds),
+    .taps = view_of (f->taps),
   };
   Dispatch d = {
     .shader = shader,
@@ -172,10 +167,8 @@ op_patches (OpStream *s, const Tensor *y, guint first_row, const Tensor *x, guin
   struct PatchesPush push = {
     .side = p->side,
     .size = p->patch,
-    .x_first = x->first + row * p->side * x->stride + column * p->side,
-    .x_stride = x->stride,
-    .y_first = y->first + first_row * y->stride,
-    .y_stride = y->stride,
+    .x = { x->first + row * p->side * x->stride + column * p->side, x->stride },
+    .y = { y->first + first_row * y->stride, y->stride },
     .mean = { p->mean[0], p->mean[1], p->mean[2] },
     .std = { p->std[0], p->std[1], p->std[2] },
   };
@@ -206,10 +199,8 @@ op_pixel_shuffle (OpStream *s, const Tensor *y, const Tensor *x, guint side, gui
     .side = side,
     .r = r,
     .d = x->cols,
-    .x_first = x->first,
-    .x_stride = x->stride,
-    .y_first = y->first,
-    .y_stride = y->stride,
+    .x = view_of (x),
+    .y = view_of (y),
   };
   Dispatch d = {
     .shader = "pixel_shuffle",

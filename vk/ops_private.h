@@ -9,6 +9,13 @@
 /* Invocations in x of kernels whose invocations know nothing of each other. */
 #define LOCAL_PLAIN 64
 
+/* A tensor, or NULL, for a push constant. */
+static inline View
+view_of (const Tensor *t)
+{
+  return t ? (View){ t->first, t->stride } : (View){ 0, 0 };
+}
+
 /* Rows in y and z, as row() in rows.glsl takes them: any number fits. */
 static inline void
 dispatch_rows (Dispatch *d, guint workgroups_x, guint rows)

@@ -22,12 +22,9 @@ op_top (OpStream *s, const Tensor *top, const Tensor *x, const Tensor *work)
   struct TopPush push = {
     .m = x->rows,
     .n = x->cols,
-    .x_first = x->first,
-    .x_stride = x->stride,
-    .y_first = top->first,
-    .y_stride = top->stride,
-    .work_first = work->first,
-    .work_stride = work->stride,
+    .x = view_of (x),
+    .y = view_of (top),
+    .work = view_of (work),
     .blocks = blocks,
   };
   Dispatch first = {
