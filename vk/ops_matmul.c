@@ -6,26 +6,17 @@
 /* Most operations of a dispatch: some 50 ms of the slowest device, so that a submit can be kept short anywhere. */
 #define DISPATCH_FLOPS G_GUINT64_CONSTANT (2000000000)
 
-static const gchar *
-kernel_for (TensorType type, gboolean few)
-{
-  switch (type) {
-    case TYPE_F32:
-      return few ? "matvec_f32" : "matmul_f32";
-    case TYPE_F16:
-      return few ? "matvec_f16" : "matmul_f16";
-    case TYPE_BF16:
-      return few ? "matvec_bf16" : "matmul_bf16";
-    default:
-      return NULL;
-  }
-}
+static const gchar *const matvec_shaders[] = {
+  [TYPE_F32] = "matvec_f32",
+  [TYPE_F16] = "matvec_f16",
+  [TYPE_BF16] = "matvec_bf16",
+};
 
-static guint
-tile_rows (guint m)
-{
-  return m < 8 * TILE_ROWS && (m - 1) % TILE_ROWS < 8 ? 8 : TILE_ROWS;
-}
+static const gchar *const matmul_shaders[] = {
+  [TYPE_F32] = "matmul_f32",
+  [TYPE_F16] = "matmul_f16",
+  [TYPE_BF16] = "matmul_bf16",
+};
 
 /* Views begin and step by whole quads. */
 static gboolean
@@ -54,7 +45,7 @@ matmul_check (OpStream *s, const Tensor *y, const Tensor *x, const Tensor *w, co
 
   if (m == 0 || n == 0 || k == 0 || x->cols != k || y->rows != m || y->cols != n)
     op_stream_fail (s, "y is %u x %u, x %u x %u, w %u x %u", y->rows, y->cols, x->rows, x->cols, w->rows, w->cols);
-  else if (w->layout != LAYOUT_WEIGHTS || !kernel_for (w->type, FALSE))
+  else if (w->layout != LAYOUT_WEIGHTS || w->type >= G_N_ELEMENTS (matmul_shaders))
     op_stream_fail (s, "w is not of weights");
   else if (!is_rows (x) || !is_rows (y) || same_memory (x, y))
     op_stream_fail (s, "x and y are two tensors of F32 rows, their views begin at multiples of 4");
@@ -71,46 +62,104 @@ matmul_check (OpStream *s, const Tensor *y, const Tensor *x, const Tensor *w, co
   return FALSE;
 }
 
-/* Cuts an op into windows of the weights that can be bound, windows into dispatches of at most DISPATCH_FLOPS. */
-static void
-matmul_dispatch (OpStream *s, Dispatch *d, struct MatmulPush *push, guint rows)
+static guint64
+column_flops (const struct MatmulPush *push)
 {
-  const DeviceLimits *limits = stream_limits (s);
+  return 2 * (guint64)push->k;
+}
+
+/* Columns of a slice of `rows` rows: whole tiles of at most DISPATCH_FLOPS and `most` tiles, at least one. */
+static guint64
+slice_columns (const struct MatmulPush *push, guint64 rows, guint most)
+{
+  return CLAMP (DISPATCH_FLOPS / (column_flops (push) * rows) / TILE_COLUMNS, 1, most) * TILE_COLUMNS;
+}
+
+/* Binds the weights of as many columns of y as the device binds at once, from `first` on. The first column behind them; 0 and a
+ * failure when it binds fewer than a tile's. */
+static guint64
+bind_window (OpStream *s, Dispatch *d, struct MatmulPush *push, guint64 first)
+{
   const Tensor *w = d->bind[0].tensor;
-  guint64 row_bytes = (guint64)w->stride * type_size (w->type), column_flops = 2 * (guint64)w->stride;
-  guint64 window = window_units (s, limits->bulk_range, row_bytes * TILE_COLUMNS) * TILE_COLUMNS;
-  guint n = (push->n + TILE_COLUMNS - 1) / TILE_COLUMNS * TILE_COLUMNS, octets = d->local / 8;
-  gboolean few = push->m <= MATVEC_ROWS;
-  guint64 row_step = CLAMP (DISPATCH_FLOPS / (column_flops * TILE_COLUMNS) / rows * rows, rows, push->m);
-  guint64 column_step = MAX (DISPATCH_FLOPS / (column_flops * row_step) / TILE_COLUMNS, 1) * TILE_COLUMNS;
+  guint64 row_bytes = (guint64)w->stride * type_size (w->type);
+  guint64 window = window_units (s, stream_limits (s)->bulk_range, row_bytes * TILE_COLUMNS) * TILE_COLUMNS;
+  guint64 n = ((guint64)push->n + TILE_COLUMNS - 1) / TILE_COLUMNS * TILE_COLUMNS, end = MIN (first + window, n);
 
   if (window == 0) {
-    op_stream_fail (s, "32 rows of %u weights are more than the device binds", w->stride);
-    return;
+    op_stream_fail (s, "%u rows of %u weights are more than the device binds", TILE_COLUMNS, w->stride);
+    return 0;
   }
-  column_step = MIN (column_step, (guint64)limits->max_workgroups[few ? 0 : 1] * TILE_COLUMNS);
-  row_step = MIN (row_step, (guint64)limits->max_workgroups[0] * rows);
-  for (guint64 first = 0; first < n; first += window) {
-    guint64 end = MIN (first + window, n);
+  d->bind[0].offset = first * row_bytes;
+  d->bind[0].size = (end - first) * row_bytes;
+  push->window_first = first;
+  push->window_rows = end - first;
+  return end;
+}
 
-    d->bind[0].offset = first * row_bytes;
-    d->bind[0].size = (end - first) * row_bytes;
-    push->window_first = first;
-    push->window_rows = end - first;
+/* A slice: m rows from `row` on of `columns` columns from `column` on. */
+static void
+dispatch_slice (OpStream *s, Dispatch *d, struct MatmulPush *push, guint64 row, guint64 m, guint64 column, guint64 columns)
+{
+  const Tensor *w = d->bind[0].tensor;
+
+  push->row_first = row;
+  push->column_first = column;
+  d->flops = column_flops (push) * m * columns;
+  d->bytes = columns * w->stride * type_size (w->type) + m * 4 * (w->stride + columns);
+  op_stream_dispatch (s, d);
+}
+
+/* The kernel that reads each weight once for all rows, which are few: slices are of columns. */
+static void
+matvec_dispatch (OpStream *s, Dispatch *d, struct MatmulPush *push)
+{
+  guint octets = d->local / 8;
+  guint64 step = slice_columns (push, push->m, stream_limits (s)->max_workgroups[0]), end;
+
+  d->shader = matvec_shaders[d->bind[0].tensor->type];
+  d->spec[1] = push->m;
+  d->turns = push->k / 32;
+  d->workgroups[1] = d->workgroups[2] = 1;
+  for (guint64 first = 0; first < push->n; first = end) {
+    end = bind_window (s, d, push, first);
+    if (end == 0)
+      return;
+    for (guint64 column = first; column < end; column += step) {
+      guint64 columns = MIN (step, end - column);
+
+      d->workgroups[0] = (columns / TILE_COLUMNS + octets - 1) / octets;
+      dispatch_slice (s, d, push, 0, push->m, column, columns);
+    }
+  }
+}
+
+/* The kernel of tiles: slices are of rows and columns. */
+static void
+matmul_dispatch (OpStream *s, Dispatch *d, struct MatmulPush *push)
+{
+  const guint *most = stream_limits (s)->max_workgroups;
+  guint rows = push->m < 8 * TILE_ROWS && (push->m - 1) % TILE_ROWS < 8 ? 8 : TILE_ROWS, octets = d->local / 8;
+  guint64 row_step = CLAMP (DISPATCH_FLOPS / (column_flops (push) * TILE_COLUMNS) / rows * rows, rows, push->m);
+  guint64 column_step = slice_columns (push, row_step, most[1]), end;
+
+  row_step = MIN (row_step, (guint64)most[0] * rows);
+  d->shader = matmul_shaders[d->bind[0].tensor->type];
+  d->spec[1] = rows;
+  d->turns = push->k / 8;
+  d->workgroups[2] = 1;
+  for (guint64 first = 0; first < push->n; first = end) {
+    end = bind_window (s, d, push, first);
+    if (end == 0)
+      return;
     for (guint64 column = first; column < end; column += column_step) {
-      guint64 columns = MIN (column_step, end - column), tiles = columns / TILE_COLUMNS;
+      guint64 columns = MIN (column_step, end - column);
 
+      d->workgroups[1] = columns / TILE_COLUMNS;
       for (guint64 row = 0; row < push->m; row += row_step) {
         guint64 m = MIN (row_step, push->m - row), strips = (m + rows - 1) / rows;
 
-        push->row_first = row;
-        push->column_first = column;
-        d->workgroups[0] = ((few ? tiles : strips) + octets - 1) / octets;
-        d->workgroups[1] = few ? 1 : tiles;
-        d->workgroups[2] = 1;
-        d->flops = column_flops * m * columns;
-        d->bytes = columns * row_bytes + m * 4 * (w->stride + columns);
-        op_stream_dispatch (s, d);
+        d->workgroups[0] = (strips + octets - 1) / octets;
+        dispatch_slice (s, d, push, row, m, column, columns);
       }
     }
   }
@@ -129,7 +178,6 @@ op_matmul (OpStream *s, const Tensor *y, const Tensor *x, const Tensor *w, const
   if (!matmul_check (s, y, x, w, p, period))
     return;
 
-  guint rows = few ? m : tile_rows (m);
   guint epilogue = (p->bias ? EPILOGUE_BIAS : 0) | (p->act == ACT_GELU ? EPILOGUE_GELU : 0) | (p->scale ? EPILOGUE_SCALE : 0)
                    | (p->residual ? EPILOGUE_RESIDUAL : 0);
   struct MatmulPush push = {
@@ -144,16 +192,17 @@ op_matmul (OpStream *s, const Tensor *y, const Tensor *x, const Tensor *w, const
     .residual_period = period,
   };
   Dispatch d = {
-    .shader = kernel_for (w->type, few),
     .bind = { { BIND_BULK, w }, { BIND_BULK, x }, { BIND_WRITE, y }, { BIND_BULK, p->bias ? p->bias : x },
         { BIND_BULK, p->scale ? p->scale : x }, { BIND_BULK, p->residual ? p->residual : x } },
     .push = &push,
     .push_size = sizeof push,
     .local = stream_limits (s)->local,
-    .spec = { epilogue, rows },
+    .spec = { epilogue },
     .n_spec = 2,
-    .turns = w->stride / (few ? 32 : 8),
   };
 
-  matmul_dispatch (s, &d, &push, rows);
+  if (few)
+    matvec_dispatch (s, &d, &push);
+  else
+    matmul_dispatch (s, &d, &push);
 }
