@@ -45,14 +45,6 @@ gboolean case_read (const Case *c, double *nmse, GError **error);
 
 /* --- for plans -------------------------------------------------------------------------------------------------------------- */
 
-typedef struct
-{
-  const gchar *op; /* as it names itself in a stream */
-  void (*plan) (Case *c);
-} CasePlan;
-
-extern const CasePlan case_plans[]; /* ends with an op of NULL */
-
 /* Of weights, table or cache, as the shader's name tells it. */
 TensorType case_type (const Case *c);
 

@@ -6,8 +6,6 @@
 #include <math.h>
 #include <string.h>
 
-#define NMSE 1e-10
-
 /* --- numbers ---------------------------------------------------------------------------------------------------------------- */
 
 /* low .. high - 1 */
@@ -113,18 +111,6 @@ case_type (const Case *c)
 }
 
 /* --- cases ------------------------------------------------------------------------------------------------------------------ */
-
-gboolean
-case_init (Case *c, Arena *arena, const Variant *variant, const gchar *op)
-{
-  *c = (Case){ .variant = variant, .op = op, .arena = arena, .random = 1, .bound = NMSE };
-  for (const CasePlan *plan = case_plans; plan->op; plan++)
-    if (g_str_equal (plan->op, op)) {
-      plan->plan (c);
-      return TRUE;
-    }
-  return FALSE;
-}
 
 void
 case_clear (Case *c)

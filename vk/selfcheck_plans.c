@@ -7,6 +7,8 @@
 #include "selfcheck.h"
 #include "twins.h"
 
+#define NMSE 1e-10
+
 /* --- the linear layer ------------------------------------------------------------------------------------------------------- */
 
 static void
@@ -532,7 +534,11 @@ plan_pixel_shuffle (Case *c)
 
 /* --- the table -------------------------------------------------------------------------------------------------------------- */
 
-const CasePlan case_plans[] = {
+static const struct
+{
+  const gchar *op; /* as it names itself in a stream */
+  void (*plan) (Case *c);
+} plans[] = {
   { "matmul", plan_matmul },
   { "matvec", plan_matmul },
   { "norm", plan_norm },
@@ -549,5 +555,16 @@ const CasePlan case_plans[] = {
   { "resize_rows", plan_resize },
   { "patches", plan_patches },
   { "pixel_shuffle", plan_pixel_shuffle },
-  { NULL },
 };
+
+gboolean
+case_init (Case *c, Arena *arena, const Variant *variant, const gchar *op)
+{
+  *c = (Case){ .variant = variant, .op = op, .arena = arena, .random = 1, .bound = NMSE };
+  for (guint i = 0; i < G_N_ELEMENTS (plans); i++)
+    if (g_str_equal (plans[i].op, op)) {
+      plans[i].plan (c);
+      return TRUE;
+    }
+  return FALSE;
+}

@@ -161,7 +161,7 @@ struct _Device
   }                                                                                                                                \
   G_STMT_END
 
-/* What VK() calls. dev may be NULL before there is one. A lost device is remembered. */
+/* failure.c. What VK() calls. dev may be NULL before there is one. A lost device is remembered. */
 void device_fail (Device *dev, const gchar *call, VkResult result, GError **error);
 /* FALSE and DEVICE_ERROR_LOST when the device was lost before. */
 gboolean device_usable (const Device *dev, GError **error);
