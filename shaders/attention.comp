@@ -1,6 +1,6 @@
 #version 450
-// An octet takes 8 rows of one sequence, one head; a block of 32 keys a turn, softmax carried from turn to turn.
-// Queries: lane = row. Scores: lane = key. Values and output: lane = a quad of columns. What must cross lanes is posted.
+// An octet takes 8 rows of one sequence and one head, a block of keys a turn; the softmax goes on from turn to turn.
+// Queries: lane = row. Scores: lane = key. Values and output: lane = a quad of columns. Values that other lanes need are posted.
 #extension GL_GOOGLE_include_directive : require
 #include "attention.glsl"
 
@@ -26,7 +26,7 @@ void main ()
     POST (seen_by, 0, keys);
     MEET;
 
-    float top[8], total[8]; // total: a lane's own keys; summed over lanes at the end
+    float top[8], total[8]; // total: of a lane's own keys, summed over lanes at the end
     vec4 o[8][LANE_FOURS];
     [[unroll]] for (uint i = 0; i < 8; i++) {
         top[i] = NEVER;
@@ -73,7 +73,7 @@ void main ()
 
         MEET;
 
-        // 8 keys of values at a time, so that an output is a register through all of them.
+        // Values of 8 keys at a time, so that an output stays in a register for all of them.
         [[unroll]] for (uint b = 0; b < 4; b++)
             [[unroll]] for (uint g = 0; g < LANE_QUADS; g++) {
                 uvec4 bits[8];

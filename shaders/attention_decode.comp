@@ -1,5 +1,5 @@
 #version 450
-// One row and one head a workgroup: its octets take turns at 8 keys and are joined at the end.
+// One row and one head a workgroup: its octets take 8 keys in turn, and their results are joined at the end.
 // Scores: lane = key. Values and output: lane = a quad of columns.
 #extension GL_GOOGLE_include_directive : require
 #include "attention.glsl"
@@ -7,7 +7,7 @@
 
 BOARD (float, scores, 1)
 
-const uint SHARED = ONE_OCTET ? 1 : SHARED_LANES; // lanes that share their sums
+const uint SHARED = ONE_OCTET ? 1 : SHARED_LANES; // lanes that join their results
 shared float tops[SHARED / 8 + 1], totals[SHARED / 8 + 1];
 shared vec4 outs[LANE_FOURS * SHARED];
 
@@ -28,7 +28,7 @@ void main ()
     [[unroll]] for (uint g = 0; g < LANE_FOURS; g++)
         o[g] = vec4 (0);
 
-    // A block a turn would be four times the code to compile, and no faster.
+    // A whole block a turn would be four times the code to compile, and no faster.
     for (uint turn = own; turn * 8 < keys; turn += octets) {
         uint from = head_at (sequence, turn / 4, head) + turn % 4 * 8 * QUADS, k_from = keys_at (from), v_from = values_at (from);
 

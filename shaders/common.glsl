@@ -1,4 +1,4 @@
-// What every shader shares: bulk reads in two forms, and octets, whose 8 lanes pass values on in two ways.
+// What every shader shares: bulk reads in two forms, and octets, whose 8 lanes exchange values in two ways.
 
 #ifndef NO_SUBGROUP
 #extension GL_KHR_shader_subgroup_basic : require
@@ -8,12 +8,12 @@
 
 #include "params.h"
 
-// Local sizes are a device's choice. Lanes work in octets; a workgroup of 8 is one octet, which lets shuffles name lanes by
-// literals: one permute on lavapipe.
+// The local size depends on the device. Lanes work in octets; in a workgroup of one octet shuffles name lanes by literals, which is
+// one permute on lavapipe.
 layout (local_size_x_id = SPEC_LOCAL) in;
 layout (constant_id = SPEC_ONE_OCTET) const bool ONE_OCTET = true;
 
-// Reads of 16 bytes. A texel fetch is one vector operation on lavapipe, a storage read eight scalar ones.
+// Reads of a quad. On lavapipe a texel fetch is one vector operation, a storage read is eight scalar ones.
 #ifdef STORAGE
 #define BULK(at, name) layout (binding = at, std430) readonly buffer Bulk##at { uvec4 name[]; };
 #define FETCH(name, i) name[i]
@@ -25,15 +25,15 @@ layout (constant_id = SPEC_ONE_OCTET) const bool ONE_OCTET = true;
 #define F(u) uintBitsToFloat (u)
 
 uint lane () { return gl_LocalInvocationID.x & 7u; }
-// Number of this octet among all of the dispatch in x.
+// The number of this octet in x of the dispatch.
 uint octet () { return ONE_OCTET ? gl_WorkGroupID.x : gl_GlobalInvocationID.x >> 3; }
 
-// Values of the other lanes of this octet, all of which must get here together.
-//   POSTED (board, i, l, v): v as lane l (a literal) has it; POSTED4 of a vec4. board: where it is left by POST (board, i, v).
+// Values of the other lanes of this octet. All of its lanes must call these together.
+//   POSTED (board, i, l, v): the v of lane l (a literal); POSTED4 for a vec4. POST (board, i, v) has left it in board.
 //   lanes_max(), lanes_sum(): of all lanes.
-// By shuffles, which need no board. With -D NO_SUBGROUP, for devices without shuffles among 8 lanes, by memory of the workgroup,
-// which then is one octet: as all of its lanes take the same way, a barrier is in uniform control flow wherever a shuffle may be.
-// What lies between POST and POSTED, and between that and the next POST to the same place, is a MEET.
+// They are shuffles, which need no board. With -D NO_SUBGROUP, for devices without shuffles among 8 lanes, they go through shared
+// memory, and a workgroup is one octet: its lanes branch together, so a barrier may stand wherever a shuffle may.
+// A MEET is needed between POST and POSTED, and between POSTED and the next POST to the same place.
 #ifdef NO_SUBGROUP
 #define BOARD(type, board, n) shared type board[n][8];
 #define POST(board, i, v) board[i][lane ()] = v

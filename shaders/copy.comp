@@ -1,5 +1,5 @@
 #version 450
-// Rows of words, as they are; in order, or by ids (a row that x has not is zeros).
+// Copies rows of words, in order or by ids (an id without a row in x gives zeros).
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 #include "rows.glsl"

@@ -1,6 +1,6 @@
 #version 450
-// Rows of a table of weights, or of another table of plain rows for ids below zero. The table is bound a window of rows at a time;
-// the first window also writes what is in no table: zeros.
+// Rows of a table of weights or, for ids below zero, of another table of plain rows. The table is bound one window of rows at a
+// time; the first window also writes zeros for ids that are in neither.
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 #include "elements.glsl"

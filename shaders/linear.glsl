@@ -1,4 +1,4 @@
-// What the kernels of op_matmul share: bindings, 8 weights at a time of any type, and what becomes of the sums.
+// What the kernels of op_matmul share: bindings, reading 8 weights of any type at a time, and storing the sums.
 
 #include "common.glsl"
 #include "elements.glsl"
@@ -13,7 +13,7 @@ BULK (4, scale)
 BULK (5, residual)
 layout (push_constant) uniform Push { MatmulPush p; };
 
-// So many neighbouring lanes fetch x for each other; without shuffles each fetches all that it takes.
+// How many neighbouring lanes fetch x for each other; without shuffles each lane fetches all it needs.
 #ifdef NO_SUBGROUP
 #define FETCHERS 1u
 #define PLACE 0u
@@ -27,7 +27,7 @@ layout (push_constant) uniform Push { MatmulPush p; };
 // Quads of the 8 weights of a row that kernels take at a time. Of x it is two.
 #define QUADS (2 / FOURS)
 
-// The 8 weights of a column whose k-th eights begin at `at`, a lane each its own.
+// Weights 8 * k8 to 8 * k8 + 7 of the column that begins at `at`; each lane has its own column.
 void fetch_weights (uint at, uint k8, out float w[8])
 {
     [[unroll]] for (uint h = 0u; h < QUADS; h++) {
@@ -40,12 +40,12 @@ void fetch_weights (uint at, uint k8, out float w[8])
     }
 }
 
-// A lane owns 4 neighbouring columns of a tile, so that it stores, and reads bias and residual, 16 bytes at a time. Its weight
-// rows share their cache lines with those of its neighbours.
+// A lane owns 4 neighbouring columns of a tile, so that it stores, and reads bias and residual, a quad at a time. Its weights
+// share cache lines with those of its neighbours.
 uint first_column (uint tile) { return p.column_first + tile * TILE_COLUMNS + lane () * 4u; }
 
-// The first quad of the weights of a column. Behind the last tile, where the lanes of an edge compute what is not
-// stored, the last tile is read.
+// The first quad of a column's weights. After the last tile, where lanes compute what is not stored, the last tile is read
+// again.
 uint weights_at (uint column)
 {
     uint row = column - p.window_first;
@@ -73,7 +73,7 @@ vec4 erf (vec4 v)
     return mix (near * v + v, sign (v) * (1.0 - exp (far)), greaterThan (t, vec4 (0.927734375)));
 }
 
-// 4 sums of a row, from a column that is a multiple of 4 on.
+// 4 sums of a row, from `column` on, a multiple of 4.
 void store (uint row, uint column, vec4 v)
 {
     if (row >= p.m || column >= p.n)

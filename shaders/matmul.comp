@@ -2,8 +2,8 @@
 #extension GL_GOOGLE_include_directive : require
 #include "linear.glsl"
 
-// A tile of y for an octet: ROWS rows and TILE_COLUMNS columns. Rows are the outer loop and k the innermost one, so that one
-// accumulator at a time is in a register and weights are memory operands.
+// An octet computes a tile of y: ROWS rows and TILE_COLUMNS columns. Rows are the outer loop and k the innermost one, so that one
+// accumulator at a time is in a register, and weights are memory operands.
 layout (constant_id = 1) const uint ROWS = 16u;
 
 #define MAX_ROWS 32

@@ -2,8 +2,8 @@
 #extension GL_GOOGLE_include_directive : require
 #include "linear.glsl"
 
-// All rows of x, ROWS of them and few, times TILE_COLUMNS columns for an octet: each weight is read once. Lanes fetch 32 k of a row
-// of x at a time and pass them on.
+// An octet computes TILE_COLUMNS columns of all ROWS rows, which are few, and reads each weight once. Its lanes fetch 32 elements
+// of a row of x at a time and exchange them.
 layout (constant_id = 1) const uint ROWS = 1u;
 
 #define MAX_ROWS 8

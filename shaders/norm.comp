@@ -1,6 +1,6 @@
 #version 450
-// Layer norm or RMS norm, one workgroup a row. Mean and variance in two passes: the difference of squares loses what the row's
-// offset takes.
+// Layer norm or RMS norm, one workgroup a row. Mean and variance in two passes: the difference of squares would lose precision to
+// the row's offset.
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 #include "rows.glsl"
@@ -33,7 +33,7 @@ float row_sum (float v)
 
 float sum (vec4 v) { return (v.x + v.y) + (v.z + v.w); }
 
-// The columns behind the last one are no part of the row.
+// Columns after the last one are not part of the row: zeros.
 vec4 kept (vec4 v, uint c) { return mix (vec4 (0), v, lessThan (4 * c + uvec4 (0, 1, 2, 3), uvec4 (p.n))); }
 
 void main ()

@@ -19,8 +19,8 @@ typedef uint32_t uint;
 #define TOP_BLOCK 64    /* columns that it takes as one; blocks that it takes as one span */
 
 /* Where a view of a tensor begins, and from one of its rows to the next: elements. view_of() in vk/ops_private.h makes one of a
- * tensor. GLSL has two words for it: of shaders with a struct in the struct of their push constants the validation layer 1.3.239
- * does not see all that barriers lack. */
+ * tensor. In GLSL it is two words: where push constants hold a struct in a struct, the validation layer 1.3.239 does not report a
+ * barrier that makes no writes visible. */
 #ifdef __STDC__
 typedef struct
 {
@@ -47,11 +47,11 @@ struct MatmulPush
   uint bias_first, scale_first;
   VIEW (residual);
   uint residual_period;
-  uint row_first, column_first;   /* of this dispatch, of an op cut into slices */
+  uint row_first, column_first;   /* of this slice */
   uint window_first, window_rows; /* rows of the weights that are bound: multiples of 32 */
 };
 
-/* Below: m rows of n columns. What lies in one row has its first element alone. */
+/* Below: m rows of n columns. What has one row is given by its first element. */
 
 struct NormPush
 {
@@ -109,7 +109,7 @@ struct AttentionPush
   VIEW (rows);
   VIEW (table);
   uint blocks;
-  uint row_first; /* first row of this dispatch, of an op cut into slices: a multiple of 8 */
+  uint row_first; /* first row of this slice, a multiple of 8 */
   float scale;    /* with the factor from exp to exp2 */
 };
 
@@ -165,7 +165,7 @@ struct TopPush
   VIEW (x);
   VIEW (y);
   VIEW (work);
-  uint blocks; /* those behind the last column included: a multiple of 64 */
+  uint blocks; /* with those after the last column: a multiple of TOP_BLOCK */
 };
 
 #endif

@@ -1,5 +1,6 @@
 #version 450
-// One pixel of a tile an invocation: normalised, to its place in its patch's row, (channel, row, column) as a convolution's weight.
+// An invocation normalises one pixel of a tile and puts it into its patch's row, in the order (channel, row, column) of a
+// convolution's weight.
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 #include "rows.glsl"

@@ -1,4 +1,4 @@
-// 4 words from place n (0..3) of two neighbouring quads.
+// 4 words from word n (0..3) on of two neighbouring quads.
 uvec4 slid (uvec4 a, uvec4 b, uint n)
 {
     uvec4 low = (n & 1u) == 0 ? a : uvec4 (a.yzw, b.x);

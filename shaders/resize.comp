@@ -24,7 +24,7 @@ uint rounded (ivec3 sum)
     return v.x | v.y << 8 | v.z << 16;
 }
 
-// The 4 taps from j; those behind the last count nothing.
+// The 4 taps from j; those after the last are 0.
 ivec4 taps_of (uint i, uint j, uint count)
 {
     ivec4 t = ivec4 (FETCH (taps, (ROW_AT (p.taps, i) + j) / 4));

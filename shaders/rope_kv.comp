@@ -1,6 +1,6 @@
 #version 450
-// Rotates queries and keys, and puts keys and values into the cache: 8 columns of one head an invocation, the rows' heads in the
-// order query, key, value. The cache is bound a window of blocks at a time; the first window also writes the queries.
+// Rotates queries and keys, and puts keys and values into the cache: an invocation takes 8 columns of one head. A row's heads
+// are queries, then keys, then values. The cache is bound one window of blocks at a time; the first window also writes the queries.
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 #include "elements.glsl"
@@ -31,7 +31,7 @@ vec4 rotated (uint head, uint quad)
     return quad < half_quads ? x * c - other * s : x * c + other * s;
 }
 
-// Never infinite: a key that no row sees has weight 0, and 0 times infinity would spoil whoever gets the block next.
+// Never infinite: a key that no row sees has weight 0, and 0 times infinity would be NaN for the block's next owner.
 uvec4 packed (vec4 a, vec4 b)
 {
     a = clamp (a, -65504.0, 65504.0);

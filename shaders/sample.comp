@@ -1,7 +1,7 @@
 #version 450
-// The best of each row and the sum of its exponentials, in two passes. Columns go by blocks of TOP_BLOCK, blocks by spans of as many.
-// -D BLOCKS: the greatest of each block, and its sum. Else: an octet takes from its row the greatest that is left, over and over;
-// only the block and the span that it came from have then to be looked at again.
+// The best of each row and the sum of its exponentials, in two passes. Columns go by blocks of TOP_BLOCK, blocks by spans of as
+// many. -D BLOCKS: the greatest of each block, and its sum. Else: an octet takes from its row the greatest that is left, over and
+// over; only the block and the span that it came from have then to be looked at again.
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 #include "rows.glsl"
@@ -12,12 +12,12 @@ BULK (1, x)
 #else
 layout (binding = 0, std430) writeonly buffer Y { uint y[]; };
 BULK (1, x)
-// What a lane reads here it wrote itself, or the first pass did: no barriers.
+// A lane reads only what it or the first pass wrote: no barriers.
 layout (binding = 2, std430) buffer Work { uint work[]; };
 #endif
 layout (push_constant) uniform Push { TopPush p; };
 
-// Numbers as words in the same order, so that none of a device's own rules for NaN, infinities and zeros has a say. 0 is no number.
+// Numbers as words in the same order, so that a device's own rules for NaN, infinities and zeros do not matter. 0 is no number.
 const uint LEAST = 0x007fffffu; // of -infinity
 
 uvec4 keys (uvec4 bits, uint column)
@@ -30,7 +30,7 @@ uvec4 keys (uvec4 bits, uint column)
 
 float number (uint key) { return F ((key & 0x80000000u) != 0 ? key & 0x7fffffffu : ~key); }
 
-// exp (key - top), where infinities do no harm.
+// exp (key - top), also for infinities.
 float share (uint key, uint top) { return key == top ? 1 : key <= LEAST ? 0 : exp (number (key) - number (top)); }
 
 const uint BLOCK_QUADS = TOP_BLOCK / 4;
@@ -115,7 +115,7 @@ void main ()
         at = lanes_min (at);
         uint block = span * TOP_BLOCK + at;
 
-        // Equals are taken by their columns: those up to the last one's are gone.
+        // Equals are taken in the order of their columns: those up to the last one are taken already.
         uint after = key == last ? id + 1 : 0, k[8], column[8];
         [[unroll]] for (uint h = 0; h < 2; h++) {
             uint at_quad = block * BLOCK_QUADS + h * 8 + lane ();

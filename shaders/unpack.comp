@@ -1,5 +1,5 @@
 #version 450
-// A picture's bytes, in any format, from any byte on, to one pixel a word, upright: 4 pixels an invocation.
+// Turns a picture's bytes, of any format and from any byte on, into one pixel a word, upright: 4 pixels an invocation.
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 #include "rows.glsl"
@@ -12,7 +12,7 @@ layout (binding = 0, std430) writeonly buffer Y { uvec4 y[]; };
 BULK (1, src)
 layout (push_constant) uniform Push { UnpackPush p; };
 
-// 16 bytes from any on; those behind the end are any.
+// 16 bytes from byte `at` on; undefined after the end.
 uvec4 bytes (uint at)
 {
     uint word = at / 4, last = p.src_quads - 1, shift = 8 * (at % 4);
@@ -30,7 +30,7 @@ uvec4 swapped (uvec4 w) { return w >> 16 & 0xffu | w & 0xff00u | w << 16 & 0xff0
 // 4 pixels of 3 bytes.
 uvec4 threes (uvec4 w) { return uvec4 (w.x, w.x >> 24 | w.y << 8, w.y >> 16 | w.z << 16, w.z >> 8) & 0xffffffu; }
 
-// What 4 pixels from column x on have of samples that 2 share each.
+// The samples of 4 pixels from column x on, where two pixels share one.
 uvec4 doubled (uvec3 v, uint x) { return (x & 1u) == 0 ? v.xxyy : v.xyyz; }
 
 uvec4 rounded (vec4 v) { return uvec4 (clamp (v + 0.5, 0.0, 255.0)); }

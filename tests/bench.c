@@ -115,7 +115,7 @@ bench_run_stream (OpStream *s)
 
 /* --- the table --------------------------------------------------------------------------------------------------------------- */
 
-/* A CPU device is held against this machine, a GPU against its own copying; its arithmetic peak is not known. 0: no limit. */
+/* A CPU device is compared with this machine, a GPU with its own copying, as its arithmetic peak is not known. 0: no limit. */
 static double
 limit_of (const Bench *b, BenchLimit limit)
 {
@@ -136,7 +136,7 @@ share_of (const Bench *b, const BenchRow *row)
   return limit > 0 ? amount / row->ns / limit : 0;
 }
 
-/* The table is Markdown: it goes into the README as it is. */
+/* The table is Markdown: it goes into the README unchanged. */
 #define ROW_FORMAT "| %-16s | %-19s | %-9s | %9s | %9s | %9s | %9s | %9s | %9s | %9s | %-21s |\n"
 
 static void

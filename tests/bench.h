@@ -1,5 +1,5 @@
 /*
- * What the speed table is made of. A function of the table in bench.c measures one or more shapes and adds a row for each.
+ * The rows of the speed table. A function of the table in bench.c measures one or more shapes and adds a row for each.
  */
 #ifndef TESTS_BENCH_H
 #define TESTS_BENCH_H
@@ -8,7 +8,7 @@
 #include "model/minivl.h"
 #include "vk/vk.h"
 
-/* Of what a row's share is. */
+/* What a row's share is of. */
 typedef enum
 {
   LIMIT_NONE,
@@ -21,7 +21,7 @@ typedef struct
   const gchar *name, *precision; /* static */
   gchar *shape;                  /* taken */
   guint64 ns;                    /* median of the runs */
-  guint64 cpu_ns; /* least that the process used on all cores together in a run: tells more than ns on a busy machine */
+  guint64 cpu_ns; /* least that the process used on all cores together in a run: says more than ns on a busy machine */
   double flops, bytes, weights; /* of one run; 0: does not apply */
   double twin_gflops;           /* of the plain C twin on one core; 0: none was run */
   BenchLimit limit;

@@ -1,4 +1,4 @@
-/* Rows of single ops. Weights rotate over more than any cache holds. */
+/* Rows of single ops. Weights rotate over more memory than any cache holds. */
 #include "bench.h"
 
 #include <string.h>
@@ -91,7 +91,7 @@ time_streams (Bench *b, GPtrArray *streams, BenchRow *row)
 
 /* --- linear layers ----------------------------------------------------------------------------------------------------------- */
 
-/* One row of rows: weights enough, a stream for each of them, run in turn. */
+/* One row of the table: enough weights, a stream for each of them, run in turn. */
 static void
 time_linear (Bench *b, const gchar *name, const Shape *shape, guint type, BenchLimit limit)
 {
@@ -121,7 +121,7 @@ time_linear (Bench *b, const gchar *name, const Shape *shape, guint type, BenchL
   arena_commit (arena, &error);
   bench_assert (error);
 
-  /* Eight rows, again and again: what the numbers are changes no time, as long as they are normal ones. */
+  /* Eight rows, again and again: the values do not change the time, as long as they are normal numbers. */
   fill (values, 8 * (gsize)shape->k, 0.05f);
   for (guint r = 0; r + 8 <= shape->n; r += 8)
     weights_pack (packed + (gsize)r * first.stride * type_size (first.type), first.type, values, TYPE_F32, 8, shape->k);
@@ -207,7 +207,7 @@ twin_attention_gflops (const AttentionShape *c)
   return 1e-3 * n * flops / MAX (g_get_monotonic_time () - start, 1);
 }
 
-/* Every block of k and v alike. */
+/* All blocks of k and v are equal. */
 static void
 fill_cache (const KvLayer *kv)
 {

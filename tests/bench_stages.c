@@ -114,7 +114,7 @@ open_engine (const Bench *b, const TensorSet *tensors)
   return e;
 }
 
-/* Opens it often enough for the median, if there is a timer; the last one stays. */
+/* Opens it often enough for the median, if there is a timer; keeps the last one. */
 static void
 open_engines (Bench *b, BenchTimer *timer)
 {
@@ -153,7 +153,7 @@ run_job (Bench *b, SchedulerFunc func, gpointer data)
 
 /* --- what the stages are made of --------------------------------------------------------------------------------------------- */
 
-/* In numbers of the matrices, which vectors are nothing beside. */
+/* Counts the matrices' numbers; the vectors' do not matter. */
 static double
 vision_weights (const ModelConfig *c)
 {
@@ -202,7 +202,7 @@ row_of (Bench *b, const gchar *name, gchar *shape, BenchLimit limit)
   return (BenchRow){ .name = name, .shape = shape, .limit = limit, .precision = names[get_engine (b)->weights->head.type] };
 }
 
-/* The row of a stage that another one is held against; it is measured when it was not asked for itself. */
+/* The row of a stage that another one is compared with; it is also measured when nobody asked for it. */
 static guint64
 ns_of (Bench *b, const gchar *name, void (*run) (Bench *b))
 {
@@ -366,7 +366,7 @@ ask (gpointer data)
 
 #define ANY G_MAXUINT
 
-/* How long it took. cached: tokens that must be found in the cache, or the row would say something else; or ANY. */
+/* How long it took. cached: tokens that must be found in the cache, or the row would measure something else; or ANY. */
 static guint64
 ask_alone (Bench *b, const gint32 *ids, guint n_ids, guint max_tokens, guint cached)
 {
@@ -459,13 +459,13 @@ bench_decode_step (Bench *b)
   fill_cache (b, 1);
   bench_timer_start (&timer, b->quick ? 0 : SECONDS, b->quick ? 1 : DECODES);
   while (bench_goes_on (&timer))
-    bench_ran (&timer, run_steps (b, 1), STEPS + 1); /* the prompt's last token is a step, too */
+    bench_ran (&timer, run_steps (b, 1), STEPS + 1); /* the prompt's last token is also a step */
   bench_timer_stop (&timer, &row);
   count_work (b, 1, &row);
   bench_add (b, row);
 }
 
-/* In turns with single steps: what they are held against is then the same machine, however busy. */
+/* In turns with single steps, so that both are measured on an equally busy machine. */
 void
 bench_decode_batch (Bench *b)
 {

@@ -1,18 +1,18 @@
 /*
- * Streams: dispatches are collected, recorded once, and run often, in submits bounded by the time each dispatch took before.
+ * Streams: dispatches are collected, recorded once and run often, in submits that the times of earlier runs keep short.
  */
 #include "vk.h"
 
 #include <string.h>
 
-/* Of a shader that never ran on the device: nanoseconds for a unit of work (an operation or a byte). Slow on purpose: the first
- * submits are then rather too short than too long. */
+/* Nanoseconds for a unit of work (an operation or a byte) of a shader that has not run on the device yet. Slow on purpose: the
+ * first submits are then too short rather than too long. */
 #define FIRST_RATE 0.1
 #define IN_FLIGHT 2
-/* Bound of a submit of a run that can be cancelled, where none is kept for the device's own sake. */
+/* Bound of a submit of a run that can be cancelled, on a device that needs none. */
 #define CANCEL_NS 50e6
 
-/* One dispatch. Resolved when added, recorded when the stream ends and the number of everything is known. */
+/* A dispatch: resolved when added, recorded when the stream ends, as its pools need to know how many there are. */
 typedef struct
 {
   guint op;
@@ -25,11 +25,11 @@ typedef struct
   guint8 push[DISPATCH_MAX_PUSH];
   guint push_size;
   guint workgroups[3];
-  guint64 work; /* operations and bytes: what time is taken to be proportional to */
+  guint64 work; /* operations and bytes: time is taken to be proportional to it */
   guint64 ns;   /* of the last run; 0 before */
 } RecordedDispatch;
 
-/* What a shader took on a device so far, in all. */
+/* What a shader has taken on a device so far, in total. */
 typedef struct
 {
   double ns, work;
@@ -57,7 +57,7 @@ struct _OpStream
   VkCommandPool commands;
   VkCommandBuffer *buffers; /* one a dispatch, one that hands the results to the host, and one that begins each of the flights */
   VkDescriptorPool descriptors;
-  VkQueryPool queries; /* the end of each dispatch, then the beginning of each flight; none where the host's clock has to do */
+  VkQueryPool queries; /* the end of each dispatch, then the beginning of each flight; none where the host's clock is used */
   VkFence fences[IN_FLIGHT];
   Flight flights[IN_FLIGHT];
 };
@@ -314,7 +314,8 @@ record_barrier (VkCommandBuffer buffer, VkPipelineStageFlags stages, VkAccessFla
   vkCmdPipelineBarrier (buffer, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, stages, 0, 1, &barrier, 0, NULL, 0, NULL);
 }
 
-/* The time when all that came before is done. On lavapipe a mark takes as long as a small dispatch: one a dispatch must do. */
+/* Writes the time when everything before it is done. On lavapipe a mark takes as long as a small dispatch, so there is one a
+ * dispatch. */
 static void
 record_mark (OpStream *s, VkCommandBuffer buffer, guint query)
 {
@@ -350,7 +351,7 @@ error:
   return FALSE;
 }
 
-/* What surrounds the dispatches. Results are seen by the host and by copies, once a run and not behind every dispatch: a GPU
+/* What surrounds the dispatches. Results become visible to the host and to copies once a run, not after every dispatch: a GPU
  * flushes its caches for it. */
 static gboolean
 ends_record (OpStream *s, GError **error)
@@ -478,7 +479,7 @@ flight_wait (OpStream *s, guint k, GError **error)
     return flight_times (s, k, error);
   flight_share_time (s, flight);
   for (guint i = 0; i < IN_FLIGHT; i++)
-    s->flights[i].start = MAX (s->flights[i].start, flight->end); /* the next one did not begin before */
+    s->flights[i].start = MAX (s->flights[i].start, flight->end); /* the next one did not begin earlier */
   return TRUE;
 
 error:
@@ -501,7 +502,7 @@ flight_start (OpStream *s, guint k, guint first, guint last, GError **error)
   s->flights[k] = (Flight){ first, last, .start = g_get_monotonic_time () };
   VK (device_submit (dev, n_buffers, buffers, s->fences[k]));
   s->flights[k].running = TRUE;
-  /* Where submitting blocks, this one is over by now, and when it is waited for the next one is too. */
+  /* Where submitting blocks, this one has ended by now; when it is waited for, the next one has ended as well. */
   if (vkGetFenceStatus (dev->vk, s->fences[k]) == VK_SUCCESS) {
     const gint64 now = g_get_monotonic_time ();
 
@@ -514,7 +515,7 @@ error:
   return FALSE;
 }
 
-/* Adds up the ops' times, and remembers for the device what its shaders took for their work. */
+/* Adds up the ops' times, and keeps for the device what its shaders took for their work. */
 static void
 stream_learn (OpStream *s)
 {
@@ -534,7 +535,7 @@ stream_learn (OpStream *s)
   }
 }
 
-/* After a failure nothing may stay in flight: what it uses may be freed next. */
+/* After a failure nothing stays in flight: what it uses may be freed next. */
 static void
 stream_abandon (OpStream *s)
 {

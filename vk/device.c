@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-/* At fewer texels than this the weights of a model would need too many views, and storage buffers serve instead. */
+/* With fewer texels than this a model's weights would need too many views: storage buffers are used instead. */
 #define MIN_TEXELS (1u << 24)
 /* Signed 32-bit byte offsets are the norm inside drivers. */
 #define MAX_BULK_BYTES (G_GUINT64_CONSTANT (1) << 31)
@@ -84,7 +84,7 @@ uuid_text (const guint8 *uuid)
   return g_string_free (text, FALSE);
 }
 
-/* A queue of its own for compute keeps a GPU's desktop alive; any other that computes will do. */
+/* A compute-only queue keeps the desktop on a GPU responsive; otherwise any queue that computes. */
 static gboolean
 find_queue (Candidate *c)
 {
@@ -249,7 +249,7 @@ error:
   return FALSE;
 }
 
-/* In the loader's order; the one that opens when nothing is asked for is marked. */
+/* In the loader's order; marks the one that opens when nothing is asked for. */
 static GArray *
 candidates_new (VkInstance instance, const DeviceOptions *options, GError **error)
 {
@@ -378,7 +378,7 @@ candidate_choose (GArray *candidates, const gchar *selector, GError **error)
         chosen = &g_array_index (candidates, Candidate, i);
     }
     if (!chosen)
-      chosen = &g_array_index (candidates, Candidate, 0); /* its refusal is what there is to say */
+      chosen = &g_array_index (candidates, Candidate, 0); /* its refusal is the error */
   } else if (g_ascii_string_to_unsigned (selector, 10, 0, candidates->len - 1, &index, NULL)) {
     chosen = &g_array_index (candidates, Candidate, index);
   } else {
@@ -446,7 +446,8 @@ device_create (Device *dev, GError **error)
   const gchar *extension = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
   const VkDeviceQueueCreateInfo queue = { VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO, .queueFamilyIndex = dev->family,
     .queueCount = 1, .pQueuePriorities = &priority };
-  /* The shaders need no feature that must be asked for: 32-bit words, and at most subgroup operations, which are properties. */
+  /* The shaders need no feature that must be enabled: they use 32-bit words and at most subgroup operations, which are properties.
+   */
   const VkDeviceCreateInfo create = { VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, .queueCreateInfoCount = 1, .pQueueCreateInfos = &queue,
     .enabledExtensionCount = dev->memory_budget ? 1 : 0, .ppEnabledExtensionNames = &extension };
 

@@ -1,5 +1,5 @@
 /*
- * How much memory the host has left for this process. CPU and integrated devices live in it, whatever heap their driver reports.
+ * How much memory the host has left for this process. CPU and integrated devices use it, whatever heap their driver reports.
  */
 #include "vk.h"
 
@@ -36,7 +36,7 @@ read_key (const gchar *folder, const gchar *name, const gchar *key)
   return 0;
 }
 
-/* Where there is no /proc, as in a bare chroot: less than MemAvailable, for pages of files count as taken. */
+/* Where there is no /proc, as in a bare chroot: less than MemAvailable, because file pages count as used. */
 static guint64
 memory_unused (void)
 {
@@ -54,8 +54,8 @@ static const CgroupFiles cgroup_v1 = { "sys/fs/cgroup/memory", "memory.limit_in_
   "total_inactive_file " };
 static const CgroupFiles cgroup_v2 = { "sys/fs/cgroup", "memory.max", "memory.current", "inactive_file " };
 
-/* What the group at path and every group above it leave. In a container the path may be the host's and not exist here: then only
- * the mount itself counts. */
+/* What the cgroup at path and those above it leave. In a container the path may be the host's and not exist here: then only the
+ * mount itself counts. */
 static guint64
 cgroup_left (const gchar *root, const CgroupFiles *files, const gchar *path)
 {
@@ -67,7 +67,7 @@ cgroup_left (const gchar *root, const CgroupFiles *files, const gchar *path)
     guint64 limit, usage;
 
     if (read_number (folder, files->limit, &limit) && read_number (folder, files->usage, &usage)) {
-      /* Old pages of files count as used but are given up under pressure. */
+      /* Inactive file pages count as used, but are freed under pressure. */
       guint64 cached = read_key (folder, "memory.stat", files->cached);
       usage -= MIN (usage, cached);
       left = MIN (left, limit - MIN (limit, usage));

@@ -1,6 +1,6 @@
 /*
- * Arenas: tensors planned one behind the other in windows, each window one allocation and one buffer; and how the host reaches
- * them, in place or through staging.
+ * Arenas: tensors are planned one after the other in windows; a window is one allocation and one buffer. The host reaches them in
+ * place or through staging.
  */
 #include "vk.h"
 
@@ -102,12 +102,12 @@ tensor_rows (const Tensor *t, guint first, guint rows)
 
 #define HOST_FLAGS (VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT)
 
-/* Asked for by no feature here, or not for buffers that are used again. */
+/* They need a feature that is not enabled, or are not for buffers that are reused. */
 #define UNWANTED_FLAGS                                                                                                             \
   (VK_MEMORY_PROPERTY_PROTECTED_BIT | VK_MEMORY_PROPERTY_LAZILY_ALLOCATED_BIT | VK_MEMORY_PROPERTY_DEVICE_COHERENT_BIT_AMD         \
       | VK_MEMORY_PROPERTY_DEVICE_UNCACHED_BIT_AMD)
 
-/* The first type that has `needed` and, if there is one, also `wanted`; of one heap unless heap is G_MAXUINT32. */
+/* The first type that has `needed`, preferably `wanted` too; of this heap, or any for G_MAXUINT32. */
 static gboolean
 find_kind (
     const Device *dev, guint32 types, VkMemoryPropertyFlags needed, VkMemoryPropertyFlags wanted, guint32 heap, MemoryKind *kind)
@@ -151,7 +151,7 @@ device_memory_init (Device *dev, gboolean staged, GError **error)
   MemoryKind seen;
 
   vkGetPhysicalDeviceMemoryProperties (dev->physical, &dev->memory);
-  /* Types and alignment are the same for all buffers of one usage, so that one tells of all to come. */
+  /* Types and alignment are the same for all buffers of one usage: one shows them for all. */
   if (!buffer_new (dev, TENSOR_ALIGN, &probe, error))
     return FALSE;
   vkGetBufferMemoryRequirements (dev->vk, probe, &needs);
@@ -166,7 +166,8 @@ device_memory_init (Device *dev, gboolean staged, GError **error)
     return FALSE;
   }
   dev->staging_kind = dev->kinds[ARENA_HOST];
-  /* Where the host sees the same heap it needs no staging to write. A small window on a large heap is a heap of its own. */
+  /* Where the host sees the same heap, it writes without staging. A small host-visible window on a large heap is a heap of its own.
+   */
   if (find_kind (dev, needs.memoryTypeBits, HOST_FLAGS | VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, VK_MEMORY_PROPERTY_HOST_CACHED_BIT,
           dev->kinds[ARENA_DEVICE].heap, &seen))
     dev->kinds[ARENA_DEVICE] = seen;
@@ -236,7 +237,7 @@ arena_new (Device *dev, ArenaKind kind, const gchar *name)
   return arena;
 }
 
-/* The first window with room at its end. */
+/* The first window that has room at its end. */
 static guint
 arena_place (Arena *arena, guint64 bytes, guint64 *offset)
 {
@@ -284,7 +285,7 @@ arena_bytes (const Arena *arena)
 
 /* --- staging ---------------------------------------------------------------------------------------------------------------- */
 
-/* Made when first needed: many devices never need it. */
+/* Made when first needed; many devices never do. */
 static gboolean
 transfer_init (Device *dev, GError **error)
 {
@@ -335,7 +336,7 @@ error:
   return FALSE;
 }
 
-/* What was written is seen by all that comes next; then waits. */
+/* Makes what was written visible to everything after it, submits and waits. */
 static gboolean
 transfer_end (Device *dev, GError **error)
 {

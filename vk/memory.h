@@ -20,7 +20,7 @@ typedef enum
 {
   DEVICE_ERROR_NOT_FOUND,   /* no Vulkan, or no device that the selector names */
   DEVICE_ERROR_UNSUPPORTED, /* the device lacks a feature; the message names it */
-  DEVICE_ERROR_MEMORY,      /* host or device memory is spent */
+  DEVICE_ERROR_MEMORY,      /* host or device memory is used up */
   DEVICE_ERROR_LOST,        /* the device is gone: free everything and open anew */
   DEVICE_ERROR_CANCELLED,
   DEVICE_ERROR_WRONG, /* the device computes wrongly: device_self_check() */
@@ -31,8 +31,8 @@ typedef struct
   gchar *name, *driver, *uuid;
   const gchar *type; /* discrete, integrated, virtual, cpu, other */
   guint64 memory;    /* budget in bytes; on integrated and CPU devices MemAvailable within the cgroup's limit */
-  gboolean chosen;   /* opens when nothing is asked for */
-  gchar *refusal;    /* what it lacks, so that it cannot be opened; else NULL */
+  gboolean chosen;   /* opens when no device is named */
+  gchar *refusal;    /* why it cannot be opened: what it lacks; else NULL */
 } DeviceInfo;
 
 gboolean device_list (DeviceInfo **infos, guint *n_infos, GError **error);
@@ -44,9 +44,9 @@ typedef struct
   gboolean storage_form;  /* bulk reads by storage buffers instead of texel buffers */
   gboolean no_subgroup;   /* shaders without subgroup operations */
   guint64 submit_ns;      /* bound of one submit; 0: 50 ms on GPUs, none on CPU devices */
-  gboolean timed;         /* the device itself times every op, also where submits have no bound and nothing needs to know */
+  gboolean timed;         /* the device times every op, even where submits have no bound */
   const gchar *cache_dir; /* of the pipeline cache; NULL: the user's cache folder /minivl */
-  gboolean staged;        /* ARENA_DEVICE is reached through staging even where the host sees it */
+  gboolean staged;        /* reaches ARENA_DEVICE through staging even where the host sees it */
   guint64 window_bytes;   /* most bytes of a window of several tensors; 0: 1 GiB */
   guint local;            /* local size of kernels that work in octets; 0: the device's choice. 8 without subgroup operations */
 } DeviceOptions;
@@ -73,8 +73,8 @@ typedef enum
 guint type_size (TensorType type);
 
 /* How the elements of a tensor lie in memory.
- * ROWS: row-major. Rows are `stride` elements apart, cols rounded up to 32; the columns between hold zeros, and every op keeps it
- * so. WEIGHTS: interleaved by 8 rows. A row is cut into quads (16 bytes); quad c of row r lies at ((r / 8) * quads + c) * 8 + r
+ * ROWS: row-major. Rows are `stride` elements apart, cols rounded up to 32; the columns between hold zeros, and every op keeps them
+ * zero. WEIGHTS: interleaved by 8 rows. A row is cut into quads (16 bytes); quad c of row r lies at ((r / 8) * quads + c) * 8 + r
  * % 8. Rows are padded to a multiple of 32, columns to a multiple of 32; the padding holds zeros.
  */
 typedef enum
@@ -102,7 +102,7 @@ Tensor tensor_rows (const Tensor *t, guint first, guint rows);
 typedef enum
 {
   ARENA_DEVICE, /* weights, cache, activations: fastest for the device */
-  ARENA_HOST,   /* what both sides touch at every step: coherent, always mapped */
+  ARENA_HOST,   /* what host and device use at every step: coherent, always mapped */
 } ArenaKind;
 
 /* Bytes that can still be allocated of a kind. */
@@ -114,13 +114,13 @@ void arena_free (Arena *arena);
 Tensor arena_add (Arena *arena, TensorType type, TensorLayout layout, guint rows, guint cols);
 /* Bytes that arena_commit() will allocate: alignment and windows included. */
 guint64 arena_bytes (const Arena *arena);
-/* Allocates and zeroes. On failure nothing is kept, and the message tells bytes asked and bytes there are. */
+/* Allocates and zeroes. On failure nothing is kept, and the message has the bytes asked for and available. */
 gboolean arena_commit (Arena *arena, GError **error);
 
 /* Host address of a tensor of an ARENA_HOST arena; of a view, of its first element. */
 gpointer tensor_map (const Tensor *t);
 
-/* Copies to or from a tensor of any arena, through staging where the device needs it; waits. The memory holds the tensor's own
+/* Copies to or from a tensor of any arena, through staging where the device needs it; waits. The bytes are in the tensor's
  * layout. offset and size in bytes, multiples of 4, counted from the tensor's first byte (not from a view's). */
 gboolean tensor_write (const Tensor *t, guint64 offset, gconstpointer data, guint64 size, GError **error);
 gboolean tensor_read (const Tensor *t, guint64 offset, gpointer data, guint64 size, GError **error);
@@ -129,17 +129,17 @@ guint64 tensor_bytes (const Tensor *t);
 
 /* n numbers of F32, F16 or BF16, as f32: exact. */
 void convert_to_f32 (float *out, gconstpointer in, TensorType type, guint64 n);
-/* The other way, rounded to nearest even. */
+/* The reverse, rounded to nearest even. */
 void convert_from_f32 (gpointer out, TensorType type, const float *in, guint64 n);
 
-/* How many of n numbers of type `source` stand before the first that `type` cannot hold: NaN, infinite, or rounded to infinite.
- * n: it holds them all. */
+/* How many of n numbers of type `source` come before the first that `type` cannot hold: NaN, infinite, or rounded to infinity.
+ * n when it holds them all. */
 guint64 count_finite (gconstpointer numbers, TensorType source, TensorType type, guint64 n);
 
-/* n_rows of a row-major matrix of F32, F16 or BF16, laid out as WEIGHTS of one of these types, rounded to nearest even where it is
- * the narrower one. Fills n_rows, rounded up to 8, times cols, rounded up to 32; the padding is zeros. The rows of a tensor may so
- * be packed some rows at a time, from any multiple of 8 on, by any thread: row r begins at byte r * stride * type_size.
- * Returns what count_finite() does of the n_rows * cols numbers. */
+/* n_rows of a row-major matrix of F32, F16 or BF16, laid out as WEIGHTS of one of these types, rounded to nearest even where that
+ * is narrower. Fills n_rows, rounded up to 8, times cols, rounded up to 32; the padding is zeros. The rows of a tensor can
+ * be packed some at a time, from any multiple of 8 on, by any thread: row r begins at byte r * stride * type_size.
+ * Returns what count_finite() returns for the n_rows * cols numbers. */
 guint64 weights_pack (gpointer out, TensorType type, gconstpointer rows, TensorType source, guint n_rows, guint cols);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Arena, arena_free)

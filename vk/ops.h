@@ -2,11 +2,11 @@
  * The operations of the model, recorded once and run often.
  *
  * A stream is a list of dispatches. Record it by calling op_*() in order (each sees the results of those before), close it with
- * op_stream_end(), run it with op_stream_run() as often as wished: shapes are fixed, contents and lengths come from tensors.
+ * op_stream_end(), run it with op_stream_run() as often as you like: shapes are fixed, contents and lengths come from tensors.
  * A failure while recording is kept and reported by op_stream_end(). Tensors must outlive the stream.
  *
  * Unless said otherwise tensors are F32 ROWS and may be views; sums are f32. m, n: any; k: any (padding holds zeros).
- * Tensors that say what to do with each row (ids, Step.rows, Step.rope) may have more rows than there are: the first m are read.
+ * Tensors that say what to do with each row (ids, Step.rows, Step.rope) may have more rows than m: the first m are read.
  * Every op has a plain twin in twins.c, a case of the self-check in selfcheck_plans.c, and an error bound in tests/ops.
  */
 #ifndef VK_OPS_H
@@ -21,7 +21,7 @@ OpStream *op_stream_new (Device *dev, const gchar *name);
 void op_stream_free (OpStream *s);
 gboolean op_stream_end (OpStream *s, GError **error);
 
-/* Whether a run is to be given up. */
+/* Whether to give up a run. */
 typedef struct
 {
   gboolean (*is_cancelled) (gpointer data);
@@ -29,7 +29,7 @@ typedef struct
 } OpCancel;
 
 /* Submits all of it in parts bounded by measured time, and waits. cancel (nullable): asked between parts; TRUE fails with
- * DEVICE_ERROR_CANCELLED. With it parts are short on CPU devices, too, where a run is otherwise one submit. */
+ * DEVICE_ERROR_CANCELLED. With it parts are short on CPU devices as well, where a run is otherwise one submit. */
 gboolean op_stream_run (OpStream *s, const OpCancel *cancel, GError **error);
 
 typedef struct
@@ -62,8 +62,8 @@ typedef struct
 
 /* y[m][n] = residual + scale * act (x[m][k] . w[n][k]^T + bias)
  * w: WEIGHTS, F32, F16 or BF16. x and y are not of one tensor. Few rows (up to 7) take the matvec kernel, many the tiled one.
- * k is read up to the next multiple of 32, where w has zeros: what lies there in x, behind a view, is to be finite. A residual in
- * y's memory is y itself with a period of m. Long ops are cut into dispatches of at most 2 GFLOP. */
+ * k is read up to the next multiple of 32, where w has zeros: what x has there, after a view's columns, must be finite. A residual
+ * in y's memory must be y itself, with a period of m. Long ops are cut into slices of at most 2 GFLOP. */
 void op_matmul (OpStream *s, const Tensor *y, const Tensor *x, const Tensor *w, const MatmulParams *p);
 
 typedef enum
@@ -79,10 +79,10 @@ void op_norm (OpStream *s, const Tensor *y, const Tensor *x, NormKind kind, floa
 void op_glu (OpStream *s, const Tensor *y, const Tensor *x);
 
 /* y[i] = table row ids[i] for ids[i] >= 0, else extra row -1 - ids[i]. table: WEIGHTS of any type. extra: F32 ROWS or NULL.
- * ids: U32 [1][m], two's complement, read at run time; an id of no row gives zeros. */
+ * ids: U32 [1][m], two's complement, read at run time; an id without a row gives zeros. */
 void op_gather (OpStream *s, const Tensor *y, const Tensor *table, const Tensor *extra, const Tensor *ids);
 
-/* y = rows of x at ids: y[i] = x[ids[i]]. U32 [1][m], read at run time; an id of no row gives zeros. */
+/* y = rows of x at ids: y[i] = x[ids[i]]. ids: U32 [1][m], read at run time; an id without a row gives zeros. */
 void op_rows (OpStream *s, const Tensor *y, const Tensor *x, const Tensor *ids);
 
 /* y[i] = x[i], all elements of equally shaped views */
@@ -90,29 +90,29 @@ void op_copy (OpStream *s, const Tensor *y, const Tensor *x);
 
 /* --- logits ---------------------------------------------------------------------------------------------------------------- */
 
-/* What is worth knowing of a row of numbers. NaN counts as -infinity, -0 as 0. */
+/* A row's largest numbers and its sum of exponentials. NaN counts as -infinity, -0 as 0. */
 typedef struct
 {
-  guint32 ids[TOP_COUNT];  /* columns of the largest, largest first, of equals the lower column; G_MAXUINT32 for want of columns */
-  float values[TOP_COUNT]; /* theirs; -infinity for want of columns */
+  guint32 ids[TOP_COUNT];  /* columns of the largest, in falling order, equals by column; G_MAXUINT32 where the row has fewer */
+  float values[TOP_COUNT]; /* theirs; -infinity where the row has fewer */
   float next;              /* the largest of all other columns, -infinity where there are none */
-  float sum; /* of exp (x - values[0]) over all columns; infinities that are values[0] themselves count 1, others of them 0 */
+  float sum;               /* of exp (x - values[0]) over all columns; an infinity equal to values[0] counts 1, any other 0 */
 } Top;
 
 /* Columns of a tensor of Tops; of the room that op_top() works in for n columns. */
 #define TOP_COLUMNS ((guint)(sizeof (Top) / 4))
 guint top_work_columns (guint n);
 
-/* top[m] = the Top of row x[m][n], bits of a Top each. top: U32 [m][TOP_COLUMNS]. work: U32 [m][top_work_columns (n)], of one
- * tensor with neither. */
+/* top[m] = the Top of row x[m][n], bits of a Top each. top: U32 [m][TOP_COLUMNS]. work: U32 [m][top_work_columns (n)], a tensor
+ * of its own. */
 void op_top (OpStream *s, const Tensor *top, const Tensor *x, const Tensor *work);
 
 /* --- attention over a cache of blocks -------------------------------------------------------------------------------------- */
 
 /* One layer's keys and values, as two tensors of [blocks][heads * KV_BLOCK * head_dim] in ROWS, TYPE_F32 or TYPE_F16.
- * In a block, a head after the other. A head's keys are interleaved by 8: quad c (16 bytes: 4 f32 or 8 f16) of key j lies at
+ * A block holds one head after the other. A head's keys are interleaved by 8: quad c (16 bytes: 4 f32 or 8 f16) of key j lies at
  * ((j / 8) * quads + c) * 8 + j % 8. A head's values are row-major [key][head_dim].
- * head_dim is a multiple of 8, at most 128; blocks are never zero-padded beyond that. */
+ * head_dim is a multiple of 8, at most 128; blocks have no further padding. */
 typedef struct
 {
   Tensor k, v;
@@ -122,7 +122,7 @@ typedef struct
 /* Elements of one block of one of the two tensors. */
 guint kv_block_elements (guint heads, guint head_dim);
 
-/* Where rows of a step go and what they see; all read at run time, so that one recording serves every length.
+/* Where the rows of a step go and what they see. All of it is read at run time, so one recording serves every length.
  * rows: U32 [m][4]: slot (block * KV_BLOCK + place; G_MAXUINT32: the row is padding, nothing is written), keys (number of leading
  * keys of its sequence that the row sees; 0: padding, its output is zeros), sequence (row of table), unused. table: U32
  * [sequences][blocks]: block numbers of each sequence in order. rope: F32 [m][head_dim]: cosines in the first half, sines in the
@@ -133,14 +133,14 @@ typedef struct
 } Step;
 
 /* q[m][heads_q * head_dim] = rotated queries of qkv[m][(heads_q + 2 * heads) * head_dim]; rotated keys and the values go to the
- * cache. Rotation: x * cos + rotate_half (x) * sin, as the reference. A cache of f16 holds
- * no infinities: what is larger becomes 65504. */
+ * cache. Rotation: x * cos + rotate_half (x) * sin, as the reference. A cache of f16 holds no
+ * infinities: larger numbers become 65504. */
 void op_rope_kv (OpStream *s, const Tensor *q, const KvLayer *kv, const Tensor *qkv, const Step *step);
 
 /* out[m][heads_q * head_dim] = softmax (scale * q . k^T over the row's first `keys` keys) . v
  * heads_q a multiple of kv->heads: query head h reads head h / (heads_q / heads).
  * op_attention: rows 8i .. 8i + 7 are of one sequence (padding rows apart). op_attention_decode: each row is a sequence of its own.
- * Keys are at most table->cols * KV_BLOCK. Blocks behind a row's keys are not read, the rest of its last block counts nothing.
+ * Keys are at most table->cols * KV_BLOCK. Blocks after a row's keys are not read, and the rest of its last block has no weight.
  */
 void op_attention (OpStream *s, const Tensor *out, const Tensor *q, const KvLayer *kv, float scale, const Step *step);
 void op_attention_decode (OpStream *s, const Tensor *out, const Tensor *q, const KvLayer *kv, float scale, const Step *step);
@@ -155,7 +155,7 @@ typedef struct
 } Filter;
 
 /* How a picture's bytes lie. X is a byte that is not read. NV12: a plane of Y, one of pairs U, V; I420: Y, U, V. A sample of U or V
- * is of 2 x 2 pixels. */
+ * is for 2 x 2 pixels. */
 typedef enum
 {
   PIXELS_RGB = FORMAT_RGB,
@@ -174,13 +174,13 @@ typedef struct
   PixelFormat format;
   guint first[3], stride[3]; /* bytes, of each plane: where it begins, from one row to the next; any */
   guint x, y;                /* pixel where the part that is unpacked begins */
-  guint orientation;         /* 1..8, as of EXIF: how that part is turned to be upright */
+  guint orientation;         /* 1..8, as of EXIF: how to turn that part upright */
   float luma_first, luma_scale, red_v, green_u, green_v, blue_u;
 } UnpackParams;
 
 /* One pixel a word (R lowest, then G, B, 0), as U32 ROWS [height][width], once unpacked.
  * op_unpack: src is U32 [1][words], bytes of all planes, little endian. The part that is unpacked is as large as y, or as y turned.
- * op_resize_columns: y[h][w'] from x[h][w]; y may be rows of a tensor that is more than one binding holds.
+ * op_resize_columns: y[h][w'] from x[h][w]; y may be rows of a tensor too large for one binding.
  * op_resize_rows: y[h'][w] from x[h][w]. */
 void op_unpack (OpStream *s, const Tensor *y, const Tensor *src, const UnpackParams *p);
 void op_resize_columns (OpStream *s, const Tensor *y, const Tensor *x, const Filter *f);
@@ -203,22 +203,22 @@ void op_pixel_shuffle (OpStream *s, const Tensor *y, const Tensor *x, guint side
 
 /* --- self-check ------------------------------------------------------------------------------------------------------------ */
 
-/* A stream that is never ended: what is recorded in it only tells which shaders, with which constants, would run. Tensors may be of
+/* A stream that is never ended: it only notes which shaders would run, with which constants. Tensors may be of
  * arenas that are not committed. Freed with op_stream_free(). */
 OpStream *op_survey_new (Device *dev);
 
 typedef struct
 {
   guint variants;     /* shaders with their constants that the survey noted */
-  guint checked;      /* of them now; the others have passed before */
-  guint64 check_ns;   /* spent on it now, beside the driver's compiling */
-  guint64 compile_ns; /* of the driver: what first use would have taken */
+  guint checked;      /* of them, checked now; the others have passed before */
+  guint64 check_ns;   /* spent on it now, without the driver's compiling */
+  guint64 compile_ns; /* the driver's compiling, which first use would have taken */
 } SelfCheck;
 
-/* Lets every variant of the survey compute a small case and compares it with its plain C twin: NMSE <= 1e-10, pixels to the bit.
- * What passes is remembered beside the pipeline cache, for this device, driver and shader. For when a device has just been opened.
- * FALSE with DEVICE_ERROR_WRONG when the device computes wrongly: the message names op, error and driver. result is filled also
- * then; it may be NULL. */
+/* Runs a small case of every variant of the survey and compares it with its plain C twin: NMSE <= 1e-10, pixels to the bit.
+ * What passes is remembered beside the pipeline cache, for this device, driver and shader. Called when a device has just been
+ * opened. FALSE with DEVICE_ERROR_WRONG when the device computes wrongly: the message names op, error and driver. result (nullable)
+ * is filled then, too. */
 gboolean device_self_check (Device *dev, OpStream *survey, SelfCheck *result, GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (OpStream, op_stream_free)

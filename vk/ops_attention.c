@@ -31,7 +31,7 @@ kv_check (OpStream *s, const KvLayer *kv)
   return TRUE;
 }
 
-/* Query heads in `cols` columns; 0 and a failure when they do not share the cache's heads. */
+/* Query heads in `cols` columns; 0 and a failure when the cache's heads cannot be shared among them. */
 static guint
 query_heads (OpStream *s, const KvLayer *kv, guint cols)
 {
@@ -61,7 +61,7 @@ op_rope_kv (OpStream *s, const Tensor *q, const KvLayer *kv, const Tensor *qkv, 
     return;
   }
 
-  /* A view is of a cache that one binding holds. */
+  /* A view must be of a cache that fits one binding. */
   window = MAX (tensor_bytes (&kv->k), tensor_bytes (&kv->v)) <= stream_limits (s)->storage_range
                ? kv->k.rows
                : window_units (s, stream_limits (s)->storage_range, block_bytes);
@@ -105,7 +105,7 @@ op_rope_kv (OpStream *s, const Tensor *q, const KvLayer *kv, const Tensor *qkv, 
   }
 }
 
-/* What the two kernels share: all but geometry. */
+/* What the two kernels share: everything but geometry. */
 static gboolean
 attention_prepare (OpStream *s, const gchar *name, Dispatch *d, struct AttentionPush *push, const Tensor *out, const Tensor *q,
     const KvLayer *kv, float scale, const Step *step)
@@ -155,7 +155,7 @@ op_attention (OpStream *s, const Tensor *out, const Tensor *q, const KvLayer *kv
   if (!attention_prepare (s, "attention", &d, &push, out, q, kv, scale, step))
     return;
 
-  /* Keys that a row sees are known only to the device: the most there can be. */
+  /* Only the device knows how many keys a row sees: the most there can be. */
   row_flops = 4 * (guint64)q->cols * push.blocks * KV_BLOCK;
   rows = CLAMP (most / row_flops, local, q->rows + local) / local * local;
 
@@ -165,8 +165,8 @@ op_attention (OpStream *s, const Tensor *out, const Tensor *q, const KvLayer *kv
   for (push.row_first = 0; push.row_first < q->rows; push.row_first += rows) {
     guint here = MIN (rows, q->rows - push.row_first);
 
-    /* Rows fastest: the heads' halves are then equal work for two threads that take a half of the workgroups each, causal rows are
-     * not. An octet has 8 rows. */
+    /* Rows are in x, so that two threads that take half of the workgroups each have half of the heads, which is equal work. Halves
+     * of causal rows are not. An octet has 8 rows. */
     d.workgroups[0] = (here + local - 1) / local;
     d.workgroups[1] = q->cols / kv->head_dim;
     d.workgroups[2] = 1;

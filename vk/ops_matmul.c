@@ -1,9 +1,9 @@
 /* The linear layer: which kernel computes it, and in which slices. */
 #include "ops_private.h"
 
-#define TILE_ROWS 16  /* of the tiled kernel; 8 where 16 would compute much that nobody asked for */
+#define TILE_ROWS 16  /* of the tiled kernel; 8 where 16 would mostly compute rows that there are not */
 #define MATVEC_ROWS 7 /* most rows of the kernel that reads each weight once for all of them */
-/* Most operations of a dispatch: some 50 ms of the slowest device, so that a submit can be kept short anywhere. */
+/* Most operations of a slice: about 50 ms on the slowest device, so that submits can be kept short on any. */
 #define DISPATCH_FLOPS G_GUINT64_CONSTANT (2000000000)
 
 static const gchar *const matvec_shaders[] = {

@@ -1,4 +1,4 @@
-/* Ops on pictures: bytes to tiles to patch rows, and the pixel shuffle behind the vision model. */
+/* Ops on pictures: from bytes to tiles to patch rows, and the pixel shuffle after the vision model. */
 #include "ops_private.h"
 
 /* --- unpacking -------------------------------------------------------------------------------------------------------------- */
@@ -8,7 +8,7 @@ typedef struct
   guint n_planes;
   struct
   {
-    guint bytes, pixels; /* of a sample; in x and in y that share one */
+    guint bytes, pixels; /* of a sample; that share one, in x and in y */
   } planes[3];
 } FormatRow;
 
@@ -107,7 +107,7 @@ filter_check (OpStream *s, const Filter *f, guint outputs)
 static void
 resize_dispatch (OpStream *s, const gchar *shader, const Tensor *y, const Tensor *x, const Filter *f)
 {
-  /* Only the rows that are written are bound, so that y may be part of what is more than a binding. */
+  /* Only the rows that are written are bound, so that y may be part of a tensor too large for one binding. */
   guint64 low = 4 * (guint64)y->first, base = low - low % stream_limits (s)->align;
   struct ResizePush push = {
     .m = y->rows,

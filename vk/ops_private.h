@@ -6,7 +6,7 @@
 
 #include "vk.h"
 
-/* Invocations in x of kernels whose invocations know nothing of each other. */
+/* Local size of kernels whose invocations are independent. */
 #define LOCAL_PLAIN 64
 
 /* A tensor, or NULL, for a push constant. */
@@ -16,7 +16,7 @@ view_of (const Tensor *t)
   return t ? (View){ t->first, t->stride } : (View){ 0, 0 };
 }
 
-/* Rows in y and z, as row() in rows.glsl takes them: any number fits. */
+/* Rows in y and z, as row() in rows.glsl reads them: any number fits. */
 static inline void
 dispatch_rows (Dispatch *d, guint workgroups_x, guint rows)
 {
@@ -46,8 +46,8 @@ stream_local (OpStream *s)
   return MIN (stream_limits (s)->local, SHARED_LANES);
 }
 
-/* How many units (rows, blocks) of `bytes` fit into a binding of at most `range` bytes, so that every window of as many begins
- * where a binding may. 0: not even the smallest. */
+/* How many units (rows, blocks) of `bytes` fit into a binding of at most `range` bytes, such that every window of that many
+ * begins where a binding may. 0: none. */
 static inline guint64
 window_units (OpStream *s, guint64 range, guint64 bytes)
 {

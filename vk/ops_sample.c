@@ -1,4 +1,4 @@
-/* The op that spares the host whole rows of logits. */
+/* The op that saves the host from reading whole rows of logits. */
 #include "ops_private.h"
 
 G_STATIC_ASSERT (sizeof (Top) == 4 * (2 * TOP_COUNT + 2));
@@ -36,7 +36,7 @@ op_top (OpStream *s, const Tensor *top, const Tensor *x, const Tensor *work)
     .flops = 4 * (guint64)x->rows * x->cols,
     .bytes = 4 * (guint64)x->rows * x->cols,
   };
-  /* One octet whatever the device's local size: it is a chain of steps that depend on each other. */
+  /* One octet, whatever the device's local size: each step depends on the one before. */
   Dispatch second = {
     .shader = "top",
     .bind = { { BIND_WRITE, top }, { BIND_BULK, x }, { BIND_WRITE, work } },

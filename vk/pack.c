@@ -1,4 +1,4 @@
-/* Checkpoints' numbers as the device wants them: types, and rows interleaved by 8. */
+/* Converts a checkpoint's numbers to what the device reads: types, and rows interleaved by 8. */
 #include "memory.h"
 
 #include <string.h>
@@ -26,7 +26,7 @@ bits_of_float (float f)
   return u;
 }
 
-/* The four conversions know no branch, for compilers make vector code of such loops only. */
+/* The four conversions have no branches: compilers vectorise only such loops. */
 
 static inline float
 from_half (guint16 h)
@@ -45,7 +45,7 @@ to_half (float f)
   guint32 small = bits_of_float (float_of_bits (rest) + 0.5f) - bits_of_float (0.5f); /* rounded by the sum to 2^-24 */
   guint32 h = rest < 113u << 23 ? small : normal;
 
-  h = rest >= 143u << 23 ? 0x7c00 : h; /* 65536 and more; what rounds to it got there by itself */
+  h = rest >= 143u << 23 ? 0x7c00 : h; /* 65536 and more; smaller numbers that round to it are there already */
   h = rest > 0x7f800000 ? 0x7e00 : h;
   return (u >> 16 & 0x8000) | h;
 }
@@ -83,7 +83,7 @@ convert_to_f32 (float *out, gconstpointer in, TensorType type, guint64 n)
   }
 }
 
-/* The least bits, without the sign, of a number that is not finite as `type`. */
+/* The smallest bits, without the sign, of a number that is not finite as `type`. */
 static guint32
 bits_beyond (TensorType source, TensorType type)
 {
@@ -97,10 +97,10 @@ bits_beyond (TensorType source, TensorType type)
   }
 }
 
-/* Words of two or four numbers. At -O2 compilers make no vector code of a loop over plain ones. */
+/* Words of two or four numbers. At -O2 compilers do not vectorise a loop over plain ones. */
 typedef guint64 Words __attribute__ ((vector_size (QUAD)));
 
-/* Without its sign, a number that is not finite reaches the sign's bit when it is lifted. */
+/* `lift` is added to numbers without their sign: it carries into the sign bit of those that are not finite. */
 typedef struct
 {
   guint64 unsigned_mask, lift;
@@ -121,7 +121,7 @@ twice (guint64 word)
   return (Words){ word, word };
 }
 
-/* lifted: words, lifted and joined. */
+/* lifted: words with `lift` added, or-ed together. */
 static inline gboolean
 are_finite (Words lifted, Limit limit)
 {
@@ -178,8 +178,8 @@ convert_from_f32 (gpointer data, TensorType type, const float *in, guint64 n)
   }
 }
 
-/* Eight rows of `bytes` bytes, of which some may be absent. Whether all numbers are finite: looked at here, where they are in
- * registers anyway. */
+/* Interleaves eight rows of `bytes` bytes; absent ones are NULL. Returns whether all numbers are finite, which is checked here
+ * because they are in registers anyway. */
 static gboolean
 interleave (guint8 *out, const guint8 *const rows[INTERLEAVED], gsize bytes, gsize padded, Limit limit)
 {

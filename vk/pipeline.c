@@ -10,7 +10,7 @@
 #define CACHE_DIGEST_BYTES 32
 #define CACHE_MAX_BYTES (256u << 20)
 
-/* In front of the driver's data; a file that differs in any of it is another's, or damaged. */
+/* Precedes the driver's data; a file with another header is of another driver, or damaged. */
 typedef struct
 {
   gchar magic[8];
@@ -66,7 +66,7 @@ cache_path (const Device *dev, const gchar *cache_dir)
   return g_build_filename (cache_dir ? cache_dir : users, name, NULL);
 }
 
-/* A cache that cannot be written costs time at the next start, no more. */
+/* A cache that cannot be written only costs time at the next start. */
 static void
 cache_save (Device *dev)
 {
@@ -143,7 +143,7 @@ variant_equal (gconstpointer a, gconstpointer b)
   return memcmp (a, b, sizeof (Variant)) == 0;
 }
 
-/* The row of the forms that the device takes. A shader has only those that it differs in. */
+/* The row for the forms that the device takes. A shader only has rows for the forms in which it differs. */
 static const Shader *
 shader_of_forms (const DeviceLimits *limits, const gchar *name)
 {
@@ -162,7 +162,7 @@ shader_of_forms (const DeviceLimits *limits, const gchar *name)
 gboolean
 variant_init (Variant *v, const Device *dev, const Dispatch *d, GError **error)
 {
-  memset (v, 0, sizeof *v); /* the gaps are hashed, too */
+  memset (v, 0, sizeof *v); /* padding is hashed, too */
   v->shader = shader_of_forms (&dev->limits, d->shader);
   if (!v->shader)
     g_set_error (error, DEVICE_ERROR, DEVICE_ERROR_UNSUPPORTED, "there is no shader '%s'", d->shader);

@@ -6,13 +6,13 @@
 #include <errno.h>
 #include <string.h>
 
-#define FIRST_LINE "minivl self-check 1" /* counts up when the cases change */
-#define MAX_BYTES (64u << 10)            /* a file of more holds what older versions left: it is begun anew */
+#define FIRST_LINE "minivl self-check 1" /* goes up when the cases change */
+#define MAX_BYTES (64u << 10)            /* a larger file holds what older versions left: it is started again */
 
 /* --- what is remembered ----------------------------------------------------------------------------------------------------- */
 
-/* Digests, as hexadecimal: one a variant that passed. The file is lines: the first one, the device's digest, the variants', and
- * the digest of all that comes before. Failures are not kept: what went wrong once may be mended, and is to be told each time. */
+/* Hexadecimal digests, one for each variant that passed. The file is lines: the first one, the device's digest, the variants', and
+ * the digest of all that comes before. Failures are not kept: they may have been mended, and are reported each time. */
 typedef struct
 {
   gchar *path, *device;
@@ -25,7 +25,7 @@ checksum_text (GChecksum *sum, const gchar *text)
   g_checksum_update (sum, (const guchar *)text, strlen (text) + 1);
 }
 
-/* The width of its subgroups is a choice of some drivers, and with it the code they make. */
+/* Some drivers choose the width of subgroups, and the code they make depends on it. */
 static gchar *
 device_digest (const Device *dev)
 {
@@ -99,7 +99,7 @@ verdict_clear (Verdict *verdict)
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Verdict, verdict_clear)
 
-/* A verdict that cannot be written costs time at the next start, no more. */
+/* A verdict that cannot be written only costs time at the next start. */
 static void
 verdict_write (const Verdict *verdict)
 {
@@ -131,7 +131,7 @@ constants_text (const Variant *v)
   return g_string_free (text, FALSE);
 }
 
-/* By name, so that a device that computes wrongly is told of in the same words each time. */
+/* By name, so that the message about a device is the same each time. */
 static gint
 case_compare (gconstpointer a, gconstpointer b)
 {
@@ -141,7 +141,7 @@ case_compare (gconstpointer a, gconstpointer b)
   return order ? order : memcmp (one->spec, other->spec, sizeof one->spec);
 }
 
-/* Plans all cases, and makes sure that each really takes the variant it is for. */
+/* Plans all cases, and checks that each takes the variant it is for. */
 static gboolean
 cases_plan (Device *dev, Arena *arena, GArray *cases, GError **error)
 {
@@ -220,7 +220,7 @@ cases_run (Device *dev, GArray *cases, guint64 *compile_ns, GError **error)
       return FALSE;
     c->record (c, s);
   }
-  /* Some drivers compile when a pipeline first runs; what the second run does not take was that. */
+  /* Some drivers compile when a pipeline first runs; that is what the first run takes longer than the second. */
   start = g_get_monotonic_time ();
   if (!op_stream_end (s, error) || !op_stream_run (s, NULL, error))
     return FALSE;
@@ -229,7 +229,7 @@ cases_run (Device *dev, GArray *cases, guint64 *compile_ns, GError **error)
     return FALSE;
   end = g_get_monotonic_time ();
   *compile_ns = dev->compile_ns - before + 1000 * MAX (0, (between - start) - (end - between));
-  /* What shaders take at such sizes, or to compile, tells nothing of the sizes to come. */
+  /* What shaders take at these sizes, or to compile, says nothing about real sizes. */
   g_hash_table_remove_all (dev->rates);
   return cases_compare (dev, cases, error);
 }

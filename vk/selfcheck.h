@@ -1,5 +1,5 @@
 /*
- * The cases of device_self_check(): for a variant of a shader, inputs of a small shape and what its plain twin makes of them.
+ * The cases of device_self_check(): inputs of a small shape for a variant of a shader, and what its plain twin makes of them.
  * Private to vk/selfcheck*.c and the tests.
  */
 #ifndef VK_SELFCHECK_H
@@ -7,15 +7,15 @@
 
 #include "vk.h"
 
-/* A tensor of a case: an input, whose memory is `bytes`, or an output, [rows][cols], of which the twin wants `want` and zeros in
- * the padding; or, with neither, room to work in. */
+/* A tensor of a case: an input, whose memory is `bytes`, or an output, [rows][cols], which must be `want`, with zeros in the
+ * padding; or, with neither, room to work in. */
 typedef struct _CaseTensor CaseTensor;
 struct _CaseTensor
 {
   Tensor tensor;
   gpointer bytes;
   double *want;
-  double (*element) (const CaseTensor *own, gconstpointer bytes, gsize i); /* what is compared, if not the element as it is */
+  double (*element) (const CaseTensor *own, gconstpointer bytes, gsize i); /* what is compared, unless it is the element itself */
 };
 
 #define CASE_MAX_TENSORS 8
@@ -26,7 +26,7 @@ struct _Case
   const Variant *variant;
   const gchar *op;
   Arena *arena;
-  guint32 random; /* state of the numbers: every case has its own, so that it is the same whatever runs beside it */
+  guint32 random; /* state of the numbers, one for each case: it does not depend on the other cases */
   void (*record) (const Case *c, OpStream *s);
   CaseTensor tensors[CASE_MAX_TENSORS];
   guint n_tensors;
@@ -34,13 +34,13 @@ struct _Case
   KvLayer kv;
 };
 
-/* Plans the case of an op's variant in an arena that is not committed yet; all of it is the same every time. FALSE: there is none
- * for such an op. variant, op and arena are borrowed. */
+/* Plans the case of an op's variant in an arena that is not committed yet; it is the same every time. FALSE: there is none
+ * for this op. variant, op and arena are borrowed. */
 gboolean case_init (Case *c, Arena *arena, const Variant *variant, const gchar *op);
 void case_clear (Case *c);
 /* Fills the inputs. */
 gboolean case_write (const Case *c, GError **error);
-/* The worst NMSE of its outputs; infinite where one that the twin has as zeros is something else. */
+/* The worst NMSE of its outputs; infinity where the twin has only zeros and the device has not. */
 gboolean case_read (const Case *c, double *nmse, GError **error);
 
 /* --- for plans -------------------------------------------------------------------------------------------------------------- */

@@ -1,5 +1,5 @@
 /*
- * What cases are made of, and what became of them on the device.
+ * What cases are made of, and how the results of the device differ.
  */
 #include "selfcheck.h"
 
@@ -8,7 +8,6 @@
 
 /* --- numbers ---------------------------------------------------------------------------------------------------------------- */
 
-/* low .. high - 1 */
 gint
 case_number (Case *c, gint low, gint high)
 {
@@ -16,7 +15,6 @@ case_number (Case *c, gint low, gint high)
   return low + (gint)((c->random >> 8) % (guint)(high - low));
 }
 
-/* Of 5 bits, -2 .. 2 at a step of 1; offset apart. */
 float *
 case_numbers (Case *c, gsize n, float step, float offset)
 {
@@ -49,7 +47,6 @@ case_add (Case *c, TensorType type, TensorLayout layout, guint rows, guint cols)
   return own;
 }
 
-/* Rows of 4 bytes an element. */
 const Tensor *
 case_add_rows (Case *c, TensorType type, guint rows, guint cols, gconstpointer dense)
 {
@@ -71,7 +68,6 @@ case_add_weights (Case *c, TensorType type, guint rows, guint cols, const float 
   return &own->tensor;
 }
 
-/* Takes want. */
 const Tensor *
 case_add_output (Case *c, TensorType type, guint rows, guint cols, double *want)
 {
@@ -101,7 +97,6 @@ case_widened_words (const guint32 *v, gsize n)
   return wide;
 }
 
-/* Of weights, table or cache, as the shader's name tells it. */
 TensorType
 case_type (const Case *c)
 {

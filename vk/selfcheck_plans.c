@@ -1,5 +1,5 @@
 /*
- * A small case for every op. Numbers have few bits, so that they are the same in every type and what f16 stores is exact.
+ * A small case for every op. Numbers have few bits, so that every type holds them exactly, f16 included.
  */
 #include <math.h>
 #include <string.h>
@@ -34,7 +34,7 @@ plan_matmul (Case *c)
     K = 100,
   };
   guint epilogue = c->variant->spec[0], tile = c->variant->spec[1];
-  /* A kernel of few rows takes as many as it is made for; a tile of 8 or 16 is what these take, with an edge. */
+  /* matvec has the rows it is compiled for; matmul has rows that take a tile of 8 or 16, with a partial tile at the edge. */
   guint m = g_str_equal (c->op, "matvec") ? tile : tile == 8 ? 21 : 27;
   g_autofree float *x = case_numbers (c, m * K, 1, 0), *w = case_numbers (c, N * K, 0.125f, 0),
                    *bias = case_numbers (c, N, 0.5f, 0.25f), *scale = case_numbers (c, N, 1, 1),
@@ -103,7 +103,7 @@ plan_glu (Case *c)
   g_autofree float *x = case_numbers (c, M * 2 * N, 4, 0);
   double *want = g_new (double, M *N);
 
-  x[1] = -200; /* its exp is beyond the floats */
+  x[1] = -200; /* exp (200) is beyond the floats */
   twin_glu (want, x, M, N);
   case_add_output (c, TYPE_F32, M, N, want);
   case_add_rows (c, TYPE_F32, M, 2 * N, x);
@@ -256,7 +256,7 @@ cache_element (const Case *c, gboolean key, guint block, guint place, guint head
   return (gsize)block * kv_block_elements (HEADS, dim) + twin_kv_element (key, dim, type_size (case_type (c)), head, place, column);
 }
 
-/* The cache of dense[SEQUENCES][KEYS][HEADS][head_dim] among numbers that nobody may see. */
+/* The cache of dense[SEQUENCES][KEYS][HEADS][head_dim], with numbers around it that must not be read. */
 static const Tensor *
 add_cache (Case *c, gboolean key, const float *dense)
 {
@@ -390,7 +390,7 @@ enum
   UNPACK_PLANE = 517, /* bytes from one plane to the next */
 };
 
-/* Sums of these have few bits, so that no rounding makes two of them. */
+/* Sums of these have few bits, so that they are exact in any order. */
 static UnpackParams
 unpack_params (const Case *c)
 {

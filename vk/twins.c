@@ -167,7 +167,7 @@ twin_pixel (const guint8 *src, const UnpackParams *p, guint x, guint y)
 void
 twin_unpack (guint32 *y, guint width, guint height, const guint8 *src, const UnpackParams *p)
 {
-  /* Sides of the part as it lies, less 1. */
+  /* Sides of the part before it is turned, less 1. */
   guint w = (p->orientation < 5 ? width : height) - 1, h = (p->orientation < 5 ? height : width) - 1;
 
   for (guint i = 0; i < height; i++)

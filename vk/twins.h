@@ -1,5 +1,5 @@
 /*
- * The plainest C there is for every op: what the shaders are checked against, by device_self_check() and by the tests. Private to
+ * Every op in the plainest C: device_self_check() and the tests compare the shaders with it. Private to
  * vk/. Arrays are dense, row-major.
  */
 #ifndef VK_TWINS_H

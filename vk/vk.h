@@ -14,7 +14,7 @@
 /* How a shader reads or writes a binding. */
 typedef enum
 {
-  BIND_BULK,  /* read 16 bytes at a time: an RGBA32UI texel buffer or a uvec4 storage buffer, by the device's form (BULK in
+  BIND_BULK,  /* read a quad (16 bytes) at a time: an RGBA32UI texel buffer or a uvec4 storage buffer, by the device's form (BULK in
                  common.glsl) */
   BIND_READ,  /* a storage buffer of words */
   BIND_WRITE, /* a storage buffer of words, read or not */
@@ -31,11 +31,11 @@ typedef struct
 #define DISPATCH_MAX_BINDS 6 /* all may be storage buffers: as many are asked of a device */
 #define DISPATCH_MAX_SPEC 8
 #define DISPATCH_MAX_PUSH 128
-#define DISPATCH_MAX_TURNS 65535 /* lavapipe ends the loops of an invocation there, without a word */
+#define DISPATCH_MAX_TURNS 65535 /* lavapipe silently ends an invocation's loops there */
 
 typedef struct
 {
-  const gchar *shader;           /* row of the variant table; those of its forms are found by the runtime */
+  const gchar *shader;           /* row of the variant table; the runtime finds the rows of its forms */
   Bind bind[DISPATCH_MAX_BINDS]; /* binding 0, 1, ...; ends at the first without tensor */
   gconstpointer push;
   guint push_size;
@@ -44,10 +44,10 @@ typedef struct
   guint n_spec;
   guint workgroups[3];
   guint64 turns;        /* loop turns of one invocation, all loops together: asserted */
-  guint64 flops, bytes; /* what its time is estimated by: the most there can be, where only the device knows */
+  guint64 flops, bytes; /* its time is estimated from them: the most there can be where only the device knows */
 } Dispatch;
 
-/* The dispatches that follow, up to the next call, are of this op. name: static. */
+/* The dispatches from here to the next call are of this op. name: static. */
 void op_stream_begin_op (OpStream *s, const gchar *name);
 /* Adds one dispatch; it sees what those before it wrote. Copies d; the tensors are resolved now. Failures are kept in the stream.
  */
@@ -57,20 +57,20 @@ void op_stream_fail (OpStream *s, const gchar *format, ...) G_GNUC_PRINTF (2, 3)
 
 Device *op_stream_device (OpStream *s);
 
-/* Facts an op chooses geometry by. */
+/* What an op chooses its geometry by. */
 typedef struct
 {
   gboolean cpu;   /* VK_PHYSICAL_DEVICE_TYPE_CPU */
   guint subgroup; /* lanes */
   gboolean storage_form;
-  gboolean no_subgroup;    /* lanes pass values by shared memory, for want of shuffles among 8 of them */
+  gboolean no_subgroup;    /* lanes pass values through shared memory, as there are no shuffles among 8 of them */
   guint max_local;         /* invocations of a workgroup in x */
   guint local;             /* for kernels that work in octets: 8 on CPU devices and with no_subgroup, several octets on GPUs */
   guint max_workgroups[3]; /* of a dispatch */
   guint64 bulk_range;      /* most bytes of one BIND_BULK binding */
   guint64 storage_range;   /* most bytes of a storage buffer binding */
   guint64 align;           /* of a binding's offset: texel and storage */
-  guint64 submit_ns;       /* bound of a submit; an op longer than that cuts itself into dispatches. 0: none */
+  guint64 submit_ns;       /* bound of a submit; a longer op cuts itself into slices. 0: none */
 } DeviceLimits;
 
 const DeviceLimits *device_limits (const Device *dev);
@@ -83,7 +83,7 @@ typedef struct
   guint32 spec[DISPATCH_MAX_SPEC];
 } Variant;
 
-/* The one that a dispatch takes on this device. FALSE: there is no such shader. */
+/* The one that a dispatch takes on this device. FALSE when there is no such shader. */
 gboolean variant_init (Variant *v, const Device *dev, const Dispatch *d, GError **error);
 guint variant_hash (gconstpointer variant);
 gboolean variant_equal (gconstpointer a, gconstpointer b);
@@ -97,7 +97,7 @@ typedef struct
 {
   guint32 type;
   gboolean mapped;      /* the host writes it in place */
-  gboolean host_cached; /* the host reads it in place, too: reads of uncached memory are slower than a copy */
+  gboolean host_cached; /* the host also reads it in place; reading uncached memory is slower than a copy */
   guint32 heap;
 } MemoryKind;
 
@@ -143,10 +143,10 @@ struct _Device
   gsize cache_loaded;    /* bytes that came from the file */
   GHashTable *layouts;   /* kinds of the bindings -> PipelineLayout */
   GHashTable *pipelines; /* PipelineKey -> VkPipeline */
-  guint64 compile_ns;    /* taken by the driver to make them; some compile only when a pipeline first runs */
+  guint64 compile_ns;    /* what the driver took to make them; some compile only when a pipeline first runs */
 
   /* command.c */
-  GHashTable *rates; /* shader -> Rate, what it took so far */
+  GHashTable *rates; /* shader -> Rate, what it has taken so far */
 };
 
 /* Calls Vulkan, logs a failure with the call's text, fills `error` and jumps to `error:`. Needs `dev` and `error` in scope. */
@@ -161,23 +161,23 @@ struct _Device
   }                                                                                                                                \
   G_STMT_END
 
-/* failure.c. What VK() calls. dev may be NULL before there is one. A lost device is remembered. */
+/* failure.c. What VK() calls. dev may be NULL before there is one. Notes a lost device. */
 void device_fail (Device *dev, const gchar *call, VkResult result, GError **error);
-/* FALSE and DEVICE_ERROR_LOST when the device was lost before. */
+/* FALSE with DEVICE_ERROR_LOST when the device is lost. */
 gboolean device_usable (const Device *dev, GError **error);
 /* vkQueueSubmit of whole command buffers. */
 VkResult device_submit (Device *dev, guint n, const VkCommandBuffer *buffers, VkFence fence);
-/* For tests: the submit after the next `after_submits` ones finds the device lost. */
+/* For tests: the device is lost at the submit after the next `after_submits`. */
 void device_inject_lost (Device *dev, guint after_submits);
 
-/* hostmem.c. Bytes the host has left for this process: MemAvailable (without /proc, what is free) within what its cgroup (v1 or
- * v2) leaves. root: "/" but in tests. */
+/* hostmem.c. Bytes the host has left for this process: MemAvailable (without /proc, what is free), at most what its cgroup (v1
+ * or v2) leaves. root: "/", or a folder in tests. */
 guint64 host_memory_available (const gchar *root);
 
 /* memory.c: chooses the kinds of memory. */
 gboolean device_memory_init (Device *dev, gboolean staged, GError **error);
 void device_memory_clear (Device *dev);
-/* The tensor's buffer, its place in it and its size, views apart. */
+/* The buffer of the whole tensor and its offset in it. */
 VkBuffer tensor_buffer (const Tensor *t, guint64 *offset);
 /* An RGBA32UI view of part of a tensor; kept by the arena. */
 gboolean tensor_view (const Tensor *t, guint64 offset, guint64 size, VkBufferView *view, GError **error);

@@ -6,7 +6,7 @@
 
 #include "vk/memory.h"
 
-/* g_test_init(), and the driver stays loaded until the process ends: lavapipe leaks once behind vkCreateDevice, and LeakSanitizer
+/* g_test_init(), and the driver stays loaded until the process ends: lavapipe leaks once in vkCreateDevice, and LeakSanitizer
  * can only see that the memory is still reachable while the driver's own data is mapped. */
 void harness_init (int *argc, char ***argv);
 

@@ -110,7 +110,7 @@ survey_vision (Survey *v)
   linear (v, tokens, LANGUAGE_WIDTH, LANGUAGE_WIDTH, BIAS);
 }
 
-/* A chunk of a prompt of m tokens, or m sequences by a token. */
+/* A chunk of m tokens of a prompt, or a token for each of m sequences. */
 static void
 survey_language (Survey *v, guint m, gboolean decode)
 {

@@ -1,5 +1,5 @@
 /*
- * What Mini-InternVL-Chat takes of the ops, at a width that costs nothing: its head sizes, its rows, its epilogues.
+ * How Mini-InternVL-Chat uses the ops, at widths that cost nothing: its head sizes, its rows, its epilogues.
  */
 #ifndef TESTS_SURVEY_H
 #define TESTS_SURVEY_H

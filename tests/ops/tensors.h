@@ -7,25 +7,25 @@
 #include "vk/vk.h"
 
 /* A device in one of its forms: bulk reads by texel or storage buffers, workgroups of one or of several octets. Opened
- * once a test program; closed by forms_close(). */
+ * once in a test program; closed by forms_close(). */
 #define N_FORMS 4
 Device *form_device (guint form);
 void forms_close (void);
 
-/* Adds the test once a form that the device has: PATH/texel/8, PATH/texel/64, PATH/storage/8, PATH/storage/64. */
+/* Adds the test once for each form that the device has: PATH/texel/8, PATH/texel/64, PATH/storage/8, PATH/storage/64. */
 void add_in_every_form (const gchar *path, void (*test) (Device *dev));
 
 /* Dense rows of a tensor or view in ROWS, 4 bytes an element; rows_read() also checks that the padding of a whole tensor is zeros.
  */
 void rows_write (const Tensor *t, gconstpointer dense);
 void rows_read (const Tensor *t, gpointer dense);
-/* Dense f32 into a tensor of weights of any type, rounded to it; `dense` then holds what the tensor holds. */
+/* Dense f32 into a tensor of weights of any type, rounded to it; afterwards `dense` holds the rounded values. */
 void weights_write (const Tensor *t, float *dense);
 
 guint16 half_from_float (float f);
 float float_from_half (guint16 h);
 
-/* n values of mean 0 and deviation about 1, but for `offset`. */
+/* n values of mean `offset` and deviation about 1. */
 float *random_floats (gsize n, float offset);
 
 /* Ends the recording, runs it. */

@@ -9,7 +9,7 @@
 
 #define PADDING G_MAXUINT32
 
-/* One layer's cache and the sequences in it: their blocks lie in any order, among blocks of rubbish. */
+/* One layer's cache and the sequences in it: their blocks lie in any order, between blocks of rubbish. */
 typedef struct
 {
   Arena *arena;
@@ -145,8 +145,8 @@ all_keys (const World *w, guint row, guint32 *keys, guint32 *sequence)
   *keys = row % 16 == 7 ? 0 : w->keys;
 }
 
-/* Rows of the last sequence at the end of the context, each sees one more; the first tile begins with padding, whose sequence is
- * another. */
+/* Rows of the last sequence at the end of the context; each sees one key more than the one before; the first tile begins with
+ * padding, whose sequence is another. */
 static void
 causal (const World *w, guint row, guint32 *keys, guint32 *sequence)
 {
@@ -213,7 +213,7 @@ static const AttentionCase attention_cases[] = {
   { TYPE_F16, 24, 6, 2, 64, 5 },
 };
 
-/* The same code for other heads: compiled for one form only, for that takes seconds. */
+/* The same code for other heads, in one form only, as compiling takes seconds. */
 static const AttentionCase attention_cases_first_form[] = {
   { TYPE_F32, 96, 3, 3, 33, 8 },
   { TYPE_F16, 96, 2, 1, 77, 17 },
@@ -254,7 +254,7 @@ test_attention_decode (Device *dev)
   attention_all (dev, op_attention_decode, any_length);
 }
 
-/* Work for more time than a submit may take is cut: a GPU would take this in one. */
+/* Work that takes longer than a submit may is cut; a GPU would do this in one slice. */
 static void
 test_attention_cut (Device *dev)
 {
@@ -268,8 +268,8 @@ test_attention_cut (Device *dev)
   dev->limits.submit_ns = submit_ns;
 }
 
-/* As many turns as lavapipe runs: a table that goes round and round the same blocks, and in its last turn only comes to the key
- * that outweighs all. */
+/* As many turns as lavapipe runs: the table repeats the same blocks, and only its last turn comes to the key
+ * that outweighs all others. */
 static void
 long_table (Device *dev, AttentionOp op, guint turns)
 {

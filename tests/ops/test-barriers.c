@@ -1,12 +1,12 @@
-/* The validation layer sees a barrier that is missing: what records them is taken out here, and the program must not survive. */
+/* The validation layer reports a missing barrier: the recording of one is left out here, and the program must not survive. */
 #include "harness.h"
 #include "vk/vk.h"
 
 #define STEPS 4
 
 /* What vk/ calls to record a barrier goes through here: this program is linked with --wrap. */
-static gint left_out = -1;      /* which one from now is not recorded; negative: none */
-static gboolean only_execution; /* it orders the dispatches still, and shows no writes */
+static gint left_out = -1;      /* how many are recorded before the one that is not; negative: all are */
+static gboolean only_execution; /* it still orders the dispatches, but makes no writes visible */
 
 void __real_vkCmdPipelineBarrier (VkCommandBuffer buffer, VkPipelineStageFlags from, VkPipelineStageFlags to,
     VkDependencyFlags flags, uint32_t n_memory, const VkMemoryBarrier *memory, uint32_t n_buffers,
@@ -49,7 +49,7 @@ static const Case cases[] = {
   { "showing-no-writes", .left_out = 1, .only_execution = TRUE },
 };
 
-/* A chain of copies, each of which reads what the one before has written. */
+/* A chain of copies, each of which reads what the one before wrote. */
 static void
 run_chain (const Case *c)
 {
@@ -87,7 +87,7 @@ test_missing_barrier_is_reported (gconstpointer data)
   g_test_trap_subprocess (NULL, 0, 0);
   if (c->left_out < 0) {
     g_test_trap_assert_passed ();
-    g_test_trap_assert_stdout_unmatched ("*alidation*"); /* nor does the layer say anything of its settings */
+    g_test_trap_assert_stdout_unmatched ("*alidation*"); /* nor does the layer complain about its settings */
   } else {
     g_test_trap_assert_failed ();
     g_test_trap_assert_stdout ("*SYNC-HAZARD-READ-AFTER-WRITE*");

@@ -95,7 +95,7 @@ test_unknown_selector_lists_what_there_is (void)
   device_infos_free (infos, n);
 }
 
-/* Gives a variable another value, or none for NULL. What it had. (transfer full) */
+/* Sets a variable, or unsets it for NULL. Returns its old value. (transfer full) */
 static gchar *
 variable_swap (const gchar *name, const gchar *value)
 {
@@ -108,7 +108,7 @@ variable_swap (const gchar *name, const gchar *value)
   return before;
 }
 
-/* The loader's list of drivers has two names: it goes by the first one where that is set, and old ones know only the second. */
+/* The loader's list of drivers has two names: it uses the first one if that is set, and old loaders know only the second. */
 static const gchar *const driver_variables[2] = { "VK_DRIVER_FILES", "VK_ICD_FILENAMES" };
 
 static void
@@ -127,7 +127,8 @@ drivers_restore (gchar *before[2])
   }
 }
 
-/* Runs the rest of the test in a process that starts with the variable set, for drivers read theirs once. TRUE in that process. */
+/* Runs the rest of the test in a process that starts with the variable set, because drivers read theirs once. TRUE in that process.
+ */
 static gboolean
 in_process_with (const gchar *name, const gchar *value)
 {
@@ -158,7 +159,7 @@ lavapipe_manifest (void)
   return path;
 }
 
-/* The same driver under two names gives two devices that only their index tells apart. */
+/* The same driver under two names gives two devices that differ only in their index. */
 static void
 test_ambiguous_selector_is_an_error (void)
 {
@@ -227,7 +228,7 @@ test_no_driver_is_an_error_under_either_variable (void)
     test_no_driver_is_an_error ();
 }
 
-/* What vk/ asks a driver goes through here, for this program is linked with --wrap. */
+/* What vk/ asks a driver goes through here: this program is linked with --wrap. */
 static guint32 storage_buffers; /* a stage's most; 0: the driver's own */
 
 void __real_vkGetPhysicalDeviceProperties2 (VkPhysicalDevice physical, VkPhysicalDeviceProperties2 *properties);
@@ -365,7 +366,7 @@ test_host_memory_is_available_within_the_cgroup (void)
   put (root, "sys/fs/cgroup/jobs/memory.stat", "anon 5\ninactive_file 100000\n");
   g_assert_cmpuint (host_memory_available (root), ==, 500000);
 
-  /* v1: tighter, and its own folder is not to be seen from here */
+  /* v1: tighter, and its own folder is not visible from here */
   put (root, "sys/fs/cgroup/memory/memory.limit_in_bytes", "20000\n");
   put (root, "sys/fs/cgroup/memory/memory.usage_in_bytes", "30000\n");
   g_assert_cmpuint (host_memory_available (root), ==, 0);
@@ -381,7 +382,7 @@ typedef struct
   gchar *folder, *file;
 } CacheFixture;
 
-/* Opens and closes a device; how many bytes of the file it took, and that it left one. */
+/* Opens and closes a device. Returns how many bytes of the file it used; checks that it left one. */
 static gsize
 cache_round (CacheFixture *f)
 {
@@ -437,7 +438,7 @@ damage (CacheFixture *f, gssize byte, gssize length_change)
   g_assert_true (g_file_set_contents (f->file, contents, (gssize)length + length_change, NULL));
 
   g_assert_cmpuint (cache_round (f), ==, 0);
-  /* It was written anew. */
+  /* It was written again. */
   g_assert_true (g_file_get_contents (f->file, &again, &again_length, NULL));
   g_assert_cmpmem (again, again_length, whole, length);
   g_assert_cmpuint (cache_round (f), >, 0);
@@ -451,7 +452,7 @@ test_damaged_pipeline_cache_is_ignored (CacheFixture *f, gconstpointer data)
   damage (f, 25, 0);  /* another driver's */
   damage (f, -1, 0);  /* the driver's data */
   damage (f, 0, -1);  /* truncated */
-  damage (f, 0, 1);   /* something behind */
+  damage (f, 0, 1);   /* something after the end */
   damage (f, 0, -80); /* no data at all */
 }
 

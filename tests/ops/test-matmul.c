@@ -9,14 +9,14 @@
 
 #define NMSE 1e-10
 
-/* What of the epilogue a case has. */
+/* What the epilogue of a case has. */
 enum
 {
   BIAS = 1,
   GELU = 2,
   SCALE = 4,
   RESIDUAL = 8,
-  ONTO_Y = 16, /* the residual is what y holds before */
+  ONTO_Y = 16, /* the residual is what y held before */
 };
 
 typedef struct
@@ -159,7 +159,7 @@ test_gelu_is_that_of_erf (Device *dev)
   }
 }
 
-/* Windows of larger tensors: what lies beside y stays, what lies behind the k of x has no part in it. */
+/* Windows of larger tensors: what lies beside y stays, and what lies behind the k of x does not count. */
 static void
 test_views (Device *dev, guint m)
 {
@@ -221,7 +221,7 @@ test_views_of_many_rows (Device *dev)
   test_views (dev, 10);
 }
 
-/* More work than a dispatch may have, so that rows and columns are cut: seams are checked, and some of the rest. */
+/* More work than a slice may have, so that rows and columns are cut. The seams are checked, and a sample of the rest. */
 static void
 test_long_op_is_cut (void)
 {

@@ -106,7 +106,7 @@ test_over_budget_tells_bytes_asked_and_there (void)
   device_free (dev);
 }
 
-/* A GPU's memory is its own heap: here lavapipe's, which the driver says has 2 GiB, whatever the host has. */
+/* A GPU's memory is its own heap: here lavapipe's, which has 2 GiB according to the driver, whatever the host has. */
 static void
 test_discrete_devices_budget_is_its_heap (void)
 {
@@ -155,7 +155,7 @@ test_new_tensors_are_zero (gconstpointer data)
 {
   Device *dev = harness_device (&((const Way *)data)->options);
 
-  /* The second arena gets what the first one dirtied. */
+  /* The second arena gets the memory that the first one dirtied. */
   for (guint round = 0; round < 2; round++) {
     Arena *arena = arena_new (dev, ARENA_DEVICE, "zeros");
     const Tensor t = arena_add (arena, TYPE_U32, LAYOUT_ROWS, 100, 2000);

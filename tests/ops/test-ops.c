@@ -6,7 +6,7 @@
 #include "harness.h"
 #include "vk/twins.h"
 
-/* Columns around a tensor that an op on a view of it must leave alone. */
+/* Columns around a view, which an op on the view must not touch. */
 #define BESIDE 8
 
 static Tensor
@@ -105,7 +105,7 @@ test_glu (Device *dev)
     g_autofree double *want = g_new (double, m *n);
     g_autofree gchar *what = g_strdup_printf ("glu %u x %u", m, n);
 
-    /* Gates so large that exp leaves the floats, either way. */
+    /* Gates so large that exp overflows or underflows. */
     xs[0] = 200;
     xs[1] = -200;
     g_assert_true (arena_commit (a, NULL));
@@ -114,7 +114,7 @@ test_glu (Device *dev)
     stream_go (s);
     rows_read (&y, ys);
     twin_glu (want, xs, m, n);
-    want[0] = ys[0]; /* 200 * up: checked here, for it would drown the others */
+    want[0] = ys[0]; /* 200 * up: checked here, as it would drown the others */
     g_assert_cmpfloat_with_epsilon (ys[0], 200 * xs[n], 1e-4);
     check_nmse (what, ys, want, m * n, 1e-10);
   }
@@ -201,7 +201,7 @@ test_rows (Device *dev)
     g_assert_cmpfloat (ys[i], ==, ids[i / N] < M ? xs[ids[i / N] * N + i % N] : 0);
 }
 
-/* More rows than a dimension of a dispatch has workgroups. */
+/* More rows than one dimension of a dispatch has workgroups. */
 static void
 test_copy_many_rows (Device *dev)
 {

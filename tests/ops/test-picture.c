@@ -103,7 +103,7 @@ unpack_case (Device *dev, UnpackParams p, Part part, guint slack)
   check_unpacked (what, got, want, width, height, p.format < PIXELS_GRAY ? 0 : 2);
 }
 
-/* Numbers of no standard, so that none is taken for another; of a size that leaves a byte's range on both sides. */
+/* Numbers of no standard, all different, so that mixing them up is seen; large enough to leave a byte's range on both sides. */
 static UnpackParams
 params_of (PixelFormat format, guint orientation)
 {
@@ -134,7 +134,7 @@ test_unpack_turned (Device *dev)
 
 /* --- resizing --------------------------------------------------------------------------------------------------------------- */
 
-/* A filter unlike any that resizes: any start, any count, and sums far beyond a byte on both sides. */
+/* A filter unlike those of a resize: any start, any count, and sums far beyond a byte on both sides. */
 typedef struct
 {
   guint n, most;
@@ -225,7 +225,7 @@ test_resize_rows (Device *dev)
   resize_case (dev, FALSE, 5, 1000, 21, 90);
 }
 
-/* Each band of rows is a view of a result that no binding holds. */
+/* Each band of rows is a view of a result too large for a binding. */
 static void
 test_resize_bands (Device *dev)
 {

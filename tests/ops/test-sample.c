@@ -43,7 +43,7 @@ static const TopCase cases[] = {
   { 9, 1000 },
 };
 
-/* As logits are; with many equals; with all that a broken model may give. */
+/* Like real logits; with many equals; with anything that a broken model may give. */
 static void
 fill (float *x, gsize n, guint kind)
 {
@@ -77,7 +77,7 @@ test_top (Device *dev)
     op_top (s, &top, &x, &work);
     op_stream_end (s, &error);
     g_assert_no_error (error);
-    /* One recording: what one row left behind is nothing to the next. */
+    /* One recording: what one run leaves behind does not matter to the next. */
     for (guint kind = 0; kind < 4; kind++) {
       fill (xs, (gsize)c->m * c->n, kind);
       rows_write (&x, xs);
@@ -110,7 +110,7 @@ test_top_of_views (Device *dev)
   g_autofree float *xs = random_floats (M * N, 0);
   Top tops[M];
 
-  /* Larger than all in the view, right beside it. */
+  /* Larger than anything in the view, right beside it. */
   for (guint i = 0; i < M; i++)
     xs[i * N + FIRST - 1] = xs[i * N + FIRST + COLS] = 100;
   g_assert_true (arena_commit (a, NULL));

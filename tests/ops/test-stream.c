@@ -126,7 +126,7 @@ test_bounded_stream_is_many_submits_of_the_same_result (void)
   chain_close (&c);
 }
 
-/* Times differ from run to run; the bound that lies between one dispatch and all of them is set from the measured sum. */
+/* Times differ from run to run: a bound between the time of one dispatch and that of all is derived from the measured sum. */
 static void
 test_submits_follow_measured_time (void)
 {
@@ -153,7 +153,7 @@ test_submits_follow_measured_time (void)
   chain_close (&c);
 }
 
-/* Both are of one op and one shader, so that nothing but the device can know which one is long. */
+/* Both are of one op and one shader, so that only the device can know which one is long. */
 static void
 test_device_times_each_op (void)
 {
@@ -171,7 +171,7 @@ test_device_times_each_op (void)
   op_copy (s, &y, &x);
   op_copy (s, &y_part, &x_part);
   g_assert_true (op_stream_end (s, NULL));
-  g_assert_true (op_stream_run (s, NULL, NULL)); /* the shader is compiled in this one */
+  g_assert_true (op_stream_run (s, NULL, NULL)); /* the shader is compiled in this run */
   g_assert_true (op_stream_run (s, NULL, NULL));
   timings = op_stream_timings (s, &n);
   g_assert_cmpuint (n, ==, 3);
@@ -225,7 +225,7 @@ __wrap_vkQueueSubmit (VkQueue queue, uint32_t n, const VkSubmitInfo *submits, Vk
 }
 
 /* Four dispatches are as long as the bound. Each submit is of these, a buffer that begins it and perhaps one that hands over the
- * results; what the last run took for too short would be put together in the next one. */
+ * results; dispatches that the last run measured as too short would share a submit in the next. */
 static void
 test_long_work_is_bounded_where_submitting_blocks (void)
 {
@@ -281,7 +281,7 @@ test_cancelled_stream_stops_and_can_run_again (void)
   chain_close (&c);
 }
 
-/* As many copies as take half a second, by what one takes. */
+/* As many copies as take half a second, from the time of one. */
 static void
 test_runs_that_can_be_cancelled_are_bounded_on_cpu_devices (void)
 {
@@ -299,7 +299,7 @@ test_runs_that_can_be_cancelled_are_bounded_on_cpu_devices (void)
     g_assert_true (arena_commit (arena, NULL));
     op_copy (one, &y, &x);
     g_assert_true (op_stream_end (one, NULL));
-    g_assert_true (op_stream_run (one, NULL, NULL)); /* the shader is compiled in this one */
+    g_assert_true (op_stream_run (one, NULL, NULL)); /* the shader is compiled in this run */
     g_assert_true (op_stream_run (one, NULL, NULL));
     for (guint64 ns = 0; ns < 500000000; ns += op_stream_timings (one, &n)->ns)
       op_copy (many, &y, &x);
@@ -370,7 +370,7 @@ test_lost_device_is_an_error_and_can_be_opened_anew (void)
   chain_close (&c);
 }
 
-/* A transfer finds the loss, too. */
+/* A transfer also finds the loss. */
 static void
 test_device_lost_in_a_transfer_is_an_error (void)
 {
@@ -392,12 +392,12 @@ test_device_lost_in_a_transfer_is_an_error (void)
 
 /* --- what cannot be recorded ------------------------------------------------------------------------------------------------ */
 
-/* A dispatch as op_copy makes it, but for one thing. */
+/* A dispatch as op_copy makes it, with one thing changed. */
 typedef struct
 {
   const gchar *name;
   void (*spoil) (Dispatch *d, const DeviceLimits *limits);
-  const gchar *message; /* what the error must tell */
+  const gchar *message; /* what the error must say */
 } Refused;
 
 static void
@@ -472,10 +472,10 @@ test_dispatch_is_refused (gconstpointer data)
 
   g_assert_true (arena_commit (arena, NULL));
   op_stream_begin_op (s, "an op");
-  op_stream_dispatch (s, &d); /* at the very end of what is allowed */
+  op_stream_dispatch (s, &d); /* at the limit */
   r->spoil (&d, device_limits (dev));
   op_stream_dispatch (s, &d);
-  op_stream_fail (s, "a later failure"); /* the first one is told */
+  op_stream_fail (s, "a later failure"); /* the first one is reported */
   g_assert_false (op_stream_end (s, &error));
   g_assert_error (error, DEVICE_ERROR, DEVICE_ERROR_UNSUPPORTED);
   g_assert_nonnull (strstr (error->message, r->message));

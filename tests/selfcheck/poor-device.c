@@ -112,7 +112,7 @@ vkNegotiateLoaderLayerInterfaceVersion (VkNegotiateLayerInterface *v)
 {
   v->loaderLayerInterfaceVersion = 2;
   v->pfnGetInstanceProcAddr = get_function;
-  v->pfnGetDeviceProcAddr = NULL; /* of devices it sees nothing */
+  v->pfnGetDeviceProcAddr = NULL; /* it sees no calls of devices */
   v->pfnGetPhysicalDeviceProcAddr = NULL;
   return VK_SUCCESS;
 }

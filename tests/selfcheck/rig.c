@@ -39,7 +39,7 @@ rig_check (const Rig *f, const gchar *op, TensorType weights, TensorType kv, GEr
     rig_keep_only (survey, op);
   ok = device_self_check (dev, survey, &result, error);
   g_assert_true (ok == (*error == NULL));
-  /* What has passed before costs no pipeline and no submit. */
+  /* Variants that have passed before cost no pipeline and no submit. */
   g_assert_true ((g_hash_table_size (dev->pipelines) == 0) == (result.checked == 0));
   return result;
 }

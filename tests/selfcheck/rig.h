@@ -17,7 +17,7 @@ void rig_tear_down (Rig *f, gconstpointer data);
 
 /* storage_form, local: as in DeviceOptions */
 Device *rig_open (const Rig *f, gboolean storage_form, guint local);
-/* Leaves a survey the variants of one op; how many. */
+/* Removes all variants but one op's from a survey. Returns how many it has left. */
 guint rig_keep_only (OpStream *survey, const gchar *op);
 /* The self-check of a device just opened, for a model of these types; of an op of it, or NULL for all. */
 SelfCheck rig_check (const Rig *f, const gchar *op, TensorType weights, TensorType kv, GError **error);

@@ -1,4 +1,5 @@
-/* Nothing runs that the self-check has not seen: whatever an engine does after it was opened, no shader and no constant is new. */
+/* Nothing runs that the self-check has not checked: whatever an engine does after it is opened, no shader and no constant is new.
+ */
 #include <glib/gstdio.h>
 
 #include "crowd.h"
@@ -31,7 +32,7 @@ open_fresh (const gchar *variant, MinivlPrecision precision)
   return e;
 }
 
-/* One question: of its number and length, and like none before. */
+/* One question, of its own number and length, unlike those before. */
 typedef struct
 {
   MinivlEngine *engine;
@@ -51,7 +52,7 @@ ask (gpointer data)
   g_assert_no_error (error);
   for (guint i = 0; i < G_N_ELEMENTS (ids); i++)
     ids[i] = 10 + i * 37 % 60;
-  ids[0] = 10 + q->number; /* nothing of the one before is kept */
+  ids[0] = 10 + q->number; /* so nothing cached of the one before is used */
   params.max_tokens = 3;
   session_ask_ids (session, ids, q->length, NULL, 0, &params, NULL, NULL, &answer, &error);
   g_assert_no_error (error);
@@ -68,7 +69,7 @@ ask_alone (MinivlEngine *e)
     ask (&(Question){ e, .number = i, .length = lengths[i] });
 }
 
-/* Decode steps of every number of answers. A prompt of one token is a decode step itself, so that all go together at once. */
+/* Decode steps for every number of answers. A prompt of one token is a decode step itself, so that all go together at once. */
 static void
 ask_together (MinivlEngine *e)
 {
@@ -112,7 +113,7 @@ show_all (MinivlEngine *e)
         .stride = { 4 * SIDE, 4 * SIDE, 4 * SIDE },
         .orientation = o };
 
-      bytes[0] = 8 * f + o; /* no two are equal, so that none is known already */
+      bytes[0] = 8 * f + o; /* no two are equal, so that each is encoded */
       show (e, &image, 1 + o);
     }
 }
@@ -135,7 +136,7 @@ test_nothing_runs_unchecked (void)
     MinivlEngine *e;
     guint checked;
 
-    /* So that the engine checks, and makes pipelines of, all. */
+    /* So that the engine checks all variants, and makes their pipelines. */
     folder_empty (verdicts);
     e = open_fresh (models[i].variant, models[i].precision);
     checked = g_hash_table_size (e->dev->pipelines);

@@ -40,7 +40,7 @@ test_refused_by_name (Rig *f, gconstpointer data)
   }
 }
 
-/* minivl-chat, and by it the library, list such a device with what it lacks. */
+/* minivl-chat, and so the library, lists such a device with what it lacks. */
 static void
 test_listed_with_the_reason (Rig *f, gconstpointer data)
 {
@@ -71,7 +71,7 @@ needs_subgroups (const Shader *shader)
   return FALSE;
 }
 
-/* How many of a model's shaders do. */
+/* How many of a model's shaders need subgroup operations. */
 static guint
 count_that_need_subgroups (OpStream *survey)
 {
@@ -85,7 +85,7 @@ count_that_need_subgroups (OpStream *survey)
   return n;
 }
 
-/* The validation layer above sees a device without them, too. */
+/* The validation layer above it also sees a device without them. */
 static void
 test_used_without_subgroup_operations (Rig *f, gconstpointer data)
 {

@@ -9,7 +9,7 @@
 #include "rig.h"
 #include "vk/selfcheck.h"
 
-#define SOME_OP "norm" /* where any will do: two variants, compiled in no time */
+#define SOME_OP "norm" /* where any op will do: two variants that compile quickly */
 
 static double
 cpu_seconds (void)
@@ -132,7 +132,7 @@ test_verdict_of_another_device_is_ignored (Rig *f, gconstpointer data)
     if (i > 0) {
       g_autoptr (GError) again = NULL;
 
-      rig_check (f, SOME_OP, TYPE_BF16, TYPE_F16, &again); /* writes this device's verdict anew */
+      rig_check (f, SOME_OP, TYPE_BF16, TYPE_F16, &again); /* writes this device's verdict again */
       g_assert_no_error (again);
     }
   }
@@ -173,7 +173,7 @@ test_damaged_verdict_is_ignored (Rig *f, gconstpointer data)
     g_assert_true (g_file_set_contents (f->file, text, n, NULL));
     g_assert_cmpuint (rig_check (f, SOME_OP, TYPE_BF16, TYPE_F16, &error).checked, >, 0);
     g_assert_no_error (error);
-    g_assert_cmpuint (rig_check (f, SOME_OP, TYPE_BF16, TYPE_F16, &error).checked, ==, 0); /* it was written anew */
+    g_assert_cmpuint (rig_check (f, SOME_OP, TYPE_BF16, TYPE_F16, &error).checked, ==, 0); /* it was written again */
     g_assert_no_error (error);
   }
 }
@@ -188,7 +188,7 @@ test_verdict_that_cannot_be_written_is_no_error (void)
   g_assert_no_error (error);
 }
 
-/* Of every op: results that are off by little, or no number, or where nothing should be, are seen. */
+/* For every op: results that are slightly off, not a number, or where nothing should be, are noticed. */
 static void
 test_every_case_can_fail (Rig *f, gconstpointer data)
 {
@@ -248,7 +248,7 @@ test_every_case_can_fail (Rig *f, gconstpointer data)
   }
 }
 
-/* A shader that the cases do not know is no shader that passes. */
+/* A shader without a case does not pass. */
 static void
 test_op_without_a_case_is_refused (Rig *f, gconstpointer data)
 {

@@ -24,7 +24,7 @@ assert_refused (const GError *error, const Rig *f)
   g_assert_error (error, DEVICE_ERROR, DEVICE_ERROR_WRONG);
   g_test_message ("%s", error->message);
   g_assert_nonnull (strstr (error->message, "computes wrongly: glu (shader glu,"));
-  g_assert_nonnull (strstr (error->message, "an NMSE of 1e-06")); /* off by a thousandth */
+  g_assert_nonnull (strstr (error->message, "an NMSE of 1e-06")); /* a thousandth, squared */
   g_assert_nonnull (strstr (error->message, dev->info.name));
   g_assert_nonnull (strstr (error->message, dev->info.driver));
 }
