@@ -318,3 +318,52 @@ rig_assert_frames (guint question, ...)
   va_end (args);
   g_assert_cmpuint (n, ==, q->n_pictures);
 }
+
+void
+rig_push_second (Rig *rig, guint n)
+{
+  rig_push (rig, n == 0 ? 0 : 10 * n + 1, 10 * n + 11);
+}
+
+GstStructure *
+rig_await_kind (Rig *rig, const gchar *kind, guint start_ms, guint stop_ms, const gchar *finish_reason)
+{
+  GstStructure *s = rig_await_result (rig);
+
+  g_assert_cmpstr (gst_structure_get_string (s, "kind"), ==, kind);
+  g_assert_cmpuint (rig_uint64 (s, "segment_start"), ==, start_ms * GST_MSECOND);
+  g_assert_cmpuint (rig_uint64 (s, "segment_stop"), ==, stop_ms * GST_MSECOND);
+  g_assert_cmpstr (gst_structure_get_string (s, "finish_reason"), ==, finish_reason);
+  return s;
+}
+
+void
+rig_await_second (Rig *rig, guint n, const gchar *finish_reason)
+{
+  gst_structure_free (rig_await_kind (rig, "segment", 1000 * n, 1000 * (n + 1), finish_reason));
+}
+
+void
+rig_await_summary (Rig *rig, guint start_ms, guint stop_ms, const gchar *lines)
+{
+  g_autoptr (GstStructure) s = rig_await_kind (rig, "summary", start_ms, stop_ms, "stop");
+  g_autofree gchar *prompt = g_strconcat ("Sum up what happened.\n", lines, NULL);
+
+  g_assert_cmpstr (gst_structure_get_string (s, "prompt"), ==, prompt);
+}
+
+void
+rig_await_warning (Rig *rig, const gchar *part)
+{
+  g_autoptr (GstMessage) message = rig_await_message (rig, GST_MESSAGE_WARNING);
+
+  rig_assert_error (message, part);
+}
+
+void
+rig_assert_no_warning (Rig *rig)
+{
+  g_autoptr (GstMessage) message = gst_bus_pop_filtered (rig->bus, GST_MESSAGE_WARNING | GST_MESSAGE_ERROR);
+
+  g_assert_null (message);
+}

@@ -40,6 +40,9 @@ GstBuffer *rig_frame (Rig *rig, guint number);
 guint rig_frame_of (const guint8 *rgb);
 /* Pushes frames from <= number < to and asserts that they pass. */
 void rig_push (Rig *rig, guint from, guint to);
+/* Second n of 10 frames a second, which is a segment unless segment-duration says otherwise, with the frame that tells that it is
+ * over; what is before it has been pushed. */
+void rig_push_second (Rig *rig, guint n);
 /* Pushes a frame and takes it off behind the element; freed gets something in when nobody has it any more. */
 void rig_push_watched (Rig *rig, GstBuffer *frame, GAsyncQueue *freed);
 /* Waits until n of them are free. */
@@ -53,6 +56,16 @@ void rig_eos (Rig *rig);
 GstMessage *rig_await_message (Rig *rig, GstMessageType types);
 /* The next result; takes what lies before it off the bus. */
 GstStructure *rig_await_result (Rig *rig);
+/* The next result is of that kind (segment, alert, summary), from start to stop. (transfer full) */
+GstStructure *rig_await_kind (Rig *rig, const gchar *kind, guint start_ms, guint stop_ms, const gchar *finish_reason);
+/* The next result is of the segment that second n is. */
+void rig_await_second (Rig *rig, guint n, const gchar *finish_reason);
+/* The next result is a summary, made by the prompt of summary-prompt's default about those lines. */
+void rig_await_summary (Rig *rig, guint start_ms, guint stop_ms, const gchar *lines);
+/* The next warning says part. */
+void rig_await_warning (Rig *rig, const gchar *part);
+/* Neither a warning nor an error is on the bus. */
+void rig_assert_no_warning (Rig *rig);
 /* Asserts a result's id, bounds in ms and reason. */
 void rig_assert_result (Rig *rig, guint64 id, guint start_ms, guint stop_ms, const gchar *finish_reason);
 /* No further result is on the bus. */

@@ -1,66 +1,10 @@
-/* Summaries and the journal in the element: when one is made, of what, and where it is told. */
+/* Summaries in the element: when one is made, of what, and where it is told. */
 #include "gst/element/gstminivl.h"
 #include "rig.h"
 
-#include <glib/gstdio.h>
-#include <malloc.h>
 #include <string.h>
 
 #define INTERVAL "summary-interval=3000000000 "
-
-/* --- helpers ----------------------------------------------------------------------------------------------------------------- */
-
-/* Segment n, from 0, of a second each: with the frame that tells that it is over. */
-static void
-push_segment (Rig *rig, guint n)
-{
-  rig_push (rig, n == 0 ? 0 : 10 * n + 1, 10 * n + 11);
-}
-
-/* The next result is of that kind, and from start to stop. */
-static GstStructure *
-await (Rig *rig, const gchar *kind, guint start_ms, guint stop_ms, const gchar *finish_reason)
-{
-  GstStructure *s = rig_await_result (rig);
-
-  g_assert_cmpstr (gst_structure_get_string (s, "kind"), ==, kind);
-  g_assert_cmpuint (rig_uint64 (s, "segment_start"), ==, start_ms * GST_MSECOND);
-  g_assert_cmpuint (rig_uint64 (s, "segment_stop"), ==, stop_ms * GST_MSECOND);
-  g_assert_cmpstr (gst_structure_get_string (s, "finish_reason"), ==, finish_reason);
-  return s;
-}
-
-static void
-await_segment (Rig *rig, guint n)
-{
-  gst_structure_free (await (rig, "segment", 1000 * n, 1000 * (n + 1), "stop"));
-}
-
-/* A summary whose prompt is about those lines. */
-static void
-await_summary (Rig *rig, guint start_ms, guint stop_ms, const gchar *lines)
-{
-  g_autoptr (GstStructure) s = await (rig, "summary", start_ms, stop_ms, "stop");
-  g_autofree gchar *prompt = g_strconcat ("Sum up what happened.\n", lines, NULL);
-
-  g_assert_cmpstr (gst_structure_get_string (s, "prompt"), ==, prompt);
-}
-
-static void
-await_warning (Rig *rig, const gchar *part)
-{
-  g_autoptr (GstMessage) message = rig_await_message (rig, GST_MESSAGE_WARNING);
-
-  rig_assert_error (message, part);
-}
-
-static void
-assert_no_warning (Rig *rig)
-{
-  g_autoptr (GstMessage) message = gst_bus_pop_filtered (rig->bus, GST_MESSAGE_WARNING | GST_MESSAGE_ERROR);
-
-  g_assert_null (message);
-}
 
 /* --- when, and of what ------------------------------------------------------------------------------------------------------- */
 
@@ -78,11 +22,11 @@ test_all_three_ways (void)
   fake_set_timings (1, 2, 30, 40);
   rig_push (rig, 0, 35);
   for (guint i = 0; i < 3; i++) {
-    g_autoptr (GstStructure) segment = await (rig, "segment", 1000 * i, 1000 * (i + 1), "stop");
+    g_autoptr (GstStructure) segment = rig_await_kind (rig, "segment", 1000 * i, 1000 * (i + 1), "stop");
 
     g_hash_table_add (ids, GUINT_TO_POINTER (rig_uint64 (segment, "id")));
   }
-  s = await (rig, "summary", 0, 3000, "stop");
+  s = rig_await_kind (rig, "summary", 0, 3000, "stop");
   id = rig_uint64 (s, "id");
   g_assert_true (g_hash_table_add (ids, GUINT_TO_POINTER (id)));
   g_assert_cmpstr (gst_structure_get_string (s, "text"), ==, "answer 4");
@@ -137,14 +81,14 @@ test_every_interval_and_the_rest_at_the_end (void)
   rig_push (rig, 0, 75);
   rig_eos (rig);
   for (guint i = 0; i < 3; i++)
-    await_segment (rig, i);
-  await_summary (rig, 0, 3000, "0:00:00 - 0:00:01: answer 1\n0:00:01 - 0:00:02: answer 2\n0:00:02 - 0:00:03: answer 3");
+    rig_await_second (rig, i, "stop");
+  rig_await_summary (rig, 0, 3000, "0:00:00 - 0:00:01: answer 1\n0:00:01 - 0:00:02: answer 2\n0:00:02 - 0:00:03: answer 3");
   for (guint i = 3; i < 6; i++)
-    await_segment (rig, i);
-  await_summary (rig, 3000, 6000, "0:00:03 - 0:00:04: answer 5\n0:00:04 - 0:00:05: answer 6\n0:00:05 - 0:00:06: answer 7");
-  await_segment (rig, 6);
-  gst_structure_free (await (rig, "segment", 7000, 7500, "stop"));
-  await_summary (rig, 6000, 7500, "0:00:06 - 0:00:07: answer 9\n0:00:07 - 0:00:08: answer 10");
+    rig_await_second (rig, i, "stop");
+  rig_await_summary (rig, 3000, 6000, "0:00:03 - 0:00:04: answer 5\n0:00:04 - 0:00:05: answer 6\n0:00:05 - 0:00:06: answer 7");
+  rig_await_second (rig, 6, "stop");
+  gst_structure_free (rig_await_kind (rig, "segment", 7000, 7500, "stop"));
+  rig_await_summary (rig, 6000, 7500, "0:00:06 - 0:00:07: answer 9\n0:00:07 - 0:00:08: answer 10");
   rig_assert_no_result (rig);
   rig_free (rig);
 }
@@ -157,8 +101,8 @@ test_nothing_is_left_at_the_end (void)
   rig_push (rig, 0, 30);
   rig_eos (rig);
   for (guint i = 0; i < 3; i++)
-    await_segment (rig, i);
-  gst_structure_free (await (rig, "summary", 0, 3000, "stop"));
+    rig_await_second (rig, i, "stop");
+  gst_structure_free (rig_await_kind (rig, "summary", 0, 3000, "stop"));
   rig_assert_no_result (rig);
   rig_free (rig);
 }
@@ -171,8 +115,8 @@ test_none_is_only_at_the_end (void)
   rig_push (rig, 0, 60);
   rig_eos (rig);
   for (guint i = 0; i < 6; i++)
-    await_segment (rig, i);
-  gst_structure_free (await (rig, "summary", 0, 6000, "stop"));
+    rig_await_second (rig, i, "stop");
+  gst_structure_free (rig_await_kind (rig, "summary", 0, 6000, "stop"));
   rig_assert_no_result (rig);
   rig_free (rig);
 }
@@ -185,7 +129,7 @@ test_off_by_default (void)
   rig_push (rig, 0, 60);
   rig_eos (rig);
   for (guint i = 0; i < 6; i++)
-    await_segment (rig, i);
+    rig_await_second (rig, i, "stop");
   rig_assert_no_result (rig);
   rig_free (rig);
 }
@@ -209,13 +153,13 @@ test_eos_waits (void)
   fake_hold (FAKE_ASK);
   rig_push_in_thread (rig, 0, 10);
   fake_release (FAKE_ASK, 1);
-  await_segment (rig, 0);
+  rig_await_second (rig, 0, "stop");
   fake_await (FAKE_ASK, 2); /* the summary */
   g_assert_cmpint (g_atomic_int_get (&eos), ==, 0);
   fake_release_all (FAKE_ASK);
   rig_join (rig);
   g_assert_cmpint (g_atomic_int_get (&eos), ==, 1);
-  gst_structure_free (await (rig, "summary", 0, 1000, "stop"));
+  gst_structure_free (rig_await_kind (rig, "summary", 0, 1000, "stop"));
   rig_free (rig);
 }
 
@@ -243,10 +187,10 @@ test_eos_timeout (void)
     rig_free (rig);
     rig = rig_new ("summary-interval=-1");
   }
-  await_segment (rig, 0);
-  s = await (rig, "summary", 0, 1000, "deadline");
+  rig_await_second (rig, 0, "stop");
+  s = rig_await_kind (rig, "summary", 0, 1000, "deadline");
   g_assert_cmpuint (fake_count_cancelled (FAKE_ASK), ==, 1);
-  await_warning (rig, "eos-timeout");
+  rig_await_warning (rig, "eos-timeout");
   rig_free (rig);
 }
 
@@ -256,35 +200,35 @@ test_changes_while_playing (void)
   Rig *rig = rig_new (NULL);
   g_autoptr (GstStructure) s = NULL;
 
-  push_segment (rig, 0);
-  await_segment (rig, 0);
+  rig_push_second (rig, 0);
+  rig_await_second (rig, 0, "stop");
   g_object_set (
       rig->element, "summary-interval", 2 * GST_SECOND, "summary-prompt", "{stream} {n}: {start} to {stop}: {reports}!", NULL);
-  push_segment (rig, 1); /* was open */
-  await_segment (rig, 1);
-  push_segment (rig, 2);
-  await_segment (rig, 2);
-  push_segment (rig, 3);
-  await_segment (rig, 3);
-  s = await (rig, "summary", 2000, 4000, "stop");
+  rig_push_second (rig, 1); /* was open */
+  rig_await_second (rig, 1, "stop");
+  rig_push_second (rig, 2);
+  rig_await_second (rig, 2, "stop");
+  rig_push_second (rig, 3);
+  rig_await_second (rig, 3, "stop");
+  s = rig_await_kind (rig, "summary", 2000, 4000, "stop");
   g_assert_cmpstr (gst_structure_get_string (s, "prompt"), ==,
       "m 1: 0:00:02.000 to 0:00:04.000: 0:00:02 - 0:00:03: answer 3\n0:00:03 - 0:00:04: answer 4!");
 
   /* What was reported by then is forgotten. */
   g_object_set (rig->element, "summary-interval", (guint64)0, "summary-prompt", NULL, NULL);
-  push_segment (rig, 4); /* was open */
-  await_segment (rig, 4);
-  push_segment (rig, 5);
-  await_segment (rig, 5);
+  rig_push_second (rig, 4); /* was open */
+  rig_await_second (rig, 4, "stop");
+  rig_push_second (rig, 5);
+  rig_await_second (rig, 5, "stop");
   g_object_set (rig->element, "summary-interval", GST_CLOCK_TIME_NONE, NULL);
-  push_segment (rig, 6); /* was open */
-  await_segment (rig, 6);
-  push_segment (rig, 7);
-  await_segment (rig, 7);
+  rig_push_second (rig, 6); /* was open */
+  rig_await_second (rig, 6, "stop");
+  rig_push_second (rig, 7);
+  rig_await_second (rig, 7, "stop");
   rig_push (rig, 81, 90);
   rig_eos (rig);
-  await_segment (rig, 8);
-  await_summary (rig, 7000, 9000, "0:00:07 - 0:00:08: answer 9\n0:00:08 - 0:00:09: answer 10");
+  rig_await_second (rig, 8, "stop");
+  rig_await_summary (rig, 7000, 9000, "0:00:07 - 0:00:08: answer 9\n0:00:08 - 0:00:09: answer 10");
   rig_free (rig);
 }
 
@@ -296,24 +240,24 @@ test_alerts_and_runs (void)
 
   fake_add_scores ("0.9 0.1");
   fake_hold (FAKE_ASK);
-  push_segment (rig, 0);
+  rig_push_second (rig, 0);
   fake_await (FAKE_ASK, 1);
-  push_segment (rig, 1);
-  push_segment (rig, 2);
-  push_segment (rig, 3);
+  rig_push_second (rig, 1);
+  rig_push_second (rig, 2);
+  rig_push_second (rig, 3);
   fake_release_all (FAKE_ASK);
-  gst_structure_free (await (rig, "alert", 0, 1000, "length"));
-  await_segment (rig, 0);
-  gst_structure_free (await (rig, "alert", 1000, 2000, "length"));
-  await_segment (rig, 1);
-  gst_structure_free (await (rig, "segment", 2000, 3000, "dropped"));
-  gst_structure_free (await (rig, "segment", 3000, 4000, "dropped"));
+  gst_structure_free (rig_await_kind (rig, "alert", 0, 1000, "length"));
+  rig_await_second (rig, 0, "stop");
+  gst_structure_free (rig_await_kind (rig, "alert", 1000, 2000, "length"));
+  rig_await_second (rig, 1, "stop");
+  gst_structure_free (rig_await_kind (rig, "segment", 2000, 3000, "dropped"));
+  gst_structure_free (rig_await_kind (rig, "segment", 3000, 4000, "dropped"));
   fake_fail_next (FAKE_ASK, MINIVL_ERROR_MEMORY, "no memory");
-  push_segment (rig, 4);
-  gst_structure_free (await (rig, "segment", 4000, 5000, "error"));
-  push_segment (rig, 5);
-  await_segment (rig, 5);
-  await_summary (rig, 0, 6000,
+  rig_push_second (rig, 4);
+  gst_structure_free (rig_await_kind (rig, "segment", 4000, 5000, "error"));
+  rig_push_second (rig, 5);
+  rig_await_second (rig, 5, "stop");
+  rig_await_summary (rig, 0, 6000,
       "0:00:00 - 0:00:01: ALERT: Fire?\n0:00:00 - 0:00:01: answer 1\n0:00:01 - 0:00:02: ALERT OVER: Fire?\n"
       "0:00:01 - 0:00:02: answer 2\n0:00:02 - 0:00:05: Not watched.\n0:00:05 - 0:00:06: answer 4");
   rig_free (rig);
@@ -333,10 +277,10 @@ test_unchanged_runs (void)
   fake_set_similarity (all_alike);
   rig_push (rig, 0, 50);
   rig_eos (rig);
-  await_segment (rig, 0);
+  rig_await_second (rig, 0, "stop");
   for (guint i = 1; i < 5; i++)
-    gst_structure_free (await (rig, "segment", 1000 * i, 1000 * (i + 1), "unchanged"));
-  await_summary (rig, 0, 5000, "0:00:00 - 0:00:01: answer 1\n0:00:01 - 0:00:05: Nothing changed.");
+    gst_structure_free (rig_await_kind (rig, "segment", 1000 * i, 1000 * (i + 1), "unchanged"));
+  rig_await_summary (rig, 0, 5000, "0:00:00 - 0:00:01: answer 1\n0:00:01 - 0:00:05: Nothing changed.");
   rig_free (rig);
 }
 
@@ -348,24 +292,24 @@ test_failure (void)
   Rig *rig = rig_new ("summary-interval=2000000000");
   g_autoptr (GstStructure) s = NULL;
 
-  push_segment (rig, 0);
-  await_segment (rig, 0);
+  rig_push_second (rig, 0);
+  rig_await_second (rig, 0, "stop");
   fake_hold (FAKE_ASK);
-  push_segment (rig, 1);
+  rig_push_second (rig, 1);
   fake_release (FAKE_ASK, 1);
-  await_segment (rig, 1);
+  rig_await_second (rig, 1, "stop");
   fake_await (FAKE_ASK, 3);
   fake_fail_next (FAKE_ASK, MINIVL_ERROR_MEMORY, "no memory");
   fake_release_all (FAKE_ASK);
-  await_warning (rig, "m: no answer about summary");
-  s = await (rig, "summary", 0, 2000, "error");
+  rig_await_warning (rig, "m: no answer about summary");
+  s = rig_await_kind (rig, "summary", 0, 2000, "error");
   g_assert_cmpstr (gst_structure_get_string (s, "text"), ==, "");
   g_assert_false (gst_structure_has_field (s, "prompt_tokens"));
-  push_segment (rig, 2);
-  await_segment (rig, 2); /* and no other try */
-  push_segment (rig, 3);
-  await_segment (rig, 3);
-  await_summary (rig, 0, 4000,
+  rig_push_second (rig, 2);
+  rig_await_second (rig, 2, "stop"); /* and no other try */
+  rig_push_second (rig, 3);
+  rig_await_second (rig, 3, "stop");
+  rig_await_summary (rig, 0, 4000,
       "0:00:00 - 0:00:01: answer 1\n0:00:01 - 0:00:02: answer 2\n0:00:02 - 0:00:03: answer 4\n0:00:03 - 0:00:04: answer 5");
   rig_free (rig);
 }
@@ -375,22 +319,22 @@ test_lost_device (void)
 {
   Rig *rig = rig_new ("summary-interval=2000000000");
 
-  push_segment (rig, 0);
-  await_segment (rig, 0);
+  rig_push_second (rig, 0);
+  rig_await_second (rig, 0, "stop");
   fake_hold (FAKE_ASK);
-  push_segment (rig, 1);
+  rig_push_second (rig, 1);
   fake_release (FAKE_ASK, 1);
-  await_segment (rig, 1);
+  rig_await_second (rig, 1, "stop");
   fake_await (FAKE_ASK, 3);
   fake_fail_next (FAKE_ASK, MINIVL_ERROR_DEVICE, "gone");
   fake_release_all (FAKE_ASK);
-  gst_structure_free (await (rig, "summary", 0, 2000, "error"));
+  gst_structure_free (rig_await_kind (rig, "summary", 0, 2000, "error"));
   gst_message_unref (rig_await_message (rig, GST_MESSAGE_INFO)); /* it is open again */
-  push_segment (rig, 2);
-  await_segment (rig, 2);
-  push_segment (rig, 3);
-  await_segment (rig, 3);
-  gst_structure_free (await (rig, "summary", 0, 4000, "stop"));
+  rig_push_second (rig, 2);
+  rig_await_second (rig, 2, "stop");
+  rig_push_second (rig, 3);
+  rig_await_second (rig, 3, "stop");
+  gst_structure_free (rig_await_kind (rig, "summary", 0, 4000, "stop"));
   rig_free (rig);
 }
 
@@ -400,16 +344,16 @@ test_lost_device_at_the_end (void)
 {
   Rig *rig = rig_new ("summary-interval=-1");
 
-  push_segment (rig, 0);
-  await_segment (rig, 0);
+  rig_push_second (rig, 0);
+  rig_await_second (rig, 0, "stop");
   fake_fail_times (FAKE_OPEN, MINIVL_ERROR_DEVICE, "gone", 1000);
   fake_fail_next (FAKE_ASK, MINIVL_ERROR_DEVICE, "gone");
-  push_segment (rig, 1);
-  gst_structure_free (await (rig, "segment", 1000, 2000, "error"));
+  rig_push_second (rig, 1);
+  gst_structure_free (rig_await_kind (rig, "segment", 1000, 2000, "error"));
   rig_push (rig, 21, 25);
   rig_eos (rig);
-  gst_structure_free (await (rig, "segment", 2000, 2500, "error"));
-  gst_structure_free (await (rig, "summary", 0, 2500, "error"));
+  gst_structure_free (rig_await_kind (rig, "segment", 2000, 2500, "error"));
+  gst_structure_free (rig_await_kind (rig, "summary", 0, 2500, "error"));
   rig_free (rig);
 }
 
@@ -418,26 +362,26 @@ test_flush (void)
 {
   Rig *rig = rig_new ("summary-interval=2000000000");
 
-  push_segment (rig, 0);
-  await_segment (rig, 0);
+  rig_push_second (rig, 0);
+  rig_await_second (rig, 0, "stop");
   fake_hold (FAKE_ASK);
-  push_segment (rig, 1);
+  rig_push_second (rig, 1);
   fake_release (FAKE_ASK, 1);
-  await_segment (rig, 1);
+  rig_await_second (rig, 1, "stop");
   fake_await (FAKE_ASK, 3);
   gst_harness_push_event (rig->video, gst_event_new_flush_start ());
-  gst_structure_free (await (rig, "summary", 0, 2000, "flush"));
+  gst_structure_free (rig_await_kind (rig, "summary", 0, 2000, "flush"));
   gst_harness_push_event (rig->video, gst_event_new_flush_stop (TRUE));
   fake_release_all (FAKE_ASK);
-  gst_structure_free (await (rig, "segment", 2000, 2100, "flush"));
+  gst_structure_free (rig_await_kind (rig, "segment", 2000, 2100, "flush"));
   rig_push_segment (rig, 0, 0, 0);
 
   /* Reports stay, for they were reported; time that goes back counts on. */
-  push_segment (rig, 0);
-  await_segment (rig, 0);
-  push_segment (rig, 1);
-  await_segment (rig, 1);
-  await_summary (rig, 0, 2100,
+  rig_push_second (rig, 0);
+  rig_await_second (rig, 0, "stop");
+  rig_push_second (rig, 1);
+  rig_await_second (rig, 1, "stop");
+  rig_await_summary (rig, 0, 2100,
       "0:00:00 - 0:00:01: answer 1\n0:00:01 - 0:00:02: answer 2\n0:00:02 - 0:00:02: Not watched.\n0:00:00 - 0:00:01: answer 4\n"
       "0:00:01 - 0:00:02: answer 5");
   rig_free (rig);
@@ -475,99 +419,23 @@ test_stages_that_fail (void)
 
   fake_set_text (text);
   for (guint i = 0; i < 6; i++) {
-    push_segment (rig, i);
-    await_segment (rig, i);
+    rig_push_second (rig, i);
+    rig_await_second (rig, i, "stop");
   }
   gst_bus_set_sync_handler (rig->bus, count_warnings, &warnings, NULL);
   g_object_set (rig->element, "max-tokens", 500, NULL);
-  push_segment (rig, 6); /* was open */
-  push_segment (rig, 7);
-  await_warning (rig, "m: reports could not be summed up, and are kept: A summary does not fit");
+  rig_push_second (rig, 6); /* was open */
+  rig_push_second (rig, 7);
+  rig_await_warning (rig, "m: reports could not be summed up, and are kept: A summary does not fit");
   for (guint i = 8; i < 12; i++) {
-    push_segment (rig, i);
-    await_segment (rig, i);
+    rig_push_second (rig, i);
+    rig_await_second (rig, i, "stop");
   }
   rig_push (rig, 121, 125);
   rig_eos (rig);
-  await_warning (rig, "m: no answer about summary");
+  rig_await_warning (rig, "m: no answer about summary");
   g_assert_cmpint (g_atomic_int_get (&warnings), ==, 2);
   rig_free (rig);
-}
-
-/* --- a day ------------------------------------------------------------------------------------------------------------------- */
-
-#define DAY 8640
-
-/* Under the back end's lock */
-static struct
-{
-  guint8 of_segment[2 * DAY], told[2 * DAY]; /* by number of the answer: it is a segment's; in how many prompts it was */
-  guint answers, stages;
-  gsize longest;
-} day;
-
-static void
-note_day (const FakeQuestion *question, const gchar *answer)
-{
-  g_assert_cmpuint (++day.answers, <, 2 * DAY);
-  day.of_segment[day.answers] = question->n_pictures > 0;
-  if (question->n_pictures > 0)
-    return;
-  day.stages++;
-  day.longest = MAX (day.longest, strlen (question->text));
-  for (const gchar *p = question->text; (p = strstr (p, ": answer ")) != NULL; p++)
-    day.told[g_ascii_strtoull (p + strlen (": answer "), NULL, 10)]++;
-}
-
-static void
-test_a_whole_day (void)
-{
-  Rig *rig = rig_new ("segment-duration=10000000000 num-segments=1 summary-interval=-1 context-size=1000 max-tokens=50");
-  gsize warm = 0, in_use = 0, grown;
-  guint kept = 0;
-
-  memset (&day, 0, sizeof day);
-  fake_listen (note_day);
-  rig_set_caps (rig, "RGB", 8, 4, 1, 10);
-  gst_harness_set_drop_buffers (rig->video, TRUE);
-  for (guint i = 0; i < DAY; i++) {
-    rig_push (rig, i, i + 1);
-    if (i % 100 > 0)
-      continue;
-    gst_bus_set_flushing (rig->bus, TRUE);
-    gst_bus_set_flushing (rig->bus, FALSE);
-    fake_forget ();
-    in_use = mallinfo2 ().uordblks;
-    if (i == 1000)
-      warm = in_use;
-  }
-  grown = in_use - warm;
-  rig_eos (rig);
-  for (;;) {
-    g_autoptr (GstStructure) s = rig_await_result (rig);
-
-    if (g_strcmp0 (gst_structure_get_string (s, "kind"), "summary") != 0)
-      continue;
-    g_assert_cmpstr (gst_structure_get_string (s, "finish_reason"), ==, "stop");
-    g_assert_cmpuint (rig_uint64 (s, "segment_start"), ==, 0);
-    g_assert_cmpuint (rig_uint64 (s, "segment_stop"), ==, 24 * 3600 * GST_SECOND);
-    g_assert_cmpuint (rig_uint64 (s, "prompt_tokens"), ==, 100 * day.stages);
-    break;
-  }
-  rig_free (rig);
-
-  for (guint i = 1; i <= day.answers; i++) {
-    kept += day.of_segment[i];
-    g_assert_cmpuint (day.told[i], ==, i < day.answers); /* reports and earlier stages in one prompt each; the summary in none */
-  }
-  g_assert_cmpuint (kept, ==, DAY);
-  g_assert_cmpuint (day.stages, >, 20);
-  g_test_message ("%u stages, the longest prompt has %" G_GSIZE_FORMAT " bytes; memory grew by %" G_GSIZE_FORMAT " bytes",
-      day.stages, day.longest, grown);
-  g_assert_cmpuint (20 + (day.longest + 3) / 4 + 50, <=, 1000);
-#ifndef SANITIZED
-  g_assert_cmpint ((gssize)grown, <, 256 << 10);
-#endif
 }
 
 /* --- text_src ---------------------------------------------------------------------------------------------------------------- */
@@ -648,14 +516,14 @@ test_text_that_was_held_up (void)
   pad = gst_element_get_static_pad (rig->element, "text_src");
   probe = gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BLOCK | GST_PAD_PROBE_TYPE_BUFFER, hold_text, NULL, NULL);
   rig_push (rig, 0, 16);
-  await_segment (rig, 0);
+  rig_await_second (rig, 0, "stop");
   gst_harness_push_event (
       rig->video, gst_event_new_custom (GST_EVENT_CUSTOM_DOWNSTREAM, gst_structure_new_empty ("minivl-segment")));
-  gst_structure_free (await (rig, "segment", 1000, 1600, "stop"));
-  gst_structure_free (await (rig, "summary", 0, 1600, "stop"));
+  gst_structure_free (rig_await_kind (rig, "segment", 1000, 1600, "stop"));
+  gst_structure_free (rig_await_kind (rig, "summary", 0, 1600, "stop"));
   rig_push (rig, 16, 40);
-  gst_structure_free (await (rig, "segment", 1600, 2600, "stop"));
-  gst_structure_free (await (rig, "segment", 2600, 3600, "stop"));
+  gst_structure_free (rig_await_kind (rig, "segment", 1600, 2600, "stop"));
+  gst_structure_free (rig_await_kind (rig, "segment", 2600, 3600, "stop"));
   gst_pad_remove_probe (pad, probe);
   for (guint i = 0; i < G_N_ELEMENTS (pts_ms); i++) {
     g_autoptr (GstBuffer) buffer = gst_harness_pull (rig->text);
@@ -705,230 +573,7 @@ test_partial (void)
   rig_free (rig);
 }
 
-/* --- the journal ------------------------------------------------------------------------------------------------------------- */
-
-static gchar *
-make_folder (gchar **path)
-{
-  gchar *folder = g_dir_make_tmp ("minivl-summaries-XXXXXX", NULL);
-
-  g_assert_nonnull (folder);
-  *path = g_build_filename (folder, "journal", NULL);
-  return folder;
-}
-
-static void
-remove_folder (const gchar *folder, const gchar *path)
-{
-  g_unlink (path);
-  g_assert_cmpint (g_rmdir (folder), ==, 0);
-}
-
-static Rig *
-rig_with_journal (const gchar *path, const gchar *properties)
-{
-  g_autofree gchar *line = g_strdup_printf ("journal=%s %s", path, properties);
-
-  return rig_new (line);
-}
-
-/* Asserts the members of the lines of the file, joined by spaces. */
-static void
-assert_journal (const gchar *path, const gchar *member, const gchar *values)
-{
-  g_autofree gchar *content = NULL;
-  g_auto (GStrv) lines = NULL;
-  g_autoptr (GString) got = g_string_new (NULL);
-
-  g_assert_true (g_file_get_contents (path, &content, NULL, NULL));
-  lines = g_strsplit (content, "\n", -1);
-  for (guint i = 0; lines[i] != NULL && lines[i][0] != '\0'; i++) {
-    g_autoptr (JsonNode) node = json_from_string (lines[i], NULL);
-    JsonNode *value;
-
-    g_assert_nonnull (node);
-    value = json_object_get_member (json_node_get_object (node), member);
-    if (json_node_get_value_type (value) == G_TYPE_STRING)
-      g_string_append_printf (got, "%s ", json_node_get_string (value));
-    else
-      g_string_append_printf (got, "%" G_GINT64_FORMAT " ", json_node_get_int (value));
-  }
-  g_assert_cmpstr (got->str, ==, values);
-}
-
-static void
-test_every_result_is_a_line (void)
-{
-  g_autofree gchar *path = NULL, *folder = make_folder (&path);
-  Rig *rig = rig_with_journal (path, "summary-interval=2000000000 alerts=Fire? max-backlog=1");
-  guint64 id = 0;
-
-  fake_add_scores ("0.1 0.9");
-  push_segment (rig, 0);
-  await_segment (rig, 0);
-  assert_journal (path, "kind", "segment "); /* it is there before it is told */
-  g_signal_emit_by_name (rig->element, "ask", "What?", 1.0, &id);
-  g_assert_cmpuint (id, >, 0);
-  gst_structure_free (rig_await_result (rig));
-  push_segment (rig, 1);
-  gst_structure_free (await (rig, "alert", 1000, 2000, "length"));
-  await_segment (rig, 1);
-  gst_structure_free (await (rig, "summary", 0, 2000, "stop"));
-  fake_fail_next (FAKE_ASK, MINIVL_ERROR_MEMORY, "no memory");
-  push_segment (rig, 2);
-  gst_structure_free (await (rig, "segment", 2000, 3000, "error"));
-  assert_journal (path, "kind", "segment question alert segment summary segment ");
-  assert_journal (path, "finish_reason", "stop stop length stop stop error ");
-  rig_free (rig);
-  remove_folder (folder, path);
-}
-
-static void
-test_a_restart_loses_nothing (void)
-{
-  g_autofree gchar *path = NULL, *folder = make_folder (&path);
-  Rig *rig = rig_with_journal (path, INTERVAL);
-  g_autoptr (GstStructure) first = NULL;
-
-  for (guint i = 0; i < 4; i++) {
-    push_segment (rig, i);
-    await_segment (rig, i);
-    if (i == 2)
-      gst_structure_free (await (rig, "summary", 0, 3000, "stop"));
-  }
-  rig_free (rig);
-  assert_journal (path, "kind", "segment segment segment summary segment ");
-
-  /* Another process, by all that the file can tell; what was watched before counts. */
-  rig = rig_with_journal (path, INTERVAL);
-  fake_set_text ("anew");
-  push_segment (rig, 0);
-  first = await (rig, "segment", 0, 1000, "stop");
-  g_assert_cmpuint (rig_uint64 (first, "id"), >=, 6);
-  push_segment (rig, 1);
-  await_segment (rig, 1);
-  await_summary (rig, 0, 2000, "0:00:03 - 0:00:04: answer 5\n0:00:00 - 0:00:01: anew\n0:00:01 - 0:00:02: anew");
-  assert_no_warning (rig);
-  rig_free (rig);
-  {
-    g_autofree gchar *content = NULL;
-    g_auto (GStrv) lines = NULL;
-    g_autoptr (GHashTable) ids = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-
-    g_assert_true (g_file_get_contents (path, &content, NULL, NULL));
-    lines = g_strsplit (g_strchomp (content), "\n", -1);
-    for (guint i = 0; lines[i] != NULL; i++)
-      g_assert_true (g_hash_table_add (ids, g_strndup (lines[i], strcspn (lines[i], ","))));
-    g_assert_cmpuint (g_hash_table_size (ids), ==, 8);
-  }
-
-  /* Nothing reported in this run: the journal keeps it for the next one. */
-  rig = rig_with_journal (path, "summary-interval=-1");
-  rig_eos (rig);
-  rig_assert_no_result (rig);
-  rig_free (rig);
-  remove_folder (folder, path);
-}
-
-/* Within one element's life, too. */
-static void
-test_to_null_and_back (void)
-{
-  g_autofree gchar *path = NULL, *folder = make_folder (&path);
-  Rig *rig = rig_with_journal (path, "summary-interval=-1");
-
-  push_segment (rig, 0);
-  await_segment (rig, 0);
-  gst_element_set_state (rig->element, GST_STATE_NULL);
-  gst_harness_play (rig->video);
-  rig_set_caps (rig, "RGB", 8, 4, 10, 1);
-  rig_push_segment (rig, 0, 0, 0);
-  rig_push (rig, 0, 10);
-  rig_eos (rig);
-  await_segment (rig, 0);
-  await_summary (rig, 0, 1000, "0:00:00 - 0:00:01: answer 1\n0:00:00 - 0:00:01: answer 2");
-  rig_free (rig);
-  remove_folder (folder, path);
-}
-
-/* More than one prompt holds, from an earlier run: in stages, as ever. */
-static void
-test_a_long_journal (void)
-{
-  g_autofree gchar *path = NULL, *folder = make_folder (&path);
-  Rig *rig = rig_with_journal (path, "");
-  guint stages;
-
-  rig_push (rig, 0, 1000);
-  rig_eos (rig);
-  rig_free (rig);
-
-  memset (&day, 0, sizeof day);
-  rig = rig_with_journal (path, "summary-interval=-1 context-size=600 max-tokens=50");
-  fake_set_text ("anew");
-  fake_listen (note_day);
-  rig_push (rig, 0, 10);
-  rig_eos (rig);
-  await_segment (rig, 0);
-  gst_structure_free (await (rig, "summary", 0, 1000, "stop"));
-  for (guint i = 1; i <= 100; i++)
-    g_assert_cmpuint (day.told[i], ==, 1);
-  stages = day.stages;
-  g_assert_cmpuint (stages, >, 1);
-  rig_free (rig);
-  remove_folder (folder, path);
-}
-
-static void
-test_garbage_is_told_once (void)
-{
-  g_autofree gchar *path = NULL, *folder = make_folder (&path);
-  Rig *rig;
-
-  g_assert_true (g_file_set_contents (path, "what?\n{}\nhalf", -1, NULL));
-  rig = rig_with_journal (path, "");
-  push_segment (rig, 0);
-  await_warning (rig, "journal: lines that are no results have been skipped");
-  await_segment (rig, 0);
-  push_segment (rig, 1);
-  await_segment (rig, 1);
-  assert_no_warning (rig);
-  rig_free (rig);
-  remove_folder (folder, path);
-}
-
-static void
-test_no_journal_no_file (void)
-{
-  g_autofree gchar *path = NULL, *folder = make_folder (&path), *before = g_get_current_dir ();
-  Rig *rig;
-
-  g_assert_cmpint (g_chdir (folder), ==, 0);
-  rig = rig_new (INTERVAL);
-  rig_push (rig, 0, 35);
-  rig_eos (rig);
-  rig_free (rig);
-  g_assert_cmpint (g_chdir (before), ==, 0);
-  g_assert_cmpint (g_rmdir (folder), ==, 0);
-}
-
-static void
-test_unwritable_journal (void)
-{
-  g_autoptr (GstElement) element = gst_object_ref_sink (gst_element_factory_make ("minivl", NULL));
-  g_autoptr (GstBus) bus = gst_bus_new ();
-  g_autoptr (GstMessage) message = NULL;
-
-  gst_element_set_bus (element, bus);
-  g_object_set (element, "model-path", "/fake", "journal", "/nowhere/at/all", NULL);
-  g_assert_cmpint (gst_element_set_state (element, GST_STATE_PAUSED), ==, GST_STATE_CHANGE_FAILURE);
-  message = gst_bus_timed_pop_filtered (bus, 0, GST_MESSAGE_ERROR);
-  g_assert_nonnull (message);
-  rig_assert_error (message, "/nowhere/at/all");
-  rig_assert_error (message, "Set the property journal to a file");
-  gst_element_set_state (element, GST_STATE_NULL);
-  gst_element_set_bus (element, NULL);
-}
+/* --- properties -------------------------------------------------------------------------------------------------------------- */
 
 static void
 test_properties (void)
@@ -974,18 +619,10 @@ main (int argc, char **argv)
   RULE ("reports_survive_a_flush", test_flush);
   RULE ("a_context_too_small_for_it_is_an_error_at_the_start", test_too_small_a_context);
   RULE ("stages_that_fail_are_told_once", test_stages_that_fail);
-  RULE ("a_day_goes_through_stages_in_bounded_memory_and_nothing_is_left_out", test_a_whole_day);
   RULE ("its_text_never_goes_back_in_time", test_text_stands_where_it_can);
   RULE ("its_text_goes_before_the_one_that_is_owed", test_text_goes_before_what_is_owed);
   RULE ("its_text_stands_before_a_later_one_that_was_held_up_with_it", test_text_that_was_held_up);
   RULE ("plain_text_is_the_text_alone", test_plain_text);
   RULE ("partial_tells_of_it", test_partial);
-  RULE ("every_result_is_a_line_of_the_journal", test_every_result_is_a_line);
-  RULE ("a_restart_loses_nothing_reported", test_a_restart_loses_nothing);
-  RULE ("the_journal_is_read_again_by_the_same_element", test_to_null_and_back);
-  RULE ("a_long_journal_goes_through_stages", test_a_long_journal);
-  RULE ("garbage_in_the_journal_is_told_once", test_garbage_is_told_once);
-  RULE ("without_a_journal_nothing_is_written", test_no_journal_no_file);
-  RULE ("a_journal_that_cannot_be_written_is_an_error_at_the_start", test_unwritable_journal);
   return g_test_run ();
 }

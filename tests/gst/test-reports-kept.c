@@ -1,0 +1,328 @@
+/* Reports that are kept for long: over a day, and in the journal from one run of the element to the next. */
+#include "gst/element/gstminivl.h"
+#include "rig.h"
+
+#include <glib/gstdio.h>
+#include <malloc.h>
+#include <string.h>
+
+#define INTERVAL "summary-interval=3000000000 "
+
+/* --- a day ------------------------------------------------------------------------------------------------------------------- */
+
+#define DAY 8640
+
+/* Under the back end's lock */
+static struct
+{
+  guint8 of_segment[2 * DAY], told[2 * DAY]; /* by number of the answer: it is a segment's; in how many prompts it was */
+  guint answers, stages;
+  gsize longest;
+} day;
+
+static void
+note_day (const FakeQuestion *question, const gchar *answer)
+{
+  g_assert_cmpuint (++day.answers, <, 2 * DAY);
+  day.of_segment[day.answers] = question->n_pictures > 0;
+  if (question->n_pictures > 0)
+    return;
+  day.stages++;
+  day.longest = MAX (day.longest, strlen (question->text));
+  for (const gchar *p = question->text; (p = strstr (p, ": answer ")) != NULL; p++)
+    day.told[g_ascii_strtoull (p + strlen (": answer "), NULL, 10)]++;
+}
+
+static void
+test_a_whole_day (void)
+{
+  Rig *rig = rig_new ("segment-duration=10000000000 num-segments=1 summary-interval=-1 context-size=1000 max-tokens=50");
+  gsize warm = 0, in_use = 0, grown;
+  guint kept = 0;
+
+  memset (&day, 0, sizeof day);
+  fake_listen (note_day);
+  rig_set_caps (rig, "RGB", 8, 4, 1, 10);
+  gst_harness_set_drop_buffers (rig->video, TRUE);
+  for (guint i = 0; i < DAY; i++) {
+    rig_push (rig, i, i + 1);
+    if (i % 100 > 0)
+      continue;
+    gst_bus_set_flushing (rig->bus, TRUE);
+    gst_bus_set_flushing (rig->bus, FALSE);
+    fake_forget ();
+    in_use = mallinfo2 ().uordblks;
+    if (i == 1000)
+      warm = in_use;
+  }
+  grown = in_use - warm;
+  rig_eos (rig);
+  for (;;) {
+    g_autoptr (GstStructure) s = rig_await_result (rig);
+
+    if (g_strcmp0 (gst_structure_get_string (s, "kind"), "summary") != 0)
+      continue;
+    g_assert_cmpstr (gst_structure_get_string (s, "finish_reason"), ==, "stop");
+    g_assert_cmpuint (rig_uint64 (s, "segment_start"), ==, 0);
+    g_assert_cmpuint (rig_uint64 (s, "segment_stop"), ==, 24 * 3600 * GST_SECOND);
+    g_assert_cmpuint (rig_uint64 (s, "prompt_tokens"), ==, 100 * day.stages);
+    break;
+  }
+  rig_free (rig);
+
+  for (guint i = 1; i <= day.answers; i++) {
+    kept += day.of_segment[i];
+    g_assert_cmpuint (day.told[i], ==, i < day.answers); /* reports and earlier stages in one prompt each; the summary in none */
+  }
+  g_assert_cmpuint (kept, ==, DAY);
+  g_assert_cmpuint (day.stages, >, 20);
+  g_test_message ("%u stages, the longest prompt has %" G_GSIZE_FORMAT " bytes; memory grew by %" G_GSIZE_FORMAT " bytes",
+      day.stages, day.longest, grown);
+  g_assert_cmpuint (20 + (day.longest + 3) / 4 + 50, <=, 1000);
+#ifndef SANITIZED
+  g_assert_cmpint ((gssize)grown, <, 256 << 10);
+#endif
+}
+
+/* --- the journal ------------------------------------------------------------------------------------------------------------- */
+
+static gchar *
+make_folder (gchar **path)
+{
+  gchar *folder = g_dir_make_tmp ("minivl-summaries-XXXXXX", NULL);
+
+  g_assert_nonnull (folder);
+  *path = g_build_filename (folder, "journal", NULL);
+  return folder;
+}
+
+static void
+remove_folder (const gchar *folder, const gchar *path)
+{
+  g_unlink (path);
+  g_assert_cmpint (g_rmdir (folder), ==, 0);
+}
+
+static Rig *
+rig_with_journal (const gchar *path, const gchar *properties)
+{
+  g_autofree gchar *line = g_strdup_printf ("journal=%s %s", path, properties);
+
+  return rig_new (line);
+}
+
+/* Asserts the members of the lines of the file, joined by spaces. */
+static void
+assert_journal (const gchar *path, const gchar *member, const gchar *values)
+{
+  g_autofree gchar *content = NULL;
+  g_auto (GStrv) lines = NULL;
+  g_autoptr (GString) got = g_string_new (NULL);
+
+  g_assert_true (g_file_get_contents (path, &content, NULL, NULL));
+  lines = g_strsplit (content, "\n", -1);
+  for (guint i = 0; lines[i] != NULL && lines[i][0] != '\0'; i++) {
+    g_autoptr (JsonNode) node = json_from_string (lines[i], NULL);
+    JsonNode *value;
+
+    g_assert_nonnull (node);
+    value = json_object_get_member (json_node_get_object (node), member);
+    if (json_node_get_value_type (value) == G_TYPE_STRING)
+      g_string_append_printf (got, "%s ", json_node_get_string (value));
+    else
+      g_string_append_printf (got, "%" G_GINT64_FORMAT " ", json_node_get_int (value));
+  }
+  g_assert_cmpstr (got->str, ==, values);
+}
+
+static void
+test_every_result_is_a_line (void)
+{
+  g_autofree gchar *path = NULL, *folder = make_folder (&path);
+  Rig *rig = rig_with_journal (path, "summary-interval=2000000000 alerts=Fire? max-backlog=1");
+  guint64 id = 0;
+
+  fake_add_scores ("0.1 0.9");
+  rig_push_second (rig, 0);
+  rig_await_second (rig, 0, "stop");
+  assert_journal (path, "kind", "segment "); /* it is there before it is told */
+  g_signal_emit_by_name (rig->element, "ask", "What?", 1.0, &id);
+  g_assert_cmpuint (id, >, 0);
+  gst_structure_free (rig_await_result (rig));
+  rig_push_second (rig, 1);
+  gst_structure_free (rig_await_kind (rig, "alert", 1000, 2000, "length"));
+  rig_await_second (rig, 1, "stop");
+  gst_structure_free (rig_await_kind (rig, "summary", 0, 2000, "stop"));
+  fake_fail_next (FAKE_ASK, MINIVL_ERROR_MEMORY, "no memory");
+  rig_push_second (rig, 2);
+  gst_structure_free (rig_await_kind (rig, "segment", 2000, 3000, "error"));
+  assert_journal (path, "kind", "segment question alert segment summary segment ");
+  assert_journal (path, "finish_reason", "stop stop length stop stop error ");
+  rig_free (rig);
+  remove_folder (folder, path);
+}
+
+static void
+test_a_restart_loses_nothing (void)
+{
+  g_autofree gchar *path = NULL, *folder = make_folder (&path);
+  Rig *rig = rig_with_journal (path, INTERVAL);
+  g_autoptr (GstStructure) first = NULL;
+
+  for (guint i = 0; i < 4; i++) {
+    rig_push_second (rig, i);
+    rig_await_second (rig, i, "stop");
+    if (i == 2)
+      gst_structure_free (rig_await_kind (rig, "summary", 0, 3000, "stop"));
+  }
+  rig_free (rig);
+  assert_journal (path, "kind", "segment segment segment summary segment ");
+
+  /* Another process, by all that the file can tell; what was watched before counts. */
+  rig = rig_with_journal (path, INTERVAL);
+  fake_set_text ("anew");
+  rig_push_second (rig, 0);
+  first = rig_await_kind (rig, "segment", 0, 1000, "stop");
+  g_assert_cmpuint (rig_uint64 (first, "id"), >=, 6);
+  rig_push_second (rig, 1);
+  rig_await_second (rig, 1, "stop");
+  rig_await_summary (rig, 0, 2000, "0:00:03 - 0:00:04: answer 5\n0:00:00 - 0:00:01: anew\n0:00:01 - 0:00:02: anew");
+  rig_assert_no_warning (rig);
+  rig_free (rig);
+  {
+    g_autofree gchar *content = NULL;
+    g_auto (GStrv) lines = NULL;
+    g_autoptr (GHashTable) ids = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+
+    g_assert_true (g_file_get_contents (path, &content, NULL, NULL));
+    lines = g_strsplit (g_strchomp (content), "\n", -1);
+    for (guint i = 0; lines[i] != NULL; i++)
+      g_assert_true (g_hash_table_add (ids, g_strndup (lines[i], strcspn (lines[i], ","))));
+    g_assert_cmpuint (g_hash_table_size (ids), ==, 8);
+  }
+
+  /* Nothing reported in this run: the journal keeps it for the next one. */
+  rig = rig_with_journal (path, "summary-interval=-1");
+  rig_eos (rig);
+  rig_assert_no_result (rig);
+  rig_free (rig);
+  remove_folder (folder, path);
+}
+
+/* Within one element's life, too. */
+static void
+test_to_null_and_back (void)
+{
+  g_autofree gchar *path = NULL, *folder = make_folder (&path);
+  Rig *rig = rig_with_journal (path, "summary-interval=-1");
+
+  rig_push_second (rig, 0);
+  rig_await_second (rig, 0, "stop");
+  gst_element_set_state (rig->element, GST_STATE_NULL);
+  gst_harness_play (rig->video);
+  rig_set_caps (rig, "RGB", 8, 4, 10, 1);
+  rig_push_segment (rig, 0, 0, 0);
+  rig_push (rig, 0, 10);
+  rig_eos (rig);
+  rig_await_second (rig, 0, "stop");
+  rig_await_summary (rig, 0, 1000, "0:00:00 - 0:00:01: answer 1\n0:00:00 - 0:00:01: answer 2");
+  rig_free (rig);
+  remove_folder (folder, path);
+}
+
+/* More than one prompt holds, from an earlier run: in stages, as ever. */
+static void
+test_a_long_journal (void)
+{
+  g_autofree gchar *path = NULL, *folder = make_folder (&path);
+  Rig *rig = rig_with_journal (path, "");
+  guint stages;
+
+  rig_push (rig, 0, 1000);
+  rig_eos (rig);
+  rig_free (rig);
+
+  memset (&day, 0, sizeof day);
+  rig = rig_with_journal (path, "summary-interval=-1 context-size=600 max-tokens=50");
+  fake_set_text ("anew");
+  fake_listen (note_day);
+  rig_push (rig, 0, 10);
+  rig_eos (rig);
+  rig_await_second (rig, 0, "stop");
+  gst_structure_free (rig_await_kind (rig, "summary", 0, 1000, "stop"));
+  for (guint i = 1; i <= 100; i++)
+    g_assert_cmpuint (day.told[i], ==, 1);
+  stages = day.stages;
+  g_assert_cmpuint (stages, >, 1);
+  rig_free (rig);
+  remove_folder (folder, path);
+}
+
+static void
+test_garbage_is_told_once (void)
+{
+  g_autofree gchar *path = NULL, *folder = make_folder (&path);
+  Rig *rig;
+
+  g_assert_true (g_file_set_contents (path, "what?\n{}\nhalf", -1, NULL));
+  rig = rig_with_journal (path, "");
+  rig_push_second (rig, 0);
+  rig_await_warning (rig, "journal: lines that are no results have been skipped");
+  rig_await_second (rig, 0, "stop");
+  rig_push_second (rig, 1);
+  rig_await_second (rig, 1, "stop");
+  rig_assert_no_warning (rig);
+  rig_free (rig);
+  remove_folder (folder, path);
+}
+
+static void
+test_no_journal_no_file (void)
+{
+  g_autofree gchar *path = NULL, *folder = make_folder (&path), *before = g_get_current_dir ();
+  Rig *rig;
+
+  g_assert_cmpint (g_chdir (folder), ==, 0);
+  rig = rig_new (INTERVAL);
+  rig_push (rig, 0, 35);
+  rig_eos (rig);
+  rig_free (rig);
+  g_assert_cmpint (g_chdir (before), ==, 0);
+  g_assert_cmpint (g_rmdir (folder), ==, 0);
+}
+
+static void
+test_unwritable_journal (void)
+{
+  g_autoptr (GstElement) element = gst_object_ref_sink (gst_element_factory_make ("minivl", NULL));
+  g_autoptr (GstBus) bus = gst_bus_new ();
+  g_autoptr (GstMessage) message = NULL;
+
+  gst_element_set_bus (element, bus);
+  g_object_set (element, "model-path", "/fake", "journal", "/nowhere/at/all", NULL);
+  g_assert_cmpint (gst_element_set_state (element, GST_STATE_PAUSED), ==, GST_STATE_CHANGE_FAILURE);
+  message = gst_bus_timed_pop_filtered (bus, 0, GST_MESSAGE_ERROR);
+  g_assert_nonnull (message);
+  rig_assert_error (message, "/nowhere/at/all");
+  rig_assert_error (message, "Set the property journal to a file");
+  gst_element_set_state (element, GST_STATE_NULL);
+  gst_element_set_bus (element, NULL);
+}
+
+int
+main (int argc, char **argv)
+{
+  gst_init (&argc, &argv);
+  g_test_init (&argc, &argv, NULL);
+  GST_ELEMENT_REGISTER (minivl_fake, NULL);
+#define RULE(name, function) g_test_add_func ("/summaries/" name, function)
+  RULE ("a_day_goes_through_stages_in_bounded_memory_and_nothing_is_left_out", test_a_whole_day);
+  RULE ("every_result_is_a_line_of_the_journal", test_every_result_is_a_line);
+  RULE ("a_restart_loses_nothing_reported", test_a_restart_loses_nothing);
+  RULE ("the_journal_is_read_again_by_the_same_element", test_to_null_and_back);
+  RULE ("a_long_journal_goes_through_stages", test_a_long_journal);
+  RULE ("garbage_in_the_journal_is_told_once", test_garbage_is_told_once);
+  RULE ("without_a_journal_nothing_is_written", test_no_journal_no_file);
+  RULE ("a_journal_that_cannot_be_written_is_an_error_at_the_start", test_unwritable_journal);
+  return g_test_run ();
+}
