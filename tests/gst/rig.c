@@ -367,3 +367,31 @@ rig_assert_no_warning (Rig *rig)
 
   g_assert_null (message);
 }
+
+GstPadProbeReturn
+rig_count (GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+  RigCounter *counter = data;
+
+  g_mutex_lock (&counter->lock);
+  counter->passed++;
+  g_cond_signal (&counter->changed);
+  g_mutex_unlock (&counter->lock);
+  return GST_PAD_PROBE_OK;
+}
+
+void
+rig_await_passed (RigCounter *counter, guint passed)
+{
+  g_mutex_lock (&counter->lock);
+  while (counter->passed < passed)
+    g_cond_wait (&counter->changed, &counter->lock);
+  g_assert_cmpuint (counter->passed, ==, passed);
+  g_mutex_unlock (&counter->lock);
+}
+
+GstPadProbeReturn
+rig_block (GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+  return GST_PAD_PROBE_OK;
+}

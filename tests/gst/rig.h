@@ -20,6 +20,14 @@ typedef struct
   guint from, to;
 } Rig;
 
+/* What passed a pad: cleared to nothing at first, see rig_count(). */
+typedef struct
+{
+  GMutex lock;
+  GCond changed;
+  guint passed;
+} RigCounter;
+
 /* Not live, 10 frames a second of RGB unless the caller sets other caps. properties: as in gst_parse_launch(), may be NULL;
  * segment-duration is 1 s and num-segments 2 unless they say otherwise. */
 Rig *rig_new (const gchar *properties);
@@ -43,6 +51,12 @@ void rig_push (Rig *rig, guint from, guint to);
 /* Second n of 10 frames a second, which is a segment unless segment-duration says otherwise, with the frame that tells that it is
  * over; what is before it has been pushed. */
 void rig_push_second (Rig *rig, guint n);
+/* A pad probe that counts each call; data: a RigCounter. */
+GstPadProbeReturn rig_count (GstPad *pad, GstPadProbeInfo *info, gpointer data);
+/* Waits until so many have passed, and asserts that there are no more of them. */
+void rig_await_passed (RigCounter *counter, guint passed);
+/* A pad probe that blocks until it is removed. */
+GstPadProbeReturn rig_block (GstPad *pad, GstPadProbeInfo *info, gpointer data);
 /* Pushes a frame and takes it off behind the element; freed gets something in when nobody has it any more. */
 void rig_push_watched (Rig *rig, GstBuffer *frame, GAsyncQueue *freed);
 /* Waits until n of them are free. */

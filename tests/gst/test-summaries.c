@@ -497,12 +497,6 @@ test_text_goes_before_what_is_owed (void)
   rig_free (rig);
 }
 
-static GstPadProbeReturn
-hold_text (GstPad *pad, GstPadProbeInfo *info, gpointer data)
-{
-  return GST_PAD_PROBE_OK;
-}
-
 /* Nothing is owed when the summary is there; but when it goes, for somebody held up the text, a later text has its place. */
 static void
 test_text_that_was_held_up (void)
@@ -514,7 +508,7 @@ test_text_that_was_held_up (void)
 
   rig_add_text (rig, NULL);
   pad = gst_element_get_static_pad (rig->element, "text_src");
-  probe = gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BLOCK | GST_PAD_PROBE_TYPE_BUFFER, hold_text, NULL, NULL);
+  probe = gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BLOCK | GST_PAD_PROBE_TYPE_BUFFER, rig_block, NULL, NULL);
   rig_push (rig, 0, 16);
   rig_await_second (rig, 0, "stop");
   gst_harness_push_event (
