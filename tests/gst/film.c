@@ -7,6 +7,16 @@
 
 /* --- what is on a frame ------------------------------------------------------------------------------------------------------ */
 
+gchar *
+film_words (guint n)
+{
+  GString *text = g_string_new (NULL);
+
+  for (guint i = 0; i < n; i++)
+    g_string_append (text, i % 3 == 0 ? "somebody " : "walks across ");
+  return g_string_free (text, FALSE);
+}
+
 Ink
 ink_read (GstBuffer *buffer, const GstCaps *caps)
 {

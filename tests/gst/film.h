@@ -9,6 +9,9 @@
 /* Each is wider than the one before, and all are one line. */
 #define FILM_TEXTS "M|MMM|MMMMM|MMMMMMM|MMMMMMMMM"
 
+/* So many words of a report. (transfer full) */
+gchar *film_words (guint n);
+
 /* Of letters on dark video, RGB */
 typedef struct
 {

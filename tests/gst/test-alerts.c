@@ -8,13 +8,6 @@
 
 /* --- helpers ----------------------------------------------------------------------------------------------------------------- */
 
-/* Segment n, from 0, of a second each: with the frame that tells that it is over. */
-static void
-push_segment (Rig *rig, guint n)
-{
-  rig_push (rig, n == 0 ? 0 : 10 * n + 1, 10 * n + 11);
-}
-
 static void
 assert_alert (const GstStructure *s, const gchar *question, gboolean active, double score, guint n)
 {
@@ -40,17 +33,6 @@ await_alert (Rig *rig, const gchar *question, gboolean active, double score, gui
   g_autoptr (GstStructure) s = rig_await_result (rig);
 
   assert_alert (s, question, active, score, n);
-}
-
-/* The next result is segment n's. */
-static void
-await_segment (Rig *rig, guint n, const gchar *finish_reason)
-{
-  g_autoptr (GstStructure) s = rig_await_result (rig);
-
-  g_assert_cmpstr (gst_structure_get_string (s, "kind"), ==, "segment");
-  g_assert_cmpuint (rig_uint64 (s, "segment_start"), ==, n * GST_SECOND);
-  g_assert_cmpstr (gst_structure_get_string (s, "finish_reason"), ==, finish_reason);
 }
 
 static void
@@ -88,13 +70,13 @@ test_they_are_asked_behind_the_description_with_all_that_is_in_front_of_it (void
   Rig *rig = rig_new ("alerts=\"A dog?;A cat?\" system-prompt=Look. history-size=2 temperature=0.9 seed=7 max-tokens=50");
   const FakeQuestion *asked, *described;
 
-  push_segment (rig, 0);
-  await_segment (rig, 0, "stop");
+  rig_push_second (rig, 0);
+  rig_await_second (rig, 0, "stop");
   g_object_set (rig->element, "prompt", "First <image>, then <image>. What changed?", NULL);
-  push_segment (rig, 1); /* was opened with the old prompt */
-  await_segment (rig, 1, "stop");
-  push_segment (rig, 2);
-  await_segment (rig, 2, "stop");
+  rig_push_second (rig, 1); /* was opened with the old prompt */
+  rig_await_second (rig, 1, "stop");
+  rig_push_second (rig, 2);
+  rig_await_second (rig, 2, "stop");
 
   assert_question (1, "Frame1: <image>\nFrame2: <image>\nA dog?");
   assert_question (2, "Frame1: <image>\nFrame2: <image>\nA cat?");
@@ -121,8 +103,8 @@ test_no_question_nothing_asked (void)
 {
   Rig *rig = rig_new ("alerts=\" ; \"");
 
-  push_segment (rig, 0);
-  await_segment (rig, 0, "stop");
+  rig_push_second (rig, 0);
+  rig_await_second (rig, 0, "stop");
   g_assert_cmpuint (fake_count (FAKE_YES), ==, 0);
   rig_free (rig);
 }
@@ -135,21 +117,21 @@ test_it_rises_above_the_threshold_and_falls_below_it_less_the_hysteresis (void)
   Rig *rig = rig_new ("alerts=\"A dog?\"");
 
   fake_add_scores ("0.5 0.51 0.9 0.4 0.39 0.45 0.5");
-  push_segment (rig, 0);
-  await_segment (rig, 0, "stop"); /* not above */
-  push_segment (rig, 1);
+  rig_push_second (rig, 0);
+  rig_await_second (rig, 0, "stop"); /* not above */
+  rig_push_second (rig, 1);
   await_alert (rig, "A dog?", TRUE, 0.51, 1);
-  await_segment (rig, 1, "stop");
-  push_segment (rig, 2);
-  await_segment (rig, 2, "stop");
-  push_segment (rig, 3);
-  await_segment (rig, 3, "stop"); /* not below */
-  push_segment (rig, 4);
+  rig_await_second (rig, 1, "stop");
+  rig_push_second (rig, 2);
+  rig_await_second (rig, 2, "stop");
+  rig_push_second (rig, 3);
+  rig_await_second (rig, 3, "stop"); /* not below */
+  rig_push_second (rig, 4);
   await_alert (rig, "A dog?", FALSE, 0.39, 4);
-  await_segment (rig, 4, "stop");
+  rig_await_second (rig, 4, "stop");
   for (guint i = 5; i < 7; i++) {
-    push_segment (rig, i);
-    await_segment (rig, i, "stop");
+    rig_push_second (rig, i);
+    rig_await_second (rig, i, "stop");
   }
   rig_free (rig);
 }
@@ -165,7 +147,7 @@ test_an_alert_is_told_in_all_forms_with_an_id_of_its_own (void)
 
   rig_add_text (rig, NULL);
   fake_add_scores ("0.9");
-  push_segment (rig, 0);
+  rig_push_second (rig, 0);
   result = rig_await_result (rig);
   assert_alert (result, "A dog?", TRUE, 0.9, 0);
   g_assert_cmpuint (rig_uint64 (result, "id"), ==, 3); /* the second segment has begun */
@@ -184,7 +166,7 @@ test_an_alert_is_told_in_all_forms_with_an_id_of_its_own (void)
   g_assert_cmpint (gst_structure_n_fields (alert), ==, gst_structure_n_fields (result));
   assert_alert (alert, "A dog?", TRUE, 0.9, 0);
   g_assert_cmpuint (rig_uint64 (alert, "id"), ==, 3);
-  await_segment (rig, 0, "stop");
+  rig_await_second (rig, 0, "stop");
 
   json = rig_pull_json (rig);
   segment = rig_pull_json (rig);
@@ -217,7 +199,7 @@ test_plain_text_says_what_rose_and_what_is_over (void)
   rig_add_text (rig, "text/x-raw,format=utf8");
   fake_add_scores ("0.9 0.1");
   for (guint i = 0; i < 2; i++) {
-    push_segment (rig, i);
+    rig_push_second (rig, i);
     for (guint k = 0; k < 2; k++) {
       g_autofree gchar *text = rig_pull_text (rig);
 
@@ -253,18 +235,18 @@ test_thresholds_change_while_playing (void)
   Rig *rig = rig_new ("alerts=\"A dog?\" alert-threshold=0.9 alert-hysteresis=0");
 
   fake_add_scores ("0.7 0.7 0.7 0.5 0.49");
-  push_segment (rig, 0);
-  await_segment (rig, 0, "stop");
+  rig_push_second (rig, 0);
+  rig_await_second (rig, 0, "stop");
   g_object_set (rig->element, "alert-threshold", 0.6, NULL);
-  push_segment (rig, 1); /* was opened with the old one */
-  await_segment (rig, 1, "stop");
+  rig_push_second (rig, 1); /* was opened with the old one */
+  rig_await_second (rig, 1, "stop");
   g_object_set (rig->element, "alert-threshold", 0.75, "alert-hysteresis", 0.25, NULL);
-  push_segment (rig, 2);
+  rig_push_second (rig, 2);
   await_alert (rig, "A dog?", TRUE, 0.7, 2);
-  await_segment (rig, 2, "stop");
-  push_segment (rig, 3);
-  await_segment (rig, 3, "stop");
-  push_segment (rig, 4);
+  rig_await_second (rig, 2, "stop");
+  rig_push_second (rig, 3);
+  rig_await_second (rig, 3, "stop");
+  rig_push_second (rig, 4);
   await_alert (rig, "A dog?", FALSE, 0.49, 4);
   rig_free (rig);
 }
@@ -277,24 +259,24 @@ test_a_question_that_stays_keeps_its_state_and_one_that_goes_falls (void)
   Rig *rig = rig_new ("alerts=\"A dog?;A cat?\"");
 
   fake_add_scores ("0.9 0.9 0.9 0.9 0.8 0.9 0.8 0.1");
-  push_segment (rig, 0);
+  rig_push_second (rig, 0);
   await_alert (rig, "A dog?", TRUE, 0.9, 0);
   await_alert (rig, "A cat?", TRUE, 0.9, 0);
-  await_segment (rig, 0, "stop");
+  rig_await_second (rig, 0, "stop");
   g_object_set (rig->element, "alerts", "Fire?\nA cat?", NULL);
-  push_segment (rig, 1);
-  await_segment (rig, 1, "stop");
-  push_segment (rig, 2);
+  rig_push_second (rig, 1);
+  rig_await_second (rig, 1, "stop");
+  rig_push_second (rig, 2);
   await_alert (rig, "A dog?", FALSE, -1, 2);
   await_alert (rig, "Fire?", TRUE, 0.8, 2);
-  await_segment (rig, 2, "stop");
+  rig_await_second (rig, 2, "stop");
   g_object_set (rig->element, "alerts", NULL, NULL);
-  push_segment (rig, 3);
+  rig_push_second (rig, 3);
   await_alert (rig, "A cat?", FALSE, 0.1, 3);
-  await_segment (rig, 3, "stop");
-  push_segment (rig, 4);
+  rig_await_second (rig, 3, "stop");
+  rig_push_second (rig, 4);
   await_alert (rig, "Fire?", FALSE, -1, 4);
-  await_segment (rig, 4, "stop");
+  rig_await_second (rig, 4, "stop");
   g_assert_cmpuint (fake_count (FAKE_YES), ==, 8);
   rig_free (rig);
 }
@@ -305,15 +287,15 @@ test_a_restart_forgets_what_was_active (void)
   Rig *rig = rig_new ("alerts=\"A dog?\"");
 
   fake_add_scores ("0.9 0.9");
-  push_segment (rig, 0);
+  rig_push_second (rig, 0);
   await_alert (rig, "A dog?", TRUE, 0.9, 0);
-  await_segment (rig, 0, "stop");
+  rig_await_second (rig, 0, "stop");
   gst_element_set_state (rig->element, GST_STATE_NULL);
   gst_element_set_state (rig->element, GST_STATE_PLAYING);
   gst_harness_push_event (rig->video, gst_event_new_stream_start ("again"));
   rig_set_caps (rig, "RGB", 8, 4, 10, 1);
   rig_push_segment (rig, 0, 0, 0);
-  push_segment (rig, 0);
+  rig_push_second (rig, 0);
   await_alert (rig, "A dog?", TRUE, 0.9, 0);
   rig_free (rig);
 }
@@ -327,17 +309,17 @@ test_a_dropped_segment_changes_nothing (void)
 
   fake_add_scores ("0.9 0.9 0.1");
   fake_hold (FAKE_ASK);
-  push_segment (rig, 0);
+  rig_push_second (rig, 0);
   fake_await (FAKE_ASK, 1);
-  push_segment (rig, 1); /* waits, and is dropped for the next */
-  push_segment (rig, 2);
+  rig_push_second (rig, 1); /* waits, and is dropped for the next */
+  rig_push_second (rig, 2);
   fake_release (FAKE_ASK, 2);
   await_alert (rig, "A dog?", TRUE, 0.9, 0);
-  await_segment (rig, 0, "stop");
-  await_segment (rig, 1, "dropped");
-  await_segment (rig, 2, "stop");
+  rig_await_second (rig, 0, "stop");
+  rig_await_second (rig, 1, "dropped");
+  rig_await_second (rig, 2, "stop");
   fake_release_all (FAKE_ASK);
-  push_segment (rig, 3);
+  rig_push_second (rig, 3);
   await_alert (rig, "A dog?", FALSE, 0.1, 3);
   rig_free (rig);
 }
@@ -348,14 +330,14 @@ test_a_failed_segment_changes_nothing (void)
   Rig *rig = rig_new ("alerts=\"A dog?\"");
 
   fake_add_scores ("0.9 0.9");
-  push_segment (rig, 0);
+  rig_push_second (rig, 0);
   await_alert (rig, "A dog?", TRUE, 0.9, 0);
-  await_segment (rig, 0, "stop");
+  rig_await_second (rig, 0, "stop");
   fake_fail_next (FAKE_ASK, MINIVL_ERROR_MEMORY, "full");
-  push_segment (rig, 1);
-  await_segment (rig, 1, "error");
-  push_segment (rig, 2);
-  await_segment (rig, 2, "stop");
+  rig_push_second (rig, 1);
+  rig_await_second (rig, 1, "error");
+  rig_push_second (rig, 2);
+  rig_await_second (rig, 2, "stop");
   g_assert_cmpuint (fake_count (FAKE_YES), ==, 2);
   rig_free (rig);
 }
@@ -373,19 +355,19 @@ test_an_unchanged_segment_is_not_asked_but_a_new_question_is (void)
 
   fake_set_similarity (all_alike);
   fake_add_scores ("0.9 0.1 0.8");
-  push_segment (rig, 0);
+  rig_push_second (rig, 0);
   await_alert (rig, "A dog?", TRUE, 0.9, 0);
-  await_segment (rig, 0, "stop");
-  push_segment (rig, 1);
-  await_segment (rig, 1, "unchanged");
+  rig_await_second (rig, 0, "stop");
+  rig_push_second (rig, 1);
+  rig_await_second (rig, 1, "unchanged");
   g_assert_cmpuint (fake_count (FAKE_YES), ==, 1);
   g_object_set (rig->element, "alerts", "A dog?;A cat?", NULL);
-  push_segment (rig, 2);
-  await_segment (rig, 2, "unchanged"); /* opened before */
-  push_segment (rig, 3);
+  rig_push_second (rig, 2);
+  rig_await_second (rig, 2, "unchanged"); /* opened before */
+  rig_push_second (rig, 3);
   await_alert (rig, "A dog?", FALSE, 0.1, 3);
   await_alert (rig, "A cat?", TRUE, 0.8, 3);
-  await_segment (rig, 3, "stop");
+  rig_await_second (rig, 3, "stop");
   rig_free (rig);
 }
 
@@ -410,10 +392,10 @@ test_an_alert_about_regions_falls_when_there_are_none (void)
   fake_add_scores ("0.9");
   push_with_region (rig, 0, 11, TRUE);
   await_alert (rig, "Does he lie?", TRUE, 0.9, 0);
-  await_segment (rig, 0, "stop");
+  rig_await_second (rig, 0, "stop");
   push_with_region (rig, 11, 21, FALSE);
   await_alert (rig, "Does he lie?", FALSE, -1, 1);
-  await_segment (rig, 1, "stop");
+  rig_await_second (rig, 1, "stop");
   g_assert_cmpuint (fake_count (FAKE_YES), ==, 1);
   rig_free (rig);
 }
@@ -427,8 +409,8 @@ test_a_question_of_an_application_is_not_followed_by_alerts (void)
   g_autoptr (GstStructure) s = NULL;
   guint64 id = 0;
 
-  push_segment (rig, 0);
-  await_segment (rig, 0, "stop");
+  rig_push_second (rig, 0);
+  rig_await_second (rig, 0, "stop");
   g_signal_emit_by_name (rig->element, "ask", "Who?", 1.0, &id);
   s = rig_await_result (rig);
   g_assert_cmpuint (rig_uint64 (s, "id"), ==, id);
@@ -443,8 +425,8 @@ test_alerts_are_summed_up (void)
   Rig *rig = rig_new ("alerts=\"A dog?\" summary-interval=18446744073709551615");
 
   fake_add_scores ("0.9 0.1");
-  push_segment (rig, 0);
-  push_segment (rig, 1);
+  rig_push_second (rig, 0);
+  rig_push_second (rig, 1);
   rig_eos (rig);
   g_assert_cmpuint (fake_count (FAKE_YES), ==, 3); /* of three segments, of which the last is a frame */
   g_assert_nonnull (strstr (fake_question (6)->text, "ALERT: A dog?"));
@@ -461,9 +443,9 @@ test_a_segment_cut_short_by_its_deadline_is_asked_all_the_same (void)
 
   fake_add_scores ("0.9");
   fake_hold (FAKE_ASK);
-  push_segment (rig, 0);
+  rig_push_second (rig, 0);
   await_alert (rig, "A dog?", TRUE, 0.9, 0);
-  await_segment (rig, 0, "deadline");
+  rig_await_second (rig, 0, "deadline");
   g_assert_cmpuint (fake_question (1)->params.deadline, ==, 0);
   rig_free (rig);
 }
@@ -476,16 +458,16 @@ test_a_segment_without_a_token_in_time_is_not_asked (void)
   fake_add_scores ("0.9");
   fake_set_text ("");
   fake_hold (FAKE_ASK);
-  push_segment (rig, 0);
-  await_segment (rig, 0, "deadline");
+  rig_push_second (rig, 0);
+  rig_await_second (rig, 0, "deadline");
   g_assert_cmpuint (fake_count (FAKE_ASK), ==, 1);
   g_assert_cmpuint (fake_count (FAKE_YES), ==, 0);
   rig_free (rig);
 
   rig = rig_new ("alerts=\"A dog?\" deadline=1"); /* over before it is asked about at all */
   fake_add_scores ("0.9");
-  push_segment (rig, 0);
-  await_segment (rig, 0, "deadline");
+  rig_push_second (rig, 0);
+  rig_await_second (rig, 0, "deadline");
   g_assert_cmpuint (fake_count (FAKE_YES), ==, 0);
   rig_free (rig);
 }
@@ -505,13 +487,13 @@ test_a_flush_lets_no_alert_through (void)
 
   fake_add_scores ("0.9 0.9 0.9 0.1");
   fake_hold (FAKE_YES);
-  push_segment (rig, 0);
+  rig_push_second (rig, 0);
   fake_release (FAKE_YES, 1);
   fake_await (FAKE_YES, 2); /* one is answered, one is not */
   flush (rig);
-  await_segment (rig, 0, "flush");
+  rig_await_second (rig, 0, "flush");
   fake_release_all (FAKE_YES);
-  push_segment (rig, 0);
+  rig_push_second (rig, 0);
   for (gboolean done = FALSE; !done;) {
     g_autoptr (GstStructure) s = rig_await_result (rig);
 
@@ -544,7 +526,7 @@ test_the_end_of_patience_ends_the_questions (void)
   fake_await (FAKE_YES, 2);
   rig_eos (rig);
   await_alert (rig, "A dog?", TRUE, 0.9, 0);
-  await_segment (rig, 0, "stop");
+  rig_await_second (rig, 0, "stop");
   g_assert_cmpuint (fake_count_cancelled (FAKE_YES), ==, 1);
   rig_free (rig);
 }
@@ -555,15 +537,15 @@ test_a_question_that_is_given_up_changes_nothing (void)
   Rig *rig = rig_new ("alerts=\"A dog?\" eos-timeout=50000000");
 
   fake_add_scores ("0.9");
-  push_segment (rig, 0);
+  rig_push_second (rig, 0);
   await_alert (rig, "A dog?", TRUE, 0.9, 0);
-  await_segment (rig, 0, "stop");
+  rig_await_second (rig, 0, "stop");
   fake_hold (FAKE_YES);
   rig_push (rig, 11, 20);
   cut (rig);
   fake_await (FAKE_YES, 2);
   rig_eos (rig);
-  await_segment (rig, 1, "stop");
+  rig_await_second (rig, 1, "stop");
   g_assert_cmpuint (fake_count_cancelled (FAKE_YES), ==, 1);
   rig_free (rig);
 }
@@ -593,15 +575,15 @@ test_a_model_without_yes_or_no_is_told_once_for_a_list (void)
 
   fake_fail_times (FAKE_YES, MINIVL_ERROR_MODEL, "the tokenizer has no token for `yes`", 100);
   for (guint i = 0; i < 3; i++) {
-    push_segment (rig, i);
+    rig_push_second (rig, i);
     g_assert_cmpuint (
         count_warnings (rig, "door: alerts: \"A dog?\" is not asked: the tokenizer has no token for `yes`"), ==, i == 0 ? 1 : 0);
     g_assert_cmpuint (fake_count (FAKE_YES), ==, i + 1); /* the second question is none either */
   }
   g_object_set (rig->element, "alerts", "Fire?", NULL);
-  push_segment (rig, 3);
+  rig_push_second (rig, 3);
   g_assert_cmpuint (count_warnings (rig, ""), ==, 0);
-  push_segment (rig, 4);
+  rig_push_second (rig, 4);
   g_assert_cmpuint (count_warnings (rig, "Fire?"), ==, 1);
   rig_free (rig);
 }
@@ -614,11 +596,11 @@ test_a_question_that_does_not_fit_is_told_and_the_others_are_asked (void)
 
   fake_fail_next (FAKE_YES, MINIVL_ERROR_BUDGET, "too long");
   fake_add_scores ("0.9");
-  push_segment (rig, 0);
+  rig_push_second (rig, 0);
   warning = rig_await_message (rig, GST_MESSAGE_WARNING);
   rig_assert_error (warning, "alerts: \"A dog?\" is not asked: too long");
   await_alert (rig, "A cat?", TRUE, 0.9, 0);
-  await_segment (rig, 0, "stop");
+  rig_await_second (rig, 0, "stop");
   rig_free (rig);
 }
 
@@ -629,13 +611,13 @@ test_a_device_lost_over_a_question_costs_the_questions (void)
   g_autoptr (GstMessage) warning = NULL;
 
   fake_fail_next (FAKE_YES, MINIVL_ERROR_DEVICE, "the device was lost");
-  push_segment (rig, 0);
+  rig_push_second (rig, 0);
   warning = rig_await_message (rig, GST_MESSAGE_WARNING);
   rig_assert_error (warning, "alerts");
-  await_segment (rig, 0, "stop");
+  rig_await_second (rig, 0, "stop");
   fake_await (FAKE_OPEN, 2);
   fake_add_scores ("0.9");
-  push_segment (rig, 1);
+  rig_push_second (rig, 1);
   await_alert (rig, "A dog?", TRUE, 0.9, 1);
   rig_free (rig);
 }

@@ -2,11 +2,9 @@
 #include "film.h"
 #include "gst/element/gstminivl.h"
 #include "gst/overlay/gstminivloverlay.h"
-#include "gst/overlay/overlay-board.h"
 #include "rig.h"
 
 #include <gst/video/video.h>
-#include <string.h>
 
 #define WIDTH 320
 #define HEIGHT 240
@@ -182,16 +180,6 @@ test_an_alert_begins_with_its_segment (void)
   rig_free (rig);
 }
 
-static gchar *
-make_words (guint n)
-{
-  GString *text = g_string_new (NULL);
-
-  for (guint i = 0; i < n; i++)
-    g_string_append (text, i % 3 == 0 ? "somebody " : "walks across ");
-  return g_string_free (text, FALSE);
-}
-
 static void
 test_long_texts_stay_in_the_picture (void)
 {
@@ -204,7 +192,7 @@ test_long_texts_stay_in_the_picture (void)
   for (guint s = 0; s < G_N_ELEMENTS (sizes); s++)
     for (guint i = 0; i < G_N_ELEMENTS (words); i++) {
       Rig *rig = make_rig (NULL, FALSE);
-      g_autofree gchar *text = make_words (words[i]);
+      g_autofree gchar *text = film_words (words[i]);
       Ink ink;
 
       rig_set_caps (rig, "RGB", sizes[s].width, sizes[s].height, 10, 1);
@@ -470,88 +458,6 @@ test_queries_do_not_wait_behind_frames (void)
   rig_free (rig);
 }
 
-/* --- without an element ------------------------------------------------------------------------------------------------------ */
-
-static void
-add (Board *board, guint64 id, const gchar *text, guint64 stale)
-{
-  g_autoptr (GstStructure) message =
-      gst_structure_new ("minivl", "id", G_TYPE_UINT64, id, "kind", G_TYPE_STRING, "segment", "text", G_TYPE_STRING, text, NULL);
-
-  board_add (board, message, stale);
-}
-
-static void
-assert_reads (Board *board, const gchar *part)
-{
-  const CaptionSpace space = { .width = WIDTH, .height = HEIGHT };
-  g_autofree gchar *markup = board_compose (board, &space);
-
-  if (part != NULL)
-    g_assert_nonnull (strstr (markup, part));
-  else
-    g_assert_cmpstr (markup, ==, "");
-}
-
-/* It was told of before a seek, and comes behind it. */
-static void
-test_a_stale_result_is_not_read (void)
-{
-  Board board;
-
-  board_init (&board);
-  add (&board, 3, "before the seek", 3);
-  board_pass (&board, 4, 0);
-  assert_reads (&board, NULL);
-  add (&board, 4, "behind it", 3);
-  board_pass (&board, 4, 0);
-  assert_reads (&board, "behind it");
-  board_clear (&board);
-}
-
-/* Of which some frames of the segment before have still to be drawn. */
-static void
-test_an_alert_waits_for_its_segment (void)
-{
-  g_autoptr (GstStructure) alert = gst_structure_new ("minivl", "id", G_TYPE_UINT64, (guint64)2, "kind", G_TYPE_STRING, "alert",
-      "question", G_TYPE_STRING, "Is a dog in it?", "active", G_TYPE_BOOLEAN, TRUE, NULL);
-  Board board;
-
-  board_init (&board);
-  add (&board, 1, "nothing", 0);
-  board_add (&board, alert, 0);
-  board_pass (&board, 1, 0);
-  assert_reads (&board, "nothing");
-  g_assert_cmpuint (board.alerts->len, ==, 0);
-  add (&board, 3, "a dog", 0);
-  board_pass (&board, 1, 0);
-  g_assert_cmpuint (board.alerts->len, ==, 0);
-  board_pass (&board, 3, 0);
-  assert_reads (&board, "ALERT: Is a dog in it?");
-  board_clear (&board);
-}
-
-static void
-test_what_is_left_out_is_told_by_an_ellipsis (void)
-{
-  static const struct
-  {
-    guint width, height, words;
-    gboolean left_out;
-  } cases[] = { { 1280, 720, 400, FALSE }, { 320, 240, 100, FALSE }, { 320, 240, 1000, TRUE }, { 16, 16, 1, TRUE } };
-
-  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
-    const CaptionSpace space = { .width = cases[i].width, .height = cases[i].height };
-    g_autofree gchar *words = make_words (cases[i].words), *markup = NULL;
-    const CaptionPart part = { words, FALSE };
-
-    markup = caption_markup (&part, 1, &space);
-    g_assert_true (g_utf8_validate (markup, -1, NULL));
-    g_assert_cmpint (strstr (markup, "…") != NULL, ==, cases[i].left_out);
-    g_assert_cmpint (strstr (markup, words) != NULL, ==, !cases[i].left_out);
-  }
-}
-
 /* --- the same element as minivl ---------------------------------------------------------------------------------------------- */
 
 static void
@@ -700,9 +606,6 @@ main (int argc, char **argv)
   RULE (frames_do_not_wait_for_a_source_that_stands_still);
   RULE (a_pause_or_a_slow_answer_is_no_standstill);
   RULE (queries_do_not_wait_behind_frames);
-  RULE (a_stale_result_is_not_read);
-  RULE (an_alert_waits_for_its_segment);
-  RULE (what_is_left_out_is_told_by_an_ellipsis);
   RULE (every_property_is_minivls);
   RULE (stats_are_minivls);
   RULE (the_stream_is_called_after_the_bin);
