@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The house rules that a machine can check: format, a folder graph that points one way, documents that name what is there. Prints what
-# breaks them; exit 1 if any do, 77 (skipped) if none do but the format could not be checked.
+# The house rules that a machine can check: format, length, a folder graph that points one way, documents that name what is there.
+# Prints what breaks them; exit 1 if any do, 77 (skipped) if none do but the format could not be checked.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 broken=0
@@ -31,6 +31,13 @@ if [ -n "$clang_format" ]; then
     "$clang_format" "$file" | cmp -s - "$file" || complain "$file: clang-format -i would change it"
   done < <(files gst vk model examples tests shaders | grep -E '\.(c|h|cc)$')
 fi
+
+# --- length: whoever looks for something finds its file by name, and reads it in one go ---
+
+while IFS= read -r file; do
+  lines=$(wc -l <"$file")
+  [ "$lines" -le 700 ] || complain "$file: $lines lines; a file has 700 at most"
+done < <(files gst vk model examples tests shaders .ci | grep -E '\.(c|h|cc|comp|glsl|py|sh)$')
 
 # --- includes: FOLDER (or file) and what it may name of other folders ---
 
