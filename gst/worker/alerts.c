@@ -71,17 +71,6 @@ alerts_list (const gchar *property)
   return g_strv_builder_end (list);
 }
 
-gsize
-alerts_longest (const gchar *property)
-{
-  g_auto (GStrv) list = alerts_list (property);
-  gsize longest = 0;
-
-  for (guint i = 0; list[i] != NULL; i++)
-    longest = MAX (longest, strlen (list[i]));
-  return longest;
-}
-
 /* --- asking ------------------------------------------------------------------------------------------------------------------ */
 
 /* FALSE: with an error, or cancelled. */

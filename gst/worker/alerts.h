@@ -28,8 +28,6 @@ void alerts_forget (Alerts *a);
 
 /* The questions of the property, which are separated by `;` or line ends: each once, none blank. NULL: none. (transfer full) */
 GStrv alerts_list (const gchar *property);
-/* Length of the longest one, in bytes. */
-gsize alerts_longest (const gchar *property);
 
 /* Asks them, after the segment's own question has been answered. Without the lock. */
 void alerts_put (Worker *w, const Segment *s, const BackendQuestion *asked);

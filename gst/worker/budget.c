@@ -3,16 +3,12 @@
 #include "alerts.h"
 #include "prompt.h"
 
-#include <string.h>
-
 /* Start and end of a picture, and one more: words on both sides of a picture are two tokens, but may be counted as one without it.
  */
 #define PICTURE_TOKENS 3
 
-/* The most that the tokens of `FrameK: <image>` and its line's end can be, the picture apart. */
-#define MARK_TOKENS 16
-/* For the chat template, and the checkpoint's own system message. */
-#define CHAT_TOKENS 256
+/* For what the prompt may say when it is asked, and is not known before: {label} of regions to come, {utc}. */
+#define FACT_TOKENS 128
 
 /* Tokens of a segment's words, without frames, pictures' own tokens and answer. */
 typedef struct
@@ -67,16 +63,22 @@ total (const Budget *b, guint frames, const Words *words)
   return rest + (guint64)frames * (b->frame_tokens + PICTURE_TOKENS);
 }
 
-/* The most frames that fit, fewer than `frames`; 0: not even one. */
+/* The most parts of `part` frames each that fit, fewer than `below`, when `reserve` tokens more are needed; 0: not even one. */
 static guint
-most_frames (const Budget *b, guint frames)
+most_parts (const Budget *b, guint part, guint below, guint reserve)
 {
+  guint fit = 0;
   Words words;
 
-  while (--frames > 0)
-    if (count (b, frames, &words, NULL) && total (b, frames, &words) <= b->context_size)
-      return frames;
-  return 0;
+  while (below - fit > 1) {
+    guint middle = fit + (below - fit) / 2, frames = middle * part;
+
+    if (count (b, frames, &words, NULL) && total (b, frames, &words) + reserve <= b->context_size)
+      fit = middle;
+    else
+      below = middle;
+  }
+  return fit;
 }
 
 gboolean
@@ -93,7 +95,7 @@ budget_check (const Budget *b, GError **error)
   if (total (b, b->frames, &words) <= b->context_size)
     return TRUE;
   of_alert = is_of_alert (b, &words);
-  most = most_frames (b, b->frames);
+  most = most_parts (b, 1, b->frames, 0);
   fix = g_string_new (NULL);
   if (most > 0)
     g_string_append_printf (fix, "num-segments to %u", most);
@@ -113,14 +115,9 @@ budget_check (const Budget *b, GError **error)
 }
 
 guint
-budget_regions (guint context_size, guint frames, guint region_tokens, const SegmentSettings *settings)
+budget_regions (const Budget *b)
 {
-  /* No byte is more than one token. */
-  gsize system = settings->system != NULL ? strlen (settings->system) : 0;
-  guint64 prompt = strlen (settings->prompt) + settings->params.max_tokens;
-  guint64 alert = alerts_longest (settings->alerts) + ALERT_TOKENS;
-  guint64 rest = CHAT_TOKENS + system + MAX (prompt, alert);
-  guint64 each = (guint64)frames * (region_tokens + MARK_TOKENS);
+  guint limit = b->context_size / (b->frames * (b->frame_tokens + PICTURE_TOKENS));
 
-  return context_size > rest ? MAX (1, (context_size - rest) / each) : 1;
+  return MAX (1, most_parts (b, b->frames, limit + 1, FACT_TOKENS));
 }

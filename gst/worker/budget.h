@@ -20,9 +20,8 @@ typedef struct
 /* FALSE with MINIVL_ERROR_BUDGET, whose message says what to lower, or with the back end's error about the words. */
 gboolean budget_check (const Budget *budget, GError **error);
 
-/* How many regions of each frame fit, at least 1, when each takes region_tokens. Assumes the longest text there can be, since a
- * question that does not fit gets no answer at all. */
-guint budget_regions (guint context_size, guint frames, guint region_tokens, const SegmentSettings *settings);
+/* How many regions of each frame fit, at least 1, counted as budget_check() does, when each takes frame_tokens. */
+guint budget_regions (const Budget *budget);
 
 G_END_DECLS
 

@@ -36,6 +36,7 @@ typedef struct
   GPtrArray *frames; /* Frame, one a place */
   GArray *times;     /* guint64, stream time, one a place; outlives the frames of a dropped segment */
   GPtrArray *spares; /* Frame, of the first frame, used only if no place is ever filled; NULL: none */
+  guint room;        /* regions of each frame that fit the context; 0: not counted yet */
   gboolean looked;   /* regions were asked about, and a frame had none */
   Frame *picture;    /* for an alert's picture, never encoded; NULL: none is wanted */
   guint places;      /* that had a picture so far */

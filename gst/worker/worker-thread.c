@@ -259,23 +259,42 @@ fits (Worker *w, const MinivlImage *image, guint max_tiles, const SegmentSetting
   return budget_check (&budget, error) && (w->encoded || summaries_fit (w, settings, error));
 }
 
+/* Holds the lock before and after. How many regions of each frame fit is counted without it. */
+static void
+count_room (Worker *w, Segment *s)
+{
+  SegmentSettings settings;
+  Budget budget = { w->backend, w->self, w->context_size, w->n_frames, 1, w->frame_tokens, w->stream, &settings };
+  guint room;
+
+  segment_settings_copy (&settings, &s->settings);
+  g_mutex_unlock (&w->lock);
+  room = budget_regions (&budget);
+  segment_settings_clear (&settings);
+  g_mutex_lock (&w->lock);
+  s->room = room;
+}
+
 /* Holds the lock before and after. Whether the segment has room for this frame; if not, it and all others of its rank or above are
- * removed, encoded or not. The tokens of a picture's first region have been counted by now, and every region takes as many. */
+ * removed, encoded or not. Also FALSE when the room has just been counted: the frame may be gone by then. The tokens of a picture's
+ * first region have been counted, and every region takes as many. */
 static gboolean
 has_room (Worker *w, const Frame *frame, Segment *s)
 {
   g_autoptr (GPtrArray) gone = NULL;
-  guint most;
 
   if (frame->rank == 0)
     return TRUE;
-  most = budget_regions (w->context_size, w->n_frames, w->frame_tokens, &s->settings);
-  if (frame->rank < most)
+  if (s->room == 0) {
+    count_room (w, s);
+    return FALSE;
+  }
+  if (frame->rank < s->room)
     return TRUE;
   gone = g_ptr_array_new_with_free_func ((GDestroyNotify)frame_unref);
-  segment_keep_regions (s, most, gone);
+  segment_keep_regions (s, s->room, gone);
   GST_INFO ("%s: %" G_GUINT64_FORMAT ": context-size has room for %u regions of each frame: %u smaller ones are left out",
-      w->stream, s->id, most, gone->len);
+      w->stream, s->id, s->room, gone->len);
   g_mutex_unlock (&w->lock);
   g_ptr_array_set_size (gone, 0);
   g_mutex_lock (&w->lock);

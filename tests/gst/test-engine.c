@@ -7,6 +7,7 @@
 
 #include <dlfcn.h>
 #include <gst/check/gstharness.h>
+#include <gst/video/video.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -406,6 +407,50 @@ test_as_many_frames_as_are_advised_are_answered (void)
   pipeline_free (pipeline);
 }
 
+static GstPadProbeReturn
+mark_regions (GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+  GstBuffer *buffer = GST_PAD_PROBE_INFO_DATA (info) = gst_buffer_make_writable (GST_PAD_PROBE_INFO_BUFFER (info));
+
+  for (guint i = 0; i < 60; i++)
+    gst_buffer_add_video_region_of_interest_meta (buffer, "somebody on the stairs", 0, 0, 4 + i, 4 + i);
+  return GST_PAD_PROBE_OK;
+}
+
+/* More than the context holds are there: all that are let in are answered, and they fill most of it. */
+static void
+test_as_many_regions_as_are_let_in_are_answered (void)
+{
+  GstElement *pipeline = make_pipeline ("videotestsrc pattern=ball num-buffers=30",
+      "roi=* num-segments=2 max-tokens=16 context-size=700 alerts=\"Does the one who is seen here stand still, or lie?\" "
+      "prompt=\"What does {label} do from {start} to {stop}, {utc}?\"");
+  g_autoptr (GstElement) element = gst_bin_get_by_name (GST_BIN (pipeline), "m");
+  g_autoptr (GstPad) sink = gst_element_get_static_pad (element, "sink");
+  guint answered = 0;
+
+  gst_pad_add_probe (sink, GST_PAD_PROBE_TYPE_BUFFER, mark_regions, NULL, NULL);
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  for (;;) {
+    g_autoptr (GstMessage) message = pipeline_await (pipeline, GST_MESSAGE_ELEMENT | GST_MESSAGE_EOS | GST_MESSAGE_WARNING);
+    const GstStructure *s = gst_message_get_structure (message);
+    guint64 tokens = 0;
+
+    g_assert_cmpint (GST_MESSAGE_TYPE (message), !=, GST_MESSAGE_WARNING);
+    if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_EOS)
+      break;
+    if (!gst_message_has_name (message, "minivl") || g_strcmp0 (gst_structure_get_string (s, "kind"), "segment") != 0)
+      continue;
+    g_assert_true (gst_structure_get_uint64 (s, "prompt_tokens", &tokens));
+    g_test_message (
+        "%u regions, %" G_GUINT64_FORMAT " tokens", gst_value_array_get_size (gst_structure_get_value (s, "frames")), tokens);
+    g_assert_cmpuint (tokens, >, 450);
+    g_assert_cmpuint (tokens + 16, <=, 700);
+    answered++;
+  }
+  g_assert_cmpuint (answered, ==, 3);
+  pipeline_free (pipeline);
+}
+
 static void
 test_different_settings_do_not_share (void)
 {
@@ -624,6 +669,7 @@ main (int argc, char **argv)
   RULE (an_alert_costs_its_own_words_alone);
   RULE (summaries_never_overflow_the_context);
   RULE (as_many_frames_as_are_advised_are_answered);
+  RULE (as_many_regions_as_are_let_in_are_answered);
   RULE (different_settings_do_not_share);
   RULE (what_is_the_same_is_shared_however_it_is_said);
   RULE (a_lost_engine_is_shared_no_more);

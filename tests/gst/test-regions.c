@@ -324,13 +324,14 @@ note_info (GstDebugCategory *category, GstDebugLevel level, const gchar *file, c
     told = g_strdup (text);
 }
 
-/* Two of four fit: (1000 tokens - 256 for the chat - 100 of the answer - the prompt's bytes) / 2 frames / (100 + 16) a region. */
+/* Two of four fit: (700 tokens - 128 for what is not known yet - 100 of the answer - 22 of the prompt) / 2 frames / about 106 a
+ * region, its mark included. */
 static void
 test_the_largest_that_the_context_has_room_for (void)
 {
   static const Mark marks[] = { { FIRST, "a", 0, 0, 4, 4 }, { FIRST, "a", 0, 0, 7, 7 }, { FIRST, "a", 0, 0, 5, 5 },
     { FIRST, "a", 0, 0, 6, 6 }, { SECOND, "a", 0, 0, 1, 1 }, { SECOND, "a", 0, 0, 9, 9 }, { SECOND, "a", 0, 0, 2, 2 }, { 0 } };
-  Rig *rig = new_rig ("roi=a context-size=1000 max-tokens=100 prompt=\"What?\"", marks);
+  Rig *rig = new_rig ("roi=a context-size=700 max-tokens=100 prompt=\"What?\"", marks);
   g_autoptr (GstStructure) result = NULL;
 
   fake_set_frame_tokens (100);
