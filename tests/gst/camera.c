@@ -134,7 +134,7 @@ remove_client (GstRTSPServer *server, GstRTSPClient *client, gpointer data)
 void
 camera_break (Camera *camera)
 {
-  gst_rtsp_server_client_filter (camera->server, remove_client, NULL);
+  g_assert_null (gst_rtsp_server_client_filter (camera->server, remove_client, NULL));
 }
 
 void

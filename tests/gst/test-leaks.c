@@ -47,8 +47,8 @@ run (const gchar *model_path, guint segments, gboolean leak)
   if (!GST_ELEMENT_REGISTER (minivl, NULL))
     return 1;
   pipeline = gst_parse_launch (line, NULL);
-  if (leak)
-    gst_buffer_new ();
+  if (leak && gst_buffer_new () == NULL)
+    return 1;
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
   answers = count_answers (pipeline);
   gst_element_set_state (pipeline, GST_STATE_NULL);
