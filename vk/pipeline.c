@@ -66,18 +66,19 @@ cache_path (const Device *dev, const gchar *cache_dir)
   return g_build_filename (cache_dir ? cache_dir : users, name, NULL);
 }
 
-/* A cache that cannot be written only costs time at the next start. */
+/* A cache that cannot be written only costs time at the next start. One that was read is written anew when it has grown by more than
+ * a header: SwiftShader puts another one in front of what it is given, and the file would grow at each start. */
 static void
 cache_save (Device *dev)
 {
+  const gsize before = dev->cache_loaded ? dev->cache_loaded + sizeof (VkPipelineCacheHeaderVersionOne) : 0;
   g_autofree guint8 *file = NULL;
   g_autofree gchar *folder = g_path_get_dirname (dev->cache_file);
   g_autoptr (GError) error = NULL;
   CacheHeader header;
   gsize size = 0;
 
-  if (vkGetPipelineCacheData (dev->vk, dev->cache, &size, NULL) < 0 || size <= dev->cache_loaded
-      || size > CACHE_MAX_BYTES - sizeof header)
+  if (vkGetPipelineCacheData (dev->vk, dev->cache, &size, NULL) < 0 || size <= before || size > CACHE_MAX_BYTES - sizeof header)
     return;
   file = g_malloc (sizeof header + size);
   if (vkGetPipelineCacheData (dev->vk, dev->cache, &size, file + sizeof header) != VK_SUCCESS)
