@@ -66,8 +66,8 @@ cache_path (const Device *dev, const gchar *cache_dir)
   return g_build_filename (cache_dir ? cache_dir : users, name, NULL);
 }
 
-/* A cache that cannot be written only costs time at the next start. One that was read is written anew when it has grown by more than
- * a header: SwiftShader puts another one in front of what it is given, and the file would grow at each start. */
+/* A cache that cannot be written only costs time at the next start. One that was read is written anew when it has grown by more
+ * than a header: SwiftShader puts another one in front of what it is given, and the file would grow at each start. */
 static void
 cache_save (Device *dev)
 {
