@@ -12,6 +12,8 @@
 // one permute on lavapipe.
 layout (local_size_x_id = SPEC_LOCAL) in;
 layout (constant_id = SPEC_ONE_OCTET) const bool ONE_OCTET = true;
+// f16 is converted by arithmetic and not by unpackHalf2x16.
+layout (constant_id = SPEC_PLAIN_HALVES) const bool PLAIN_HALVES = false;
 
 // Reads of a quad. On lavapipe a texel fetch is one vector operation, a storage read is eight scalar ones.
 #ifdef STORAGE

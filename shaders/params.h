@@ -8,8 +8,9 @@ typedef uint32_t uint;
 #endif
 
 /* Ids of the specialisation constants that every shader has; those of its own count from 0. */
-#define SPEC_LOCAL 253     /* local_size_x */
-#define SPEC_ONE_OCTET 252 /* whether that is 8 */
+#define SPEC_LOCAL 253        /* local_size_x */
+#define SPEC_ONE_OCTET 252    /* whether that is 8 */
+#define SPEC_PLAIN_HALVES 251 /* whether f16 is converted by arithmetic */
 
 #define SHARED_LANES 64 /* most lanes of a workgroup that shares sums: its memory is made for them */
 #define ROW_BITS 15     /* of a row's number that are a workgroup's in y; the others are in z */

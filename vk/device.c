@@ -3,6 +3,9 @@
  */
 #include "vk.h"
 
+#if defined __x86_64__ || defined __i386__
+#include <cpuid.h>
+#endif
 #include <string.h>
 
 /* With fewer texels than this a model's weights would need too many views: storage buffers are used instead. */
@@ -177,6 +180,20 @@ has_shuffles (const VkPhysicalDeviceSubgroupProperties *subgroup)
          && (subgroup->supportedOperations & needed) == needed;
 }
 
+/* Whether the CPU has the instructions for f16 that drivers use. Without them, on ARM and on x86 before F16C, Mesa 22.3 with
+ * LLVM 15 ends the process where a shader calls unpackHalf2x16. */
+static gboolean
+cpu_converts_halves (void)
+{
+#if defined __x86_64__ || defined __i386__
+  guint a, b, c, d;
+
+  return __builtin_cpu_supports ("avx") && __get_cpuid (1, &a, &b, &c, &d) && (c & bit_F16C);
+#else
+  return FALSE;
+#endif
+}
+
 static void
 candidate_init (Candidate *c, VkPhysicalDevice physical, const DeviceOptions *options)
 {
@@ -218,6 +235,7 @@ candidate_init (Candidate *c, VkPhysicalDevice physical, const DeviceOptions *op
   limits->storage_form = options->storage_form || p->limits.maxTexelBufferElements < MIN_TEXELS;
   limits->max_local = MIN (p->limits.maxComputeWorkGroupInvocations, p->limits.maxComputeWorkGroupSize[0]);
   limits->no_subgroup = options->no_subgroup || !has_shuffles (&subgroup);
+  limits->plain_halves = options->plain_halves || (limits->cpu && !cpu_converts_halves ());
   limits->local = limits->no_subgroup ? OCTET : options->local ? options->local : limits->cpu ? OCTET : 64;
   memcpy (limits->max_workgroups, p->limits.maxComputeWorkGroupCount, sizeof limits->max_workgroups);
   limits->storage_range = p->limits.maxStorageBufferRange & ~G_GUINT64_CONSTANT (15);

@@ -43,6 +43,7 @@ typedef struct
 {
   gboolean storage_form;  /* bulk reads by storage buffers instead of texel buffers */
   gboolean no_subgroup;   /* shaders without subgroup operations */
+  gboolean plain_halves;  /* f16 is converted by arithmetic */
   guint64 submit_ns;      /* bound of one submit; 0: 50 ms on GPUs, none on CPU devices */
   gboolean timed;         /* the device times every op, even where submits have no bound */
   const gchar *cache_dir; /* of the pipeline cache; NULL: the user's cache folder /minivl */

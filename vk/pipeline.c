@@ -193,10 +193,11 @@ pipeline_new (Device *dev, const PipelineKey *key, GError **error)
   const Variant *v = &key->variant;
   enum
   {
-    N_FIXED = 2
+    N_FIXED = 3
   };
-  guint32 values[N_FIXED + DISPATCH_MAX_SPEC] = { v->local, v->local == 8 };
-  VkSpecializationMapEntry map[N_FIXED + DISPATCH_MAX_SPEC] = { { SPEC_LOCAL, 0, 4 }, { SPEC_ONE_OCTET, 4, 4 } };
+  guint32 values[N_FIXED + DISPATCH_MAX_SPEC] = { v->local, v->local == 8, dev->limits.plain_halves };
+  VkSpecializationMapEntry map[N_FIXED + DISPATCH_MAX_SPEC] = { { SPEC_LOCAL, 0, 4 }, { SPEC_ONE_OCTET, 4, 4 },
+    { SPEC_PLAIN_HALVES, 8, 4 } };
   const VkShaderModuleCreateInfo info = { VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, .codeSize = v->shader->size,
     .pCode = v->shader->words };
   VkSpecializationInfo special = { N_FIXED + v->n_spec, map, sizeof values, values };

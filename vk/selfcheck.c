@@ -25,7 +25,7 @@ checksum_text (GChecksum *sum, const gchar *text)
   g_checksum_update (sum, (const guchar *)text, strlen (text) + 1);
 }
 
-/* Some drivers choose the width of subgroups, and the code they make depends on it. */
+/* Some drivers choose the width of subgroups, and how f16 is converted depends on the CPU: both change the code that runs. */
 static gchar *
 device_digest (const Device *dev)
 {
@@ -36,6 +36,7 @@ device_digest (const Device *dev)
   g_checksum_update (sum, dev->uuid, VK_UUID_SIZE);
   g_checksum_update (sum, (const guchar *)&dev->driver_version, sizeof dev->driver_version);
   g_checksum_update (sum, (const guchar *)&dev->limits.subgroup, sizeof dev->limits.subgroup);
+  g_checksum_update (sum, (const guchar *)&dev->limits.plain_halves, sizeof dev->limits.plain_halves);
   return g_strdup (g_checksum_get_string (sum));
 }
 

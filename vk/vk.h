@@ -64,6 +64,7 @@ typedef struct
   guint subgroup; /* lanes */
   gboolean storage_form;
   gboolean no_subgroup;    /* lanes pass values through shared memory, as there are no shuffles among 8 of them */
+  gboolean plain_halves;   /* shaders convert f16 by arithmetic */
   guint max_local;         /* invocations of a workgroup in x */
   guint local;             /* for kernels that work in octets: 8 on CPU devices and with no_subgroup, several octets on GPUs */
   guint max_workgroups[3]; /* of a dispatch */

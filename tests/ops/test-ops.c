@@ -1,6 +1,7 @@
 /* Norms, the gated unit, tables and copies against their twins. */
 #include "tensors.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "harness.h"
@@ -165,6 +166,47 @@ test_gather_types (Device *dev)
       test_gather (dev, type, 40, cols[i]);
 }
 
+/* The table's bytes are all the halves in turn. NaN stays NaN, all else is itself bit by bit. */
+static void
+test_gather_every_half (void)
+{
+  enum
+  {
+    ROWS = 64,
+    COLS = 1024,
+  };
+  const DeviceOptions options = { .plain_halves = TRUE };
+  g_autoptr (Device) dev = harness_device (&options);
+  g_autoptr (Arena) a = arena_new (dev, ARENA_DEVICE, "halves");
+  Tensor table = arena_add (a, TYPE_F16, LAYOUT_WEIGHTS, ROWS, COLS), y = rows_of (a, ROWS, COLS);
+  Tensor at = arena_add (a, TYPE_U32, LAYOUT_ROWS, 1, ROWS);
+  g_autoptr (OpStream) s = op_stream_new (dev, "halves");
+  g_autofree guint16 *halves = g_new (guint16, ROWS * COLS);
+  g_autofree float *wide = g_new (float, ROWS *COLS), *got = g_new (float, ROWS *COLS);
+  guint32 ids[ROWS];
+
+  for (guint i = 0; i < ROWS * COLS; i++)
+    halves[i] = i;
+  convert_to_f32 (wide, halves, TYPE_F16, ROWS * COLS);
+  for (guint i = 0; i < ROWS; i++)
+    ids[i] = i;
+  g_assert_true (arena_commit (a, NULL));
+  g_assert_true (tensor_write (&table, 0, halves, tensor_bytes (&table), NULL));
+  rows_write (&at, ids);
+  op_gather (s, &y, &table, NULL, &at);
+  stream_go (s);
+  rows_read (&y, got);
+  for (guint i = 0; i < ROWS; i++)
+    for (guint j = 0; j < COLS; j++) {
+      const float *want = &wide[(((i / 8 * COLS + j) / 8 * 8 + i % 8) * 8) + j % 8], *v = &got[i * COLS + j];
+
+      if (isnan (*want))
+        g_assert_true (isnan (*v));
+      else
+        g_assert_cmpmem (v, sizeof *v, want, sizeof *want);
+    }
+}
+
 /* Bindings so small that tables take several. */
 static void
 test_gather_windows (Device *dev)
@@ -295,6 +337,7 @@ main (int argc, char **argv)
   add_in_every_form ("/ops/glu/matches_twin_over_odd_sizes", test_glu);
   add_in_every_form ("/ops/gather/takes_rows_of_every_type_extra_rows_and_zeros_for_unknown_ids", test_gather_types);
   add_in_every_form ("/ops/gather/table_beyond_one_binding", test_gather_windows);
+  g_test_add_func ("/ops/gather/every_half_is_itself_where_shaders_convert", test_gather_every_half);
   add_in_every_form ("/ops/rows/takes_rows_by_ids", test_rows);
   add_in_every_form ("/ops/copy/any_number_of_rows", test_copy_many_rows);
   add_in_every_form ("/ops/copy/between_views", test_copy_between_views);
