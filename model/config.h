@@ -49,16 +49,19 @@ typedef struct
 /* head_dim and tokens of a tile, computed */
 guint vision_head_dim (const VisionConfig *c);
 guint language_head_dim (const LanguageConfig *c);
+double rope_attention_factor (const LanguageConfig *c);
 guint model_tile_tokens (const ModelConfig *c);  /* (tile_side / patch)^2 / shuffle^2 */
 guint model_select_layer (const ModelConfig *c); /* 0 .. vision.layers: number of blocks to run */
 
 /* name: what errors call the text (a path). context: tokens of a conversation, for sliding_window; 0 does not ask.
- * Missing keys have the defaults of the reference's classes; sizes have none and are errors. Unknown keys are warned of, in one
- * g_warning(). FALSE with MINIVL_ERROR_FILE for what is missing, of a wrong type or out of bounds, with MINIVL_ERROR_MODEL for a
- * value that asks for what this model does not do; the message names the key. config is then as it was. */
+ * Missing keys, and those that are null, have the defaults of the reference's classes; sizes have none and are errors. Unknown keys
+ * are warned of, in one g_warning(). FALSE with MINIVL_ERROR_FILE for what is missing, of a wrong type or out of bounds, with
+ * MINIVL_ERROR_MODEL for a value that asks for what this model does not do; the message names the key. config is then as it was. */
 gboolean model_config_parse (
     ModelConfig *config, const gchar *json, gssize length, const gchar *name, guint context, GError **error);
 gboolean model_config_load (ModelConfig *config, const gchar *path, guint context, GError **error);
 void model_config_clear (ModelConfig *config);
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (ModelConfig, model_config_clear)
 
 #endif

@@ -49,11 +49,8 @@ init_rope (Language *l)
 {
   const LanguageConfig *c = &l->config->language;
   guint half = language_head_dim (c) / 2;
-  double scale = c->rope == ROPE_PLAIN ? 1.0 : (double)c->max_position / c->original_max_position;
 
-  l->attention_factor = 1.0;
-  if (scale > 1.0)
-    l->attention_factor = c->rope == ROPE_SU ? sqrt (1.0 + log (scale) / log (c->original_max_position)) : 0.1 * log (scale) + 1.0;
+  l->attention_factor = rope_attention_factor (c);
 
   for (guint kind = 0; kind < 2; kind++) {
     const double *factor = kind ? c->long_factor : c->short_factor;

@@ -1,19 +1,13 @@
-/* safetensors files: mapped, their headers checked; and the writer of such files. */
+/* safetensors files: mapped, their headers checked. */
 #include "safetensors.h"
 #include "strictjson.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <glib/gstdio.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
+#define HEADER_ALIGN 8
 /* The format's own bound. */
 #define MAX_HEADER 100000000
 #define MAX_SHARDS 10000
-#define HEADER_ALIGN 8
-#define PIECE (4 << 20)
 #define INDEX "model.safetensors.index.json"
 #define SINGLE "model.safetensors"
 
@@ -29,6 +23,7 @@ typedef struct
   TensorInfo info;
   guint64 begin, end; /* in the file, behind the header */
   gpointer owned;
+  gchar *foreign; /* dtype that is not read; NULL for all others */
 } Tensor;
 
 struct _TensorSet
@@ -36,6 +31,7 @@ struct _TensorSet
   gchar *name; /* the folder */
   GPtrArray *shards;
   GPtrArray *tensors; /* Tensor, in file order */
+  GPtrArray *foreign; /* Tensor of types that are not read, which does no harm where nobody wants them */
   GHashTable *by_name;
 };
 
@@ -105,6 +101,7 @@ tensor_free (gpointer data)
 
   g_free ((gchar *)tensor->info.name);
   g_free (tensor->owned);
+  g_free (tensor->foreign);
   g_free (tensor);
 }
 
@@ -118,6 +115,7 @@ set_new (const gchar *name)
   set->name = g_strdup (name);
   set->shards = g_ptr_array_new_with_free_func (shard_free);
   set->tensors = g_ptr_array_new_with_free_func (tensor_free);
+  set->foreign = g_ptr_array_new_with_free_func (tensor_free);
   set->by_name = g_hash_table_new (g_str_hash, g_str_equal);
   return set;
 }
@@ -125,7 +123,7 @@ set_new (const gchar *name)
 static void
 set_take (TensorSet *set, Tensor *tensor)
 {
-  g_ptr_array_add (set->tensors, tensor);
+  g_ptr_array_add (tensor->foreign ? set->foreign : set->tensors, tensor);
   g_hash_table_insert (set->by_name, (gpointer)tensor->info.name, tensor);
 }
 
@@ -144,7 +142,8 @@ read_dtype (Tensor *t, JsonNode *node, GError **error)
       t->info.dtype = i;
       return TRUE;
     }
-  return fail (error, t->info.file, t->info.name, "dtype %s is not known; F32, F16 and BF16 are", name);
+  t->foreign = g_strdup (name);
+  return TRUE;
 }
 
 static gboolean
@@ -154,6 +153,8 @@ read_shape (Tensor *t, JsonNode *node, GError **error)
 
   if (list == NULL)
     return fail (error, t->info.file, t->info.name, "shape is no list");
+  if (t->foreign)
+    return TRUE;
   if (json_array_get_length (list) > TENSOR_MAX_DIMS)
     return fail (
         error, t->info.file, t->info.name, "shape has %u dimensions, more than %u", json_array_get_length (list), TENSOR_MAX_DIMS);
@@ -187,12 +188,14 @@ read_offsets (Tensor *t, JsonNode *node, GError **error)
   return TRUE;
 }
 
-/* Whether the shape takes exactly the bytes between the offsets. */
+/* Whether the shape takes exactly the bytes between the offsets. How many a foreign type takes is not known. */
 static gboolean
 check_size (const Tensor *t, GError **error)
 {
   guint64 bytes = dtype_size (t->info.dtype);
 
+  if (t->foreign)
+    return TRUE;
   for (guint i = 0; i < t->info.n_dims; i++)
     if (!g_uint64_checked_mul (&bytes, bytes, t->info.shape[i]))
       return fail (error, t->info.file, t->info.name, "the shape's size overflows");
@@ -259,7 +262,7 @@ compare_begin (gconstpointer a, gconstpointer b)
   return x->begin < y->begin ? -1 : x->begin > y->begin;
 }
 
-/* Sorted tensors, none of them empty, must cover the data from end to end: that is bounds, overlaps and gaps at once. */
+/* Sorted tensors must cover the data from end to end: that is bounds, overlaps and gaps at once. */
 static gboolean
 place_tensors (GPtrArray *tensors, const gchar *file, const guint8 *data, guint64 available, GError **error)
 {
@@ -277,7 +280,7 @@ place_tensors (GPtrArray *tensors, const gchar *file, const guint8 *data, guint6
           "ends at byte %" G_GUINT64_FORMAT " of the data, of which the file has %" G_GUINT64_FORMAT "; it is truncated", t->end,
           available);
     t->info.data = data + t->begin;
-    if ((guintptr)t->info.data % dtype_size (t->info.dtype) != 0)
+    if (!t->foreign && (guintptr)t->info.data % dtype_size (t->info.dtype) != 0)
       return fail (error, file, t->info.name, "its data is not aligned to %u bytes", dtype_size (t->info.dtype));
     at = t->end;
   }
@@ -500,6 +503,7 @@ tensor_set_free (TensorSet *set)
     return;
   g_hash_table_unref (set->by_name);
   g_ptr_array_unref (set->tensors);
+  g_ptr_array_unref (set->foreign);
   g_ptr_array_unref (set->shards);
   g_free (set->name);
   g_free (set);
@@ -512,7 +516,7 @@ tensor_set_lookup (const TensorSet *set, const gchar *name)
 {
   const Tensor *t = g_hash_table_lookup (set->by_name, name);
 
-  return t != NULL ? &t->info : NULL;
+  return t != NULL && !t->foreign ? &t->info : NULL;
 }
 
 static gchar *
@@ -529,35 +533,61 @@ shape_text (guint n_dims, const guint64 *shape)
 const TensorInfo *
 tensor_set_expect (const TensorSet *set, const gchar *name, guint n_dims, const guint64 *shape, GError **error)
 {
-  const TensorInfo *t = tensor_set_lookup (set, name);
+  const Tensor *found = g_hash_table_lookup (set->by_name, name);
+  const TensorInfo *t;
 
-  if (t == NULL) {
+  if (found == NULL) {
     fail (error, set->name, name, "is missing");
     return NULL;
   }
+  t = &found->info;
+  if (found->foreign) {
+    fail (error, t->file, name, "dtype %s is not known; F32, F16 and BF16 are", found->foreign);
+    return NULL;
+  }
   if (t->n_dims != n_dims || memcmp (t->shape, shape, n_dims * sizeof *shape) != 0) {
-    g_autofree gchar *found = shape_text (t->n_dims, t->shape);
+    g_autofree gchar *there = shape_text (t->n_dims, t->shape);
     g_autofree gchar *expected = shape_text (n_dims, shape);
 
-    fail (error, t->file, name, "its shape is %s, config.json makes it %s", found, expected);
+    fail (error, t->file, name, "its shape is %s, config.json makes it %s", there, expected);
     return NULL;
   }
   return t;
 }
 
+/* Buffers that a model makes anew from its configuration, which some versions save as well. */
+static gboolean
+is_harmless (const gchar *name)
+{
+  static const gchar *const last[] = { "inv_freq", "original_inv_freq", "long_inv_freq", "short_inv_freq", "position_ids" };
+  const gchar *dot = strrchr (name, '.');
+
+  for (guint i = 0; i < G_N_ELEMENTS (last); i++)
+    if (strcmp (dot != NULL ? dot + 1 : name, last[i]) == 0)
+      return TRUE;
+  return FALSE;
+}
+
 gboolean
-tensor_set_expect_only (const TensorSet *set, const gchar *const *names, guint n_names, GError **error)
+tensor_set_expect_only (const TensorSet *set, const gchar *const *names, guint n_names, const gchar *unread, GError **error)
 {
   g_autoptr (GHashTable) known = g_hash_table_new (g_str_hash, g_str_equal);
+  g_autoptr (GString) surplus = g_string_new (NULL);
 
   for (guint i = 0; i < n_names; i++)
     g_hash_table_add (known, (gpointer)names[i]);
-  for (guint i = 0; i < set->tensors->len; i++) {
-    const TensorInfo *t = g_ptr_array_index (set->tensors, i);
+  for (guint i = 0; i < set->tensors->len + set->foreign->len; i++) {
+    gboolean foreign = i >= set->tensors->len;
+    const TensorInfo *t = foreign ? g_ptr_array_index (set->foreign, i - set->tensors->len) : g_ptr_array_index (set->tensors, i);
 
-    if (!g_hash_table_contains (known, t->name))
+    if (g_hash_table_contains (known, t->name))
+      continue;
+    if (!foreign && !is_harmless (t->name) && g_strcmp0 (t->name, unread) != 0)
       return fail (error, t->file, t->name, "is surplus: the model of config.json has none of that name");
+    g_string_append_printf (surplus, "%s%s", surplus->len > 0 ? ", " : "", t->name);
   }
+  if (surplus->len > 0)
+    g_warning ("%s: tensors that the model has no use for, not read: %s", set->name, surplus->str);
   return TRUE;
 }
 
@@ -571,8 +601,6 @@ tensor_set_list (const TensorSet *set, guint *n)
   *n = set->tensors->len;
   return list;
 }
-
-/* --- writing ----------------------------------------------------------------------------------------------------------------- */
 
 static void
 append_quoted (GString *out, const gchar *text)
@@ -589,9 +617,8 @@ append_quoted (GString *out, const gchar *text)
   g_string_append_c (out, '"');
 }
 
-/* The length's eight bytes and the JSON, padded so that the data is aligned. data_bytes: size of all tensors. */
-static GString *
-make_header (const TensorInfo *const *tensors, guint n, guint64 *data_bytes)
+GString *
+tensors_header (const TensorInfo *const *tensors, guint n, guint64 *data_bytes)
 {
   GString *out = g_string_new ("12345678{\"__metadata__\":{\"format\":\"pt\"}");
   guint64 at = 0, length;
@@ -615,67 +642,6 @@ make_header (const TensorInfo *const *tensors, guint n, guint64 *data_bytes)
   return out;
 }
 
-static gboolean
-write_tensor (FILE *file, const TensorInfo *t, TensorFillFunc fill, gpointer user_data, gpointer piece)
-{
-  guint64 bytes = tensor_info_bytes (t);
-
-  for (guint64 at = 0; at < bytes; at += PIECE) {
-    gsize n = MIN (PIECE, bytes - at);
-
-    fill (t, at, n, piece, user_data);
-    if (fwrite (piece, 1, n, file) != n)
-      return FALSE;
-  }
-  return TRUE;
-}
-
-gboolean
-tensors_write (
-    const gchar *path, const TensorInfo *const *tensors, guint n, TensorFillFunc fill, gpointer user_data, GError **error)
-{
-  g_autofree gchar *temporary = g_strdup_printf ("%s.XXXXXX", path);
-  g_autofree gpointer piece = g_malloc (PIECE);
-  guint64 data_bytes;
-  g_autoptr (GString) header = make_header (tensors, n, &data_bytes);
-  gint fd = g_mkstemp_full (temporary, O_RDWR, 0666), code;
-  FILE *file = fd >= 0 ? fdopen (fd, "wb") : NULL;
-  gboolean ok = file != NULL && fwrite (header->str, 1, header->len, file) == header->len;
-
-  for (guint i = 0; ok && i < n; i++)
-    ok = write_tensor (file, tensors[i], fill, user_data, piece);
-  ok = ok && fflush (file) == 0 && fsync (fd) == 0;
-  code = errno;
-  if (file == NULL && fd >= 0)
-    close (fd);
-  if (file != NULL && fclose (file) != 0 && ok) {
-    code = errno;
-    ok = FALSE;
-  }
-  if (ok && g_rename (temporary, path) != 0) {
-    code = errno;
-    ok = FALSE;
-  }
-  if (!ok) {
-    fail (error, path, NULL, "cannot be written: %s", g_strerror (code));
-    if (fd >= 0)
-      g_unlink (temporary);
-  }
-  return ok;
-}
-
-static void
-copy_piece (const TensorInfo *t, guint64 offset, gsize length, gpointer buffer, gpointer user_data)
-{
-  memcpy (buffer, (const guint8 *)t->data + offset, length);
-}
-
-gboolean
-tensor_set_write (const TensorSet *set, const gchar *path, GError **error)
-{
-  return tensors_write (path, (const TensorInfo *const *)set->tensors->pdata, set->tensors->len, copy_piece, NULL, error);
-}
-
 void
 tensor_set_checksum (const TensorSet *set, GChecksum *checksum)
 {
@@ -689,7 +655,7 @@ tensor_set_checksum (const TensorSet *set, GChecksum *checksum)
     g_checksum_update (checksum, (const guchar *)&size, sizeof size);
   }
   if (set->shards->len == 0) {
-    g_autoptr (GString) header = make_header ((const TensorInfo *const *)set->tensors->pdata, set->tensors->len, &size);
+    g_autoptr (GString) header = tensors_header ((const TensorInfo *const *)set->tensors->pdata, set->tensors->len, &size);
 
     g_checksum_update (checksum, (const guchar *)header->str, header->len);
     size = GUINT64_TO_LE (size + header->len);

@@ -36,7 +36,8 @@ guint64 tensor_info_bytes (const TensorInfo *t);
 typedef struct _TensorSet TensorSet;
 
 /* All tensors of a checkpoint folder: model.safetensors.index.json and its shards, else model.safetensors.
- * Nothing is read but the headers, and those are checked: types, shapes against sizes, overlaps, gaps, bounds, duplicates. */
+ * Nothing is read but the headers, and those are checked: shapes against sizes, overlaps, gaps, bounds, duplicates. Tensors of
+ * other types than the above are there for tensor_set_expect() and tensor_set_expect_only() alone, to be named by them. */
 TensorSet *tensor_set_open (const gchar *folder, GError **error);
 /* An empty set to be filled with tensor_set_add(). Its tensors' file is "(memory)". */
 TensorSet *tensor_set_new (void);
@@ -46,16 +47,22 @@ void tensor_set_free (TensorSet *set);
 
 /* NULL when there is none. */
 const TensorInfo *tensor_set_lookup (const TensorSet *set, const gchar *name);
-/* NULL with MINIVL_ERROR_FILE, naming file and tensor, when there is none or it has another shape. */
+/* NULL with MINIVL_ERROR_FILE, naming file and tensor, when there is none or it has another shape or type. */
 const TensorInfo *tensor_set_expect (const TensorSet *set, const gchar *name, guint n_dims, const guint64 *shape, GError **error);
-/* names: all that the model has. FALSE with MINIVL_ERROR_FILE, naming file and tensor, when the set has any other. */
-gboolean tensor_set_expect_only (const TensorSet *set, const gchar *const *names, guint n_names, GError **error);
+/* names: all that the model has. unread (nullable): one more that may be there. FALSE with MINIVL_ERROR_FILE, naming file and
+ * tensor, when the set has any other, which might be a part that this model would do without. Those that certainly are none,
+ * buffers that are made anew and what is of a foreign type, are warned of instead, with `unread`, in one g_warning(). */
+gboolean tensor_set_expect_only (
+    const TensorSet *set, const gchar *const *names, guint n_names, const gchar *unread, GError **error);
 /* (array length=n) (transfer container): in file order */
 const TensorInfo **tensor_set_list (const TensorSet *set, guint *n);
 /* Feeds the headers' bytes and the files' sizes to a checksum, for model_hash. A set in memory counts as the file that
  * tensor_set_write() makes of it. */
 void tensor_set_checksum (const TensorSet *set, GChecksum *checksum);
 
+/* What stands in front of the data: the length's eight bytes and the JSON, padded so that the data is aligned. data_bytes: size of
+ * all tensors. (transfer full) */
+GString *tensors_header (const TensorInfo *const *tensors, guint n, guint64 *data_bytes);
 /* Writes the tensors as one safetensors file, in the order of tensor_set_list(). */
 gboolean tensor_set_write (const TensorSet *set, const gchar *path, GError **error);
 

@@ -54,6 +54,8 @@ add_matrix (GArray *slots, Tensor *tensor, const gchar *prefix, const gchar *nam
 
 #define CLASS "vision_model.embeddings.class_embedding"
 #define POSITION "vision_model.embeddings.position_embedding"
+#define EMBED "language_model.model.embed_tokens.weight"
+#define HEAD "language_model.lm_head.weight"
 #define PATCH_BIAS "vision_model.embeddings.patch_embedding.bias"
 
 /* unused: blocks after the selected layer are checked and left in the file. */
@@ -106,7 +108,7 @@ list_language (GArray *slots, Weights *w, const ModelConfig *config)
   const LanguageConfig *c = &config->language;
   guint64 h = c->hidden, kv = (guint64)c->kv_heads * language_head_dim (c), shuffled = (guint64)config->vision.hidden;
 
-  add_matrix (slots, &w->embed, "language_model.model.embed_tokens.weight", "", c->vocab, h);
+  add_matrix (slots, &w->embed, EMBED, "", c->vocab, h);
   for (guint i = 0; i < c->layers; i++) {
     g_autofree gchar *p = g_strdup_printf ("language_model.model.layers.%u.", i);
     LanguageLayer *l = &w->language[i];
@@ -120,7 +122,7 @@ list_language (GArray *slots, Weights *w, const ModelConfig *config)
   }
   add_vector (slots, &w->norm, "language_model.model.norm.weight", "", h);
   if (!c->tied)
-    add_matrix (slots, &w->head, "language_model.lm_head.weight", "", c->vocab, h);
+    add_matrix (slots, &w->head, HEAD, "", c->vocab, h);
 
   shuffled *= config->shuffle * config->shuffle;
   add_vector (slots, &w->mlp_norm, "mlp1.0.weight", "", shuffled);
@@ -131,8 +133,24 @@ list_language (GArray *slots, Weights *w, const ModelConfig *config)
   add_vector (slots, &w->mlp2_bias, "mlp1.3.bias", "", h);
 }
 
+/* Some save a head that is the embeddings once more. One that is not leaves open which of the two is meant. */
 static gboolean
-check_names (GArray *slots, const TensorSet *set, GError **error)
+check_tied (const TensorSet *set, GError **error)
+{
+  const TensorInfo *embed = tensor_set_lookup (set, EMBED), *head = tensor_set_lookup (set, HEAD);
+
+  if (!head
+      || (head->dtype == embed->dtype && tensor_info_bytes (head) == tensor_info_bytes (embed)
+          && memcmp (head->data, embed->data, tensor_info_bytes (head)) == 0))
+    return TRUE;
+  g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_FILE,
+      "%s: tensor %s: is another than " EMBED ", and config.json's llm_config.tie_word_embeddings makes them one", head->file,
+      head->name);
+  return FALSE;
+}
+
+static gboolean
+check_names (GArray *slots, gboolean tied, const TensorSet *set, GError **error)
 {
   g_autofree const gchar **names = g_new (const gchar *, slots->len);
 
@@ -143,7 +161,7 @@ check_names (GArray *slots, const TensorSet *set, GError **error)
     if (!tensor_set_expect (set, slot->name, slot->n_dims, slot->shape, error))
       return FALSE;
   }
-  return tensor_set_expect_only (set, names, slots->len, error);
+  return (!tied || check_tied (set, error)) && tensor_set_expect_only (set, names, slots->len, tied ? HEAD : NULL, error);
 }
 
 /* --- copying --------------------------------------------------------------------------------------------------------------- */
@@ -368,7 +386,7 @@ weights_new (Device *dev, const ModelConfig *config, const TensorSet *set, Miniv
   w->language = g_new0 (LanguageLayer, w->n_language);
   list_vision (w->slots, w, config, &unused);
   list_language (w->slots, w, config);
-  if (!check_names (w->slots, set, error))
+  if (!check_names (w->slots, config->language.tied, set, error))
     return NULL;
 
   w->arena = arena_new (dev, ARENA_DEVICE, "weights");

@@ -6,6 +6,7 @@
 #define CONTEXT 8192
 #define VISION "\"patch_size\": 14," /* where keys are put into the parts of small/config.json */
 #define LANGUAGE "\"vocab_size\": 32020,"
+#define ARCHITECTURE(indent, name) "\"architectures\": [\n    " indent "\"" name "\"\n  " indent "]"
 #define MODEL "\"use_thumbnail\": true,"
 
 static gchar *
@@ -75,8 +76,6 @@ static const Refusal refusals[] = {
   { "no-rope-type", "\"type\": \"su\",", "", "llm_config.rope_scaling.type is missing", F },
   { "no-short-factor", "\"short_factor\"", "\"type2\"", "llm_config.rope_scaling.short_factor is missing", F },
   { "no-long-factor", "\"long_factor\"", "\"type2\"", "llm_config.rope_scaling.long_factor is missing", F },
-  { "no-language-architecture", "\"architectures\": [\n      \"Phi3ForCausalLM\"\n    ],", "",
-      "llm_config.architectures is missing", F },
   /* types and bounds */
   { "vision-is-list", "\"vision_config\": {", "\"vision_config\": [], \"unknown\": {", "vision_config is []; it must be an object",
       F },
@@ -87,7 +86,7 @@ static const Refusal refusals[] = {
   { "hidden-negative", "\"hidden_size\": 96,", "\"hidden_size\": -96,", "llm_config.hidden_size is -96; it must be", F },
   { "hidden-string", "\"hidden_size\": 96,", "\"hidden_size\": \"96\",", "llm_config.hidden_size is \"96\"; it must be", F },
   { "hidden-number", "\"hidden_size\": 96,", "\"hidden_size\": 96.0,", "llm_config.hidden_size is 96.0; it must be", F },
-  { "hidden-null", "\"hidden_size\": 96,", "\"hidden_size\": null,", "llm_config.hidden_size is null; it must be", F },
+  { "hidden-null", "\"hidden_size\": 96,", "\"hidden_size\": null,", "llm_config.hidden_size is missing", F },
   { "hidden-list", "\"hidden_size\": 96,", "\"hidden_size\": [96],", "llm_config.hidden_size is [96]; it must be", F },
   { "hidden-too-large", "\"hidden_size\": 96,", "\"hidden_size\": 65537,", "llm_config.hidden_size is 65537; it must be", F },
   { "intermediate-not-by-four", "\"intermediate_size\": 224", "\"intermediate_size\": 222",
@@ -177,12 +176,24 @@ static const Refusal refusals[] = {
   { "rope-type", "\"type\": \"su\"", "\"type\": \"linear\"",
       "llm_config.rope_scaling.type is \"linear\", which minivl does not know", M },
   { "rope-type-number", "\"type\": \"su\"", "\"type\": 3", "llm_config.rope_scaling.type is 3; it must be a string", F },
-  { "rope-factor", "\"type\": \"su\",", "\"type\": \"su\", \"factor\": 32,", "llm_config.rope_scaling.factor is 32", M },
+  { "rope-factor", "\"type\": \"su\",", "\"type\": \"su\", \"factor\": 16,", "llm_config.rope_scaling.factor is 16", M },
+  { "rope-plain-factor", "\"type\": \"su\",", "\"type\": \"default\", \"factor\": 32,", "llm_config.rope_scaling.factor is 32", M },
+  { "rope-untyped-factor", "\"rope_scaling\": {", "\"rope_scaling\": {\"factor\": 2}, \"id2label\": {", "rope_scaling.factor is 2",
+      M },
+  { "rope-theta-twice", "\"type\": \"su\",", "\"type\": \"su\", \"rope_theta\": 20000,",
+      "rope_scaling.rope_theta is 20000, and llm_config.rope_theta is 10000", F },
+  { "rope-position-twice", "\"type\": \"su\",", "\"type\": \"su\", \"original_max_position_embeddings\": 2048,",
+      "rope_scaling.original_max_position_embeddings is 2048, and llm_config.original_max_position_embeddings is 4096", F },
+  { "rope-partial", "\"type\": \"su\",", "\"type\": \"su\", \"partial_rotary_factor\": 0.5,",
+      "rope_scaling.partial_rotary_factor is 0.5, which minivl does not know", M },
+  { "rope-parameters-type", "\"rope_scaling\": {", "\"rope_parameters\": {\"rope_type\": \"linear\"}, \"rope_scaling\": {",
+      "llm_config.rope_parameters.rope_type is \"linear\", which minivl does not know", M },
   { "rope-attention-factor", "\"type\": \"su\",", "\"type\": \"su\", \"attention_factor\": 1.2,",
       "rope_scaling.attention_factor is 1.2", M },
   { "rope-mscale", "\"type\": \"su\",", "\"type\": \"su\", \"short_mscale\": 1.2,", "llm_config.rope_scaling.short_mscale is 1.2",
       M },
-  { "rope-parameters", LANGUAGE, LANGUAGE "\"rope_parameters\": {\"a\": 1},", "llm_config.rope_parameters is {\"a\":1}", M },
+  { "rope-parameters", LANGUAGE, LANGUAGE "\"rope_parameters\": {\"a\": 1},",
+      "llm_config.rope_parameters says something else than rope_scaling", F },
   { "square", "\"pad2square\": false", "\"pad2square\": true", "pad2square is true, which minivl does not know", M },
   { "backbone-lora", "\"use_backbone_lora\": 0", "\"use_backbone_lora\": 16", "use_backbone_lora is 16", M },
   { "language-lora", "\"use_llm_lora\": 0", "\"use_llm_lora\": 16", "use_llm_lora is 16", M },
@@ -287,6 +298,50 @@ test_public_checkpoint_is_read_without_a_warning (void)
   model_config_clear (&c);
 }
 
+/* What is written for the other 4B checkpoints, by transformers 4.48 to 5 and by SWIFT. */
+static void
+test_configurations_of_tools_are_read_without_a_warning (void)
+{
+  static const struct
+  {
+    const gchar *file;
+    RopeKind rope;
+  } rows[] = { { "internvl2-4b", ROPE_SU }, { "mini-internvl2-4b-da", ROPE_SU }, { "swift-transformers-4.48", ROPE_SU },
+    { "transformers-4.57", ROPE_SU }, { "transformers-5", ROPE_SU }, { "transformers-5-default", ROPE_PLAIN } };
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
+    g_autofree gchar *file = g_strdup_printf ("configs/%s.json", rows[i].file), *text = read_data (file);
+    ModelConfig c;
+
+    parse (&c, text);
+    g_assert_cmpint (c.language.rope, ==, rows[i].rope);
+    g_assert_cmpuint (c.language.original_max_position, ==, 4096);
+    g_assert_cmpuint (c.language.max_position, ==, rows[i].rope == ROPE_SU ? 131072 : 4096);
+    g_assert_cmpfloat (c.language.rope_theta, ==, 10000);
+    if (rows[i].rope == ROPE_SU)
+      g_assert_cmpfloat (c.language.long_factor[47], ==, 63.51);
+    g_assert_cmpuint (c.vision.layers, ==, 24);
+    g_assert_cmpuint (model_tile_tokens (&c), ==, 256);
+    g_assert_cmpint (c.language.eos, ==, 32000);
+    model_config_clear (&c);
+  }
+}
+
+/* The language model's kind is in one of the two. */
+static void
+test_language_model_of_no_kind_is_refused (void)
+{
+  g_autofree gchar *text = mutate (ARCHITECTURE ("  ", "Phi3ForCausalLM") ",", "");
+  gchar *at = strstr (text, "\"model_type\": \"phi3\"");
+  g_autoptr (GError) error = NULL;
+  ModelConfig c;
+
+  memcpy (at, "\"_name_or_path\": \"\" ", strlen ("\"model_type\": \"phi3\""));
+  g_assert_false (model_config_parse (&c, text, -1, "FILE", CONTEXT, &error));
+  g_assert_error (error, MINIVL_ERROR, MINIVL_ERROR_FILE);
+  g_assert_cmpstr (error->message, ==, "FILE: llm_config.architectures is missing, and so is model_type");
+}
+
 /* The defaults of InternVLChatConfig, InternVisionConfig and Phi3Config. */
 static void
 test_missing_keys_have_the_reference_defaults (void)
@@ -349,6 +404,8 @@ FIELD (get_tokens, model_tile_tokens (c))
 FIELD (get_shuffle, c->shuffle)
 FIELD (get_kv_heads, c->language.kv_heads)
 FIELD (get_rope, c->language.rope)
+FIELD (get_theta, c->language.rope_theta)
+FIELD (get_original, c->language.original_max_position)
 FIELD (get_tied, c->language.tied)
 FIELD (get_bos, c->language.bos)
 FIELD (get_eos, c->language.eos)
@@ -380,6 +437,27 @@ static const Variant variants[] = {
   { "rope-type", "\"type\": \"su\"", "\"rope_type\": \"longrope\"", get_rope, ROPE_SU },
   { "rope-both", "\"type\": \"su\"", "\"type\": \"yarn\", \"rope_type\": \"yarn\"", get_rope, ROPE_YARN },
   { "rope-null-factor", "\"type\": \"su\"", "\"type\": \"su\", \"factor\": null", get_rope, ROPE_SU },
+  { "su-and-longrope", "\"type\": \"su\"", "\"type\": \"su\", \"rope_type\": \"longrope\"", get_rope, ROPE_SU },
+  { "rope-default", "\"type\": \"su\"", "\"rope_type\": \"default\"", get_rope, ROPE_PLAIN },
+  { "rope-factor", "\"type\": \"su\"", "\"type\": \"longrope\", \"factor\": 32.0", get_rope, ROPE_SU },
+  { "rope-attention-factor", "\"type\": \"su\"", "\"type\": \"su\", \"attention_factor\": 1.19023807142", get_rope, ROPE_SU },
+  { "rope-parameters", "\"rope_scaling\": {", "\"rope_parameters\": {", get_rope, ROPE_SU },
+  { "rope-parameters-default", "\"rope_scaling\": {",
+      "\"rope_parameters\": {\"rope_type\": \"default\", \"rope_theta\": 10000}, \"id2label\": {", get_rope, ROPE_PLAIN },
+  { "rope-parameters-theta", "\"rope_theta\": 10000.0,\n    \"rope_scaling\": {", "\"rope_parameters\": {\"rope_theta\": 5000, ",
+      get_theta, 5000 },
+  { "rope-parameters-empty", "\"rope_scaling\": {", "\"rope_parameters\": {}, \"id2label\": {", get_rope, ROPE_PLAIN },
+  { "rope-position-inside",
+      "\"original_max_position_embeddings\": 4096,\n    \"rms_norm_eps\": 1e-05,\n    \"rope_theta\": 10000.0,\n    "
+      "\"rope_scaling\": {",
+      "\"rope_scaling\": {\"original_max_position_embeddings\": 2048, ", get_original, 2048 },
+  { "null-thumbnail", MODEL, "\"use_thumbnail\": null,", get_thumbnail, FALSE },
+  { "null-version", "\"ps_version\": \"v2\"", "\"ps_version\": null", get_ps_v1, TRUE },
+  { "null-theta", "\"rope_theta\": 10000.0", "\"rope_theta\": null", get_theta, 10000 },
+  { "null-architecture", ARCHITECTURE ("", "InternVLChatModel"), "\"architectures\": null", get_shuffle, 2 },
+  { "null-vision-architecture", ARCHITECTURE ("  ", "InternVisionModel"), "\"architectures\": null", get_shuffle, 2 },
+  { "null-language-architecture", ARCHITECTURE ("  ", "Phi3ForCausalLM"), "\"architectures\": null", get_shuffle, 2 },
+  { "no-language-architecture", ARCHITECTURE ("  ", "Phi3ForCausalLM") ",", "", get_shuffle, 2 },
   { "no-rope", "\"rope_scaling\": {", "\"rope_scaling\": null, \"id2label\": {", get_rope, ROPE_PLAIN },
   { "null-rope-type", "\"rope_scaling\": {", "\"rope_scaling\": {\"type\": null}, \"id2label\": {", get_rope, ROPE_PLAIN },
   { "tied", "\"tie_word_embeddings\": false,", "\"tie_word_embeddings\": true,", get_tied, TRUE },
@@ -510,6 +588,9 @@ main (int argc, char **argv)
   }
   g_test_add_func ("/config/small-is-read", test_small_is_read);
   g_test_add_func ("/config/public-checkpoint-is-read-without-a-warning", test_public_checkpoint_is_read_without_a_warning);
+  g_test_add_func (
+      "/config/configurations-of-tools-are-read-without-a-warning", test_configurations_of_tools_are_read_without_a_warning);
+  g_test_add_func ("/config/language-model-of-no-kind-is-refused", test_language_model_of_no_kind_is_refused);
   g_test_add_func ("/config/missing-keys-have-the-reference-defaults", test_missing_keys_have_the_reference_defaults);
   g_test_add_func ("/config/unknown-keys-are-warned-of-once", test_unknown_keys_are_warned_of_once);
   g_test_add_func ("/config/default-eos-must-be-in-the-vocabulary", test_default_eos_must_be_in_the_vocabulary);

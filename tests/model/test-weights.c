@@ -208,6 +208,35 @@ test_packing_tells_the_first (void)
 
 #define ADD(test) g_test_add ("/weights/" #test, Fixture, NULL, set_up, test_##test, tear_down)
 
+/* A head that is saved beside the embeddings that it is tied to. */
+static void
+test_tied_head_may_be_there_as_well (Fixture *f, gconstpointer unused)
+{
+  static const gchar name[] = "language_model.lm_head.weight";
+  const guint64 shape[] = { f->config.language.vocab, f->config.language.hidden };
+  g_autoptr (GError) error = NULL;
+
+  f->config.language.tied = TRUE;
+  for (guint differs = 0; differs < 2; differs++) {
+    g_autoptr (TensorSet) set = synth_tensors (&f->config, 7, DTYPE_BF16);
+    const TensorInfo *embed = tensor_set_lookup (set, "language_model.model.embed_tokens.weight");
+    g_autoptr (Weights) weights = NULL;
+    guint8 *head = g_memdup2 (embed->data, tensor_info_bytes (embed));
+
+    head[tensor_info_bytes (embed) - 1] ^= differs;
+    tensor_set_add (set, name, DTYPE_BF16, 2, shape, head);
+    if (!differs)
+      g_test_expect_message ("minivl", G_LOG_LEVEL_WARNING, "(memory): tensors*not read: language_model.lm_head.weight");
+    weights = weights_new (f->dev, &f->config, set, MINIVL_PRECISION_F16, &error);
+    g_test_assert_expected_messages ();
+    g_assert_true ((weights != NULL) == !differs);
+  }
+  g_assert_error (error, MINIVL_ERROR, MINIVL_ERROR_FILE);
+  g_assert_cmpstr (error->message, ==,
+      "(memory): tensor language_model.lm_head.weight: is another than language_model.model.embed_tokens.weight, and config.json's "
+      "llm_config.tie_word_embeddings makes them one");
+}
+
 int
 main (int argc, char **argv)
 {
@@ -217,6 +246,7 @@ main (int argc, char **argv)
   ADD (last_element_of_each_kind_is_looked_at);
   ADD (numbers_beyond_f16_are_named);
   ADD (rows_of_any_width_are_copied);
+  ADD (tied_head_may_be_there_as_well);
   g_test_add_func ("/weights/every_half_is_judged", test_every_half_is_judged);
   g_test_add_func ("/weights/every_place_is_looked_at", test_every_place_is_looked_at);
   g_test_add_func ("/weights/packing_tells_the_first", test_packing_tells_the_first);
