@@ -22,7 +22,8 @@ choose_token (Answering *w, Request *r, const Top *top, guint row, GError **erro
     r->logits = g_new (float, vocab);
   if (!language_logits (w->language, row, r->logits, error))
     return -1;
-  return sampler_next (&r->sampler, r->logits, vocab, (const gint32 *)(gpointer)r->seen->data, r->seen->len);
+  return sampler_next (
+      &r->sampler, r->logits, vocab, (const gint32 *)(gpointer)r->seen->data + r->n_prompt, r->seen->len - r->n_prompt);
 }
 
 static gboolean

@@ -468,7 +468,7 @@ MINIVL_API void minivl_session_add_round (MinivlSession *session, const gchar *q
  * @max_tokens: most tokens of the answer, at least 1
  * @temperature: 0 takes the best token, after @repetition_penalty, and ignores @top_k, @top_p and @seed
  * @top_k: 0 is no limit. @top_p: 1 is no limit
- * @repetition_penalty: 1 is none; as the reference, over prompt and answer
+ * @repetition_penalty: 1 is none; as the reference, over the answer alone: what the prompt says may be said again
  * @seed: same seed, same text
  * @stop: (nullable) (array zero-terminated=1): the answer ends before the first of these; no part of one is ever shown
  * @want_logits: fill @logits of the answer

@@ -12,9 +12,9 @@ typedef struct
 } Sampler;
 
 void sampler_init (Sampler *s, const MinivlParams *params);
-/* seen: ids of prompt and answer, for the penalty, each once however often it is there. The order is the
- * reference's: penalty, temperature, top-k, top-p. Temperature 0 takes the best after the penalty, of equals the lowest id.
- * NaN counts as -infinity. */
+/* seen: ids of the answer so far, for the penalty, each once however often it is there; the reference's generate() is handed
+ * embeddings and never sees the prompt's ids. The order is the reference's: penalty, temperature, top-k, top-p. Temperature 0 takes
+ * the best after the penalty, of equals the lowest id. NaN counts as -infinity. */
 gint32 sampler_next (Sampler *s, const float *logits, guint n, const gint32 *seen, guint n_seen);
 
 /* The best of n logits, best first, of equals the lower id first; no NaN. next: the best of all others. */

@@ -292,6 +292,8 @@ ask (Conformance *c, JsonObject *row, GPtrArray *pictures, const gint32 *ids, gu
     return FALSE;
   params.max_tokens = json_array_get_length (json_object_get_array_member (row, "greedy_ids"));
   params.want_logits = TRUE;
+  if (json_object_has_member (row, "repetition_penalty"))
+    params.repetition_penalty = json_object_get_double_member (row, "repetition_penalty");
   if (!c->engine->tokenizer)
     return session_ask_ids (
         session, ids, n_ids, (MinivlPicture *const *)pictures->pdata, pictures->len, &params, NULL, NULL, answer, error);

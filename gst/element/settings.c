@@ -145,7 +145,7 @@ static const Setting table[] = {
   { "top-p", "Top p", REAL, AT (per_segment.params.top_p), ANY_TIME, .real = { 0, 1, 0.8 },
       .blurb = "Draw from the best tokens that together have this probability, when temperature is above 0; 1 = from all" },
   { "repetition-penalty", "Repetition penalty", REAL, AT (per_segment.params.repetition_penalty), ANY_TIME,
-      .real = { 0.01, 100, 1 }, .blurb = "Above 1, tokens that occurred in question or answer become less likely; 1 = off" },
+      .real = { 0.01, 100, 1 }, .blurb = "Above 1, tokens that occurred in the answer become less likely; 1 = off" },
   { "seed", "Seed", LARGE, AT (per_segment.params.seed), ANY_TIME, .n = { 0, G_MAXINT64, 0 },
       .blurb = "Of the draws, when temperature is above 0; the same seed gives the same text" },
   { "stream", "Stream", TEXT, AT (stream), AT_START, .blurb = "A name for the stream in results; unset is the element's name" },
