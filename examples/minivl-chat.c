@@ -223,6 +223,7 @@ open_engine (Chat *c, GError **error)
     .device = c->options.device,
     .precision = c->options.precision,
     .context_size = c->options.context_size,
+    .tokenizer = c->options.tokenizer,
     .on_progress = on_loading,
     .user_data = &loading,
   };
@@ -230,7 +231,11 @@ open_engine (Chat *c, GError **error)
   on_loading (0, &loading);
   c->engine = minivl_engine_open (&options, error);
   progress (NULL);
-  return c->engine != NULL;
+  if (!c->engine || !c->options.checkpoint_sampling || minivl_engine_get_sampling (c->engine, &c->options.params))
+    return c->engine != NULL;
+  g_set_error (
+      error, MINIVL_ERROR, MINIVL_ERROR_FILE, "--checkpoint-sampling: there is no generation_config.json in %s", c->options.model);
+  return FALSE;
 }
 
 /* Pictures alone may be more than the context holds; encoding them all first would take minutes to find that out. The sources not
@@ -378,6 +383,13 @@ pictures_asked (const Chat *c)
   return last->first + last->n;
 }
 
+/* Whose the system message is. */
+static const gchar *
+system_source (const Chat *c)
+{
+  return c->options.system ? "given" : minivl_engine_get_info (c->engine)->system_source;
+}
+
 static void
 print_json (Chat *c, const MinivlAnswer *answer, gboolean first)
 {
@@ -386,6 +398,7 @@ print_json (Chat *c, const MinivlAnswer *answer, gboolean first)
   Report report = {
     .engine = info,
     .answer = answer,
+    .system_source = system_source (c),
     .pictures = (MinivlPicture *const *)c->pictures->pdata,
     .n_pictures = n_pictures,
     .frames = (const gint64 *)c->frames->data,
@@ -447,6 +460,9 @@ run (Chat *c, GError **error)
   if (!add_images (c, error) || !add_video (c, error) || !place_marks (c, error) || !check_interrupt (c, error)
       || !open_engine (c, error) || !encode_all (c, error) || !open_session (c, error))
     return FALSE;
+  if (!c->options.json)
+    fprintf (stderr, "minivl-chat: system message: %s; tokenizer: %s\n", system_source (c),
+        minivl_engine_get_info (c->engine)->tokenizer);
   for (guint i = 0; c->options.prompts[i]; i++)
     if (!ask (c, i, error))
       return FALSE;

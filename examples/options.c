@@ -16,7 +16,7 @@ static const gchar description[] =
 /* Values as GOption gives them. */
 typedef struct
 {
-  gchar *precision;
+  gchar *precision, *tokenizer;
   gchar **images, **videos;
   gint context_size, max_tokens, top_k;
   gint64 seed;
@@ -169,6 +169,20 @@ parse_precision (Options *o, const gchar *text, GError **error)
 }
 
 static gboolean
+parse_tokenizer (Options *o, const gchar *text, GError **error)
+{
+  if (!text || g_str_equal (text, "auto"))
+    o->tokenizer = MINIVL_TOKENIZER_AUTO;
+  else if (g_str_equal (text, "fast"))
+    o->tokenizer = MINIVL_TOKENIZER_FAST;
+  else if (g_str_equal (text, "slow"))
+    o->tokenizer = MINIVL_TOKENIZER_SLOW;
+  else
+    return bad (error, "--tokenizer %s: auto, fast or slow", text);
+  return TRUE;
+}
+
+static gboolean
 check_utf8 (const gchar *option, gchar **texts, gboolean empty_too, GError **error)
 {
   for (gchar **text = texts; text && *text; text++)
@@ -235,7 +249,7 @@ check (Options *o, const Raw *raw, GError **error)
     o->model = minivl_default_model_path ();
   if (!o->model)
     return bad (error, "--model DIR is needed: the folder of a checkpoint, for the demo model is not beside libminivl");
-  if (!parse_precision (o, raw->precision, error))
+  if (!parse_precision (o, raw->precision, error) || !parse_tokenizer (o, raw->tokenizer, error))
     return FALSE;
   if (raw->context_size < 1)
     return bad (error, "--context-size %d: at least 1", raw->context_size);
@@ -268,6 +282,7 @@ options_parse (Options *options, gint argc, gchar **argv, GError **error)
     { "device", 0, 0, G_OPTION_ARG_FILENAME, &o.device, "index, UUID or part of a name (a real GPU before a CPU device)", "D" },
     { "list-devices", 0, 0, G_OPTION_ARG_NONE, &o.list_devices, "print the devices; * marks the one taken by default", NULL },
     { "precision", 0, 0, G_OPTION_ARG_FILENAME, &raw.precision, "auto, f32 or f16 (auto, which is f16)", "P" },
+    { "tokenizer", 0, 0, G_OPTION_ARG_FILENAME, &raw.tokenizer, "auto, fast or slow (auto: as the model's card does)", "T" },
     { "context-size", 0, 0, G_OPTION_ARG_INT, &raw.context_size, "most tokens of a conversation (8192)", "N" },
     { "system", 0, 0, G_OPTION_ARG_FILENAME, &o.system, "system message, \"\" for none (the checkpoint's own)", "TEXT" },
     { "image", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &raw.images, "a picture in at most MAX_TILES tiles (6); repeatable",
@@ -280,6 +295,8 @@ options_parse (Options *options, gint argc, gchar **argv, GError **error)
     { "top-k", 0, 0, G_OPTION_ARG_INT, &raw.top_k, "draw among the K best tokens, 0: all (40)", "K" },
     { "top-p", 0, 0, G_OPTION_ARG_DOUBLE, &o.params.top_p, "draw among the best tokens of probability P together (0.8)", "P" },
     { "repetition-penalty", 0, 0, G_OPTION_ARG_DOUBLE, &o.params.repetition_penalty, "1 is none (1)", "R" },
+    { "checkpoint-sampling", 0, 0, G_OPTION_ARG_NONE, &o.checkpoint_sampling,
+        "the four above as the folder's generation_config.json has them", NULL },
     { "seed", 0, 0, G_OPTION_ARG_INT64, &raw.seed, "same seed, same text (0)", "S" },
     { "stop", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o.stop, "end the answer before TEXT; repeatable", "TEXT" },
     { "json", 0, 0, G_OPTION_ARG_NONE, &o.json, "print a JSON object a round, one line each", NULL },
@@ -299,6 +316,7 @@ options_parse (Options *options, gint argc, gchar **argv, GError **error)
   ok = g_option_context_parse (context, &argc, &argv, error) && check (&o, &raw, error);
   g_option_context_free (context);
   g_free (raw.precision);
+  g_free (raw.tokenizer);
   g_strfreev (raw.images);
   g_strfreev (raw.videos);
   if (!ok) {

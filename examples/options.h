@@ -21,10 +21,11 @@ typedef struct
 {
   gchar *model, *device, *system, *logits, *dump_tiles; /* NULL: not given */
   MinivlPrecision precision;
+  MinivlTokenizer tokenizer;
   guint context_size;
   GArray *images;     /* ImageOption */
   VideoOption *video; /* NULL: none */
-  gboolean joined, json, list_devices;
+  gboolean joined, json, list_devices, checkpoint_sampling;
   gchar **stop;
   gchar **prompts;
   MinivlParams params; /* stop and want_logits as asked for */

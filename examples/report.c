@@ -96,6 +96,8 @@ report_to_json (const Report *r)
   add_string (b, "device", r->engine->device);
   add_string (b, "model", r->engine->model);
   add_string (b, "model_hash", r->engine->model_hash);
+  add_string (b, "tokenizer", r->engine->tokenizer);
+  add_string (b, "system_source", r->system_source);
 
   json_builder_set_member_name (b, "timings");
   json_builder_begin_object (b);

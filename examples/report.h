@@ -10,6 +10,7 @@ typedef struct
 {
   const MinivlEngineInfo *engine;
   const MinivlAnswer *answer;
+  const gchar *system_source;     /* of the engine, or `given` */
   MinivlPicture *const *pictures; /* of the conversation so far */
   guint n_pictures;
   const gint64 *frames; /* indices of those that are a video's */

@@ -37,6 +37,15 @@ end_prompt (Answering *w, Request *r, guint row, GError **error)
   return TRUE;
 }
 
+static gboolean
+is_end (const Request *r, gint32 id)
+{
+  for (guint i = 0; r->end_tokens && i < r->end_tokens->len; i++)
+    if (g_array_index (r->end_tokens, gint32, i) == id)
+      return TRUE;
+  return FALSE;
+}
+
 /* The token that follows, from the row of logits of the step that has just been made. */
 static void
 take_token (Answering *w, Request *r, const Top *top, guint row)
@@ -51,7 +60,7 @@ take_token (Answering *w, Request *r, const Top *top, guint row)
     admission_finish (w->admission, r, MINIVL_FINISH_CANCELLED, error);
     return;
   }
-  if (id == r->end_tokens[0] || id == r->end_tokens[1]) {
+  if (is_end (r, id)) {
     admission_finish (w->admission, r, MINIVL_FINISH_STOP, NULL);
     return;
   }

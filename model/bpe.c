@@ -21,6 +21,7 @@ struct _Bpe
   GPtrArray *pieces; /* gchar * by id */
   GHashTable *ids;   /* piece -> id */
   GArray *merges;    /* Merge, by left, right */
+  guint *order;      /* [pieces] how many scores are better; NULL where pieces have none */
   gint32 bytes[256]; /* pieces `<0x00>`..., -1 where there is none */
   gint32 unknown;
 };
@@ -131,23 +132,44 @@ make_merges (Bpe *b, const GArray *scores)
   g_array_sort (b->merges, compare_pairs);
 }
 
-Bpe *
-bpe_new (const gchar *bytes, gsize n_bytes, const gchar *name, GError **error)
+static gint
+compare_ids_by_score (gconstpointer x, gconstpointer y, gpointer scores)
 {
-  g_autoptr (Bpe) b = g_new0 (Bpe, 1);
-  g_autoptr (GArray) scores = g_array_new (FALSE, FALSE, sizeof (float));
-  g_autoptr (SpModel) model = sp_model_read (bytes, n_bytes, name, error);
+  float a = g_array_index ((GArray *)scores, float, *(const guint *)x),
+        c = g_array_index ((GArray *)scores, float, *(const guint *)y);
+
+  return (a < c) - (a > c);
+}
+
+static void
+make_order (Bpe *b, GArray *scores)
+{
+  guint n = scores->len;
+  g_autofree guint *ids = g_new (guint, n);
+
+  b->order = g_new (guint, n);
+  for (guint i = 0; i < n; i++)
+    ids[i] = i;
+  g_qsort_with_data (ids, n, sizeof *ids, compare_ids_by_score, scores);
+  for (guint i = 0; i < n; i++)
+    b->order[ids[i]] =
+        i > 0 && g_array_index (scores, float, ids[i]) == g_array_index (scores, float, ids[i - 1]) ? b->order[ids[i - 1]] : i;
+}
+
+static Bpe *
+new_empty (void)
+{
+  Bpe *b = g_new0 (Bpe, 1);
 
   b->pieces = g_ptr_array_new_with_free_func (g_free);
   b->ids = g_hash_table_new (g_str_hash, g_str_equal);
   b->merges = g_array_new (FALSE, FALSE, sizeof (Merge));
-  if (!model || !read_pieces (b, model, scores, name, error))
-    return NULL;
-  if (!model->is_bpe) {
-    g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_MODEL, "%s: model_type: only BPE is known", name);
-    return NULL;
-  }
+  return b;
+}
 
+static void
+find_byte_pieces (Bpe *b)
+{
   for (guint i = 0; i < 256; i++) {
     gchar piece[8];
 
@@ -155,8 +177,67 @@ bpe_new (const gchar *bytes, gsize n_bytes, const gchar *name, GError **error)
     b->bytes[i] = bpe_id (b, piece);
   }
   b->unknown = bpe_id (b, "<unk>");
+}
+
+Bpe *
+bpe_new (const gchar *bytes, gsize n_bytes, const gchar *name, GError **error)
+{
+  g_autoptr (Bpe) b = new_empty ();
+  g_autoptr (GArray) scores = g_array_new (FALSE, FALSE, sizeof (float));
+  g_autoptr (SpModel) model = sp_model_read (bytes, n_bytes, name, error);
+
+  if (!model || !read_pieces (b, model, scores, name, error))
+    return NULL;
+  if (!model->is_bpe) {
+    g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_MODEL, "%s: model_type: only BPE is known", name);
+    return NULL;
+  }
+  find_byte_pieces (b);
   make_merges (b, scores);
+  make_order (b, scores);
   return g_steal_pointer (&b);
+}
+
+Bpe *
+bpe_new_of_pieces (GPtrArray *pieces, const gchar *name, GError **error)
+{
+  g_autoptr (Bpe) b = new_empty ();
+
+  g_ptr_array_unref (b->pieces);
+  b->pieces = pieces;
+  for (guint id = 0; id < pieces->len; id++) {
+    gchar *piece = g_ptr_array_index (pieces, id);
+
+    if (*piece == '\0' || strlen (piece) > MAX_PIECE || !g_utf8_validate (piece, -1, NULL)) {
+      g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_FILE, "%s: piece %u is no text of 1 to %d bytes", name, id, MAX_PIECE);
+      return NULL;
+    }
+    g_hash_table_insert (b->ids, piece, GUINT_TO_POINTER (id));
+  }
+  find_byte_pieces (b);
+  return g_steal_pointer (&b);
+}
+
+gboolean
+bpe_add_merge (Bpe *b, const gchar *left, const gchar *right)
+{
+  g_autofree gchar *both = g_strconcat (left, right, NULL);
+  Merge merge = { bpe_id (b, left), bpe_id (b, right), bpe_id (b, both), b->merges->len, 0 };
+
+  if (merge.left < 0 || merge.right < 0 || merge.made < 0)
+    return FALSE;
+  g_array_append_val (b->merges, merge);
+  return TRUE;
+}
+
+gboolean
+bpe_end_merges (Bpe *b)
+{
+  g_array_sort (b->merges, compare_pairs);
+  for (guint i = 1; i < b->merges->len; i++)
+    if (compare_pairs (&g_array_index (b->merges, Merge, i - 1), &g_array_index (b->merges, Merge, i)) == 0)
+      return FALSE;
+  return TRUE;
 }
 
 void
@@ -167,6 +248,7 @@ bpe_free (Bpe *b)
   g_hash_table_unref (b->ids);
   g_ptr_array_unref (b->pieces);
   g_array_unref (b->merges);
+  g_free (b->order);
   g_free (b);
 }
 
@@ -317,4 +399,121 @@ bpe_encode (const Bpe *b, const gchar *text, gsize length, const guint8 *reserve
   for (guint i = 0; i < n; i++)
     if (!symbols[i].gone)
       g_array_append_val (ids, symbols[i].id);
+}
+
+/* --- as SentencePiece does it ------------------------------------------------------------------------------------------------ */
+
+/* A stretch of text; what is merged keeps its first place. */
+typedef struct
+{
+  gsize start, length; /* 0: merged into another */
+  gint previous, next;
+} Span;
+
+typedef struct
+{
+  const Bpe *b;
+  const gchar *text;
+  const guint8 *barred;
+  GArray *spans; /* Span */
+  GArray *heap;  /* Candidate; `made` is the piece */
+  GString *key;  /* room for a piece to look up */
+} SpanWork;
+
+static gint32
+find_span (SpanWork *w, gsize start, gsize length)
+{
+  if (length > MAX_PIECE || memchr (w->text + start, 0, length))
+    return -1;
+  g_string_truncate (w->key, 0);
+  g_string_append_len (w->key, w->text + start, length);
+  return free_id (bpe_id (w->b, w->key->str), w->barred);
+}
+
+static void
+push_spans (SpanWork *w, gint left, gint right)
+{
+  const Span *spans = (const Span *)(gpointer)w->spans->data;
+  gint32 id;
+
+  if (left < 0 || right < 0)
+    return;
+  id = find_span (w, spans[left].start, spans[left].length + spans[right].length);
+  if (id >= 0)
+    heap_push (w->heap, (Candidate){ w->b->order[id], left, id });
+}
+
+static void
+merge_spans (SpanWork *w)
+{
+  while (w->heap->len > 0) {
+    Candidate c = heap_pop (w->heap);
+    Span *spans = (Span *)(gpointer)w->spans->data, *left = &spans[c.position], *right;
+
+    if (left->length == 0 || left->next < 0)
+      continue;
+    right = &spans[left->next];
+    /* An older candidate counts if it still makes the same piece. */
+    if (left->length + right->length != strlen (bpe_piece (w->b, c.made)))
+      continue;
+    left->length += right->length;
+    right->length = 0;
+    left->next = right->next;
+    if (left->next >= 0)
+      spans[left->next].previous = c.position;
+    push_spans (w, left->previous, c.position);
+    push_spans (w, c.position, left->next);
+  }
+}
+
+void
+bpe_encode_by_score (const Bpe *b, const gchar *text, gsize length, const guint8 *barred, GArray *ids)
+{
+  g_autoptr (GArray) spans = g_array_new (FALSE, FALSE, sizeof (Span)), heap = g_array_new (FALSE, FALSE, sizeof (Candidate));
+  g_autoptr (GString) key = g_string_sized_new (64);
+  SpanWork w = { b, text, barred, spans, heap, key };
+  gboolean after_unknown = FALSE;
+
+  for (gsize at = 0; at < length;) {
+    gsize n = text[at] ? g_utf8_next_char (text + at) - (text + at) : 1;
+    Span span = { at, n, (gint)spans->len - 1, at + n < length ? (gint)spans->len + 1 : -1 };
+
+    g_array_append_val (spans, span);
+    at += n;
+  }
+  for (guint i = 0; i + 1 < spans->len; i++)
+    push_spans (&w, i, i + 1);
+  merge_spans (&w);
+  for (guint i = 0; i < spans->len; i++) {
+    const Span *span = &g_array_index (spans, Span, i);
+    gboolean have_bytes = TRUE;
+    gint32 id;
+
+    if (span->length == 0)
+      continue;
+    id = find_span (&w, span->start, span->length);
+    for (gsize k = 0; k < span->length; k++)
+      have_bytes = have_bytes && b->bytes[(guint8)text[span->start + k]] >= 0;
+    if (id >= 0)
+      g_array_append_val (ids, id);
+    else if (have_bytes)
+      for (gsize k = 0; k < span->length; k++)
+        g_array_append_val (ids, b->bytes[(guint8)text[span->start + k]]);
+    else if (!after_unknown && b->unknown >= 0)
+      g_array_append_val (ids, b->unknown);
+    after_unknown = id < 0 && !have_bytes;
+  }
+}
+
+void
+bpe_mark_unwritten (const Bpe *b, guint8 *barred)
+{
+  static const gchar *const control[] = { "<unk>", "<s>", "</s>" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (b->bytes); i++)
+    if (b->bytes[i] >= 0)
+      barred[b->bytes[i]] = TRUE;
+  for (guint i = 0; i < G_N_ELEMENTS (control); i++)
+    if (bpe_id (b, control[i]) >= 0)
+      barred[bpe_id (b, control[i])] = TRUE;
 }

@@ -1,5 +1,6 @@
 /* Chat templates of the reference's conversation.py, and prompts made by them. */
 #include "chat.h"
+#include "python.h"
 
 #include <string.h>
 
@@ -7,7 +8,16 @@
 #define IMAGE_CONTEXT "<IMG_CONTEXT>"
 #define IMAGE_END "</img>"
 
-static const ChatTemplate templates[] = {
+#define CONVERSATION "conversation.py"
+/* The public one has 15 KB. */
+#define MAX_CONVERSATION (256 << 10)
+#define SYSTEM_PLACE "{system_message}"
+
+/* As Mini-InternVL-Chat-4B-V1-5 has it. */
+static const struct
+{
+  const gchar *name, *system, *before_system, *before_question, *before_answer, *end;
+} known[] = {
   {
       .name = "phi3-chat",
       .system = "You are an AI assistant whose name is Phi-3.",
@@ -18,18 +28,133 @@ static const ChatTemplate templates[] = {
   },
 };
 
-const ChatTemplate *
-chat_template_find (const gchar *name, GError **error)
+static guint
+find_known (const gchar *name)
 {
-  g_autoptr (GString) known = g_string_new (NULL);
+  guint i = 0;
 
-  for (guint i = 0; i < G_N_ELEMENTS (templates); i++) {
-    if (g_str_equal (templates[i].name, name))
-      return &templates[i];
-    g_string_append_printf (known, "%s%s", i ? ", " : "", templates[i].name);
+  while (i < G_N_ELEMENTS (known) && !g_str_equal (known[i].name, name))
+    i++;
+  return i;
+}
+
+/* The one string of an argument; NULL when it is missing or more than one. */
+static const gchar *
+get_string (GHashTable *arguments, const gchar *key)
+{
+  const GPtrArray *values = g_hash_table_lookup (arguments, key);
+
+  return values && values->len == 1 ? values->pdata[0] : NULL;
+}
+
+static void
+replace (gchar **text, gchar *with)
+{
+  g_free (*text);
+  *text = with;
+}
+
+/* system_template: the place of the message, and what is before it; some end the message there, too, instead of by sep_style. */
+static gboolean
+take_system_template (ChatTemplate *t, const gchar *text, const gchar *sep)
+{
+  const gchar *place = strstr (text, SYSTEM_PLACE), *rest = place ? place + strlen (SYSTEM_PLACE) : NULL;
+
+  if (!place || (*rest && !g_str_equal (rest, sep)))
+    return FALSE;
+  replace (&t->before_system, g_strndup (text, place - text));
+  return TRUE;
+}
+
+/* FALSE: it is not there, or lacks what is needed. Then t is as it was. */
+static gboolean
+take_conversation (ChatTemplate *t, const gchar *text)
+{
+  g_autoptr (GHashTable) arguments = python_find_call (text, "Conversation", "name", t->name);
+  const gchar *system = arguments ? get_string (arguments, "system_message") : NULL;
+  const gchar *sep = arguments ? get_string (arguments, "sep") : NULL;
+  const gchar *system_template = arguments ? get_string (arguments, "system_template") : NULL;
+  const GPtrArray *roles = arguments ? g_hash_table_lookup (arguments, "roles") : NULL;
+
+  if (!system || !sep || !*sep || (roles && roles->len != 2))
+    return FALSE;
+  if (system_template && !take_system_template (t, system_template, sep))
+    return FALSE;
+  replace (&t->system, g_strdup (system));
+  replace (&t->end, g_strdup (sep));
+  if (roles) {
+    replace (&t->before_question, g_strdup (roles->pdata[0]));
+    replace (&t->before_answer, g_strdup (roles->pdata[1]));
   }
-  g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_MODEL, "template: %s is not known; known: %s", name, known->str);
-  return NULL;
+  t->source = CHAT_SYSTEM_CHECKPOINT;
+  return TRUE;
+}
+
+static void
+read_conversation (ChatTemplate *t, const gchar *folder)
+{
+  g_autofree gchar *path = g_build_filename (folder, CONVERSATION, NULL), *text = NULL;
+  gsize length;
+
+  if (!g_file_test (path, G_FILE_TEST_EXISTS))
+    return;
+  if (!g_file_get_contents (path, &text, &length, NULL) || length > MAX_CONVERSATION || !g_utf8_validate_len (text, length, NULL)
+      || !take_conversation (t, text))
+    g_warning ("%s: the template %s is not there in a way that minivl understands: the system message is that of "
+               "Mini-InternVL-Chat-4B-V1-5",
+        path, t->name);
+}
+
+ChatTemplate *
+chat_template_new (const gchar *name, const gchar *folder, GError **error)
+{
+  guint i = find_known (name);
+  ChatTemplate *t;
+
+  if (i == G_N_ELEMENTS (known)) {
+    g_autoptr (GString) names = g_string_new (NULL);
+
+    for (i = 0; i < G_N_ELEMENTS (known); i++)
+      g_string_append_printf (names, "%s%s", i ? ", " : "", known[i].name);
+    g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_MODEL, "template: %s is not known; known: %s", name, names->str);
+    return NULL;
+  }
+  t = g_new0 (ChatTemplate, 1);
+  t->name = g_strdup (name);
+  t->system = g_strdup (known[i].system);
+  t->before_system = g_strdup (known[i].before_system);
+  t->before_question = g_strdup (known[i].before_question);
+  t->before_answer = g_strdup (known[i].before_answer);
+  t->end = g_strdup (known[i].end);
+  if (folder)
+    read_conversation (t, folder);
+  return t;
+}
+
+void
+chat_template_free (ChatTemplate *t)
+{
+  if (!t)
+    return;
+  g_free (t->name);
+  g_free (t->system);
+  g_free (t->before_system);
+  g_free (t->before_question);
+  g_free (t->before_answer);
+  g_free (t->end);
+  g_free (t);
+}
+
+gboolean
+chat_template_has_other_system (const ChatTemplate *t)
+{
+  return !g_str_equal (t->system, known[find_known (t->name)].system);
+}
+
+const gchar *
+chat_template_system_source (const ChatTemplate *t)
+{
+  return t->source == CHAT_SYSTEM_CHECKPOINT ? "checkpoint" : "v1.5";
 }
 
 static gboolean

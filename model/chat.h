@@ -4,16 +4,31 @@
 
 #include "tokenizer.h"
 
+/* Whose the default system message is. */
+typedef enum
+{
+  CHAT_SYSTEM_V1_5,       /* Mini-InternVL-Chat-4B-V1-5's, for want of another */
+  CHAT_SYSTEM_CHECKPOINT, /* of the folder's conversation.py */
+} ChatSystem;
+
 typedef struct
 {
-  const gchar *name;   /* config.json's `template` */
-  const gchar *system; /* default system message */
+  gchar *name;   /* config.json's `template` */
+  gchar *system; /* default system message */
+  ChatSystem source;
   /* What stands before the system message, a question and an answer, and behind each of them */
-  const gchar *before_system, *before_question, *before_answer, *end;
+  gchar *before_system, *before_question, *before_answer, *end;
 } ChatTemplate;
 
-/* NULL with MINIVL_ERROR_MODEL, naming the template and those there are, when it is not known. */
-const ChatTemplate *chat_template_find (const gchar *name, GError **error);
+/* folder (nullable): a checkpoint's. Where its conversation.py has the template, system message and separators are that one's: the
+ * file is read as text, never run. One that has it in no way that is understood is warned of.
+ * NULL with MINIVL_ERROR_MODEL, naming the template and those there are, when it is not known. */
+ChatTemplate *chat_template_new (const gchar *name, const gchar *folder, GError **error);
+void chat_template_free (ChatTemplate *t);
+/* Whether it is V1.5's template with another system message, as InternVL2-4B has. */
+gboolean chat_template_has_other_system (const ChatTemplate *t);
+/* `v1.5` or `checkpoint` */
+const gchar *chat_template_system_source (const ChatTemplate *t);
 
 typedef struct
 {
@@ -41,6 +56,7 @@ void chat_prompt_free (ChatPrompt *prompt);
 /* (transfer full): g_free() */
 gint32 *chat_prompt_encode (const ChatPrompt *prompt, const Tokenizer *t, guint *n_ids);
 
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ChatTemplate, chat_template_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ChatPrompt, chat_prompt_free)
 
 #endif

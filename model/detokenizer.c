@@ -5,21 +5,29 @@
 
 #define REPLACEMENT "\xef\xbf\xbd"
 
-/* The fast tokenizer's decoder: marks become spaces, runs of byte tokens become text, the first space of all goes. */
+/* Marks become spaces, runs of byte tokens become text. Of the fast tokenizer's text the first space of all goes. The slow one
+ * decodes what is between tokens that stand apart by itself, takes a mark off the front of each such part, and joins parts and
+ * tokens by spaces; a part of no text counts at the end alone. */
 typedef struct
 {
   const Tokenizer *tokenizer;
-  gboolean raw;      /* special tokens are text */
-  gboolean hold_nul; /* the text may hold NULs */
-  gboolean begun;
-  GString *run; /* bytes of the byte tokens since the last other token */
+  gboolean raw;       /* special tokens are text */
+  gboolean hold_nul;  /* the text may hold NULs */
+  gboolean begun;     /* there was text */
+  gboolean in_part;   /* slow: there were tokens of a part */
+  gboolean wants_gap; /* slow: a space comes before what is next */
+  GString *run;       /* bytes of the byte tokens since the last other token */
 } Decoder;
 
 static void
 decoder_append (Decoder *d, GString *text, const gchar *bytes, gsize n)
 {
-  gboolean strip = !d->begun && n > 0 && bytes[0] == ' ';
+  gboolean strip = !tokenizer_is_slow (d->tokenizer) && !d->begun && n > 0 && bytes[0] == ' ';
 
+  if (d->wants_gap && n > 0) {
+    g_string_append_c (text, ' ');
+    d->wants_gap = FALSE;
+  }
   d->begun = d->begun || n > 0;
   g_string_append_len (text, bytes + strip, n - strip);
 }
@@ -40,17 +48,28 @@ run_is_text (const GString *run)
   return TRUE;
 }
 
-/* One byte that fits no character spoils the run: each of its bytes is then U+FFFD. */
+/* Bytes from here on that are a character, 0 when they are none. */
+static gsize
+character_length (const gchar *byte, gsize n)
+{
+  if (*byte == '\0')
+    return 1;
+  return (gint32)g_utf8_get_char_validated (byte, n) < 0 ? 0 : g_utf8_next_char (byte) - byte;
+}
+
+/* A byte that fits no character is U+FFFD; with the fast tokenizer it spoils the run: each of its bytes is then. */
 static void
 decoder_end_run (Decoder *d, GString *text)
 {
-  gboolean is_text = run_is_text (d->run);
+  gboolean spoilt = !tokenizer_is_slow (d->tokenizer) && !run_is_text (d->run);
+  gsize n;
 
-  for (gsize i = 0; i < d->run->len; i++) {
+  for (gsize i = 0; i < d->run->len; i += MAX (n, 1)) {
     const gchar *byte = d->run->str + i;
 
-    if (is_text && (*byte || d->hold_nul))
-      decoder_append (d, text, byte, 1);
+    n = spoilt ? 0 : character_length (byte, d->run->len - i);
+    if (n > 0 && (*byte || d->hold_nul))
+      decoder_append (d, text, byte, n);
     else
       decoder_append (d, text, REPLACEMENT, strlen (REPLACEMENT));
   }
@@ -70,6 +89,44 @@ token_byte (const gchar *token)
   return high < 0 || low < 0 ? -1 : high << 4 | low;
 }
 
+static void
+append_piece (Decoder *d, const gchar *piece, GString *text)
+{
+  for (const gchar *mark; (mark = strstr (piece, SPACE_MARK)); piece = mark + strlen (SPACE_MARK)) {
+    decoder_append (d, text, piece, mark - piece);
+    decoder_append (d, text, " ", 1);
+  }
+  decoder_append (d, text, piece, strlen (piece));
+}
+
+/* A token that is decoded by itself. */
+static void
+append_apart (Decoder *d, const gchar *token, GString *text)
+{
+  decoder_end_run (d, text);
+  d->in_part = FALSE;
+  d->wants_gap = d->begun;
+  decoder_append (d, text, token, strlen (token));
+}
+
+/* The first token of a part loses the mark in front. What is left may be no piece: then SentencePiece leaves it as it is. FALSE: it
+ * has none, and nothing is done. */
+static gboolean
+begin_part (Decoder *d, const gchar *token, GString *text)
+{
+  const gchar *rest = token + strlen (SPACE_MARK);
+
+  d->in_part = TRUE;
+  d->wants_gap = d->begun;
+  if (!g_str_has_prefix (token, SPACE_MARK))
+    return FALSE;
+  if (tokenizer_id (d->tokenizer, rest) >= 0)
+    append_piece (d, rest, text);
+  else
+    decoder_append (d, text, rest, strlen (rest));
+  return TRUE;
+}
+
 /* FALSE: the token is one more of a run, and the text has not changed. */
 static gboolean
 decoder_push (Decoder *d, gint32 id, GString *text)
@@ -79,18 +136,30 @@ decoder_push (Decoder *d, gint32 id, GString *text)
 
   if (!token || (!d->raw && tokenizer_is_special (d->tokenizer, id)))
     return FALSE;
+  if (tokenizer_stands_apart (d->tokenizer, id)) {
+    append_apart (d, token, text);
+    return TRUE;
+  }
+  if (tokenizer_is_slow (d->tokenizer) && !d->in_part && begin_part (d, token, text))
+    return TRUE;
   byte = token_byte (token);
   if (byte >= 0) {
     g_string_append_c (d->run, byte);
     return FALSE;
   }
   decoder_end_run (d, text);
-  for (const gchar *mark; (mark = strstr (token, SPACE_MARK)); token = mark + strlen (SPACE_MARK)) {
-    decoder_append (d, text, token, mark - token);
-    decoder_append (d, text, " ", 1);
-  }
-  decoder_append (d, text, token, strlen (token));
+  append_piece (d, token, text);
   return TRUE;
+}
+
+/* No token may follow. */
+static void
+decoder_end (Decoder *d, GString *text)
+{
+  decoder_end_run (d, text);
+  if (d->wants_gap)
+    g_string_append_c (text, ' ');
+  d->wants_gap = FALSE;
 }
 
 static GString *
@@ -101,7 +170,7 @@ decode (Decoder *d, const gint32 *ids, guint n_ids)
   d->run = g_string_new (NULL);
   for (guint i = 0; i < n_ids; i++)
     decoder_push (d, ids[i], text);
-  decoder_end_run (d, text);
+  decoder_end (d, text);
   g_string_free (d->run, TRUE);
   return text;
 }
@@ -222,7 +291,7 @@ gchar *
 text_stream_end (TextStream *s)
 {
   if (!s->stopped) {
-    decoder_end_run (&s->decoder, s->text);
+    decoder_end (&s->decoder, s->text);
     cut_at_stop (s);
   }
   return give (s, s->text->len);

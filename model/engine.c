@@ -91,6 +91,27 @@ tear_down (gpointer data, GError **error)
   return TRUE;
 }
 
+/* The token that ends an answer, -1 when there is none. White space behind it is no part of the token. */
+static gint32
+find_end (const Tokenizer *t, const ChatTemplate *template)
+{
+  g_autofree gchar *end = g_strstrip (g_strdup (template->end));
+
+  return tokenizer_id (t, end);
+}
+
+static void
+list_ends (MinivlEngine *e)
+{
+  const GArray *more = e->generation.stop_ids;
+
+  e->end_tokens = g_array_new (FALSE, FALSE, sizeof (gint32));
+  g_array_append_val (e->end_tokens, e->end_token);
+  g_array_append_val (e->end_tokens, e->config.language.eos);
+  if (more)
+    g_array_append_vals (e->end_tokens, more->data, more->len);
+}
+
 MinivlEngine *
 engine_new (EngineParts *parts, const MinivlEngineOptions *options, GError **error)
 {
@@ -105,7 +126,10 @@ engine_new (EngineParts *parts, const MinivlEngineOptions *options, GError **err
   memset (parts->config, 0, sizeof *parts->config);
   e->tokenizer = g_steal_pointer (&parts->tokenizer);
   e->image_token = e->tokenizer ? tokenizer_id (e->tokenizer, "<IMG_CONTEXT>") : parts->image_token;
-  e->end_token = e->tokenizer ? tokenizer_id (e->tokenizer, "<|end|>") : parts->end_token;
+  e->end_token = parts->end_token;
+  e->template = g_steal_pointer (&parts->template);
+  e->generation = parts->generation;
+  parts->generation = (Generation){ NULL };
   e->yes_no = parts->yes_no;
   if (e->tokenizer)
     yes_no_init (&e->yes_no, e->tokenizer);
@@ -119,9 +143,13 @@ engine_new (EngineParts *parts, const MinivlEngineOptions *options, GError **err
   e->info.context_size = options->context_size ? options->context_size : ENGINE_DEFAULT_CONTEXT;
 
   if (e->tokenizer) {
-    e->template = chat_template_find (e->config.template, error);
+    if (!e->template)
+      e->template = chat_template_new (e->config.template, NULL, error);
     ok = e->template != NULL;
   }
+  if (ok && e->tokenizer)
+    e->end_token = find_end (e->tokenizer, e->template);
+  list_ends (e);
   if (ok && e->info.context_size > e->config.language.max_position) {
     g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_USAGE, "a context of %u tokens is more than the %u that %s was made for",
         e->info.context_size, e->config.language.max_position, e->model);
@@ -129,7 +157,7 @@ engine_new (EngineParts *parts, const MinivlEngineOptions *options, GError **err
   }
   if (ok && e->tokenizer && (e->image_token < 0 || e->end_token < 0)) {
     g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_FILE, "%s: the tokenizer has no %s token", e->model,
-        e->image_token < 0 ? "<IMG_CONTEXT>" : "<|end|>");
+        e->image_token < 0 ? "<IMG_CONTEXT>" : e->template->end);
     ok = FALSE;
   }
   if (ok && e->tokenizer && tokenizer_size (e->tokenizer) > e->config.language.vocab) {
@@ -146,6 +174,8 @@ engine_new (EngineParts *parts, const MinivlEngineOptions *options, GError **err
   e->info.model = e->model;
   e->info.precision = b.precision == MINIVL_PRECISION_F32 ? "f32" : "f16";
   e->info.device = e->device_name;
+  e->info.tokenizer = e->tokenizer && tokenizer_is_slow (e->tokenizer) ? "slow" : "fast";
+  e->info.system_source = e->template ? chat_template_system_source (e->template) : NULL;
   e->info.tile_side = e->config.tile_side;
   e->info.tile_tokens = model_tile_tokens (&e->config);
   e->info.load_ns = (g_get_monotonic_time () - start) * 1000;
@@ -167,6 +197,9 @@ minivl_engine_unref (MinivlEngine *engine)
   scheduler_run (engine->scheduler, tear_down, engine, NULL);
   scheduler_free (engine->scheduler);
   tokenizer_free (engine->tokenizer);
+  chat_template_free (engine->template);
+  g_array_unref (engine->end_tokens);
+  generation_clear (&engine->generation);
   model_config_clear (&engine->config);
   g_hash_table_unref (engine->pictures);
   g_hash_table_unref (engine->asked);
@@ -183,4 +216,18 @@ const MinivlEngineInfo *
 minivl_engine_get_info (MinivlEngine *engine)
 {
   return &engine->info;
+}
+
+gboolean
+minivl_engine_get_sampling (MinivlEngine *engine, MinivlParams *params)
+{
+  const Generation *g = &engine->generation;
+
+  if (!g->stop_ids)
+    return FALSE;
+  params->temperature = g->temperature;
+  params->top_k = g->top_k;
+  params->top_p = g->top_p;
+  params->repetition_penalty = g->repetition_penalty;
+  return TRUE;
 }

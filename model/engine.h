@@ -9,6 +9,7 @@
 #define MODEL_ENGINE_H
 
 #include "chat.h"
+#include "generation.h"
 #include "language.h"
 #include "scheduler.h"
 #include "tokenizer.h"
@@ -26,9 +27,11 @@ struct _MinivlEngine
 
   ModelConfig config;
   Tokenizer *tokenizer; /* NULL only in tests that ask by ids */
-  const ChatTemplate *template;
+  ChatTemplate *template;
   gint32 image_token; /* <IMG_CONTEXT> */
   gint32 end_token;   /* <|end|> */
+  GArray *end_tokens; /* gint32: all that end an answer */
+  Generation generation;
   YesNo yes_no;
 
   /* Pictures by content, so that equal ones are encoded once; under the lock. */
@@ -61,6 +64,8 @@ typedef struct
   ModelConfig *config;           /* contents taken, also on failure */
   TensorSet *tensors;            /* borrowed; may be freed after */
   Tokenizer *tokenizer;          /* taken, also on failure; nullable */
+  Generation generation;         /* contents taken, also on failure */
+  ChatTemplate *template;        /* taken, also on failure; NULL is the one that config names, as it is known */
   gint32 image_token, end_token; /* for want of a tokenizer, as the next */
   YesNo yes_no;
 } EngineParts;

@@ -139,6 +139,20 @@ typedef enum
 } MinivlPrecision;
 
 /**
+ * MinivlTokenizer: the two tokenizers of transformers, which differ in white space and in what stands behind a special token.
+ * @MINIVL_TOKENIZER_AUTO: what the model's card does: fast, but slow where the folder's conversation.py has a system message other
+ *   than Mini-InternVL-Chat-4B-V1-5's, as InternVL2-4B's has. Of a folder with tokenizer.json alone always fast
+ * @MINIVL_TOKENIZER_FAST: as LlamaTokenizerFast
+ * @MINIVL_TOKENIZER_SLOW: as LlamaTokenizer with `legacy: false`, which the models were trained with
+ */
+typedef enum
+{
+  MINIVL_TOKENIZER_AUTO,
+  MINIVL_TOKENIZER_FAST,
+  MINIVL_TOKENIZER_SLOW,
+} MinivlTokenizer;
+
+/**
  * MinivlProgressFunc:
  * @fraction: 0..1 of the weights, never less than before
  * @user_data: of the options
@@ -157,6 +171,7 @@ typedef gboolean (*MinivlProgressFunc) (double fraction, gpointer user_data);
  * @context_size: most tokens of a conversation, 0 for 8192; at most what the checkpoint was made for
  * @on_progress: (nullable): see #MinivlProgressFunc
  * @user_data: handed to @on_progress
+ * @tokenizer: which of the two
  */
 typedef struct
 {
@@ -166,6 +181,7 @@ typedef struct
   guint context_size;
   MinivlProgressFunc on_progress;
   gpointer user_data;
+  MinivlTokenizer tokenizer;
 } MinivlEngineOptions;
 
 /**
@@ -179,6 +195,9 @@ typedef struct
  * @tile_side: side of a tile in pixels
  * @tile_tokens: tokens of a tile
  * @context_size: most tokens of a conversation
+ * @tokenizer: `fast` or `slow`
+ * @system_source: whose the system message is that stands where a session sets none: `checkpoint`, read from the folder's
+ *   conversation.py, or `v1.5`, Mini-InternVL-Chat-4B-V1-5's
  */
 typedef struct
 {
@@ -191,6 +210,8 @@ typedef struct
   guint tile_side;
   guint tile_tokens;
   guint context_size;
+  const gchar *tokenizer;
+  const gchar *system_source;
 } MinivlEngineInfo;
 
 /**
@@ -503,6 +524,18 @@ typedef struct
   {                                                                                                                                \
     .max_tokens = 512, .top_k = 40, .top_p = 0.8, .repetition_penalty = 1.0                                                        \
   }
+
+/**
+ * minivl_engine_get_sampling:
+ * @params: (inout): @temperature, @top_k, @top_p and @repetition_penalty are set; the rest stays
+ *
+ * The sampling that the checkpoint's generation_config.json asks for; a file without `do_sample` asks for the best token. Nothing
+ * of it is taken without this call. The token ids that end an answer by that file's `eos_token_id` end it anyway, besides the chat
+ * template's own token and config.json's.
+ *
+ * Returns: FALSE when there is no such file, and @params is as it was
+ */
+MINIVL_API gboolean minivl_engine_get_sampling (MinivlEngine *engine, MinivlParams *params);
 
 /**
  * MinivlFinish: why an answer ended.

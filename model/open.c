@@ -34,6 +34,14 @@ minivl_engine_check (const MinivlEngineOptions *options, GError **error)
   return TRUE;
 }
 
+/* V1.5's card takes the fast one; InternVL2's, whose models differ in the system message, the slow one. */
+static gboolean
+wants_slow (MinivlTokenizer which, const ChatTemplate *template, const gchar *folder)
+{
+  return which == MINIVL_TOKENIZER_SLOW
+         || (which == MINIVL_TOKENIZER_AUTO && chat_template_has_other_system (template) && tokenizer_has_model (folder));
+}
+
 MinivlEngine *
 minivl_engine_open (const MinivlEngineOptions *options, GError **error)
 {
@@ -42,7 +50,9 @@ minivl_engine_open (const MinivlEngineOptions *options, GError **error)
   g_autofree gchar *config_path = NULL, *name = NULL, *folder = NULL, *hash = NULL;
   g_autoptr (TensorSet) set = NULL;
   g_autoptr (Tokenizer) tokenizer = NULL;
-  ModelConfig config = { 0 };
+  g_autoptr (ChatTemplate) template = NULL;
+  g_auto (Generation) generation = { NULL };
+  g_auto (ModelConfig) config = { 0 };
   EngineParts parts = { 0 };
   MinivlEngine *engine;
 
@@ -52,20 +62,22 @@ minivl_engine_open (const MinivlEngineOptions *options, GError **error)
   name = g_path_get_basename (folder);
   config_path = g_build_filename (folder, "config.json", NULL);
 
-  tokenizer = tokenizer_load (folder, error);
-  if (!tokenizer)
+  if (!model_config_load (&config, config_path, context, error))
     return NULL;
-  set = tensor_set_open (folder, error);
-  if (!set)
-    return NULL;
-  hash = hash_model (config_path, tokenizer, set, error);
-  if (!hash || !model_config_load (&config, config_path, context, error))
+  template = chat_template_new (config.template, folder, error);
+  tokenizer = template ? tokenizer_load (folder, wants_slow (options->tokenizer, template, folder), error) : NULL;
+  set = tokenizer ? tensor_set_open (folder, error) : NULL;
+  hash = set ? hash_model (config_path, tokenizer, set, error) : NULL;
+  if (!hash || !generation_load (&generation, folder, config.language.vocab, error))
     return NULL;
 
   parts.name = name;
   parts.config = &config;
   parts.tensors = set;
   parts.tokenizer = g_steal_pointer (&tokenizer);
+  parts.template = g_steal_pointer (&template);
+  parts.generation = generation;
+  generation.stop_ids = NULL;
   engine = engine_new (&parts, options, error);
   if (engine) {
     engine->info.model_hash = engine->model_hash = g_steal_pointer (&hash);

@@ -12,7 +12,6 @@ request_new (GArray *tokens)
   r->ref_count = 1;
   r->tokens = tokens;
   r->n_prompt = tokens->len;
-  r->end_tokens[0] = r->end_tokens[1] = -1;
   r->seen = g_array_new (FALSE, FALSE, sizeof (gint32));
   for (guint i = 0; i < tokens->len; i++)
     g_array_append_val (r->seen, g_array_index (tokens, LanguageToken, i).key.id);

@@ -16,9 +16,9 @@ typedef struct
   gint ref_count;
 
   /* What is asked. */
-  GArray *tokens;       /* LanguageToken: the prompt; the answer's are added. Features are borrowed until the request is done */
-  guint max_tokens;     /* 0: the prompt is computed for the requests to come, but for its last token at times */
-  gint32 end_tokens[2]; /* end the answer; -1 for none */
+  GArray *tokens;           /* LanguageToken: the prompt; the answer's are added. Features are borrowed until the request is done */
+  guint max_tokens;         /* 0: the prompt is computed for the requests to come, but for its last token at times */
+  const GArray *end_tokens; /* (nullable) gint32: each ends the answer; borrowed until the request is done */
   Sampler sampler;
   gint priority;
   guint64 deadline;      /* as in MinivlParams */

@@ -282,8 +282,7 @@ make_request (MinivlSession *s, const gint32 *ids, guint n_ids, MinivlPicture *c
     return NULL;
   r = request_new (tokens);
   r->max_tokens = params->max_tokens;
-  r->end_tokens[0] = s->engine->end_token;
-  r->end_tokens[1] = s->engine->config.language.eos;
+  r->end_tokens = s->engine->end_tokens;
   r->priority = s->priority;
   r->deadline = params->deadline;
   r->cancel[0] = &s->cancelled;

@@ -1,5 +1,7 @@
 /*
- * SentencePiece plus the added tokens of a checkpoint, behaving as the HF fast Llama tokenizer of transformers 4.37.
+ * SentencePiece plus the added tokens of a checkpoint, behaving as one of transformers 4.37's two Llama tokenizers: the fast one,
+ * or the slow one with `legacy: false`. The slow one puts no mark in front of text behind a token, looks upon the tokens that
+ * tokenizer_config.json names for a purpose as the special ones, and puts spaces around the others when it decodes.
  * Immutable once loaded, thread safe.
  */
 #ifndef MODEL_TOKENIZER_H
@@ -15,7 +17,11 @@ typedef struct _Tokenizer Tokenizer;
 /* folder: tokenizer.model, tokenizer_config.json (added_tokens_decoder says which tokens strip white space), added_tokens.json
  * (checked against it; stands in for it when it is missing).
  * NULL with MINIVL_ERROR_FILE, naming file and key or token; MINIVL_ERROR_MODEL for a tokenizer of another kind. */
-Tokenizer *tokenizer_load (const gchar *folder, GError **error);
+/* Without a tokenizer.model, tokenizer.json is read in its place, and the other two files may be missing: byte pairs with the
+ * normalisers and pre-tokenisers of Llama's files. The slow tokenizer is not to be had of it, which tokenizer_has_model() tells
+ * beforehand. */
+gboolean tokenizer_has_model (const gchar *folder);
+Tokenizer *tokenizer_load (const gchar *folder, gboolean slow, GError **error);
 void tokenizer_free (Tokenizer *t);
 
 /* text -> ids, BOS in front as tokenizer_config.json says. Special tokens in the text become tokens. length -1: up to the NUL.
@@ -42,6 +48,9 @@ gint32 tokenizer_id (const Tokenizer *t, const gchar *token);
 const gchar *tokenizer_token (const Tokenizer *t, gint32 id);
 /* Whether tokenizer_decode() skips it unless raw. */
 gboolean tokenizer_is_special (const Tokenizer *t, gint32 id);
+gboolean tokenizer_is_slow (const Tokenizer *t);
+/* Whether the slow tokenizer decodes what is before and behind it apart, and puts spaces between. */
+gboolean tokenizer_stands_apart (const Tokenizer *t, gint32 id);
 /* Pieces and added tokens: every id is below. */
 guint tokenizer_size (const Tokenizer *t);
 /* -1 when tokenizer_config.json says null */
@@ -52,7 +61,8 @@ void tokenizer_checksum (const Tokenizer *t, GChecksum *checksum);
 
 /* Text as it is made: whole UTF-8 characters, nothing twice, and nothing that a stop string might still swallow.
  * The concatenation of all pieces is what tokenizer_decode() gives for the ids, cut before the stop string that is complete first.
- * A run of byte tokens becomes text when it has ended, because one more byte may turn all of it into U+FFFD. */
+ * A run of byte tokens becomes text when it has ended: one more byte may make a character of its last, or turn all of it into
+ * U+FFFD. */
 typedef struct _TextStream TextStream;
 /* t is borrowed. stop: (nullable) (array zero-terminated=1): those that are empty or no UTF-8 stop nothing */
 TextStream *text_stream_new (const Tokenizer *t, const gchar *const *stop);

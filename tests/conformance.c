@@ -458,7 +458,7 @@ open_engine (Conformance *c, JsonObject *cases, const gchar *tokenizer_dir, Mini
   set = synth_tensors (&config, json_object_get_int_member (cases, "seed"), DTYPE_BF16);
   parts.tensors = set;
   if (tokenizer_dir) {
-    parts.tokenizer = tokenizer_load (tokenizer_dir, error);
+    parts.tokenizer = tokenizer_load (tokenizer_dir, FALSE, error);
     if (!parts.tokenizer) {
       model_config_clear (&config);
       return FALSE;

@@ -309,7 +309,7 @@ conformance_prompts (const gchar *folder, const ModelConfig *config, const Token
   Run run = { folder, report, user };
   g_autoptr (JsonNode) root = load (&run, "cases.json");
   g_autoptr (GError) error = NULL;
-  const ChatTemplate *template = chat_template_find (config->template, &error);
+  g_autoptr (ChatTemplate) template = chat_template_new (config->template, NULL, &error);
   JsonArray *rows;
 
   if (!root)

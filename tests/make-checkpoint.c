@@ -208,7 +208,7 @@ static gchar *
 fit_vocabulary (const gchar *path, const gchar *folder, GError **error)
 {
   g_autoptr (JsonObject) root = strict_json_load (path, error);
-  g_autoptr (Tokenizer) tokenizer = root != NULL ? tokenizer_load (folder, error) : NULL;
+  g_autoptr (Tokenizer) tokenizer = root != NULL ? tokenizer_load (folder, FALSE, error) : NULL;
   g_autoptr (JsonNode) node = json_node_new (JSON_NODE_OBJECT);
   JsonNode *part;
   JsonObject *language;

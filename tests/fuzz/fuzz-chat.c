@@ -6,13 +6,13 @@
 #define MOST_ROUNDS 3
 
 static Tokenizer *tokenizer;
-static const ChatTemplate *template;
+static ChatTemplate *template;
 
 int
 LLVMFuzzerInitialize (int *argc, char ***argv)
 {
-  tokenizer = tokenizer_load (trained_folder (), NULL);
-  template = chat_template_find ("phi3-chat", NULL);
+  tokenizer = tokenizer_load (trained_folder (), FALSE, NULL);
+  template = chat_template_new ("phi3-chat", NULL, NULL);
   g_assert (tokenizer && template);
   return 0;
 }

@@ -105,7 +105,7 @@ LLVMFuzzerTestOneInput (const guint8 *data, gsize size)
     else
       scratch_remove (files[i]);
   }
-  t = tokenizer_load (scratch_folder (), &error);
+  t = tokenizer_load (scratch_folder (), FALSE, &error);
   g_assert (t ? !error : error && error->domain == MINIVL_ERROR);
   if (t)
     check_text (t, text);

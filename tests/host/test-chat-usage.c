@@ -26,6 +26,7 @@ static const Case cases[] = {
   { "q8-is-not-there-yet", { "--model", "@", "--precision", "q8", "hello" }, "not there yet" },
   { "q4-is-not-there-yet", { "--model", "@", "--precision", "q4", "hello" }, "not there yet" },
   { "unknown-precision", { "--model", "@", "--precision", "f64", "hello" }, "f64" },
+  { "unknown-tokenizer", { "--model", "@", "--tokenizer", "quick", "hello" }, "auto, fast or slow" },
   { "context-not-a-number", { "--model", "@", "--context-size", "8k", "hello" }, "--context-size" },
   { "context-of-nothing", { "--model", "@", "--context-size", "0", "hello" }, "--context-size" },
   { "no-tokens", { "--model", "@", "--max-tokens", "0", "hello" }, "--max-tokens" },

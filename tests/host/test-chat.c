@@ -23,7 +23,7 @@ static gchar *
 prompt (const gchar *system, const ChatRound *rounds, guint n_rounds)
 {
   g_autoptr (GError) error = NULL;
-  const ChatTemplate *t = chat_template_find ("phi3-chat", &error);
+  g_autoptr (ChatTemplate) t = chat_template_new ("phi3-chat", NULL, &error);
   g_autoptr (ChatPrompt) made = NULL;
 
   g_assert_no_error (error);
@@ -67,7 +67,7 @@ test_marks_take_tokens_in_order (void)
 {
   static const ChatRound rounds[] = { { "<image>a<image>", "b" }, { "c <image>", NULL } };
   static const guint tokens[] = { 2, 0, 1 };
-  const ChatTemplate *t = chat_template_find ("phi3-chat", NULL);
+  g_autoptr (ChatTemplate) t = chat_template_new ("phi3-chat", NULL, NULL);
   g_autoptr (ChatPrompt) made = chat_prompt_new (t, "", rounds, 2, tokens, 3, FALSE, NULL);
 
   g_assert_cmpstr (made->text, ==,
@@ -80,8 +80,8 @@ assert_refused (const gchar *system, const ChatRound *round, guint n_tokens, con
 {
   static const guint tokens[] = { 1, 1, 1 };
   g_autoptr (GError) error = NULL;
-  g_autoptr (ChatPrompt) made =
-      chat_prompt_new (chat_template_find ("phi3-chat", NULL), system, round, 1, tokens, n_tokens, TRUE, &error);
+  g_autoptr (ChatTemplate) t = chat_template_new ("phi3-chat", NULL, NULL);
+  g_autoptr (ChatPrompt) made = chat_prompt_new (t, system, round, 1, tokens, n_tokens, TRUE, &error);
 
   g_assert_null (made);
   g_assert_error (error, MINIVL_ERROR, MINIVL_ERROR_IMAGES);
@@ -111,7 +111,7 @@ test_words_are_told_from_the_template (void)
   static const ChatRound rounds[] = { { "<image>Who<image>?", "<|end|>" }, { "", NULL } };
   static const gchar *const words[] = { "Be brief.", "Who", "?", "<|end|>" };
   static const guint tokens[] = { 1, 1 };
-  const ChatTemplate *t = chat_template_find ("phi3-chat", NULL);
+  g_autoptr (ChatTemplate) t = chat_template_new ("phi3-chat", NULL, NULL);
   g_autoptr (ChatPrompt) made = chat_prompt_new (t, "Be brief.", rounds, 2, tokens, 2, FALSE, NULL);
   g_autoptr (ChatPrompt) meant = chat_prompt_new (t, "Be brief.", rounds, 2, tokens, 2, TRUE, NULL);
 
@@ -130,7 +130,7 @@ test_unknown_template_is_named (void)
 {
   g_autoptr (GError) error = NULL;
 
-  g_assert_null (chat_template_find ("Hermes-9", &error));
+  g_assert_null (chat_template_new ("Hermes-9", NULL, &error));
   g_assert_error (error, MINIVL_ERROR, MINIVL_ERROR_MODEL);
   g_assert_cmpstr (error->message, ==, "template: Hermes-9 is not known; known: phi3-chat");
 }

@@ -182,7 +182,7 @@ test_checkpoint_gets_a_tokenizer (Fixture *f, gconstpointer data)
   train (f);
   if (run (argv, &message) != 0)
     g_error ("make-checkpoint: %s", message);
-  tokenizer = tokenizer_load (f->folder, &error);
+  tokenizer = tokenizer_load (f->folder, FALSE, &error);
   g_assert_no_error (error);
   g_assert_cmpuint (tokenizer_size (tokenizer), ==, 340);
   g_assert_cmpint (tokenizer_id (tokenizer, "<|end|>"), ==, 327);

@@ -12,7 +12,7 @@ set_up (Tokenizer **t, gconstpointer unused)
 {
   g_autoptr (GError) error = NULL;
 
-  *t = tokenizer_load (trained_folder (), &error);
+  *t = tokenizer_load (trained_folder (), FALSE, &error);
   g_assert_no_error (error);
 }
 

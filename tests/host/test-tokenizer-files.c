@@ -25,7 +25,7 @@ static void
 assert_refused (gchar *folder, MinivlError code, const gchar *expected)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (Tokenizer) t = tokenizer_load (folder, &error);
+  g_autoptr (Tokenizer) t = tokenizer_load (folder, FALSE, &error);
 
   g_assert_null (t);
   g_assert_error (error, MINIVL_ERROR, (gint)code);
@@ -281,7 +281,7 @@ test_damaged_model_is_survived (void)
     for (guint i = 0; round % 2 && i < round; i++)
       damaged[g_test_rand_int_range (0, length)] = g_test_rand_int_range (0, 256);
     folder = trained_variant (MODEL, damaged, n);
-    t = tokenizer_load (folder, &error);
+    t = tokenizer_load (folder, FALSE, &error);
     g_assert_true ((t == NULL) == (error != NULL));
     n_refused += t == NULL;
     if (t) {
@@ -327,7 +327,7 @@ test_unknown_as_control_piece (void)
   g_assert_cmpmem (first, sizeof unknown - 1, unknown, sizeof unknown - 1);
   first[sizeof unknown - 2] = 3;
   folder = trained_variant (MODEL, model, length);
-  t = tokenizer_load (folder, &error);
+  t = tokenizer_load (folder, FALSE, &error);
   g_assert_no_error (error);
   g_assert_cmpuint (tokenizer_size (t), ==, TRAINED_SIZE);
   g_assert_cmpint (tokenizer_id (t, "<unk>"), ==, 0);
@@ -340,7 +340,7 @@ test_added_tokens_alone (void)
   g_autofree gchar *text = replaced (CONFIG, "\"added_tokens_decoder\"", "\"unused\"");
   gchar *folder = trained_variant (CONFIG, text, -1);
   g_autoptr (GError) error = NULL;
-  g_autoptr (Tokenizer) t = tokenizer_load (folder, &error);
+  g_autoptr (Tokenizer) t = tokenizer_load (folder, FALSE, &error);
 
   g_assert_no_error (error);
   g_assert_cmpuint (tokenizer_size (t), ==, TRAINED_SIZE);
@@ -360,7 +360,7 @@ test_bos_and_eos_as_configured (void)
   g_autofree gchar *text = replaced (CONFIG, "\"add_bos_token\": true,\n  \"add_eos_token\": false", both);
   gchar *folder = trained_variant (CONFIG, text, -1);
   g_autoptr (GError) error = NULL;
-  g_autoptr (Tokenizer) t = tokenizer_load (folder, &error);
+  g_autoptr (Tokenizer) t = tokenizer_load (folder, FALSE, &error);
   g_autofree gint32 *ids = NULL;
   guint n;
 
@@ -376,7 +376,7 @@ static gchar *
 checksum (const gchar *folder)
 {
   g_autoptr (GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
-  g_autoptr (Tokenizer) t = tokenizer_load (folder, NULL);
+  g_autoptr (Tokenizer) t = tokenizer_load (folder, FALSE, NULL);
 
   tokenizer_checksum (t, sum);
   return g_strdup (g_checksum_get_string (sum));

@@ -107,7 +107,7 @@ set_up (Fixture *f, gconstpointer unused)
 {
   g_autoptr (GError) error = NULL;
 
-  f->t = tokenizer_load (trained_folder (), &error);
+  f->t = tokenizer_load (trained_folder (), FALSE, &error);
   g_assert_no_error (error);
   slow_init (&f->slow);
 }

@@ -14,7 +14,7 @@ set_up (Fixture *f, gconstpointer unused)
 {
   g_autoptr (GError) error = NULL;
 
-  f->t = tokenizer_load (trained_folder (), &error);
+  f->t = tokenizer_load (trained_folder (), FALSE, &error);
   g_assert_no_error (error);
 }
 
@@ -143,7 +143,7 @@ test_no_words_make_a_special_piece (Fixture *f, gconstpointer unused)
   entry = g_strdup_printf ("\"%d\": {\"content\": \"he\", \"special\": true},\n    \"1\": {", id);
   g_assert_cmpuint (g_string_replace (text, "\"1\": {", entry, 1), ==, 1);
   folder = trained_variant ("tokenizer_config.json", text->str, -1);
-  t = tokenizer_load (folder, &error);
+  t = tokenizer_load (folder, FALSE, &error);
   g_assert_no_error (error);
 
   asked = tokenizer_encode (t, "see xxhe x", -1, &n);
@@ -161,7 +161,7 @@ test_without_flags_every_token_is_reserved (Fixture *f, gconstpointer unused)
 {
   gchar *folder = trained_variant ("tokenizer_config.json", "{\"eos_token\": \"<|endoftext|>\"}", -1);
   g_autoptr (GError) error = NULL;
-  g_autoptr (Tokenizer) t = tokenizer_load (folder, &error);
+  g_autoptr (Tokenizer) t = tokenizer_load (folder, FALSE, &error);
   const TextRange words = { 9, 9 };
   g_autofree gint32 *ids = NULL;
   guint n;
@@ -204,7 +204,7 @@ test_nothing_special_comes_of_any_words (Fixture *f, gconstpointer unused)
   for (guint i = 0; i < 2000; i++) {
     g_autofree gchar *words = trained_random_text (8);
     const ChatRound round = { words, NULL };
-    const ChatTemplate *template = chat_template_find ("phi3-chat", NULL);
+    g_autoptr (ChatTemplate) template = chat_template_new ("phi3-chat", NULL, NULL);
     static const guint tokens[8] = { 3, 3, 3, 3, 3, 3, 3, 3 };
     g_autoptr (ChatPrompt) prompt =
         chat_prompt_new (template, words, &round, 1, tokens, minivl_prompt_count_marks (words), FALSE, NULL);
@@ -226,8 +226,8 @@ ask (Fixture *f, const gchar *system, const ChatRound *rounds, guint n_rounds, g
 {
   static const guint tokens[] = { 2, 2 };
   g_autoptr (GError) error = NULL;
-  g_autoptr (ChatPrompt) prompt =
-      chat_prompt_new (chat_template_find ("phi3-chat", NULL), system, rounds, n_rounds, tokens, n_marks, special_tokens, &error);
+  g_autoptr (ChatTemplate) template = chat_template_new ("phi3-chat", NULL, NULL);
+  g_autoptr (ChatPrompt) prompt = chat_prompt_new (template, system, rounds, n_rounds, tokens, n_marks, special_tokens, &error);
 
   g_assert_no_error (error);
   return chat_prompt_encode (prompt, f->t, n);

@@ -31,7 +31,7 @@ open_model (const gchar *tokenizer_folder, const YesNo *yes_no, guint vocab)
   MinivlEngine *engine;
 
   if (tokenizer_folder) {
-    parts.tokenizer = tokenizer_load (tokenizer_folder, &error);
+    parts.tokenizer = tokenizer_load (tokenizer_folder, FALSE, &error);
     g_assert_no_error (error);
   }
   if (yes_no)
@@ -377,7 +377,7 @@ test_yes_is_found_in_every_form (void)
   gchar *folder = folder_with ("\"1013\": {\"content\": \"YES\"}, \"1014\": {\"content\": \"\xe2\x96\x81Yes\"}, "
                                "\"1015\": {\"content\": \"yes!\"}, \"1016\": {\"content\": \"No\"}");
   g_autoptr (GError) error = NULL;
-  g_autoptr (Tokenizer) t = tokenizer_load (folder, &error);
+  g_autoptr (Tokenizer) t = tokenizer_load (folder, FALSE, &error);
   YesNo forms = { 0 };
 
   g_assert_no_error (error);

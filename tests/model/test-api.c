@@ -75,7 +75,13 @@ static void
 test_info_tells_what_was_opened (void)
 {
   const MinivlEngineInfo *info = minivl_engine_get_info (api_engine);
+  MinivlParams params = MINIVL_PARAMS_INIT;
 
+  g_assert_cmpstr (info->tokenizer, ==, "fast");
+  g_assert_cmpstr (info->system_source, ==, "v1.5");
+  params.temperature = 0.25;
+  g_assert_false (minivl_engine_get_sampling (api_engine, &params)); /* there is no generation_config.json */
+  g_assert_cmpfloat (params.temperature, ==, 0.25);
   g_assert_cmpstr (info->model, ==, "model");
   g_assert_true (g_regex_match_simple ("^[0-9a-f]{64}$", info->model_hash, 0, 0));
   g_assert_cmpstr (info->precision, ==, "f32");

@@ -1,10 +1,12 @@
 /* minivl-chat from end to end, on a small random checkpoint that the project's own tools make. */
+#include "../folder.h"
 #include "../program.h"
 #include "checkpoint.h"
 
 #include <glib/gstdio.h>
 #include <json-glib/json-glib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define WIDE "wide.ppm" /* 3 : 1 */
 #define SMALL "small.ppm"
@@ -117,8 +119,8 @@ static void
 test_json_has_every_key (void)
 {
   static const gchar *const keys[] = { "text", "finish_reason", "prompt_tokens", "output_tokens", "cached_tokens", "input_ids",
-    "token_ids", "tiles", "frames", "seed", "precision", "device", "model", "model_hash", "timings", "tokens_per_second",
-    "device_bytes", "peak_rss_bytes" };
+    "token_ids", "tiles", "frames", "seed", "precision", "device", "model", "model_hash", "tokenizer", "system_source", "timings",
+    "tokens_per_second", "device_bytes", "peak_rss_bytes" };
   static const gchar *const timings[] = { "load", "preprocess", "encode", "prefill", "decode", "total" };
   g_autoptr (JsonArray) rounds = run_json (ARGS ("--image", "@/" SMALL, "--max-tokens", "5", "--seed", "7", "Hello"));
   JsonObject *o = json_array_get_object_element (rounds, 0);
@@ -143,6 +145,141 @@ test_json_has_every_key (void)
   g_assert_cmpint (int_of (rounds, 0, "peak_rss_bytes"), >, 1 << 20);
   g_assert_cmpuint (json_array_get_length (json_object_get_array_member (o, "input_ids")), ==, int_of (rounds, 0, "prompt_tokens"));
   g_assert_cmpuint (json_array_get_length (json_object_get_array_member (o, "token_ids")), ==, int_of (rounds, 0, "output_tokens"));
+}
+
+/* The model's files, and a conversation.py with another system message. */
+static gchar *
+folder_with_conversation (void)
+{
+  static const gchar text[] = "Conversation(name='phi3-chat', system_template='<|system|>\\n{system_message}',\n"
+                              "# system_message='none',\nsystem_message='Be kind.', roles=('<|user|>\\n', '<|assistant|>\\n'),\n"
+                              "sep_style=SeparatorStyle.MPT, sep='<|end|>')\n";
+  g_autoptr (GError) error = NULL;
+  gchar *copy = folder_new ();
+  g_autofree gchar *path = g_build_filename (copy, "conversation.py", NULL);
+  g_autoptr (GDir) dir = g_dir_open (model, 0, NULL);
+
+  for (const gchar *name; (name = g_dir_read_name (dir));) {
+    g_autofree gchar *from = g_build_filename (model, name, NULL), *to = g_build_filename (copy, name, NULL);
+
+    g_assert_cmpint (symlink (from, to), ==, 0);
+  }
+  g_file_set_contents (path, text, -1, &error);
+  g_assert_no_error (error);
+  return copy;
+}
+
+/* Whose words stand in front, and which tokenizer reads them. */
+static void
+test_system_message_and_tokenizer_are_the_folders (void)
+{
+  static const struct
+  {
+    gboolean conversation;
+    const gchar *args[4], *source, *tokenizer;
+  } rows[] = {
+    { FALSE, { NULL }, "v1.5", "fast" },
+    { FALSE, { "--tokenizer", "slow" }, "v1.5", "slow" },
+    { FALSE, { "--system", "Be kind." }, "given", "fast" },
+    { TRUE, { NULL }, "checkpoint", "slow" },
+    { TRUE, { "--tokenizer", "fast" }, "checkpoint", "fast" },
+    { TRUE, { "--system", "Be kind.", "--tokenizer", "auto" }, "given", "slow" },
+  };
+  gchar *copy = folder_with_conversation ();
+  g_autofree gchar *ids[G_N_ELEMENTS (rows)] = { NULL };
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
+    g_autoptr (GStrvBuilder) b = g_strv_builder_new ();
+    g_auto (GStrv) args = NULL;
+    g_auto (ProgramResult) r = { 0 };
+    g_autoptr (JsonParser) parser = json_parser_new ();
+    JsonObject *o;
+
+    g_strv_builder_add_many (b, "--json", "--max-tokens", "1", "Hello", NULL);
+    for (guint k = 0; k < 4 && rows[i].args[k]; k++)
+      g_strv_builder_add (b, rows[i].args[k]);
+    args = g_strv_builder_end (b);
+    run (0, rows[i].conversation ? copy : model, (const gchar *const *)args, &r);
+    g_assert_true (json_parser_load_from_data (parser, r.out, -1, NULL));
+    o = json_node_get_object (json_parser_get_root (parser));
+    g_assert_cmpstr (json_object_get_string_member (o, "system_source"), ==, rows[i].source);
+    g_assert_cmpstr (json_object_get_string_member (o, "tokenizer"), ==, rows[i].tokenizer);
+    ids[i] = json_to_string (json_object_get_member (o, "input_ids"), FALSE);
+  }
+  g_assert_cmpstr (ids[0], !=, ids[1]); /* the tokenizers differ */
+  g_assert_cmpstr (ids[0], !=, ids[4]); /* the messages differ */
+  g_assert_cmpstr (ids[2], ==, ids[4]); /* the folder's is what is given here */
+  g_assert_cmpstr (ids[3], ==, ids[5]);
+  {
+    g_auto (ProgramResult) r = { 0 };
+
+    run (0, copy, ARGS ("--max-tokens", "1", "Hello"), &r);
+    g_assert_nonnull (strstr (r.err, "system message: checkpoint; tokenizer: slow"));
+  }
+  folder_free (copy);
+}
+
+static void
+ask_folder (const gchar *checkpoint, const gchar *const *args, JsonParser *parser)
+{
+  g_auto (ProgramResult) r = { 0 };
+
+  run (0, checkpoint, args, &r);
+  g_assert_true (json_parser_load_from_data (parser, r.out, -1, NULL));
+}
+
+static void
+put_generation (const gchar *checkpoint, const gchar *format, gint64 id)
+{
+  g_autofree gchar *path = g_build_filename (checkpoint, "generation_config.json", NULL);
+  g_autofree gchar *number = g_strdup_printf ("%" G_GINT64_FORMAT, id);
+  g_auto (GStrv) parts = g_strsplit (format, "@", -1);
+  g_autofree gchar *text = g_strjoinv (number, parts);
+
+  g_assert_true (g_file_set_contents (path, text, -1, NULL));
+}
+
+/* generation_config.json ends answers by itself, and samples where that is asked for. */
+static void
+test_generation_config_is_taken (void)
+{
+  gchar *copy = folder_with_conversation ();
+  g_autoptr (JsonParser) whole = json_parser_new (), cut = json_parser_new (), own = json_parser_new (), given = json_parser_new ();
+  g_auto (ProgramResult) r = { 0 };
+  JsonArray *ids, *shorter;
+  guint end = 1;
+  gint64 id;
+
+  run (2, copy, ARGS ("--checkpoint-sampling", "--max-tokens", "1", "Hello"), &r);
+  g_assert_nonnull (strstr (r.err, "there is no generation_config.json"));
+
+  ask_folder (copy, ARGS ("--json", "--max-tokens", "8", "Hello"), whole);
+  ids = json_object_get_array_member (json_node_get_object (json_parser_get_root (whole)), "token_ids");
+  id = json_array_get_int_element (ids, end);
+  while (json_array_get_int_element (ids, end - 1) == id)
+    id = json_array_get_int_element (ids, ++end);
+  for (guint i = 0; i < end; i++)
+    g_assert_cmpint (json_array_get_int_element (ids, i), !=, id);
+  put_generation (copy, "{\"eos_token_id\": [0, @], \"do_sample\": true, \"top_k\": 1, \"repetition_penalty\": 7.5}", id);
+  ask_folder (copy, ARGS ("--json", "--max-tokens", "8", "Hello"), cut);
+  shorter = json_object_get_array_member (json_node_get_object (json_parser_get_root (cut)), "token_ids");
+  g_assert_cmpuint (json_array_get_length (shorter), ==, end);
+  g_assert_cmpstr (json_object_get_string_member (json_node_get_object (json_parser_get_root (cut)), "finish_reason"), ==, "stop");
+
+  ask_folder (copy, ARGS ("--json", "--max-tokens", "8", "--checkpoint-sampling", "Hello"), own);
+  ask_folder (copy,
+      ARGS ("--json", "--max-tokens", "8", "--temperature", "1", "--top-k", "1", "--top-p", "1", "--repetition-penalty", "7.5",
+          "Hello"),
+      given);
+  {
+    g_autofree gchar *a =
+        json_to_string (json_object_get_member (json_node_get_object (json_parser_get_root (own)), "token_ids"), FALSE);
+    g_autofree gchar *b =
+        json_to_string (json_object_get_member (json_node_get_object (json_parser_get_root (given)), "token_ids"), FALSE);
+
+    g_assert_cmpstr (a, ==, b);
+  }
+  folder_free (copy);
 }
 
 static void
@@ -467,6 +604,8 @@ main (int argc, char **argv)
 
   g_test_add_func ("/chat/text-is-the-json-text", test_text_is_the_json_text);
   g_test_add_func ("/chat/json-has-every-key", test_json_has_every_key);
+  g_test_add_func ("/chat/generation-config-is-taken", test_generation_config_is_taken);
+  g_test_add_func ("/chat/system-message-and-tokenizer-are-the-folders", test_system_message_and_tokenizer_are_the_folders);
   g_test_add_func ("/chat/max-tokens-is-the-length", test_max_tokens_is_the_length);
   g_test_add_func ("/chat/further-round-reuses-the-first", test_further_round_reuses_the_first);
   g_test_add_func ("/chat/empty-system-leaves-the-part-out", test_empty_system_leaves_the_part_out);
