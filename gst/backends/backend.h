@@ -24,6 +24,8 @@ typedef struct
   const gchar *device;
   guint64 device_bytes; /* that weights, cache and activations take */
   guint context_size;   /* most tokens of prompt and answer */
+  const gchar *tokenizer;
+  const gchar *system_source; /* of the message that stands where none is set */
 } BackendInfo;
 
 typedef struct

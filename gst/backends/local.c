@@ -73,8 +73,8 @@ make_key (const MinivlEngineOptions *options)
   const gchar *device = found != NULL ? found : options->device; /* opening will say what is wrong */
   MinivlPrecision precision = options->precision == MINIVL_PRECISION_AUTO ? MINIVL_PRECISION_F16 : options->precision;
 
-  return g_strdup_printf (
-      "%s\n%s\n%d\n%u", path != NULL ? path : options->model_path, device != NULL ? device : "", precision, options->context_size);
+  return g_strdup_printf ("%s\n%s\n%d\n%u\n%d", path != NULL ? path : options->model_path, device != NULL ? device : "", precision,
+      options->context_size, options->tokenizer);
 }
 
 static gboolean
@@ -219,7 +219,7 @@ local_get_info (gpointer data, BackendInfo *info)
   const MinivlEngineInfo *engine = minivl_engine_get_info (self->shared->engine);
 
   *info = (BackendInfo){ engine->model, engine->model_hash, engine->precision, engine->device, engine->device_bytes,
-    engine->context_size };
+    engine->context_size, engine->tokenizer, engine->system_source };
 }
 
 static gboolean

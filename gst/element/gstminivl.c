@@ -189,7 +189,11 @@ gst_minivl_start (GstBaseTransform *base)
   if (text != NULL)
     text_src_set_times (text, s->text_timestamp, settings_text_duration (s));
   config = (WorkerConfig){
-    .options = { .model_path = s->model_path, .device = s->device, .precision = s->precision, .context_size = s->context_size },
+    .options = { .model_path = s->model_path,
+        .device = s->device,
+        .precision = s->precision,
+        .context_size = s->context_size,
+        .tokenizer = s->tokenizer },
     .stream = s->stream != NULL ? s->stream : name,
     .frames = s->segments.frames,
     .max_tiles = s->max_tiles,

@@ -29,6 +29,22 @@ precision_get_type (void)
 }
 
 static GType
+tokenizer_get_type (void)
+{
+  static gsize type = 0;
+  static const GEnumValue values[] = {
+    { MINIVL_TOKENIZER_AUTO, "What the model's card does", "auto" },
+    { MINIVL_TOKENIZER_FAST, "As LlamaTokenizerFast", "fast" },
+    { MINIVL_TOKENIZER_SLOW, "As LlamaTokenizer with legacy false", "slow" },
+    { 0 },
+  };
+
+  if (g_once_init_enter (&type))
+    g_once_init_leave (&type, g_enum_register_static ("GstMinivlTokenizer", values));
+  return type;
+}
+
+static GType
 leaky_get_type (void)
 {
   static gsize type = 0;
@@ -112,6 +128,8 @@ static const Setting table[] = {
       .blurb = "Vulkan device: index, UUID or part of the name; unset takes a real GPU before a CPU device" },
   { "precision", "Precision", CHOICE, AT (precision), AT_START, .choice = { precision_get_type, MINIVL_PRECISION_AUTO },
       .blurb = "How the weights are kept on the device" },
+  { "tokenizer", "Tokenizer", CHOICE, AT (tokenizer), AT_START, .choice = { tokenizer_get_type, MINIVL_TOKENIZER_AUTO },
+      .blurb = "Which of transformers' two tokenizers reads the texts" },
   { "context-size", "Context size", COUNT, AT (context_size), AT_START, .n = { 1, G_MAXINT, 8192 },
       .blurb = "Most tokens of a segment's frames, prompt and answer together; more takes more device memory" },
   { "prompt", "Prompt", TEXT, AT (per_segment.prompt), ANY_TIME, .text = DEFAULT_PROMPT,

@@ -22,6 +22,7 @@ typedef struct
   gchar *roi;     /* label of regions; NULL: whole frames */
   gchar *journal; /* file that results are appended to; NULL: none */
   MinivlPrecision precision;
+  MinivlTokenizer tokenizer;
   guint context_size, max_tiles, max_backlog;
   Leaky leaky;
   SegmenterConfig segments;

@@ -14,6 +14,8 @@ static const gchar *const field_names[] = {
   "model_hash",
   "precision",
   "device",
+  "tokenizer",
+  "system_source",
   "question",
   "score",
   "active",
@@ -65,6 +67,8 @@ result_unref (Result *result)
   g_free (result->model);
   g_free (result->model_hash);
   g_free (result->precision);
+  g_free (result->tokenizer);
+  g_free (result->system_source);
   g_free (result->device);
   g_free (result->utc);
   g_free (result->question);
@@ -139,6 +143,8 @@ result_to_structure (const Result *r, const gchar *name)
   set_string (s, "model_hash", r->model_hash);
   set_string (s, "precision", r->precision);
   set_string (s, "device", r->device);
+  set_string (s, "tokenizer", r->tokenizer);
+  set_string (s, "system_source", r->system_source);
   set_string (s, "utc", r->utc);
   if (GST_CLOCK_TIME_IS_VALID (r->running_time))
     gst_structure_set (s, "running_time", G_TYPE_UINT64, r->running_time, NULL);

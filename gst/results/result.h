@@ -33,7 +33,7 @@ typedef struct
   GArray *frames;                      /* guint64, stream time */
   GArray *tiles;                       /* guint, columns and rows in turn */
   gchar *prompt;
-  gchar *model, *model_hash, *precision, *device;
+  gchar *model, *model_hash, *precision, *device, *tokenizer, *system_source;
   gboolean answered; /* the token counts apply */
   guint64 prompt_tokens, output_tokens, cached_tokens;
   guint64 seed;

@@ -26,6 +26,8 @@ answer_make_result (Worker *w, const Segment *s)
   result->model_hash = g_strdup (w->model_hash);
   result->precision = g_strdup (w->precision);
   result->device = g_strdup (w->device);
+  result->tokenizer = g_strdup (w->tokenizer);
+  result->system_source = g_strdup (s->settings.system != NULL ? "given" : w->system_source);
   result->seed = s->settings.params.seed;
   return result;
 }

@@ -23,7 +23,7 @@ struct _Worker
   gsize max_bytes;
 
   /* the worker's thread alone */
-  gchar *model, *model_hash, *precision, *device; /* kept when the device is lost */
+  gchar *model, *model_hash, *precision, *device, *tokenizer, *system_source; /* kept when the device is lost */
   guint context_size;
   gint told_priority;       /* the priority that the back end was given */
   gboolean encoded;         /* a picture, since start */

@@ -382,6 +382,8 @@ try_open (Worker *w, GError **error)
     replace_string (&w->model_hash, info.model_hash);
     replace_string (&w->precision, info.precision);
     replace_string (&w->device, info.device);
+    replace_string (&w->tokenizer, info.tokenizer);
+    replace_string (&w->system_source, info.system_source);
     w->context_size = info.context_size;
     w->told_priority = 0;
   }

@@ -188,6 +188,8 @@ worker_stop (Worker *w)
   g_clear_pointer (&w->model, g_free);
   g_clear_pointer (&w->model_hash, g_free);
   g_clear_pointer (&w->precision, g_free);
+  g_clear_pointer (&w->tokenizer, g_free);
+  g_clear_pointer (&w->system_source, g_free);
   g_clear_pointer (&w->device, g_free);
   return w->opening;
 }

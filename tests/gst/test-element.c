@@ -51,6 +51,8 @@ test_result_in_three_forms_with_one_id (void)
   g_assert_cmpstr (json_object_get_string_member (json, "model"), ==, "fake-model");
   g_assert_cmpstr (json_object_get_string_member (json, "model_hash"), ==, "cafe");
   g_assert_cmpstr (json_object_get_string_member (json, "precision"), ==, "f32");
+  g_assert_cmpstr (json_object_get_string_member (json, "tokenizer"), ==, "fast");
+  g_assert_cmpstr (json_object_get_string_member (json, "system_source"), ==, "v1.5");
   g_assert_cmpstr (json_object_get_string_member (json, "device"), ==, "fake device");
   g_assert_cmpint (json_object_get_int_member (json, "segment_start"), ==, 0);
   g_assert_cmpint (json_object_get_int_member (json, "segment_stop"), ==, GST_SECOND);

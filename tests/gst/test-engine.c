@@ -511,6 +511,21 @@ test_what_is_the_same_is_shared_however_it_is_said (void)
   minivl_devices_free (devices, n_devices);
 }
 
+static void
+test_another_tokenizer_is_another_engine (void)
+{
+  GstElement *fast = make_pipeline ("videotestsrc num-buffers=10", "max-tokens=2 tokenizer=fast");
+  GstElement *slow = make_pipeline ("videotestsrc num-buffers=10", "max-tokens=2 tokenizer=slow");
+
+  start_counting ();
+  gst_element_set_state (fast, GST_STATE_PLAYING);
+  gst_element_set_state (slow, GST_STATE_PLAYING);
+  g_assert_cmpuint (count_to_eos (fast) + count_to_eos (slow), ==, 2);
+  g_assert_cmpint (g_atomic_int_get (&opened), ==, 2);
+  pipeline_free (fast);
+  pipeline_free (slow);
+}
+
 /* The element that noticed opens another one, and so does its neighbour once it notices; nobody gets the lost one again. */
 static void
 test_a_lost_engine_is_shared_no_more (void)
@@ -672,6 +687,7 @@ main (int argc, char **argv)
   RULE (as_many_regions_as_are_let_in_are_answered);
   RULE (different_settings_do_not_share);
   RULE (what_is_the_same_is_shared_however_it_is_said);
+  RULE (another_tokenizer_is_another_engine);
   RULE (a_lost_engine_is_shared_no_more);
   RULE (a_folder_that_is_none_fails_the_change_of_state);
   RULE (a_device_lost_in_vulkan_costs_one_segment_and_is_opened_with_backoff);

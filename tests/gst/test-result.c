@@ -24,6 +24,8 @@ make_result (void)
   r->model = g_strdup ("m");
   r->model_hash = g_strdup ("abc");
   r->precision = g_strdup ("f16");
+  r->tokenizer = g_strdup ("slow");
+  r->system_source = g_strdup ("checkpoint");
   r->device = g_strdup ("gpu");
   r->answered = TRUE;
   r->prompt_tokens = 300;
@@ -49,7 +51,8 @@ test_json_line_is_exact (void)
 
   g_assert_cmpstr (line, ==,
       "{\"id\":7,\"kind\":\"segment\",\"final\":true,\"stream\":\"door\",\"text\":\"A \\\"dog\\\"\\nbarks: wow \xc3\xa9\\u0001.\","
-      "\"prompt\":\"What?\",\"model\":\"m\",\"model_hash\":\"abc\",\"precision\":\"f16\",\"device\":\"gpu\",\"question\":null,"
+      "\"prompt\":\"What?\",\"model\":\"m\",\"model_hash\":\"abc\",\"precision\":\"f16\",\"device\":\"gpu\",\"tokenizer\":\"slow\","
+      "\"system_source\":\"checkpoint\",\"question\":null,"
       "\"score\":null,\"active\":null,\"same_as\":null,\"segment_start\":10000000000,\"segment_stop\":20000000000,"
       "\"running_time\":21000000000,\"utc\":null,\"frames\":[600000000,1800000000],\"tiles\":[[3,2],[1,1]],\"prompt_tokens\":300,"
       "\"output_tokens\":12,\"cached_tokens\":4,\"seed\":9223372036854775807,\"finish_reason\":\"stop\","
@@ -72,7 +75,8 @@ test_what_does_not_apply_is_null_or_absent (void)
   line = result_to_json (r);
   g_assert_cmpstr (line, ==,
       "{\"id\":1,\"kind\":\"segment\",\"final\":true,\"stream\":\"m\",\"text\":\"\",\"prompt\":\"?\",\"model\":null,"
-      "\"model_hash\":null,\"precision\":null,\"device\":null,\"question\":null,\"score\":null,\"active\":null,\"same_as\":null,"
+      "\"model_hash\":null,\"precision\":null,\"device\":null,\"tokenizer\":null,\"system_source\":null,\"question\":null,"
+      "\"score\":null,\"active\":null,\"same_as\":null,"
       "\"segment_start\":0,\"segment_stop\":0,\"running_time\":null,\"utc\":null,\"frames\":[],\"tiles\":null,"
       "\"prompt_tokens\":null,\"output_tokens\":null,\"cached_tokens\":null,\"seed\":0,\"finish_reason\":\"dropped\","
       "\"timings\":{\"wait\":0,\"preprocess\":0,\"encode\":0,\"prefill\":0,\"decode\":0,\"total\":0},\"dropped_segments\":0}\n");
