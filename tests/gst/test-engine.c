@@ -520,7 +520,7 @@ test_another_tokenizer_is_another_engine (void)
   start_counting ();
   gst_element_set_state (fast, GST_STATE_PLAYING);
   gst_element_set_state (slow, GST_STATE_PLAYING);
-  g_assert_cmpuint (count_to_eos (fast) + count_to_eos (slow), ==, 2);
+  g_assert_true (count_to_eos (fast) == 1 && count_to_eos (slow) == 1);
   g_assert_cmpint (g_atomic_int_get (&opened), ==, 2);
   pipeline_free (fast);
   pipeline_free (slow);
