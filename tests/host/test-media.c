@@ -6,6 +6,8 @@
 #include <libavformat/avformat.h>
 #include <libavutil/display.h>
 #include <libavutil/imgutils.h>
+#include <libswscale/version.h>
+#include <math.h>
 #include <string.h>
 
 #define WIDTH 72
@@ -331,7 +333,84 @@ test_damaged_video (void)
   g_assert_nonnull (strstr (error->message, none));
 }
 
-/* SHA-256 of the RGB bytes that `ffmpeg -pix_fmt rgb24` makes of a real file. */
+/* A frame as it is stored, by decoding all that lie in front of it. */
+static AVFrame *
+decoded (const gchar *path, guint index)
+{
+  AVFormatContext *format = NULL;
+  AVCodecContext *c = avcodec_alloc_context3 (NULL);
+  AVPacket *packet = av_packet_alloc ();
+  AVFrame *frame = av_frame_alloc ();
+  gint64 n = -1;
+
+  g_assert_cmpint (avformat_open_input (&format, path, NULL, NULL), ==, 0);
+  g_assert_cmpint (avformat_find_stream_info (format, NULL), >=, 0);
+  avcodec_parameters_to_context (c, format->streams[0]->codecpar);
+  g_assert_cmpint (avcodec_open2 (c, avcodec_find_decoder (c->codec_id), NULL), ==, 0);
+  while (n < index) {
+    if (avcodec_receive_frame (c, frame) == 0) {
+      n++;
+      continue;
+    }
+    g_assert_cmpint (av_read_frame (format, packet), ==, 0);
+    if (packet->stream_index == 0)
+      g_assert_cmpint (avcodec_send_packet (c, packet), ==, 0);
+    av_packet_unref (packet);
+  }
+  av_packet_free (&packet);
+  avcodec_free_context (&c);
+  avformat_close_input (&format);
+  return frame;
+}
+
+/* Mean distance of a frame's luma, and of both its chromas, from those of an 8-bit 4:2:0 frame of BT.601. Where a component is at
+ * its end it was cut, and is no measure. */
+static void
+distances (double sums[3], const MediaFrame *frame, const AVFrame *stored)
+{
+  static const double weights[3][3] = { { 65.481, 128.553, 24.966 }, { -37.797, -74.203, 112 }, { 112, -93.786, -18.214 } };
+  guint n[3] = { 0 };
+
+  sums[0] = sums[1] = sums[2] = 0;
+  g_assert_cmpint (stored->format, ==, AV_PIX_FMT_YUV420P);
+  g_assert_cmpint (stored->width, ==, frame->width);
+  g_assert_cmpint (stored->height, ==, frame->height);
+  for (guint y = 0; y < frame->height; y += 2)
+    for (guint x = 0; x < frame->width; x += 2) {
+      double means[3] = { 16, 128, 128 };
+      guint cut = 0;
+
+      for (guint i = 0; i < 4; i++) {
+        const guint row = y + i / 2, column = x + i % 2;
+        const guint8 *rgb = frame->data + row * frame->stride + column * 3;
+        double luma = 16;
+        guint ends = 0;
+
+        for (guint k = 0; k < 3; k++) {
+          ends += rgb[k] == 0 || rgb[k] == 255;
+          luma += weights[0][k] * rgb[k] / 255;
+          means[1] += weights[1][k] * rgb[k] / 255 / 4;
+          means[2] += weights[2][k] * rgb[k] / 255 / 4;
+        }
+        cut += ends;
+        if (ends == 0) {
+          sums[0] += fabs (luma - stored->data[0][row * stored->linesize[0] + column]);
+          n[0]++;
+        }
+      }
+      for (guint k = 1; k < 3 && cut == 0; k++) {
+        sums[k] += fabs (means[k] - stored->data[k][y / 2 * stored->linesize[k] + x / 2]);
+        n[k]++;
+      }
+    }
+  for (guint k = 0; k < 3; k++)
+    sums[k] /= n[k];
+}
+
+/* A real file, byte for byte what `ffmpeg -pix_fmt rgb24` makes of it. These bytes are known of x86-64 and of FFmpeg 5.1 to 7.1; on
+ * another CPU, and since FFmpeg 8, swscale's differ by a level or two. Anywhere a frame is what the decoder stored, and clearly not
+ * its neighbours: measured were 1.03, 0.17 and 0.21 on x86-64, 1.17, 0.18 and 0.33 on ARM64, and luma of the neighbours 2.2 and
+ * more. */
 static void
 test_street_scene (void)
 {
@@ -354,12 +433,28 @@ test_street_scene (void)
   g_assert_cmpfloat (media_video_get_fps (video), ==, 10);
   for (guint i = 0; i < G_N_ELEMENTS (frames); i++) {
     g_auto (MediaFrame) frame = { NULL };
-    g_autoptr (GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
+    double own[3], nearest = HUGE_VAL;
 
     g_assert_true (media_video_read (video, frames[i].index, &frame, NULL));
+#if defined __x86_64__ && LIBSWSCALE_VERSION_MAJOR <= 8
+    g_autoptr (GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
+
     for (guint y = 0; y < frame.height; y++)
       g_checksum_update (sum, frame.data + y * frame.stride, frame.width * 3);
     g_assert_cmpstr (g_checksum_get_string (sum), ==, frames[i].sha256);
+#endif
+    for (gint step = -1; step <= 1; step++) {
+      AVFrame *stored = decoded (path, frames[i].index + step);
+      double of_step[3];
+
+      distances (step == 0 ? own : of_step, &frame, stored);
+      nearest = step == 0 ? nearest : MIN (nearest, of_step[0]);
+      av_frame_free (&stored);
+    }
+    g_assert_cmpfloat (own[0], <, 1.3);
+    g_assert_cmpfloat (own[1], <, 0.4);
+    g_assert_cmpfloat (own[2], <, 0.4);
+    g_assert_cmpfloat (nearest, >, 1.5 * own[0]);
   }
 }
 
