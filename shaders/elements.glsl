@@ -16,7 +16,11 @@ vec4 plain_halves (uvec2 h)
 vec4 four (uvec4 u, uint i)
 {
     uvec2 h = i == 0 ? u.xy : u.zw;
+#ifdef NO_SUBGROUP
+    return plain_halves (h); // with a choice in it attention takes SwiftShader's compiler gigabytes
+#else
     return PLAIN_HALVES ? plain_halves (h) : vec4 (unpackHalf2x16 (h.x), unpackHalf2x16 (h.y));
+#endif
 }
 #elif defined ELEMENT_BF16
 #define FOURS 2
