@@ -27,7 +27,9 @@ typedef struct
   GMutex lock;
   GCond changed;
   guint64 last_frame; /* stream time of the last frame that left minivl */
-  GArray *frames;     /* of all, guint64 */
+  gsize last_size;    /* its bytes */
+  guint64 change;     /* end of the frame in front of the first one that has another size or lies more than a second later */
+  GArray *frames;     /* stream times of all, guint64 */
   guint ends;         /* EOS events that were taken out of the stream */
 } Site;
 
@@ -104,6 +106,7 @@ static GstPadProbeReturn
 watch_frames (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 {
   Site *site = data;
+  gsize size = gst_buffer_get_size (GST_PAD_PROBE_INFO_BUFFER (info));
   g_autoptr (GstEvent) event = gst_pad_get_sticky_event (pad, GST_EVENT_SEGMENT, 0);
   const GstSegment *segment;
   guint64 time;
@@ -113,7 +116,13 @@ watch_frames (GstPad *pad, GstPadProbeInfo *info, gpointer data)
   gst_event_parse_segment (event, &segment);
   time = gst_segment_to_stream_time (segment, GST_FORMAT_TIME, GST_BUFFER_PTS (GST_PAD_PROBE_INFO_BUFFER (info)));
   g_mutex_lock (&site->lock);
+  if (site->change == GST_CLOCK_TIME_NONE && site->last_frame != GST_CLOCK_TIME_NONE
+      && (size != site->last_size || time > site->last_frame + GST_SECOND)) {
+    site->change = site->last_frame + FRAME;
+    g_cond_signal (&site->changed);
+  }
   site->last_frame = time;
+  site->last_size = size;
   g_array_append_val (site->frames, time);
   g_mutex_unlock (&site->lock);
   return GST_PAD_PROBE_OK;
@@ -130,7 +139,7 @@ site_new (const gchar *properties)
   fake_reset ();
   g_mutex_init (&site->lock);
   g_cond_init (&site->changed);
-  site->last_frame = GST_CLOCK_TIME_NONE;
+  site->last_frame = site->change = GST_CLOCK_TIME_NONE;
   site->frames = g_array_new (FALSE, FALSE, sizeof (guint64));
   site->camera = camera_new ();
   line =
@@ -246,15 +255,31 @@ await_reports (Site *site, guint n)
   return last;
 }
 
-/* The first one that is cut short. */
-static Report
-await_short_report (Site *site)
+static guint64
+await_change (Site *site)
 {
+  gint64 deadline = g_get_monotonic_time () + PATIENCE / GST_USECOND;
+  guint64 change;
+
+  g_mutex_lock (&site->lock);
+  while (site->change == GST_CLOCK_TIME_NONE)
+    g_assert_true (g_cond_wait_until (&site->changed, &site->lock, deadline));
+  change = site->change;
+  g_mutex_unlock (&site->lock);
+  return change;
+}
+
+/* The one that ends where the video changed. It is as long as any other when that was at the end of a segment. */
+static Report
+await_cut_report (Site *site)
+{
+  guint64 change = await_change (site);
   Report report;
 
   do
     report = await_report (site);
-  while (report.stop - report.start == DURATION);
+  while (report.stop < change);
+  g_assert_cmpuint (report.stop, ==, change);
   return report;
 }
 
@@ -428,7 +453,7 @@ test_a_new_size_is_a_new_segment (void)
 
   await_reports (site, 2);
   camera_set_size (site->camera, 96, 72);
-  cut = await_short_report (site);
+  cut = await_cut_report (site);
   g_assert_cmpuint (await_reports (site, 2).start, ==, cut.stop + DURATION);
   fake_last_image (rgb, &width, &height);
   g_assert_cmpuint (width, ==, 96);
@@ -444,7 +469,7 @@ test_rtp_time_that_jumps_ends_the_segment (void)
 
   await_reports (site, 2);
   camera_jump (site->camera, 5000);
-  before = await_short_report (site);
+  before = await_cut_report (site);
   after = await_report (site);
   g_assert_cmpuint (after.start, ==, before.stop + 5 * GST_SECOND);
   await_reports (site, 2);
