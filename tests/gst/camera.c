@@ -21,7 +21,9 @@ struct _Camera
   gint ticks; /* atomic: added to RTP timestamps */
   guint log_handler;
   GMutex lock;
-  GstElement *size; /* (nullable) of the media that is served */
+  GCond broken;
+  gboolean is_broken; /* what camera_break() asked for is done */
+  GstElement *size;   /* (nullable) of the media that is served */
 };
 
 /* --- the video --------------------------------------------------------------------------------------------------------------- */
@@ -131,10 +133,29 @@ remove_client (GstRTSPServer *server, GstRTSPClient *client, gpointer data)
   return GST_RTSP_FILTER_REMOVE;
 }
 
+static gboolean
+remove_clients (gpointer data)
+{
+  Camera *camera = data;
+
+  g_assert_null (gst_rtsp_server_client_filter (camera->server, remove_client, NULL));
+  g_mutex_lock (&camera->lock);
+  camera->is_broken = TRUE;
+  g_cond_signal (&camera->broken);
+  g_mutex_unlock (&camera->lock);
+  return G_SOURCE_REMOVE;
+}
+
+/* In the thread that serves the clients, which may be reading from one. */
 void
 camera_break (Camera *camera)
 {
-  g_assert_null (gst_rtsp_server_client_filter (camera->server, remove_client, NULL));
+  camera->is_broken = FALSE;
+  g_main_context_invoke (camera->context, remove_clients, camera);
+  g_mutex_lock (&camera->lock);
+  while (!camera->is_broken)
+    g_cond_wait (&camera->broken, &camera->lock);
+  g_mutex_unlock (&camera->lock);
 }
 
 void
@@ -168,9 +189,11 @@ camera_new (void)
   Camera *camera = g_new0 (Camera, 1);
   g_autoptr (GstRTSPMountPoints) mounts = gst_rtsp_mount_points_new ();
   GstRTSPMediaFactory *factory = gst_rtsp_media_factory_new ();
+  g_autoptr (GstRTSPThreadPool) pool = gst_rtsp_thread_pool_new ();
   g_autofree gchar *port = NULL;
 
   g_mutex_init (&camera->lock);
+  g_cond_init (&camera->broken);
   g_test_log_set_fatal_handler (ends_test, NULL);
   camera->log_handler = g_log_set_handler ("GStreamer-RTSP", G_LOG_LEVEL_CRITICAL | G_LOG_FLAG_FATAL, on_critical, NULL);
   gst_rtsp_media_factory_set_launch (factory, LINE);
@@ -179,6 +202,8 @@ camera_new (void)
 
   camera->server = gst_rtsp_server_new ();
   gst_rtsp_server_set_mount_points (camera->server, mounts);
+  gst_rtsp_thread_pool_set_max_threads (pool, 0); /* clients are served in the server's own thread */
+  gst_rtsp_server_set_thread_pool (camera->server, pool);
   gst_rtsp_server_set_address (camera->server, "127.0.0.1");
   gst_rtsp_server_set_service (camera->server, "0");
   camera->context = g_main_context_new ();
@@ -210,6 +235,7 @@ camera_free (Camera *camera)
   g_log_remove_handler ("GStreamer-RTSP", camera->log_handler);
   gst_clear_object (&camera->size);
   g_mutex_clear (&camera->lock);
+  g_cond_clear (&camera->broken);
   g_free (camera->url);
   g_free (camera);
 }
