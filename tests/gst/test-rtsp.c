@@ -237,13 +237,11 @@ assert_no_frame_between (Site *site, guint64 from, guint64 to)
   g_mutex_unlock (&site->lock);
 }
 
-/* The last one of so many, each as long as the other and without a frame between them. */
+/* The last one of so many that come behind one, each as long as the other and without a frame between them. */
 static Report
-await_reports (Site *site, guint n)
+await_reports_behind (Site *site, Report last, guint n)
 {
-  Report last = await_report (site);
-
-  for (guint i = 1; i < n; i++) {
+  for (guint i = 0; i < n; i++) {
     Report report = await_report (site);
 
     g_assert_cmpuint (report.start, >=, last.stop);
@@ -253,6 +251,12 @@ await_reports (Site *site, guint n)
     last = report;
   }
   return last;
+}
+
+static Report
+await_reports (Site *site, guint n)
+{
+  return await_reports_behind (site, await_report (site), n - 1);
 }
 
 static guint64
@@ -418,7 +422,7 @@ test_a_source_put_back_alone_ends_the_segment (void)
   Site *site = site_new ("");
   GstElement *src = get_element (site, "src");
   guint64 last_frame;
-  Report report;
+  Report report, next;
 
   watch (site, "depay", "sink", GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, take_eos);
   await_reports (site, 2);
@@ -433,12 +437,16 @@ test_a_source_put_back_alone_ends_the_segment (void)
   gst_bus_post (site->bus, gst_message_new_application (NULL, gst_structure_new_empty ("back")));
   g_assert_true (gst_element_sync_state_with_parent (src));
   gst_object_unref (src);
-  do
-    report = await_report (site);
-  while (report.stop <= last_frame);
+  /* The last frame may lie in two segments, half a frame in front of the second one. Those behind the break begin with a frame. */
+  next = await_report (site);
+  do {
+    report = next;
+    next = await_report (site);
+  } while (next.start % DURATION == 0);
+  g_assert_cmpuint (report.stop, >, last_frame);
   g_assert_cmpuint (report.stop, <=, last_frame + FRAME);
   /* Time in the stream has gone on meanwhile. */
-  g_assert_cmpuint (await_reports (site, 3).start, >=, last_frame + 2 * DURATION);
+  g_assert_cmpuint (await_reports_behind (site, next, 2).start, >=, last_frame + 2 * DURATION);
   g_assert_cmpuint (fake_count (FAKE_OPEN), ==, 1);
   site_free (site);
 }
