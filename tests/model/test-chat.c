@@ -186,7 +186,7 @@ test_system_message_and_tokenizer_are_the_folders (void)
     { TRUE, { "--system", "Be kind.", "--tokenizer", "auto" }, "given", "slow" },
   };
   gchar *copy = folder_with_conversation ();
-  g_autofree gchar *ids[G_N_ELEMENTS (rows)] = { NULL };
+  gchar *ids[G_N_ELEMENTS (rows)];
 
   for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
     g_autoptr (GStrvBuilder) b = g_strv_builder_new ();
@@ -216,6 +216,8 @@ test_system_message_and_tokenizer_are_the_folders (void)
     run (0, copy, ARGS ("--max-tokens", "1", "Hello"), &r);
     g_assert_nonnull (strstr (r.err, "system message: checkpoint; tokenizer: slow"));
   }
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+    g_free (ids[i]);
   folder_free (copy);
 }
 
