@@ -259,6 +259,7 @@ instance_new (VkInstance *instance, GError **error)
     g_set_error (error, DEVICE_ERROR, DEVICE_ERROR_UNSUPPORTED, "the Vulkan loader is older than 1.2: update libvulkan1");
     return FALSE;
   }
+  mesa_cache_check_room ();
   VK (vkCreateInstance (&create, NULL, instance));
   return TRUE;
 

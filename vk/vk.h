@@ -183,6 +183,10 @@ VkBuffer tensor_buffer (const Tensor *t, guint64 *offset);
 /* An RGBA32UI view of part of a tensor; kept by the arena. */
 gboolean tensor_view (const Tensor *t, guint64 offset, guint64 size, VkBufferView *view, GError **error);
 
+/* mesa-cache.c: call it before an instance is made. Where the disk of Mesa's cache is full, warns and switches that cache off, by
+ * setting a variable of the environment; a variable that is there already is left alone. */
+void mesa_cache_check_room (void);
+
 /* pipeline.c */
 typedef struct
 {
