@@ -62,6 +62,7 @@ static gboolean
 reader_open_format (Reader *r, GError **error)
 {
   g_autofree gchar *url = NULL;
+  AVDictionary *options = NULL;
   gint code;
 
   if (g_file_test (r->path, G_FILE_TEST_IS_DIR)) {
@@ -70,7 +71,10 @@ reader_open_format (Reader *r, GError **error)
   }
   /* Without a protocol a name such as `concat:x` would be one. */
   url = g_strconcat ("file:", r->path, NULL);
-  code = avformat_open_input (&r->format, url, NULL, NULL);
+  /* Nor is a name with `%03d` a pattern for others. */
+  av_dict_set (&options, "pattern_type", "none", 0);
+  code = avformat_open_input (&r->format, url, NULL, &options);
+  av_dict_free (&options);
   if (code < 0)
     return media_fail (error, r->path, "cannot be read as a picture or video", code);
   code = avformat_find_stream_info (r->format, NULL);

@@ -1,5 +1,5 @@
 /*
- * Pictures and video frames as RGB, read and written with FFmpeg's libraries.
+ * Pictures as RGB, read with the libraries that Pillow reads them with, and video frames, with FFmpeg's.
  *
  * Functions that can fail return FALSE or NULL, set @error in domain G_FILE_ERROR with a message that names the file, and leave
  * out parameters alone. Only local files are opened. One thread at a time uses a video.
@@ -19,8 +19,9 @@ typedef struct
 
 void media_frame_clear (MediaFrame *frame);
 
-/* A still picture, the first one of an animation. Alpha is dropped, palettes and gray are spread to RGB, 16 bits keep their upper
- * 8; nothing is turned. A damaged or truncated file is an error. */
+/* A still picture, the first one of an animation or of pages, as Pillow's Image.open (path).convert ("RGB"): alpha is dropped,
+ * palettes and gray are spread to RGB, 16 bits keep their upper 8, a TIFF is turned as it asks and nothing else is. A damaged or
+ * truncated file is an error, and so is one of more than 64 M pixels. */
 gboolean media_read_picture (const gchar *path, MediaFrame *frame, GError **error);
 
 /* rgb: packed rows of width * 3 bytes. Every byte comes back when the file is read. */
