@@ -245,13 +245,21 @@ check_budget (Chat *c, guint tiles, GError **error)
 {
   const MinivlEngineInfo *info = minivl_engine_get_info (c->engine);
   guint64 tokens = (guint64)(tiles + c->sources->len - c->pictures->len) * info->tile_tokens;
+  guint64 all = tokens + c->options.params.max_tokens;
 
-  if (tokens + c->options.params.max_tokens <= info->context_size)
+  if (all <= info->context_size)
     return TRUE;
-  g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_BUDGET,
-      "pictures of %" G_GUINT64_FORMAT " tokens and an answer of %u do not fit the context of %u: use fewer pictures, frames or "
-      "tiles, a lower --max-tokens or a higher --context-size",
-      tokens, c->options.params.max_tokens, info->context_size);
+  if (c->sources->len > 0)
+    g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_BUDGET,
+        "pictures of %" G_GUINT64_FORMAT " tokens and an answer of %u are %" G_GUINT64_FORMAT
+        " too many for the context of %u: use "
+        "fewer pictures, frames or tiles, a lower --max-tokens or a higher --context-size",
+        tokens, c->options.params.max_tokens, all - info->context_size, info->context_size);
+  else
+    g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_BUDGET,
+        "an answer of %u tokens is %" G_GUINT64_FORMAT " too many for the context of %u: use a lower --max-tokens or a higher "
+        "--context-size",
+        c->options.params.max_tokens, all - info->context_size, info->context_size);
   return FALSE;
 }
 

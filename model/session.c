@@ -215,19 +215,37 @@ give_text (gchar *text, MinivlTextFunc on_text, gpointer user_data)
   g_free (text);
 }
 
+/* What would help depends on what there is. */
+static gboolean
+check_budget (const MinivlSession *s, const gint32 *ids, guint n_ids, guint max_tokens, GError **error)
+{
+  guint context = s->engine->info.context_size;
+  gboolean pictures = FALSE;
+
+  if (n_ids == 0 || max_tokens == 0) {
+    g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_BUDGET, "a prompt of %u tokens and an answer of %u: each has one at least",
+        n_ids, max_tokens);
+    return FALSE;
+  }
+  if ((guint64)n_ids + max_tokens <= context)
+    return TRUE;
+  for (guint i = 0; i < n_ids; i++)
+    pictures = pictures || ids[i] == s->engine->image_token;
+  g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_BUDGET,
+      "a prompt of %u tokens and an answer of %u are %" G_GUINT64_FORMAT " too many for a context of %u: %s, a shorter answer or a "
+      "larger context would do",
+      n_ids, max_tokens, (guint64)n_ids + max_tokens - context, context,
+      pictures ? "fewer pictures, frames or tiles" : "a shorter prompt or conversation");
+  return FALSE;
+}
+
 static gboolean
 check_prompt (MinivlSession *s, const gint32 *ids, guint n_ids, const MinivlParams *params, GError **error)
 {
-  guint vocab = s->engine->config.language.vocab, context = s->engine->info.context_size;
+  guint vocab = s->engine->config.language.vocab;
 
-  if (n_ids == 0 || params->max_tokens == 0 || (guint64)n_ids + params->max_tokens > context) {
-    g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_BUDGET,
-        "a prompt of %u tokens and an answer of %u do not fit a context of %u: fewer pictures, frames or tiles, a shorter answer "
-        "or a "
-        "larger context would",
-        n_ids, params->max_tokens, context);
+  if (!check_budget (s, ids, n_ids, params->max_tokens, error))
     return FALSE;
-  }
   if (params->n_logprobs > TOP_COUNT) {
     g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_USAGE, "log probabilities of %u tokens: at most %u are possible",
         params->n_logprobs, TOP_COUNT);

@@ -506,9 +506,11 @@ static const Refusal refusals[] = {
   { "template-not-known", 1, "strange", { "Hello" }, "no-such-template" },
   { "no-such-device", 1, NULL, { "--device", "no-such-device", "Hello" }, "no-such-device" },
   { "prompt-beyond-the-context", 2, NULL, { "--context-size", "24", "--max-tokens", "8", "Hello, who are you and what do you do?" },
-      "24" },
+      " too many for a context of 24: a shorter prompt or conversation" },
+  { "answer-beyond-the-context", 2, NULL, { "--context-size", "64", "--max-tokens", "67", "Hello" },
+      ": an answer of 67 tokens is 3 too" },
   { "pictures-beyond-the-context", 2, NULL, { "--context-size", "64", "--max-tokens", "8", "--image", "@/" WIDE, "Hello" },
-      "--context-size" },
+      "pictures of 64 tokens and an answer of 8 are 8 too many for the context of 64: use fewer" },
 };
 
 static void

@@ -205,6 +205,13 @@ test_too_much_is_refused_before_anything_is_computed (Fixture *f, gconstpointer 
   g_assert_error (error, MINIVL_ERROR, MINIVL_ERROR_BUDGET);
   g_assert_nonnull (strstr (error->message, "200"));
   g_assert_nonnull (strstr (error->message, "256"));
+  g_assert_nonnull (strstr (error->message, " 44 too many"));
+  g_assert_null (strstr (error->message, "picture"));
+  g_clear_error (&error);
+  /* A picture's token is among them. */
+  f->ids[199] = 3;
+  g_assert_false (session_ask_ids (session, f->ids, 200, NULL, 0, &params, NULL, NULL, &answer, &error));
+  g_assert_nonnull (strstr (error->message, " 44 too many for a context of 256: fewer pictures"));
   minivl_answer_clear (&small);
   ask (session, f->ids, 20, 2, &small);
   g_assert_cmpuint (small.cached_tokens, ==, 19);
