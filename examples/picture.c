@@ -87,9 +87,8 @@ static const struct
   { "MM\0+", 4, 0xf, picture_read_tiff },
 };
 
-/* NULL: none of those; FFmpeg may know it. */
-static PictureReader
-find_reader (FILE *file)
+PictureReader
+picture_find_reader (FILE *file)
 {
   gchar first[12] = "";
   gsize n = fread (first, 1, sizeof first, file);
@@ -158,7 +157,7 @@ static gboolean
 read_file (FILE *file, const gchar *path, gboolean copied, MediaFrame *frame, GError **error)
 {
   g_autofree gchar *copy = copied ? g_strdup_printf ("/dev/fd/%d", fileno (file)) : NULL;
-  PictureReader reader = find_reader (file);
+  PictureReader reader = picture_find_reader (file);
 
   return reader ? reader (file, path, frame, error) : read_other (copied ? copy : path, frame, error);
 }

@@ -24,6 +24,9 @@ gboolean picture_read_png (FILE *file, const gchar *path, MediaFrame *frame, GEr
 gboolean picture_read_tiff (FILE *file, const gchar *path, MediaFrame *frame, GError **error);
 gboolean picture_read_webp (FILE *file, const gchar *path, MediaFrame *frame, GError **error);
 
+/* By the file's first bytes. NULL: it is none of those; FFmpeg may know it. */
+PictureReader picture_find_reader (FILE *file);
+
 /* Memory for the pixels. Fails where there are too many, or none. */
 gboolean picture_begin (MediaFrame *frame, guint64 width, guint64 height, const gchar *path, GError **error);
 gboolean picture_check_size (guint64 width, guint64 height, const gchar *path, GError **error);

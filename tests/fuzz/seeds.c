@@ -227,6 +227,20 @@ make_images (void)
     }
 }
 
+static void
+make_pictures (void)
+{
+  g_autoptr (GDir) dir = g_dir_open (TEST_DATA "/pictures", 0, NULL);
+
+  for (const gchar *name = g_dir_read_name (dir); name; name = g_dir_read_name (dir)) {
+    g_autofree gchar *path = g_build_filename (TEST_DATA, "pictures", name, NULL);
+    gsize size;
+    g_autofree gchar *bytes = read_file (path, &size);
+
+    write_seed (bytes, size);
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -235,7 +249,7 @@ main (int argc, char **argv)
     const gchar *target;
     void (*make) (void);
   } makers[] = { { "config", make_configs }, { "safetensors", make_safetensors }, { "tokenizer", make_tokenizers },
-    { "chat", make_chats }, { "tiles", make_tiles }, { "image", make_images } };
+    { "chat", make_chats }, { "tiles", make_tiles }, { "image", make_images }, { "picture", make_pictures } };
   g_autofree gchar *made = NULL;
 
   g_assert (argc == 3);
