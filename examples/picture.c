@@ -69,22 +69,31 @@ picture_from_cmyk (guint8 *rgb, guint c, guint m, guint y, guint k)
 
 /* --- choosing a reader ----------------------------------------------------------------------------------------------------- */
 
-/* mask: which of the first bytes count, a bit each */
+/* FFmpeg would show one of its tiles. */
+static gboolean
+refuse_heif (FILE *file, const gchar *path, MediaFrame *frame, GError **error)
+{
+  return picture_unsupported (error, path, "HEIC");
+}
+
+/* The first bytes; `.` is any. */
 static const struct
 {
   const gchar *bytes;
-  guint n, mask;
+  guint n;
   PictureReader read;
 } kinds[] = {
-  { "\xff\xd8\xff", 3, 7, picture_read_jpeg },
-  { "\x89PNG\r\n\x1a\n", 8, 0xff, picture_read_png },
-  { "GIF87a", 6, 0x3f, picture_read_gif },
-  { "GIF89a", 6, 0x3f, picture_read_gif },
-  { "RIFF....WEBP", 12, 0xf0f, picture_read_webp },
-  { "II*\0", 4, 0xf, picture_read_tiff },
-  { "MM\0*", 4, 0xf, picture_read_tiff },
-  { "II+\0", 4, 0xf, picture_read_tiff },
-  { "MM\0+", 4, 0xf, picture_read_tiff },
+  { "\xff\xd8\xff", 3, picture_read_jpeg },
+  { "\x89PNG\r\n\x1a\n", 8, picture_read_png },
+  { "GIF87a", 6, picture_read_gif },
+  { "GIF89a", 6, picture_read_gif },
+  { "RIFF....WEBP", 12, picture_read_webp },
+  { "II*\0", 4, picture_read_tiff },
+  { "MM\0*", 4, picture_read_tiff },
+  { "II+\0", 4, picture_read_tiff },
+  { "MM\0+", 4, picture_read_tiff },
+  { "....ftyphe", 10, refuse_heif },
+  { "....ftypmif1", 12, refuse_heif },
 };
 
 PictureReader
@@ -98,11 +107,23 @@ picture_find_reader (FILE *file)
     gboolean fits = n >= kinds[i].n;
 
     for (guint k = 0; k < kinds[i].n; k++)
-      fits = fits && (!(kinds[i].mask >> k & 1) || first[k] == kinds[i].bytes[k]);
+      fits = fits && (kinds[i].bytes[k] == '.' || first[k] == kinds[i].bytes[k]);
     if (fits)
       return kinds[i].read;
   }
   return NULL;
+}
+
+/* AVIF may be cut into tiles as well; each is a stream, and FFmpeg 7 and later tells. */
+static gboolean
+is_tiled (const AVFormatContext *format)
+{
+#if LIBAVFORMAT_VERSION_MAJOR >= 61
+  for (guint i = 0; i < format->nb_stream_groups; i++)
+    if (format->stream_groups[i]->type == AV_STREAM_GROUP_PARAMS_TILE_GRID)
+      return TRUE;
+#endif
+  return FALSE;
 }
 
 /* BMP, PNM and whatever else FFmpeg knows. */
@@ -117,6 +138,10 @@ read_other (const gchar *path, MediaFrame *frame, GError **error)
   if (!reader_open (&r, path, TRUE, error))
     return FALSE;
   p = r.format->streams[r.stream]->codecpar;
+  if (is_tiled (r.format)) {
+    reader_clear (&r);
+    return picture_unsupported (error, path, "a picture of tiles");
+  }
   if (p->width > 0 && p->height > 0 && !picture_check_size (p->width, p->height, path, error)) {
     reader_clear (&r);
     return FALSE;

@@ -195,7 +195,8 @@ read_samples (Tiff *t, const gchar *path, GError **error)
 
   if (b.across == 0 || b.height == 0 || b.row < least || b.size < b.row * b.height || b.size > MOST_BYTES)
     return picture_damaged (error, path, *t->text ? t->text : "its tiles or strips are of no possible size");
-  bytes = g_try_malloc (b.size);
+  /* Of damaged data libtiff may leave bytes alone and call it success. */
+  bytes = g_try_malloc0 (b.size);
   if (!bytes)
     return picture_no_memory (error, path);
   down = (t->height + b.height - 1) / b.height;
@@ -205,7 +206,7 @@ read_samples (Tiff *t, const gchar *path, GError **error)
       tmsize_t n =
           b.tiled ? TIFFReadEncodedTile (t->tiff, block, bytes, b.size) : TIFFReadEncodedStrip (t->tiff, block, bytes, b.size);
 
-      if (n < (tmsize_t)(b.row * (b.tiled ? b.height : MIN (b.height, t->height - top))))
+      if (*t->text || n < (tmsize_t)(b.row * (b.tiled ? b.height : MIN (b.height, t->height - top))))
         return damaged (t, path, error);
       take_block (t, &b, bytes, left, top, layer);
     }
@@ -316,6 +317,8 @@ read_picture (Tiff *t, const gchar *path, MediaFrame *frame, GError **error)
   rgba = t->photometric == PHOTOMETRIC_YCBCR && !by_jpeg;
   if (t->photometric == PHOTOMETRIC_YCBCR && by_jpeg)
     TIFFSetField (t->tiff, TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB);
+  /* Errors in tags nobody wants are nothing; from here on each is one of pixels, also where libtiff reads on. */
+  *t->text = '\0';
   t->pixels = g_try_malloc ((gsize)t->width * t->height * t->channels);
   if (!t->pixels)
     return picture_no_memory (error, path);

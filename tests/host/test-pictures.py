@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""test-pictures.py SHOW_PICTURE DATA: pictures of every kind, made here or by others (DATA), come out of SHOW_PICTURE as Pillow's
-Image.open(file).convert("RGB") has them, byte for byte. What differs, and what is refused, is named here.
+"""test-pictures.py SHOW_PICTURE DATA ODD: pictures of every kind, made here or by others (DATA), come out of SHOW_PICTURE as Pillow's
+Image.open(file).convert("RGB") has them, byte for byte. What differs, and what is refused, is named here (ODD: files of others).
 
-With a third argument, a folder, the files are left there, and `sums`, a line a picture with what this Pillow makes of it: the sums of
+With a fourth argument, a folder, the files are left there, and `sums`, a line a picture with what this Pillow makes of it: the sums of
 two releases tell what they disagree in."""
 import hashlib, os, subprocess, sys, tempfile, warnings
 
@@ -79,9 +79,9 @@ class Test:
 
 
 def main():
-    program, data = sys.argv[1:3]
+    program, data, odd_data = sys.argv[1:4]
     with tempfile.TemporaryDirectory() as scratch:
-        folder = sys.argv[3] if len(sys.argv) > 3 else scratch
+        folder = sys.argv[4] if len(sys.argv) > 4 else scratch
         test, sums = Test(program), []
         made = picture_files.write_all(folder)
         others = sorted(entry.path for entry in os.scandir(data))
@@ -90,6 +90,9 @@ def main():
         for name in "png-2-8-rows-33x17.png", "tiff-RGB-tiff_lzw.tif", "jpeg-90-0-0-33x17.jpg", "webp-90-RGB-33x17.webp", "bmp-24-0.bmp":
             test.from_pipe(os.path.join(folder, name))
         odd = picture_files.write_odd(folder)
+        odd.append((os.path.join(odd_data, "tiles.heic"), "HEIC is not supported"))
+        # FFmpeg before 7 does not tell why.
+        odd.append((os.path.join(odd_data, "tiles.avif"), "not"))
         test.expected(odd)
         if folder != scratch:
             with open(os.path.join(folder, "sums"), "w") as file:
