@@ -126,6 +126,22 @@ is_tiled (const AVFormatContext *format)
   return FALSE;
 }
 
+/* Of kinds that have a reader here, by its name alone. */
+static gboolean
+is_misnamed (const Reader *r)
+{
+  switch (r->format->streams[r->stream]->codecpar->codec_id) {
+    case AV_CODEC_ID_GIF:
+    case AV_CODEC_ID_MJPEG:
+    case AV_CODEC_ID_PNG:
+    case AV_CODEC_ID_TIFF:
+    case AV_CODEC_ID_WEBP:
+      return g_str_equal (r->format->iformat->name, "image2");
+    default:
+      return FALSE;
+  }
+}
+
 /* BMP, PNM and whatever else FFmpeg knows. */
 static gboolean
 read_other (const gchar *path, MediaFrame *frame, GError **error)
@@ -138,6 +154,11 @@ read_other (const gchar *path, MediaFrame *frame, GError **error)
   if (!reader_open (&r, path, TRUE, error))
     return FALSE;
   p = r.format->streams[r.stream]->codecpar;
+  if (is_misnamed (&r)) {
+    reader_clear (&r);
+    g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_INVAL, "%s: the file is not what its name says, and no other picture", path);
+    return FALSE;
+  }
   if (is_tiled (r.format)) {
     reader_clear (&r);
     return picture_unsupported (error, path, "a picture of tiles");

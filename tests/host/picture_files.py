@@ -299,7 +299,10 @@ def write_odd(folder):
     data = bytearray(read("png-2-8-rows-33x17.png"))
     data[-30] ^= 1
     add("bit.png", data, "damaged")
-    add("text.png", b"no picture", "damaged, or of a kind that FFmpeg does not read")
+    for ending in "png", "jpg", "tif", "webp":
+        add("text." + ending, b"no picture", "the file is not what its name says")
+    for name in "text", "text.gif":
+        add(name, b"no picture", "cannot be read as a picture or video")
 
     # A name that looks like a pattern is a name; the neighbour is blue.
     for ending in "bmp", "png":
