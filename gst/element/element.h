@@ -42,7 +42,9 @@ struct _GstMinivl
   GstVideoInfo info;   /* no format: no caps yet */
   GArray *open;        /* OpenSegment, oldest first */
   Journal *journal;    /* NULL: none; the worker's thread alone, while it runs */
-  gboolean bounds_checked, reverse_told, copy_told;
+  gboolean bounds_checked, reverse_told, untimed_told, copy_told;
+  gboolean is_timed;     /* a buffer of this stream had a time */
+  guint n_untimed;       /* buffers of this stream that had none */
   gboolean marks_places; /* from before the start */
   guint64 n_marked;
 
@@ -70,6 +72,24 @@ extern const WorkerCallbacks announce_callbacks;
 void announce_progress (GstMinivl *self, GstProgressType type, const gchar *text);
 /* As of now. (transfer full) */
 GstStructure *announce_stats (GstMinivl *self);
+
+/* --- admit.c: which buffers are looked at, in the streaming thread --------------------------------------------------------------
+ */
+
+typedef enum
+{
+  ADMIT_LOOKED_AT,
+  ADMIT_TIMED,   /* it is passed on, and its time counts */
+  ADMIT_PASSES,  /* it is passed on, and has no time */
+  ADMIT_REFUSED, /* an error was posted */
+} Admission;
+
+/* FALSE: there are none yet, and an error was posted. */
+gboolean admit_has_caps (GstMinivl *self);
+Admission admit_buffer (GstMinivl *self, GstBuffer *buffer);
+void admit_stream_start (GstMinivl *self);
+/* Posts an error if no buffer of the stream had a time. */
+void admit_eos (GstMinivl *self);
 
 /* --- sampling.c: from buffers to segments, in the streaming thread ------------------------------------------------------------ */
 

@@ -79,8 +79,10 @@ on_end (GstMinivl *self, GstEvent *event, GstMinivlTextSrc *text)
   WorkerDrain drain;
 
   sampling_close (self);
-  if (GST_EVENT_TYPE (event) == GST_EVENT_EOS)
+  if (GST_EVENT_TYPE (event) == GST_EVENT_EOS) {
+    admit_eos (self);
     worker_end (self->worker);
+  }
   GST_OBJECT_LOCK (self);
   timeout = self->settings.eos_timeout;
   GST_OBJECT_UNLOCK (self);
@@ -106,6 +108,7 @@ events_sink (GstMinivl *self, GstEvent *event)
   switch (GST_EVENT_TYPE (event)) {
     case GST_EVENT_STREAM_START:
       sampling_close (self);
+      admit_stream_start (self);
       worker_forget (self->worker);
       self->copier.orientation = 0;
       if (text != NULL)

@@ -171,7 +171,8 @@ gst_minivl_start (GstBaseTransform *base)
     return FALSE;
   }
   gst_video_info_init (&self->info);
-  self->bounds_checked = self->reverse_told = self->copy_told = FALSE;
+  self->bounds_checked = self->reverse_told = self->untimed_told = self->copy_told = FALSE;
+  admit_stream_start (self);
   g_atomic_int_set (&self->ask_live, TRUE);
   g_atomic_int_set (&self->live, FALSE);
   self->copier.orientation = 0;
@@ -267,41 +268,6 @@ gst_minivl_prepare_output_buffer (GstBaseTransform *base, GstBuffer *in, GstBuff
   return GST_FLOW_OK;
 }
 
-static gboolean
-can_be_described (GstMinivl *self, GstBuffer *buffer)
-{
-  const GstSegment *segment = &GST_BASE_TRANSFORM (self)->segment;
-
-  if (segment->format != GST_FORMAT_TIME || !GST_BUFFER_PTS_IS_VALID (buffer)) {
-    GST_ELEMENT_ERROR (self, STREAM, FORMAT,
-        ("The video has no time stamps: minivl needs buffers with a PTS in a segment of time. Behind appsrc set format=time and "
-         "PTS, or do-timestamp=true."),
-        (NULL));
-    return FALSE;
-  }
-  if (!self->bounds_checked && !segmenter_is_bounded (&self->segmenter)) {
-    GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS,
-        ("segment-duration=0 is all of the video, and this stream does not know its length: set stop-time or a segment-duration."),
-        (NULL));
-    return FALSE;
-  }
-  self->bounds_checked = TRUE;
-  return TRUE;
-}
-
-static gboolean
-plays_backwards (GstMinivl *self)
-{
-  const GstSegment *segment = &GST_BASE_TRANSFORM (self)->segment;
-
-  if (segment->rate >= 0 && segment->applied_rate >= 0)
-    return FALSE;
-  if (!self->reverse_told)
-    GST_ELEMENT_WARNING (self, STREAM, NOT_IMPLEMENTED, ("Video that plays backwards is passed on and not described."), (NULL));
-  self->reverse_told = TRUE;
-  return TRUE;
-}
-
 static guint64
 end_of (GstBuffer *buffer)
 {
@@ -313,10 +279,15 @@ gst_minivl_transform_ip (GstBaseTransform *base, GstBuffer *buffer)
 {
   GstMinivl *self = GST_MINIVL (base);
   g_autoptr (GstMinivlTextSrc) text = element_get_text (self);
-  gboolean by_segment;
+  gboolean by_segment, is_timed;
+  Admission admission;
 
-  if (worker_has_failed (self->worker) || !can_be_described (self, buffer))
+  if (worker_has_failed (self->worker))
     return GST_FLOW_ERROR;
+  admission = admit_buffer (self, buffer);
+  if (admission == ADMIT_REFUSED)
+    return GST_FLOW_ERROR;
+  is_timed = admission != ADMIT_PASSES;
   sampling_ask_live (self);
 
   GST_OBJECT_LOCK (self);
@@ -324,27 +295,34 @@ gst_minivl_transform_ip (GstBaseTransform *base, GstBuffer *buffer)
   GST_OBJECT_UNLOCK (self);
   /* Owed texts must be known before time advances; but a text at the current time needs the time of this buffer, even while it
    * waits. */
-  if (text != NULL && !by_segment)
+  if (text != NULL && is_timed && !by_segment)
     text_src_position (text, GST_BUFFER_PTS (buffer), end_of (buffer));
-  if (!plays_backwards (self))
+  if (admission == ADMIT_LOOKED_AT)
     sampling_buffer (self, buffer);
   if (self->marks_places)
     sampling_mark_place (self, buffer);
-  if (text != NULL && by_segment)
+  if (text != NULL && is_timed && by_segment)
     text_src_position (text, GST_BUFFER_PTS (buffer), end_of (buffer));
   if (text != NULL)
     text_src_pushing (text, TRUE);
   return GST_FLOW_OK;
 }
 
-/* The base class pushes the buffer after transform_ip(), and has no hook for when the push returns. */
+/* The base class pushes the buffer after transform_ip(), and has no hook for when the push returns. Whether it calls that before
+ * there are caps depends on its earlier life. */
 static GstFlowReturn
 chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
 {
   GstMinivl *self = GST_MINIVL (parent);
-  GstFlowReturn flow = self->base_chain (pad, parent, buffer);
-  g_autoptr (GstMinivlTextSrc) text = element_get_text (self);
+  g_autoptr (GstMinivlTextSrc) text = NULL;
+  GstFlowReturn flow;
 
+  if (!admit_has_caps (self)) {
+    gst_buffer_unref (buffer);
+    return GST_FLOW_NOT_NEGOTIATED;
+  }
+  flow = self->base_chain (pad, parent, buffer);
+  text = element_get_text (self);
   if (text != NULL)
     text_src_pushing (text, FALSE);
   return flow;
@@ -528,7 +506,8 @@ gst_minivl_install_properties (GObjectClass *klass)
   g_object_class_install_property (klass, PROP_STATS,
       g_param_spec_boxed ("stats", "Statistics",
           "Structure minivl-stats of what happened since the start: segments, results, dropped, unchanged, errors, text_lost and "
-          "backlog are counts; preprocess, encode, prefill and decode mean ns of the segments "
+          "backlog are counts, and of frames that were not looked at untimed (without a PTS); preprocess, encode, prefill and "
+          "decode mean ns of the segments "
           "that were answered or unchanged; prefill_tokens_per_second and decode_tokens_per_second; device_bytes. Also an element "
           "message at the end of the stream",
           GST_TYPE_STRUCTURE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));

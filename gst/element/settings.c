@@ -8,6 +8,8 @@
 #define DEFAULT_THRESHOLD 0.5
 #define DEFAULT_HYSTERESIS 0.1
 #define LONGEST_TEXT (5 * GST_SECOND)
+/* Segments that may be open at once; each has frames of its own. */
+#define MOST_OPEN 100
 
 #define AT_START (G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY)
 #define ANY_TIME (G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING)
@@ -406,6 +408,12 @@ settings_check (const Settings *s)
   if (c->overlap > 0 && c->overlap >= c->duration)
     return g_strdup_printf ("segment-overlap (%" G_GUINT64_FORMAT " ns) must be below segment-duration (%" G_GUINT64_FORMAT " ns).",
         c->overlap, c->duration);
+  if (c->duration > 0 && (c->duration - 1) / settings_step (s) >= MOST_OPEN)
+    return g_strdup_printf ("segment-overlap (%" G_GUINT64_FORMAT " ns) opens a segment every %" G_GUINT64_FORMAT
+                            " ns, so that %" G_GUINT64_FORMAT " would be open at once, and at most %u may be: set it to at most "
+                            "%" G_GUINT64_FORMAT " ns, or lower segment-duration (%" G_GUINT64_FORMAT " ns).",
+        c->overlap, settings_step (s), (c->duration - 1) / settings_step (s) + 1, MOST_OPEN,
+        c->duration - (c->duration + MOST_OPEN - 1) / MOST_OPEN, c->duration);
   if (c->stop <= c->start)
     return g_strdup_printf (
         "stop-time (%" G_GUINT64_FORMAT " ns) must be above start-time (%" G_GUINT64_FORMAT " ns).", c->stop, c->start);

@@ -305,6 +305,30 @@ test_mistakes_name_the_property (void)
   assert_refused ("model-path=/x start-time=5 stop-time=5", "stop-time");
 }
 
+/* How many segments may be open at once is bounded, and the advice is taken. */
+static void
+test_overlap_that_opens_too_many_segments_is_refused (void)
+{
+  static const guint64 durations[][2] = { { 10 * GST_SECOND, 10 * GST_SECOND / 100 }, { 1001, 11 }, { 999, 10 }, { 150, 2 } };
+
+  assert_refused ("model-path=/x segment-overlap=9999999999", "at most 100 may be");
+  for (guint i = 0; i < G_N_ELEMENTS (durations); i++) {
+    guint64 duration = durations[i][0], least_step = durations[i][1];
+    g_autofree gchar *line =
+        g_strdup_printf ("model-path=/x segment-duration=%" G_GUINT64_FORMAT " segment-overlap=%" G_GUINT64_FORMAT, duration,
+            duration - least_step + 1);
+    g_autofree gchar *advice = g_strdup_printf ("to at most %" G_GUINT64_FORMAT " ns", duration - least_step);
+    Settings settings;
+
+    assert_refused (line, advice);
+    settings_init (&settings);
+    settings.segments.duration = duration;
+    settings.segments.overlap = duration - least_step;
+    g_assert_null (settings_check (&settings));
+    settings_clear (&settings);
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -323,6 +347,7 @@ main (int argc, char **argv)
   RULE (a_time_that_is_none_is_not_set);
   RULE (what_is_read_at_the_start_stays_while_it_runs);
   RULE (mistakes_name_the_property);
+  RULE (overlap_that_opens_too_many_segments_is_refused);
 #undef RULE
   return g_test_run ();
 }
