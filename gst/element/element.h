@@ -12,10 +12,18 @@
 
 G_BEGIN_DECLS
 
+/* A frame that was copied: what the model is shown of it, and its whole picture. In a g_rc_box. */
+typedef struct
+{
+  GPtrArray *frames; /* Frame, or NULL for one without any of the regions that are asked about */
+  Frame *picture;    /* NULL: none was copied */
+} Sample;
+
 /* A segment that has begun: its number for the segmenter, its id for all others. */
 typedef struct
 {
   guint64 number, id;
+  Sample *held; /* as the segmenter asks for; NULL: nothing */
 } OpenSegment;
 
 struct _GstMinivl
@@ -98,6 +106,8 @@ guint64 sampling_query_length (gpointer self);
 /* Asks upstream whether it is live, if necessary, and acts on the answer. */
 void sampling_ask_live (GstMinivl *self);
 void sampling_buffer (GstMinivl *self, GstBuffer *buffer);
+/* Frees what an OpenSegment has. */
+void sampling_clear_segment (gpointer open);
 /* Ends the open segments; the next frame starts a new one. */
 void sampling_close (GstMinivl *self);
 /* As sampling_close(), and asks them `prompt` unless it is NULL. */

@@ -574,6 +574,7 @@ gst_minivl_init (GstMinivl *self)
   gst_pad_set_chain_function (sink, chain);
   settings_init (&self->settings);
   self->open = g_array_new (FALSE, FALSE, sizeof (OpenSegment));
+  g_array_set_clear_func (self->open, sampling_clear_segment);
   self->seek_seqnum = GST_SEQNUM_INVALID;
   g_mutex_init (&self->results_lock);
   gst_base_transform_set_passthrough (GST_BASE_TRANSFORM (self), TRUE);

@@ -92,13 +92,16 @@ utc_of_buffer (GstMinivl *self, GstBuffer *buffer)
   return g_get_real_time () * 1000 - age;
 }
 
-static gint64
-utc_of_time (GstMinivl *self, guint64 time, GstBuffer *buffer, guint64 buffer_time)
-{
-  gint64 utc = utc_of_buffer (self, buffer);
+/* --- samples ----------------------------------------------------------------------------------------------------------------- */
 
-  return utc < 0 ? -1 : utc - GST_CLOCK_DIFF (time, buffer_time);
-}
+/* A frame of the video that is looked at. */
+typedef struct
+{
+  GstBuffer *buffer;
+  Sample *sample; /* NULL: not copied yet */
+  guint64 time;
+  gint64 utc; /* of `time`, ns since 1970; negative: not known */
+} Arrival;
 
 /* --- segments ---------------------------------------------------------------------------------------------------------------- */
 
@@ -158,6 +161,39 @@ sample (GstMinivl *self, GstBuffer *buffer, guint64 time, GPtrArray *frames)
   return g_steal_pointer (&frame);
 }
 
+static void
+sample_clear (Sample *sample)
+{
+  g_ptr_array_unref (sample->frames);
+  g_clear_pointer (&sample->picture, frame_unref);
+}
+
+static void
+sample_unref (Sample *sample)
+{
+  g_rc_box_release_full (sample, (GDestroyNotify)sample_clear);
+}
+
+void
+sampling_clear_segment (gpointer open)
+{
+  g_clear_pointer (&((OpenSegment *)open)->held, sample_unref);
+}
+
+/* Copied once, however many segments want it. */
+static Sample *
+get_sample (GstMinivl *self, Arrival *arrival)
+{
+  if (arrival->sample == NULL) {
+    arrival->sample = g_rc_box_new0 (Sample);
+    arrival->sample->frames = g_ptr_array_new_with_free_func ((GDestroyNotify)frame_unref);
+    arrival->sample->picture = sample (self, arrival->buffer, arrival->time, arrival->sample->frames);
+  }
+  return arrival->sample;
+}
+
+/* --- segments ---------------------------------------------------------------------------------------------------------------- */
+
 /* Returns its index among the open ones. */
 static guint
 find_open (GstMinivl *self, guint64 number)
@@ -170,10 +206,10 @@ find_open (GstMinivl *self, guint64 number)
 }
 
 static void
-open_segment (GstMinivl *self, const SegmenterAction *action, GstBuffer *buffer, guint64 time)
+open_segment (GstMinivl *self, const SegmenterAction *action, const Arrival *arrival)
 {
   g_autoptr (GstMinivlTextSrc) text = element_get_text (self);
-  gint64 utc = utc_of_time (self, action->start, buffer, time);
+  gint64 utc = arrival->utc < 0 ? -1 : arrival->utc - GST_CLOCK_DIFF (action->start, arrival->time);
   guint64 position = position_of (self, action->start);
   OpenSegment open = { .number = action->number };
   SegmentSettings settings;
@@ -187,18 +223,24 @@ open_segment (GstMinivl *self, const SegmenterAction *action, GstBuffer *buffer,
   if (open.id == 0)
     return;
   if (text != NULL)
-    text_src_owe (text, open.id, GST_CLOCK_TIME_IS_VALID (position) ? position : GST_BUFFER_PTS (buffer));
+    text_src_owe (text, open.id, GST_CLOCK_TIME_IS_VALID (position) ? position : position_of (self, arrival->time));
   g_mutex_lock (&self->results_lock);
   self->stats.segments++;
   g_mutex_unlock (&self->results_lock);
 }
 
-/* buffer: NULL when no frame comes with the actions */
 static void
-perform (GstMinivl *self, const SegmenterAction *actions, guint n_actions, GstBuffer *buffer, guint64 time)
+give (GstMinivl *self, guint64 id, const Sample *given, guint times)
 {
-  g_autoptr (GPtrArray) frames = NULL;
-  g_autoptr (Frame) picture = NULL;
+  worker_add_picture (self->worker, id, given->picture, times);
+  for (guint k = 0; k < given->frames->len; k++)
+    worker_add_frame (self->worker, id, g_ptr_array_index (given->frames, k), times);
+}
+
+/* arrival: NULL when no frame comes with the actions */
+static void
+perform (GstMinivl *self, const SegmenterAction *actions, guint n_actions, Arrival *arrival)
+{
   g_autofree gchar *stream = NULL;
 
   if (n_actions == 0)
@@ -208,30 +250,37 @@ perform (GstMinivl *self, const SegmenterAction *actions, guint n_actions, GstBu
   GST_OBJECT_UNLOCK (self);
   for (guint i = 0; i < n_actions; i++) {
     const SegmenterAction *action = &actions[i];
-    guint64 id;
+    OpenSegment *open;
     guint at;
 
     if (action->step == SEGMENTER_OPEN)
-      open_segment (self, action, buffer, time);
+      open_segment (self, action, arrival);
     at = find_open (self, action->number);
-    id = g_array_index (self->open, OpenSegment, at).id;
+    open = &g_array_index (self->open, OpenSegment, at);
     switch (action->step) {
       case SEGMENTER_OPEN:
-        GST_DEBUG_OBJECT (self, "%s: %" G_GUINT64_FORMAT ": opens at %" GST_TIME_FORMAT, stream, id, GST_TIME_ARGS (action->start));
+        GST_DEBUG_OBJECT (
+            self, "%s: %" G_GUINT64_FORMAT ": opens at %" GST_TIME_FORMAT, stream, open->id, GST_TIME_ARGS (action->start));
         break;
       case SEGMENTER_SAMPLE:
-        GST_DEBUG_OBJECT (self, "%s: %" G_GUINT64_FORMAT ": frame at %" GST_TIME_FORMAT, stream, id, GST_TIME_ARGS (time));
-        if (frames == NULL) {
-          frames = g_ptr_array_new_with_free_func ((GDestroyNotify)frame_unref);
-          picture = sample (self, buffer, time, frames);
-        }
-        worker_add_picture (self->worker, id, picture, action->times);
-        for (guint k = 0; k < frames->len; k++)
-          worker_add_frame (self->worker, id, g_ptr_array_index (frames, k), action->times);
+        GST_DEBUG_OBJECT (
+            self, "%s: %" G_GUINT64_FORMAT ": frame at %" GST_TIME_FORMAT, stream, open->id, GST_TIME_ARGS (arrival->time));
+        give (self, open->id, get_sample (self, arrival), action->times);
+        sampling_clear_segment (open);
+        break;
+      case SEGMENTER_KEEP:
+        sampling_clear_segment (open);
+        open->held = g_rc_box_acquire (get_sample (self, arrival));
+        break;
+      case SEGMENTER_USE:
+        GST_DEBUG_OBJECT (self, "%s: %" G_GUINT64_FORMAT ": frame that was held", stream, open->id);
+        give (self, open->id, open->held, action->times);
+        sampling_clear_segment (open);
         break;
       case SEGMENTER_CLOSE:
-        GST_DEBUG_OBJECT (self, "%s: %" G_GUINT64_FORMAT ": closes at %" GST_TIME_FORMAT, stream, id, GST_TIME_ARGS (action->stop));
-        worker_close_segment (self->worker, id, action->stop, running_time (self, action->stop));
+        GST_DEBUG_OBJECT (
+            self, "%s: %" G_GUINT64_FORMAT ": closes at %" GST_TIME_FORMAT, stream, open->id, GST_TIME_ARGS (action->stop));
+        worker_close_segment (self->worker, open->id, action->stop, running_time (self, action->stop));
         g_array_remove_index (self->open, at);
         break;
     }
@@ -244,7 +293,7 @@ sampling_close (GstMinivl *self)
   guint n_actions;
   const SegmenterAction *actions = segmenter_finish (&self->segmenter, &n_actions);
 
-  perform (self, actions, n_actions, NULL, GST_CLOCK_TIME_NONE);
+  perform (self, actions, n_actions, NULL);
 }
 
 void
@@ -261,7 +310,7 @@ sampling_reset (GstMinivl *self)
   guint n_actions;
   const SegmenterAction *actions = segmenter_reset (&self->segmenter, &n_actions);
 
-  perform (self, actions, n_actions, NULL, GST_CLOCK_TIME_NONE);
+  perform (self, actions, n_actions, NULL);
 }
 
 /* When upstream skips frames to play faster, the rate of the caps is not the rate of the frames. */
@@ -278,20 +327,25 @@ void
 sampling_buffer (GstMinivl *self, GstBuffer *buffer)
 {
   const GstSegment *segment = &GST_BASE_TRANSFORM (self)->segment;
-  guint64 time = gst_segment_to_stream_time (segment, GST_FORMAT_TIME, GST_BUFFER_PTS (buffer));
+  Arrival arrival = { .buffer = buffer,
+    .time = gst_segment_to_stream_time (segment, GST_FORMAT_TIME, GST_BUFFER_PTS (buffer)),
+    .utc = utc_of_buffer (self, buffer) };
   guint64 duration = GST_BUFFER_DURATION (buffer), end;
   const SegmenterAction *actions;
   guint n_actions;
 
   /* A decoder may push frames from before the seek position. */
-  if (!GST_CLOCK_TIME_IS_VALID (time))
+  if (!GST_CLOCK_TIME_IS_VALID (arrival.time))
     return;
   if (GST_CLOCK_TIME_IS_VALID (duration) && segment->applied_rate != 1.0)
     duration = (guint64)(duration * ABS (segment->applied_rate));
-  end = time + (GST_CLOCK_TIME_IS_VALID (duration) ? duration : 0);
-  worker_pass (self->worker, time, end, running_time (self, end), utc_of_time (self, end, buffer, time));
-  actions = segmenter_push (&self->segmenter, time, duration, &n_actions);
-  perform (self, actions, n_actions, buffer, time);
+  end = arrival.time + (GST_CLOCK_TIME_IS_VALID (duration) ? duration : 0);
+  worker_pass (self->worker, arrival.time, end, running_time (self, end),
+      arrival.utc < 0 ? -1 : arrival.utc + GST_CLOCK_DIFF (arrival.time, end));
+  actions = segmenter_push (
+      &self->segmenter, arrival.time, duration, GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_CORRUPTED), &n_actions);
+  perform (self, actions, n_actions, &arrival);
+  g_clear_pointer (&arrival.sample, sample_unref);
 }
 
 void

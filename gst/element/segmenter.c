@@ -6,11 +6,23 @@
 
 #define SECOND G_GUINT64_CONSTANT (1000000000)
 
+typedef enum
+{
+  HELD_NONE,
+  HELD_DAMAGED,
+  HELD_GOOD,
+} Held;
+
 typedef struct
 {
   guint64 number, start, stop;
   gint64 *places; /* the frames wanted, in order: indices at a constant rate, else ns */
+  guint64 end;    /* of the last place's part: `stop`, or before that the end of the stream */
   guint filled;
+  guint due;          /* places behind those whose frame was damaged; they wait for a better one */
+  guint64 wait_until; /* if any are due */
+  Held held;          /* what the caller holds for the segment */
+  guint held_part;    /* and which part it is of */
 } OpenSegment;
 
 static void
@@ -96,6 +108,7 @@ plan (Segmenter *s, OpenSegment *o)
   guint n = s->config.frames;
 
   o->places = g_new (gint64, n);
+  o->end = length != SEGMENTER_NONE && length > o->start ? MIN (o->stop, length) : o->stop;
   if (s->fps > 0) {
     guint64 frames = G_MAXINT64;
 
@@ -104,10 +117,8 @@ plan (Segmenter *s, OpenSegment *o)
       frames = frame_index (s, length);
     minivl_sample_frames (frames, s->fps, seconds (o->start), seconds (o->stop), n, o->places);
   } else {
-    guint64 stop = length != SEGMENTER_NONE && length > o->start ? MIN (o->stop, length) : o->stop;
-
     for (guint k = 0; k < n; k++)
-      o->places[k] = o->start + (guint64)((stop - o->start) * (2.0 * k + 1) / (2.0 * n));
+      o->places[k] = o->start + (guint64)((o->end - o->start) * (2.0 * k + 1) / (2.0 * n));
   }
 }
 
@@ -150,10 +161,8 @@ begin_segments (Segmenter *s, guint64 time)
 }
 
 static gboolean
-fills (const Segmenter *s, const OpenSegment *o, guint64 time, guint64 duration)
+fills (const Segmenter *s, const OpenSegment *o, gint64 place, guint64 time, guint64 duration)
 {
-  gint64 place = o->places[o->filled];
-
   if (s->fps > 0) {
     gint64 index = frame_index (s, time);
 
@@ -165,13 +174,114 @@ fills (const Segmenter *s, const OpenSegment *o, guint64 time, guint64 duration)
   return duration != SEGMENTER_NONE ? time + duration > (guint64)place : time >= (guint64)place;
 }
 
+/* Places that this frame is the first to reach. */
+static guint
+count_reached (const Segmenter *s, const OpenSegment *o, guint64 time, guint64 duration)
+{
+  guint first = o->filled + o->due, next = first;
+
+  while (next < s->config.frames && fills (s, o, o->places[next], time, duration))
+    next++;
+  return next - first;
+}
+
+/* Which of the equal parts of the segment the time lies in. */
+static guint
+part_of (const Segmenter *s, const OpenSegment *o, guint64 time)
+{
+  double n = s->config.frames, part = time > o->start ? (time - o->start) * n / (o->end - o->start) : 0;
+
+  return (guint)MIN (part, n - 1);
+}
+
+static guint64
+end_of_part (const Segmenter *s, const OpenSegment *o, guint part)
+{
+  return o->start + (guint64)((o->end - o->start) * (part + 1.0) / s->config.frames);
+}
+
+static void
+keep (Segmenter *s, OpenSegment *o, gboolean damaged, guint part)
+{
+  act (s, SEGMENTER_KEEP, o, o->stop, 0);
+  o->held = damaged ? HELD_DAMAGED : HELD_GOOD;
+  o->held_part = part;
+}
+
+static void
+fill (Segmenter *s, OpenSegment *o, SegmenterStep step, guint times)
+{
+  act (s, step, o, o->stop, times);
+  o->filled += times;
+  o->due = 0;
+  o->held = HELD_NONE;
+}
+
+/* What is due takes what is held; so does the first place of a segment that ends before it. */
+static void
+close_segment (Segmenter *s, OpenSegment *o, guint64 stop)
+{
+  guint times = o->filled == 0 && o->held != HELD_NONE ? MAX (1, o->due) : o->due;
+
+  if (times > 0)
+    fill (s, o, SEGMENTER_USE, times);
+  act (s, SEGMENTER_CLOSE, o, stop, 0);
+}
+
+/* The frame reaches the next place or more of them: it takes them, unless it is damaged and its part may have a better one. */
+static void
+reach (Segmenter *s, OpenSegment *o, guint times, guint64 time, gboolean damaged)
+{
+  guint part = part_of (s, o, time);
+
+  if (!damaged) {
+    fill (s, o, SEGMENTER_SAMPLE, o->due + times);
+    return;
+  }
+  if (o->due == 0 && o->held != HELD_GOOD)
+    keep (s, o, TRUE, part);
+  o->due += times;
+  o->wait_until = end_of_part (s, o, part);
+}
+
+/* The frame lies in the segment, and before the next place: it may be all that its part has. */
+static void
+look (Segmenter *s, OpenSegment *o, guint64 time, gboolean damaged)
+{
+  guint part = part_of (s, o, time);
+
+  if (o->due > 0) {
+    if (!damaged)
+      fill (s, o, SEGMENTER_SAMPLE, o->due);
+    return;
+  }
+  if (o->filled == 0 && o->held == HELD_NONE)
+    keep (s, o, damaged, part);
+  else if (part >= o->filled && !damaged && (o->held != HELD_GOOD || o->held_part != part))
+    keep (s, o, FALSE, part);
+}
+
+static void
+take (Segmenter *s, OpenSegment *o, guint64 time, guint64 duration, gboolean damaged)
+{
+  guint times;
+
+  if (o->due > 0 && time >= o->wait_until)
+    fill (s, o, SEGMENTER_USE, o->due);
+  times = count_reached (s, o, time, duration);
+  if (times > 0)
+    reach (s, o, times, time, damaged);
+  else if (time < o->stop && o->filled < s->config.frames)
+    look (s, o, time, damaged);
+}
+
 static void
 end_all (Segmenter *s)
 {
   OpenSegment *o;
 
   while ((o = g_queue_pop_head (&s->open)) != NULL) {
-    act (s, SEGMENTER_CLOSE, o, MAX (o->start, MIN (o->stop, end_of_last_frame (s))), 0);
+    close_segment (s, o, MAX (o->start, MIN (o->stop, end_of_last_frame (s))));
     open_segment_free (o);
   }
   s->anchored = FALSE;
@@ -213,10 +323,9 @@ segmenter_is_bounded (Segmenter *s)
 }
 
 const SegmenterAction *
-segmenter_push (Segmenter *s, guint64 time, guint64 duration, guint *n_actions)
+segmenter_push (Segmenter *s, guint64 time, guint64 duration, gboolean damaged, guint *n_actions)
 {
   guint64 start = s->config.start;
-  guint64 begun = s->numbers;
   GList *next;
 
   g_array_set_size (s->actions, 0);
@@ -235,17 +344,13 @@ segmenter_push (Segmenter *s, guint64 time, guint64 duration, guint *n_actions)
 
   for (GList *l = s->open.head; l != NULL; l = next) {
     OpenSegment *o = l->data;
-    guint times = 0;
 
     next = l->next;
-    while (o->filled < s->config.frames && fills (s, o, time, duration)) {
-      o->filled++;
-      times++;
-    }
-    if (times > 0 || o->number >= begun)
-      act (s, SEGMENTER_SAMPLE, o, o->stop, times);
+    if (!reached (s, time, o->start, o->stop))
+      continue;
+    take (s, o, time, duration, damaged);
     if (time >= o->stop) {
-      act (s, SEGMENTER_CLOSE, o, o->stop, 0);
+      close_segment (s, o, o->stop);
       g_queue_delete_link (&s->open, l);
       open_segment_free (o);
     }

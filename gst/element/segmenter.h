@@ -5,6 +5,10 @@
  * constant rate the frames are exactly the indices of minivl_sample_frames(), a frame's index being its stream time times the
  * rate. At a variable rate it is the frame that is shown at the middle of each of equal parts, or the first one after it.
  * A frame that goes backward or jumps ends the open segments; the next one starts with that frame.
+ *
+ * A damaged frame is sampled only when its part has no other. Whether it has is known later: so the first good frame of each part
+ * is held until the part's place is filled, and so is a damaged one that would have filled it. The caller holds one frame a
+ * segment.
  */
 #ifndef GST_MINIVL_SEGMENTER_H
 #define GST_MINIVL_SEGMENTER_H
@@ -27,7 +31,9 @@ typedef struct
 typedef enum
 {
   SEGMENTER_OPEN,   /* a segment begins */
-  SEGMENTER_SAMPLE, /* the frame belongs to a segment */
+  SEGMENTER_SAMPLE, /* the frame belongs to a segment; what is held for it is let go */
+  SEGMENTER_KEEP,   /* the frame is to be held for a segment, in place of what is held for it */
+  SEGMENTER_USE,    /* what is held belongs to the segment */
   SEGMENTER_CLOSE,  /* a segment is complete */
 } SegmenterStep;
 
@@ -36,8 +42,7 @@ typedef struct
   SegmenterStep step;
   guint64 number;      /* of the segment: 0, 1, ... since segmenter_init() */
   guint64 start, stop; /* stop is final in SEGMENTER_CLOSE */
-  guint times;         /* SEGMENTER_SAMPLE: how many of the segment's places the frame takes; 0: the segment's first frame, to be
-                        * used only if the segment ends before any of its places was filled */
+  guint times;         /* SEGMENTER_SAMPLE and SEGMENTER_USE: how many of the segment's places the frame takes */
 } SegmenterAction;
 
 /* Length of the stream in ns of stream time, SEGMENTER_NONE when it is not known. Asked for when a segment begins. */
@@ -68,9 +73,9 @@ void segmenter_set_rate (Segmenter *s, double fps);
 /* Whether a segment without a duration of its own would end. */
 gboolean segmenter_is_bounded (Segmenter *s);
 
-/* The next frame: time in ns of stream time; duration in ns, SEGMENTER_NONE when it has none.
+/* The next frame: time in ns of stream time; duration in ns, SEGMENTER_NONE when it has none; damaged: only if there is no better.
  * Returns what is to be done, in that order; owned by s, valid until the next call. */
-const SegmenterAction *segmenter_push (Segmenter *s, guint64 time, guint64 duration, guint *n_actions);
+const SegmenterAction *segmenter_push (Segmenter *s, guint64 time, guint64 duration, gboolean damaged, guint *n_actions);
 
 /* Ends the open segments where the last frame ends. The next frame starts a new one. */
 const SegmenterAction *segmenter_finish (Segmenter *s, guint *n_actions);

@@ -39,7 +39,6 @@ segment_free (Segment *s)
   segment_settings_clear (&s->settings);
   g_ptr_array_unref (s->frames);
   g_array_unref (s->times);
-  g_clear_pointer (&s->spares, g_ptr_array_unref);
   g_clear_pointer (&s->picture, frame_unref);
   g_free (s);
 }
@@ -51,20 +50,12 @@ segment_add_place (Segment *s, Frame *frame)
   g_array_append_val (s->times, frame->time);
 }
 
-GPtrArray *
+void
 segment_add_frame (Segment *s, Frame *frame, guint times)
 {
   s->looked = s->looked || frame == NULL;
   for (guint i = 0; i < times && frame != NULL; i++)
     segment_add_place (s, frame);
-  if (times > 0)
-    return g_steal_pointer (&s->spares);
-  if (frame == NULL)
-    return NULL;
-  if (s->spares == NULL)
-    s->spares = g_ptr_array_new_with_free_func ((GDestroyNotify)frame_unref);
-  g_ptr_array_add (s->spares, frame_ref (frame));
-  return NULL;
 }
 
 void

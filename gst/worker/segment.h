@@ -35,7 +35,6 @@ typedef struct
   SegmentSettings settings;
   GPtrArray *frames; /* Frame, one a place */
   GArray *times;     /* guint64, stream time, one a place; outlives the frames of a dropped segment */
-  GPtrArray *spares; /* Frame, of the first frame, used only if no place is ever filled; NULL: none */
   guint room;        /* regions of each frame that fit the context; 0: not counted yet */
   gboolean looked;   /* regions were asked about, and a frame had none */
   Frame *picture;    /* for an alert's picture, never encoded; NULL: none is wanted */
@@ -51,10 +50,8 @@ Segment *segment_new (const SegmentSettings *settings);
 void segment_free (Segment *s);
 
 void segment_add_place (Segment *s, Frame *frame);
-/* times: places that the frame takes; 0: none, unless the segment ends without any other frame. frame (nullable): NULL shows
- * nothing. Returns frames that are no longer wanted, to be freed without the lock: freeing a picture may take long. (transfer full)
- * (nullable) */
-GPtrArray *segment_add_frame (Segment *s, Frame *frame, guint times);
+/* times: places that the frame takes. frame (nullable): NULL shows nothing. */
+void segment_add_frame (Segment *s, Frame *frame, guint times);
 /* Call it before segment_add_frame(). Keeps the picture at place `middle`, or the last one if the segment ends before. */
 void segment_add_picture (Segment *s, Frame *picture, guint times, guint middle);
 /* Keeps the `most` largest regions of each picture; the others (transfer full) are added to gone. */

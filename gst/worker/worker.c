@@ -256,13 +256,12 @@ worker_open_segment (Worker *w, guint64 number, guint64 start, gint64 utc, const
 void
 worker_add_frame (Worker *w, guint64 id, Frame *frame, guint times)
 {
-  g_autoptr (GPtrArray) gone = NULL; /* freed without the lock */
   Segment *s;
 
   g_mutex_lock (&w->lock);
   s = find_segment (w, id);
   if (s != NULL && !s->flushed) {
-    gone = segment_add_frame (s, frame, times);
+    segment_add_frame (s, frame, times);
     g_cond_broadcast (&w->changed);
   }
   g_mutex_unlock (&w->lock);
@@ -310,8 +309,6 @@ worker_close_segment (Worker *w, guint64 id, guint64 stop, guint64 running_time)
     s->running_time = running_time;
     s->completed = g_get_monotonic_time ();
     s->complete = TRUE;
-    for (guint i = 0; s->spares != NULL && i < s->spares->len && !s->flushed; i++)
-      segment_add_place (s, g_ptr_array_index (s->spares, i));
     g_cond_broadcast (&w->changed);
   }
   if (dropped && w->leak == WORKER_DROPS_NEWEST)

@@ -91,9 +91,8 @@ guint64 worker_get_device_bytes (Worker *w);
 /* utc: of the start, ns since 1970; negative: not known. Returns its id; 0 when there will be no result: flushing, failed or
  * stopped. */
 guint64 worker_open_segment (Worker *w, guint64 number, guint64 start, gint64 utc, const SegmentSettings *settings);
-/* times: places of the segment that the frame takes; 0: only if the segment ends without any other. Regions of one frame
- * are added one after another. frame (nullable): NULL is a frame that shows nothing; if all are NULL, nothing is asked. Takes a
- * reference. */
+/* times: places of the segment that the frame takes. Regions of one frame are added one after another. frame (nullable): NULL is a
+ * frame that shows nothing; if all are NULL, nothing is asked. Takes a reference. */
 void worker_add_frame (Worker *w, guint64 id, Frame *frame, guint times);
 /* The whole picture that the next frames are parts of; call it before them. NULL: it could not be read. Takes a reference if an
  * alert may show it. */

@@ -3,7 +3,7 @@
 #include "gst/overlay/gstminivloverlay.h"
 #include "rig.h"
 
-#include <string.h>
+#include <gst/video/video.h>
 
 /* As many as the element waits for a PTS. */
 #define FIRST_BUFFERS 10
@@ -156,6 +156,115 @@ test_an_overlay_goes_on_over_frames_without_pts (void)
   rig_free (rig);
 }
 
+/* --- damaged frames ---------------------------------------------------------------------------------------------------------- */
+
+/* marks: a letter a frame from 0 on; `x` is CORRUPTED, `r` has a region in a damaged frame, `R` in a good one */
+static void
+push_marks (Rig *rig, const gchar *marks)
+{
+  for (guint i = 0; marks[i] != '\0'; i++) {
+    GstBuffer *buffer = rig_frame (rig, i);
+
+    if (marks[i] == 'x' || marks[i] == 'r')
+      GST_BUFFER_FLAG_SET (buffer, GST_BUFFER_FLAG_CORRUPTED);
+    if (g_ascii_tolower (marks[i]) == 'r')
+      gst_buffer_add_video_region_of_interest_meta (buffer, "person", 0, 0, 4, 4);
+    g_assert_cmpint (gst_harness_push (rig->video, buffer), ==, GST_FLOW_OK);
+  }
+}
+
+static void
+test_damaged_frames_are_sampled_only_for_want_of_others (void)
+{
+  Rig *rig = rig_new (NULL);
+
+  push_marks (rig, "..x....xxx"
+                   "x.xxxxxxxx"
+                   ".xxxxxx..x.");
+  for (guint i = 0; i < 3; i++)
+    rig_assert_result (rig, i + 1, 1000 * i, 1000 * (i + 1), "stop");
+  rig_assert_frames (0, 3, 5, G_MAXUINT);
+  rig_assert_frames (1, 11, 17, G_MAXUINT);
+  rig_assert_frames (2, 20, 27, G_MAXUINT);
+  rig_free (rig);
+}
+
+static void
+test_the_end_takes_what_is_held (void)
+{
+  Rig *rig = rig_new (NULL);
+
+  push_marks (rig, "xxx"); /* frame 2 would be sampled, and nothing better comes */
+  rig_eos (rig);
+  rig_assert_result (rig, 1, 0, 300, "stop");
+  rig_assert_frames (0, 2, G_MAXUINT);
+  rig_free (rig);
+}
+
+static void
+test_a_flush_drops_what_is_held (void)
+{
+  Rig *rig = rig_new (NULL);
+
+  push_marks (rig, "xxx");
+  gst_harness_push_event (rig->video, gst_event_new_flush_start ());
+  gst_harness_push_event (rig->video, gst_event_new_flush_stop (TRUE));
+  rig_assert_result (rig, 1, 0, 300, "flush");
+  g_assert_cmpuint (fake_count (FAKE_ASK), ==, 0);
+  g_assert_cmpuint (fake_count (FAKE_ENCODE), ==, 0);
+  rig_free (rig);
+}
+
+static void
+test_overlapping_segments_hold_the_same_frame (void)
+{
+  Rig *rig = rig_new ("segment-overlap=500000000 num-segments=1");
+
+  push_marks (rig, "......xxxxxxxxx......");
+  rig_assert_result (rig, 1, 0, 1000, "stop");
+  rig_assert_result (rig, 2, 500, 1500, "stop");
+  rig_assert_result (rig, 3, 1000, 2000, "stop");
+  rig_assert_frames (0, 5, G_MAXUINT);
+  rig_assert_frames (1, 5, G_MAXUINT);
+  rig_assert_frames (2, 15, G_MAXUINT);
+  g_assert_cmpuint (fake_encoded_frame (0), ==, 5); /* once */
+  g_assert_cmpuint (fake_encoded_frame (1), ==, 15);
+  rig_free (rig);
+}
+
+/* Its regions are held with the frame; a damaged frame with one is no better than a good one without. */
+static void
+test_regions_of_a_held_frame_are_asked_about (void)
+{
+  Rig *rig = rig_new ("roi=person");
+
+  push_marks (rig, "R.xxx..rxxR");
+  rig_assert_result (rig, 1, 0, 1000, "stop");
+  rig_assert_frames (0, 0, G_MAXUINT); /* and 5 without a region */
+  rig_free (rig);
+}
+
+static double
+never (guint a, guint b)
+{
+  return a == b ? 1 : 0;
+}
+
+static void
+test_held_frames_are_compared (void)
+{
+  Rig *rig = rig_new ("skip-similar=0.9 num-segments=1");
+
+  fake_set_similarity (never);
+  push_marks (rig, ".....xxxxx"
+                   "....xxxxxx.");
+  rig_assert_result (rig, 1, 0, 1000, "stop");
+  rig_assert_result (rig, 2, 1000, 2000, "stop");
+  rig_assert_frames (0, 0, G_MAXUINT);
+  rig_assert_frames (1, 10, G_MAXUINT);
+  rig_free (rig);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -171,6 +280,12 @@ main (int argc, char **argv)
   RULE (a_short_stream_without_pts_is_an_error);
   RULE (each_stream_has_its_own_first_buffers);
   RULE (an_overlay_goes_on_over_frames_without_pts);
+  RULE (damaged_frames_are_sampled_only_for_want_of_others);
+  RULE (the_end_takes_what_is_held);
+  RULE (a_flush_drops_what_is_held);
+  RULE (overlapping_segments_hold_the_same_frame);
+  RULE (regions_of_a_held_frame_are_asked_about);
+  RULE (held_frames_are_compared);
 #undef RULE
   return g_test_run ();
 }

@@ -1,167 +1,8 @@
 /* Which frames of which segment: the rules of segmenter.h, on numbers alone. */
-#include "gst/element/segmenter.h"
+#include "segmenter-run.h"
 
 #include <json-glib/json-glib.h>
 #include <math.h>
-
-#define MS G_GUINT64_CONSTANT (1000000)
-#define SECOND (1000 * MS)
-
-typedef struct
-{
-  guint64 number, start, stop;
-  GArray *frames; /* guint64, what was put into it, one a place */
-  GArray *times;  /* guint64, their stream times */
-  guint64 spare;
-  gboolean closed;
-} Seen;
-
-typedef struct
-{
-  Segmenter segmenter;
-  guint64 length;
-  GPtrArray *seen;
-} Run;
-
-static void
-seen_free (gpointer data)
-{
-  Seen *seen = data;
-
-  g_array_unref (seen->frames);
-  g_array_unref (seen->times);
-  g_free (seen);
-}
-
-static guint64
-get_length (gpointer data)
-{
-  return ((Run *)data)->length;
-}
-
-static Run *
-run_new (SegmenterConfig config, double fps, guint64 length)
-{
-  Run *run = g_new0 (Run, 1);
-
-  run->length = length;
-  run->seen = g_ptr_array_new_with_free_func (seen_free);
-  segmenter_init (&run->segmenter, &config, get_length, run);
-  segmenter_set_rate (&run->segmenter, fps);
-  return run;
-}
-
-static void
-run_free (Run *run)
-{
-  segmenter_clear (&run->segmenter);
-  g_ptr_array_unref (run->seen);
-  g_free (run);
-}
-
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (Run, run_free)
-
-static void
-take (Run *run, const SegmenterAction *actions, guint n_actions, guint64 frame, guint64 time)
-{
-  for (guint i = 0; i < n_actions; i++) {
-    const SegmenterAction *a = &actions[i];
-    Seen *seen;
-
-    if (a->step == SEGMENTER_OPEN) {
-      g_assert_cmpuint (a->number, ==, run->seen->len);
-      seen = g_new0 (Seen, 1);
-      seen->number = a->number;
-      seen->frames = g_array_new (FALSE, FALSE, sizeof (guint64));
-      seen->times = g_array_new (FALSE, FALSE, sizeof (guint64));
-      seen->spare = G_MAXUINT64;
-      g_ptr_array_add (run->seen, seen);
-      continue;
-    }
-    g_assert_cmpuint (a->number, <, run->seen->len);
-    seen = g_ptr_array_index (run->seen, a->number);
-    g_assert_false (seen->closed);
-    if (a->step == SEGMENTER_CLOSE) {
-      seen->closed = TRUE;
-      seen->start = a->start;
-      seen->stop = a->stop;
-    } else if (a->times == 0) {
-      g_assert_cmpuint (seen->frames->len, ==, 0);
-      seen->spare = frame;
-    }
-    for (guint k = 0; a->step == SEGMENTER_SAMPLE && k < a->times; k++) {
-      g_array_append_val (seen->frames, frame);
-      g_array_append_val (seen->times, time);
-    }
-  }
-}
-
-static void
-push (Run *run, guint64 frame, guint64 time, guint64 duration)
-{
-  guint n;
-  const SegmenterAction *actions = segmenter_push (&run->segmenter, time, duration, &n);
-
-  take (run, actions, n, frame, time);
-}
-
-static void
-finish (Run *run)
-{
-  guint n;
-  const SegmenterAction *actions = segmenter_finish (&run->segmenter, &n);
-
-  take (run, actions, n, G_MAXUINT64, 0);
-}
-
-/* As a demuxer does: times rounded to ns. */
-static guint64
-frame_time (guint64 frame, double fps)
-{
-  return (guint64)llround (frame * 1e9 / fps);
-}
-
-static void
-push_frames (Run *run, guint64 from, guint64 to, double fps)
-{
-  for (guint64 i = from; i < to; i++)
-    push (run, i, frame_time (i, fps), frame_time (i + 1, fps) - frame_time (i, fps));
-}
-
-static const Seen *
-get (Run *run, guint n)
-{
-  g_assert_cmpuint (n, <, run->seen->len);
-  return g_ptr_array_index (run->seen, n);
-}
-
-static void
-assert_bounds (Run *run, guint n, guint64 start_ms, guint64 stop_ms)
-{
-  const Seen *seen = get (run, n);
-
-  g_assert_true (seen->closed);
-  g_assert_cmpuint (seen->start, ==, start_ms * MS);
-  g_assert_cmpuint (seen->stop, ==, stop_ms * MS);
-}
-
-/* frames: ended by -1 */
-static void
-assert_frames (Run *run, guint n, ...)
-{
-  const Seen *seen = get (run, n);
-  va_list args;
-  gint frame;
-  guint k = 0;
-
-  va_start (args, n);
-  while ((frame = va_arg (args, gint)) >= 0) {
-    g_assert_cmpuint (k, <, seen->frames->len);
-    g_assert_cmpuint (g_array_index (seen->frames, guint64, k++), ==, frame);
-  }
-  va_end (args);
-  g_assert_cmpuint (k, ==, seen->frames->len);
-}
 
 /* --- constant rate ----------------------------------------------------------------------------------------------------------- */
 
@@ -196,12 +37,12 @@ check_row (JsonObject *row)
     config.start = (guint64)llround (json_array_get_double_element (bound, 0) * 1e9);
     config.stop = (guint64)llround (json_array_get_double_element (bound, 1) * 1e9);
   }
-  run = run_new (config, fps, frame_time (frames, fps));
-  push_frames (run, 0, frames, fps);
-  finish (run);
+  run = run_new (config, fps, run_frame_time (frames, fps));
+  run_push_frames (run, 0, frames, fps);
+  run_finish (run);
 
   g_assert_cmpuint (run->seen->len, ==, 1);
-  seen = get (run, 0);
+  seen = run_get (run, 0);
   g_assert_cmpuint (seen->frames->len, ==, json_array_get_length (indices));
   for (guint i = 0; i < seen->frames->len; i++)
     g_assert_cmpint (g_array_index (seen->frames, guint64, i), ==, json_array_get_int_element (indices, i));
@@ -234,15 +75,15 @@ test_last_segment_ends_with_the_stream (void)
   /* 795 frames at 10 a second: the street scene */
   g_autoptr (Run) run = run_new ((SegmenterConfig){ .duration = 10 * SECOND, .stop = SEGMENTER_NONE, .frames = 8 }, 10, 79500 * MS);
 
-  push_frames (run, 0, 795, 10);
-  finish (run);
+  run_push_frames (run, 0, 795, 10);
+  run_finish (run);
   g_assert_cmpuint (run->seen->len, ==, 8);
   for (guint k = 0; k < 7; k++)
-    assert_bounds (run, k, 10000 * k, 10000 * (k + 1));
-  assert_frames (run, 0, 6, 18, 31, 44, 56, 68, 81, 94, -1);
+    run_assert_bounds (run, k, 10000 * k, 10000 * (k + 1));
+  run_assert_frames (run, 0, 6, 18, 31, 44, 56, 68, 81, 94, -1);
   /* bound=(70, 80) of 795 frames: start 700, end min (800, 794) */
-  assert_bounds (run, 7, 70000, 79500);
-  assert_frames (run, 7, 705, 717, 729, 740, 752, 764, 775, 787, -1);
+  run_assert_bounds (run, 7, 70000, 79500);
+  run_assert_frames (run, 7, 705, 717, 729, 740, 752, 764, 775, 787, -1);
 }
 
 static void
@@ -251,10 +92,10 @@ test_unknown_length_reports_the_frames_it_has (void)
   g_autoptr (Run) run =
       run_new ((SegmenterConfig){ .duration = 10 * SECOND, .stop = SEGMENTER_NONE, .frames = 8 }, 10, SEGMENTER_NONE);
 
-  push_frames (run, 0, 145, 10);
-  finish (run);
-  assert_frames (run, 1, 106, 118, 131, 144, -1);
-  assert_bounds (run, 1, 10000, 14500);
+  run_push_frames (run, 0, 145, 10);
+  run_finish (run);
+  run_assert_frames (run, 1, 106, 118, 131, 144, -1);
+  run_assert_bounds (run, 1, 10000, 14500);
 }
 
 static void
@@ -263,14 +104,14 @@ test_stop_time_ends_the_last_segment (void)
   SegmenterConfig config = { .duration = 10 * SECOND, .start = 1500 * MS, .stop = 14250 * MS, .frames = 2 };
   g_autoptr (Run) run = run_new (config, 25, SEGMENTER_NONE);
 
-  push_frames (run, 0, 500, 25);
-  finish (run);
+  run_push_frames (run, 0, 500, 25);
+  run_finish (run);
   g_assert_cmpuint (run->seen->len, ==, 2);
-  assert_bounds (run, 0, 1500, 11500);
+  run_assert_bounds (run, 0, 1500, 11500);
   /* round (37.5) is 38, round (287.5) is 288, round (356.25) 356: parts of 125 and 34 frames */
-  assert_frames (run, 0, 100, 225, -1);
-  assert_bounds (run, 1, 11500, 14250);
-  assert_frames (run, 1, 305, 339, -1);
+  run_assert_frames (run, 0, 100, 225, -1);
+  run_assert_bounds (run, 1, 11500, 14250);
+  run_assert_frames (run, 1, 305, 339, -1);
 }
 
 static void
@@ -279,10 +120,10 @@ test_a_frame_takes_several_places (void)
   /* Three frames for eight places, as bound=(0, 0.3) at 10 frames a second: indices 0.1875 + round (0.375 k) */
   g_autoptr (Run) run = run_new ((SegmenterConfig){ .duration = 300 * MS, .stop = 300 * MS, .frames = 8 }, 10, SEGMENTER_NONE);
 
-  push_frames (run, 0, 10, 10);
+  run_push_frames (run, 0, 10, 10);
   g_assert_cmpuint (run->seen->len, ==, 1);
   /* the last place is frame 3, which lies past the segment: the reference takes it, too */
-  assert_frames (run, 0, 0, 0, 1, 1, 2, 2, 2, 3, -1);
+  run_assert_frames (run, 0, 0, 0, 1, 1, 2, 2, 2, 3, -1);
 }
 
 static void
@@ -292,10 +133,10 @@ test_a_missing_frame_is_replaced_by_the_next (void)
 
   for (guint i = 0; i < 20; i++)
     if (i != 2 && (i < 17 || i > 19))
-      push (run, i, i * 100 * MS, 100 * MS);
-  finish (run);
-  assert_frames (run, 0, 3, 7, -1);
-  assert_frames (run, 1, 12, -1);
+      run_push (run, i, i * 100 * MS, 100 * MS);
+  run_finish (run);
+  run_assert_frames (run, 0, 3, 7, -1);
+  run_assert_frames (run, 1, 12, -1);
 }
 
 static void
@@ -304,11 +145,11 @@ test_jitter_does_not_move_an_index (void)
   g_autoptr (Run) run = run_new ((SegmenterConfig){ .duration = SECOND, .stop = SEGMENTER_NONE, .frames = 2 }, 10, 2 * SECOND);
 
   for (guint i = 0; i < 20; i++)
-    push (run, i, i * 100 * MS + (i % 2 ? 30 : 0) * MS, 100 * MS);
-  finish (run);
-  assert_frames (run, 0, 2, 7, -1);
+    run_push (run, i, i * 100 * MS + (i % 2 ? 30 : 0) * MS, 100 * MS);
+  run_finish (run);
+  run_assert_frames (run, 0, 2, 7, -1);
   /* round (20) - 1 is the last index: [10, 19], parts of 4.5 */
-  assert_frames (run, 1, 12, 16, -1);
+  run_assert_frames (run, 1, 12, 16, -1);
 }
 
 /* --- variable rate ----------------------------------------------------------------------------------------------------------- */
@@ -319,13 +160,13 @@ test_variable_rate_takes_the_frame_that_is_shown (void)
   g_autoptr (Run) run = run_new ((SegmenterConfig){ .duration = SECOND, .stop = SEGMENTER_NONE, .frames = 2 }, 0, SEGMENTER_NONE);
 
   /* middles at 250 and 750 ms */
-  push (run, 0, 0, 200 * MS);
-  push (run, 1, 200 * MS, 400 * MS);
-  push (run, 2, 600 * MS, 150 * MS);
-  push (run, 3, 750 * MS, 250 * MS);
-  push (run, 4, 1000 * MS, 250 * MS);
-  finish (run);
-  assert_frames (run, 0, 1, 3, -1);
+  run_push (run, 0, 0, 200 * MS);
+  run_push (run, 1, 200 * MS, 400 * MS);
+  run_push (run, 2, 600 * MS, 150 * MS);
+  run_push (run, 3, 750 * MS, 250 * MS);
+  run_push (run, 4, 1000 * MS, 250 * MS);
+  run_finish (run);
+  run_assert_frames (run, 0, 1, 3, -1);
 }
 
 static void
@@ -333,12 +174,12 @@ test_variable_rate_without_durations_takes_the_next (void)
 {
   g_autoptr (Run) run = run_new ((SegmenterConfig){ .duration = SECOND, .stop = SEGMENTER_NONE, .frames = 2 }, 0, SEGMENTER_NONE);
 
-  push (run, 0, 0, SEGMENTER_NONE);
-  push (run, 1, 200 * MS, SEGMENTER_NONE);
-  push (run, 2, 260 * MS, SEGMENTER_NONE);
-  push (run, 3, 750 * MS, SEGMENTER_NONE);
-  push (run, 4, 1000 * MS, SEGMENTER_NONE);
-  assert_frames (run, 0, 2, 3, -1);
+  run_push (run, 0, 0, SEGMENTER_NONE);
+  run_push (run, 1, 200 * MS, SEGMENTER_NONE);
+  run_push (run, 2, 260 * MS, SEGMENTER_NONE);
+  run_push (run, 3, 750 * MS, SEGMENTER_NONE);
+  run_push (run, 4, 1000 * MS, SEGMENTER_NONE);
+  run_assert_frames (run, 0, 2, 3, -1);
 }
 
 static void
@@ -348,10 +189,10 @@ test_variable_rate_ends_with_the_stream (void)
 
   /* of [0, 1 s): 250 and 750 ms */
   for (guint i = 0; i < 10; i++)
-    push (run, i, i * 100 * MS, 100 * MS);
-  finish (run);
-  assert_frames (run, 0, 2, 7, -1);
-  assert_bounds (run, 0, 0, 1000);
+    run_push (run, i, i * 100 * MS, 100 * MS);
+  run_finish (run);
+  run_assert_frames (run, 0, 2, 7, -1);
+  run_assert_bounds (run, 0, 0, 1000);
 }
 
 /* --- segments ---------------------------------------------------------------------------------------------------------------- */
@@ -362,14 +203,14 @@ test_overlapping_segments_share_frames (void)
   SegmenterConfig config = { .duration = 2 * SECOND, .overlap = SECOND, .stop = SEGMENTER_NONE, .frames = 2 };
   g_autoptr (Run) run = run_new (config, 10, 4 * SECOND);
 
-  push_frames (run, 0, 40, 10);
-  finish (run);
+  run_push_frames (run, 0, 40, 10);
+  run_finish (run);
   g_assert_cmpuint (run->seen->len, ==, 4);
   for (guint k = 0; k < 3; k++)
-    assert_bounds (run, k, 1000 * k, 1000 * k + 2000);
-  assert_bounds (run, 3, 3000, 4000);
-  assert_frames (run, 0, 5, 15, -1);
-  assert_frames (run, 1, 15, 25, -1);
+    run_assert_bounds (run, k, 1000 * k, 1000 * k + 2000);
+  run_assert_bounds (run, 3, 3000, 4000);
+  run_assert_frames (run, 0, 5, 15, -1);
+  run_assert_frames (run, 1, 15, 25, -1);
 }
 
 static void
@@ -378,11 +219,11 @@ test_frames_outside_the_bound_are_left_out (void)
   SegmenterConfig config = { .duration = SECOND, .start = 2 * SECOND, .stop = 3 * SECOND, .frames = 1 };
   g_autoptr (Run) run = run_new (config, 10, 10 * SECOND);
 
-  push_frames (run, 0, 100, 10);
-  finish (run);
+  run_push_frames (run, 0, 100, 10);
+  run_finish (run);
   g_assert_cmpuint (run->seen->len, ==, 1);
-  assert_bounds (run, 0, 2000, 3000);
-  assert_frames (run, 0, 25, -1);
+  run_assert_bounds (run, 0, 2000, 3000);
+  run_assert_frames (run, 0, 25, -1);
 }
 
 static void
@@ -390,10 +231,10 @@ test_a_backward_frame_starts_anew (void)
 {
   g_autoptr (Run) run = run_new ((SegmenterConfig){ .duration = SECOND, .stop = SEGMENTER_NONE, .frames = 1 }, 10, SEGMENTER_NONE);
 
-  push_frames (run, 10, 17, 10);
-  push_frames (run, 3, 14, 10);
-  assert_bounds (run, 0, 1000, 1700);
-  assert_bounds (run, 1, 300, 1300);
+  run_push_frames (run, 10, 17, 10);
+  run_push_frames (run, 3, 14, 10);
+  run_assert_bounds (run, 0, 1000, 1700);
+  run_assert_bounds (run, 1, 300, 1300);
 }
 
 static void
@@ -402,13 +243,13 @@ test_a_jump_starts_anew (void)
   g_autoptr (Run) run =
       run_new ((SegmenterConfig){ .duration = 10 * SECOND, .stop = SEGMENTER_NONE, .frames = 1 }, 10, SEGMENTER_NONE);
 
-  push_frames (run, 0, 10, 10);
-  push_frames (run, 19, 21, 10); /* one second is no jump */
-  push_frames (run, 45, 50, 10);
-  finish (run);
+  run_push_frames (run, 0, 10, 10);
+  run_push_frames (run, 19, 21, 10); /* one second is no jump */
+  run_push_frames (run, 45, 50, 10);
+  run_finish (run);
   g_assert_cmpuint (run->seen->len, ==, 2);
-  assert_bounds (run, 0, 0, 2100);
-  assert_bounds (run, 1, 4500, 5000);
+  run_assert_bounds (run, 0, 0, 2100);
+  run_assert_bounds (run, 1, 4500, 5000);
 }
 
 static void
@@ -417,11 +258,11 @@ test_slow_video_does_not_jump (void)
   g_autoptr (Run) run =
       run_new ((SegmenterConfig){ .duration = 20 * SECOND, .stop = SEGMENTER_NONE, .frames = 2 }, 0.2, SEGMENTER_NONE);
 
-  push_frames (run, 0, 4, 0.2);
-  push_frames (run, 5, 8, 0.2); /* a frame is missing: ten seconds, two frames */
+  run_push_frames (run, 0, 4, 0.2);
+  run_push_frames (run, 5, 8, 0.2); /* a frame is missing: ten seconds, two frames */
   g_assert_cmpuint (run->seen->len, ==, 2);
-  g_assert_false (get (run, 1)->closed);
-  assert_bounds (run, 0, 0, 20000);
+  g_assert_false (run_get (run, 1)->closed);
+  run_assert_bounds (run, 0, 0, 20000);
 }
 
 /* As from a camera of one picture every three seconds that says nothing of its rate; and from one that becomes such. */
@@ -432,22 +273,22 @@ test_slow_video_of_unknown_rate_does_not_jump (void)
   g_autoptr (Run) slow = run_new (config, 0, SEGMENTER_NONE), slower = run_new (config, 0, SEGMENTER_NONE);
 
   for (guint i = 0; i < 6; i++)
-    push (slow, i, i * 3 * SECOND, SEGMENTER_NONE);
-  finish (slow);
+    run_push (slow, i, i * 3 * SECOND, SEGMENTER_NONE);
+  run_finish (slow);
   g_assert_cmpuint (slow->seen->len, ==, 1);
-  assert_bounds (slow, 0, 0, 15000);
+  run_assert_bounds (slow, 0, 0, 15000);
 
   for (guint i = 0; i < 6; i++)
-    push (slower, i, i * 40 * MS, SEGMENTER_NONE);
+    run_push (slower, i, i * 40 * MS, SEGMENTER_NONE);
   for (guint i = 6; i < 12; i++)
-    push (slower, i, (i - 5) * 3 * SECOND, SEGMENTER_NONE);
-  push (slower, 12, 18 * SECOND, SEGMENTER_NONE); /* of the same time */
-  push (slower, 13, 25 * SECOND, SEGMENTER_NONE); /* more than two frames: a jump */
-  finish (slower);
+    run_push (slower, i, (i - 5) * 3 * SECOND, SEGMENTER_NONE);
+  run_push (slower, 12, 18 * SECOND, SEGMENTER_NONE); /* of the same time */
+  run_push (slower, 13, 25 * SECOND, SEGMENTER_NONE); /* more than two frames: a jump */
+  run_finish (slower);
   g_assert_cmpuint (slower->seen->len, ==, 3);
-  assert_bounds (slower, 0, 0, 200);
-  assert_bounds (slower, 1, 3000, 18000);
-  assert_bounds (slower, 2, 25000, 25000);
+  run_assert_bounds (slower, 0, 0, 200);
+  run_assert_bounds (slower, 1, 3000, 18000);
+  run_assert_bounds (slower, 2, 25000, 25000);
 }
 
 static void
@@ -456,12 +297,11 @@ test_a_short_segment_has_its_first_frame (void)
   g_autoptr (Run) run =
       run_new ((SegmenterConfig){ .duration = 10 * SECOND, .stop = SEGMENTER_NONE, .frames = 2 }, 10, SEGMENTER_NONE);
 
-  push_frames (run, 0, 103, 10);
-  finish (run);
+  run_push_frames (run, 0, 103, 10);
+  run_finish (run);
   g_assert_cmpuint (run->seen->len, ==, 2);
-  assert_bounds (run, 1, 10000, 10300);
-  g_assert_cmpuint (get (run, 1)->frames->len, ==, 0);
-  g_assert_cmpuint (get (run, 1)->spare, ==, 100);
+  run_assert_bounds (run, 1, 10000, 10300);
+  run_assert_frames (run, 1, 100, -1);
 }
 
 static void
@@ -470,10 +310,10 @@ test_the_first_frame_may_come_late (void)
   g_autoptr (Run) near = run_new ((SegmenterConfig){ .duration = SECOND, .stop = SEGMENTER_NONE, .frames = 1 }, 10, SEGMENTER_NONE);
   g_autoptr (Run) far = run_new ((SegmenterConfig){ .duration = SECOND, .stop = SEGMENTER_NONE, .frames = 1 }, 10, SEGMENTER_NONE);
 
-  push_frames (near, 1, 11, 10);
-  assert_bounds (near, 0, 0, 1000);
-  push_frames (far, 345, 356, 10);
-  assert_bounds (far, 0, 34500, 35500);
+  run_push_frames (near, 1, 11, 10);
+  run_assert_bounds (near, 0, 0, 1000);
+  run_push_frames (far, 345, 356, 10);
+  run_assert_bounds (far, 0, 34500, 35500);
 }
 
 static void
@@ -481,26 +321,23 @@ test_a_length_that_is_outrun_is_ignored (void)
 {
   g_autoptr (Run) run = run_new ((SegmenterConfig){ .duration = SECOND, .stop = SEGMENTER_NONE, .frames = 2 }, 10, 1500 * MS);
 
-  push_frames (run, 0, 31, 10);
+  run_push_frames (run, 0, 31, 10);
   g_assert_cmpuint (run->seen->len, ==, 4);
-  assert_frames (run, 1, 11, 13, -1); /* [10, 14] */
-  assert_bounds (run, 1, 1000, 2000);
-  assert_frames (run, 2, 22, 27, -1);
+  run_assert_frames (run, 1, 11, 13, -1); /* [10, 14] */
+  run_assert_bounds (run, 1, 1000, 2000);
+  run_assert_frames (run, 2, 22, 27, -1);
 }
 
 static void
 test_reset_allows_the_start_again (void)
 {
   g_autoptr (Run) run = run_new ((SegmenterConfig){ .duration = SECOND, .stop = SEGMENTER_NONE, .frames = 1 }, 10, SEGMENTER_NONE);
-  guint n;
-  const SegmenterAction *actions;
 
-  push_frames (run, 0, 5, 10);
-  actions = segmenter_reset (&run->segmenter, &n);
-  take (run, actions, n, 0, 0);
-  assert_bounds (run, 0, 0, 500);
-  push_frames (run, 1, 11, 10);
-  assert_bounds (run, 1, 0, 1000);
+  run_push_frames (run, 0, 5, 10);
+  run_reset (run);
+  run_assert_bounds (run, 0, 0, 500);
+  run_push_frames (run, 1, 11, 10);
+  run_assert_bounds (run, 1, 0, 1000);
 }
 
 static void
@@ -522,11 +359,11 @@ test_segments_shorter_than_frames_are_passed_over (void)
   g_autoptr (Run) run = run_new ((SegmenterConfig){ .duration = 30 * MS, .stop = SEGMENTER_NONE, .frames = 1 }, 0, SEGMENTER_NONE);
   g_autoptr (Run) tiny = run_new ((SegmenterConfig){ .duration = 1, .stop = SEGMENTER_NONE, .frames = 1 }, 10, SEGMENTER_NONE);
 
-  push_frames (run, 0, 5, 10);
-  finish (run);
+  run_push_frames (run, 0, 5, 10);
+  run_finish (run);
   g_assert_cmpuint (run->seen->len, ==, 5);
-  assert_bounds (run, 1, 90, 120);
-  push_frames (tiny, 0, 50, 10);
+  run_assert_bounds (run, 1, 90, 120);
+  run_push_frames (tiny, 0, 50, 10);
   g_assert_cmpuint (tiny->seen->len, >=, 50);
   g_assert_cmpuint (tiny->seen->len, <=, 100);
 }

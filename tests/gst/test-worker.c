@@ -167,26 +167,6 @@ test_waiting_pixels_do_not_wait_for_a_lost_device (void)
   bench_free (bench);
 }
 
-/* The one that is kept in case the segment is short must not stop the others. */
-static void
-test_a_spare_frame_takes_no_room (void)
-{
-  Bench *bench;
-  Result *result;
-
-  fake_reset ();
-  bench = bench_new (50);
-  open_segment (bench, 1);
-  add_frame (bench, 1, 0);
-  add_frame (bench, 1, 1);
-  worker_close_segment (bench->worker, 1, 10, 10);
-  result = g_async_queue_pop (bench->results);
-  g_assert_cmpuint (result->frames->len, ==, 1);
-  g_assert_cmpuint (fake_count (FAKE_ENCODE), ==, 1);
-  result_unref (result);
-  bench_free (bench);
-}
-
 static void
 test_a_frame_of_several_places_is_encoded_once (void)
 {
@@ -336,7 +316,6 @@ main (int argc, char **argv)
 #define RULE(name) g_test_add_func ("/worker/" #name, test_##name)
   RULE (waiting_pixels_are_bounded);
   RULE (waiting_pixels_do_not_wait_for_a_lost_device);
-  RULE (a_spare_frame_takes_no_room);
   RULE (a_frame_of_several_places_is_encoded_once);
   RULE (a_shared_frame_takes_its_time_once);
   RULE (answers_come_before_later_pictures);

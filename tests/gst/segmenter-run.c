@@ -1,0 +1,160 @@
+#include "segmenter-run.h"
+
+#include <math.h>
+
+static void
+seen_free (gpointer data)
+{
+  Seen *seen = data;
+
+  g_array_unref (seen->frames);
+  g_array_unref (seen->times);
+  g_free (seen);
+}
+
+static guint64
+get_length (gpointer data)
+{
+  return ((Run *)data)->length;
+}
+
+Run *
+run_new (SegmenterConfig config, double fps, guint64 length)
+{
+  Run *run = g_new0 (Run, 1);
+
+  run->length = length;
+  run->seen = g_ptr_array_new_with_free_func (seen_free);
+  segmenter_init (&run->segmenter, &config, get_length, run);
+  segmenter_set_rate (&run->segmenter, fps);
+  return run;
+}
+
+void
+run_free (Run *run)
+{
+  segmenter_clear (&run->segmenter);
+  g_ptr_array_unref (run->seen);
+  g_free (run);
+}
+
+static void
+take (Run *run, const SegmenterAction *actions, guint n_actions, guint64 frame, guint64 time)
+{
+  for (guint i = 0; i < n_actions; i++) {
+    const SegmenterAction *a = &actions[i];
+    Seen *seen;
+
+    if (a->step == SEGMENTER_OPEN) {
+      g_assert_cmpuint (a->number, ==, run->seen->len);
+      seen = g_new0 (Seen, 1);
+      seen->number = a->number;
+      seen->frames = g_array_new (FALSE, FALSE, sizeof (guint64));
+      seen->times = g_array_new (FALSE, FALSE, sizeof (guint64));
+      seen->held = G_MAXUINT64;
+      g_ptr_array_add (run->seen, seen);
+      continue;
+    }
+    g_assert_cmpuint (a->number, <, run->seen->len);
+    seen = g_ptr_array_index (run->seen, a->number);
+    g_assert_false (seen->closed);
+    if (a->step == SEGMENTER_CLOSE) {
+      seen->closed = TRUE;
+      seen->start = a->start;
+      seen->stop = a->stop;
+    } else if (a->step == SEGMENTER_KEEP) {
+      seen->held = frame;
+      seen->held_time = time;
+    } else {
+      gboolean held = a->step == SEGMENTER_USE;
+
+      g_assert_cmpuint (a->times, >, 0);
+      g_assert_true (!held || seen->held != G_MAXUINT64);
+      for (guint k = 0; k < a->times; k++) {
+        g_array_append_val (seen->frames, *(held ? &seen->held : &frame));
+        g_array_append_val (seen->times, *(held ? &seen->held_time : &time));
+      }
+      seen->held = G_MAXUINT64;
+    }
+  }
+}
+
+void
+run_push_marked (Run *run, guint64 frame, guint64 time, guint64 duration, gboolean damaged)
+{
+  guint n;
+  const SegmenterAction *actions = segmenter_push (&run->segmenter, time, duration, damaged, &n);
+
+  take (run, actions, n, frame, time);
+}
+
+void
+run_push (Run *run, guint64 frame, guint64 time, guint64 duration)
+{
+  run_push_marked (run, frame, time, duration, FALSE);
+}
+
+void
+run_finish (Run *run)
+{
+  guint n;
+  const SegmenterAction *actions = segmenter_finish (&run->segmenter, &n);
+
+  take (run, actions, n, G_MAXUINT64, 0);
+}
+
+void
+run_reset (Run *run)
+{
+  guint n;
+  const SegmenterAction *actions = segmenter_reset (&run->segmenter, &n);
+
+  take (run, actions, n, G_MAXUINT64, 0);
+}
+
+guint64
+run_frame_time (guint64 frame, double fps)
+{
+  return (guint64)llround (frame * 1e9 / fps);
+}
+
+void
+run_push_frames (Run *run, guint64 from, guint64 to, double fps)
+{
+  for (guint64 i = from; i < to; i++)
+    run_push (run, i, run_frame_time (i, fps), run_frame_time (i + 1, fps) - run_frame_time (i, fps));
+}
+
+const Seen *
+run_get (Run *run, guint n)
+{
+  g_assert_cmpuint (n, <, run->seen->len);
+  return g_ptr_array_index (run->seen, n);
+}
+
+void
+run_assert_bounds (Run *run, guint n, guint64 start_ms, guint64 stop_ms)
+{
+  const Seen *seen = run_get (run, n);
+
+  g_assert_true (seen->closed);
+  g_assert_cmpuint (seen->start, ==, start_ms * MS);
+  g_assert_cmpuint (seen->stop, ==, stop_ms * MS);
+}
+
+void
+run_assert_frames (Run *run, guint n, ...)
+{
+  const Seen *seen = run_get (run, n);
+  va_list args;
+  gint frame;
+  guint k = 0;
+
+  va_start (args, n);
+  while ((frame = va_arg (args, gint)) >= 0) {
+    g_assert_cmpuint (k, <, seen->frames->len);
+    g_assert_cmpuint (g_array_index (seen->frames, guint64, k++), ==, frame);
+  }
+  va_end (args);
+  g_assert_cmpuint (k, ==, seen->frames->len);
+}
