@@ -7,6 +7,7 @@
 #include "gst/results/textsrc.h"
 #include "gstminivl.h"
 #include "settings.h"
+#include "timeline.h"
 #include "too-slow.h"
 #include "vulkan-input.h"
 
@@ -44,6 +45,8 @@ struct _GstMinivl
 
   /* the streaming thread, between start and stop */
   Segmenter segmenter;
+  Timeline timeline;
+  GArray *waiting; /* Arrival of sampling.c: frames that may be strays */
   FrameCopier copier;
   VulkanInput *vulkan; /* NULL: no Vulkan frame was sampled yet */
   gchar *roi;          /* label of the regions to ask about; NULL: whole frames */
@@ -106,8 +109,14 @@ guint64 sampling_query_length (gpointer self);
 /* Asks upstream whether it is live, if necessary, and acts on the answer. */
 void sampling_ask_live (GstMinivl *self);
 void sampling_buffer (GstMinivl *self, GstBuffer *buffer);
-/* Frees what an OpenSegment has. */
-void sampling_clear_segment (gpointer open);
+void sampling_init (GstMinivl *self);
+/* Forgets what is open and what waits. */
+void sampling_clear (GstMinivl *self);
+void sampling_finalize (GstMinivl *self);
+/* The video begins with this segment. */
+void sampling_start (GstMinivl *self, const GstSegment *segment);
+/* Whether the buffer goes on a little behind an earlier one. */
+gboolean sampling_is_jitter (GstMinivl *self, GstBuffer *buffer);
 /* Ends the open segments; the next frame starts a new one. */
 void sampling_close (GstMinivl *self);
 /* As sampling_close(), and asks them `prompt` unless it is NULL. */

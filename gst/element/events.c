@@ -39,6 +39,7 @@ on_segment (GstMinivl *self, GstEvent *event)
   if (differs_in_more_than_position (segment, &GST_BASE_TRANSFORM (self)->segment)) {
     sampling_close (self);
     worker_forget (self->worker);
+    sampling_start (self, segment);
   }
   sampling_set_rate (self, segment->applied_rate);
   text = keep_segment (self, event);

@@ -218,7 +218,7 @@ gst_minivl_stop (GstBaseTransform *base)
   self->is_started = FALSE;
   gst_event_replace (&self->segment, NULL);
   GST_OBJECT_UNLOCK (self);
-  g_array_set_size (self->open, 0);
+  sampling_clear (self);
   g_clear_pointer (&self->journal, journal_close);
   segmenter_clear (&self->segmenter);
   frame_copier_clear (&self->copier);
@@ -279,7 +279,7 @@ gst_minivl_transform_ip (GstBaseTransform *base, GstBuffer *buffer)
 {
   GstMinivl *self = GST_MINIVL (base);
   g_autoptr (GstMinivlTextSrc) text = element_get_text (self);
-  gboolean by_segment, is_timed;
+  gboolean by_segment, tells_time;
   Admission admission;
 
   if (worker_has_failed (self->worker))
@@ -287,7 +287,7 @@ gst_minivl_transform_ip (GstBaseTransform *base, GstBuffer *buffer)
   admission = admit_buffer (self, buffer);
   if (admission == ADMIT_REFUSED)
     return GST_FLOW_ERROR;
-  is_timed = admission != ADMIT_PASSES;
+  tells_time = admission != ADMIT_PASSES && !sampling_is_jitter (self, buffer);
   sampling_ask_live (self);
 
   GST_OBJECT_LOCK (self);
@@ -295,13 +295,13 @@ gst_minivl_transform_ip (GstBaseTransform *base, GstBuffer *buffer)
   GST_OBJECT_UNLOCK (self);
   /* Owed texts must be known before time advances; but a text at the current time needs the time of this buffer, even while it
    * waits. */
-  if (text != NULL && is_timed && !by_segment)
+  if (text != NULL && tells_time && !by_segment)
     text_src_position (text, GST_BUFFER_PTS (buffer), end_of (buffer));
   if (admission == ADMIT_LOOKED_AT)
     sampling_buffer (self, buffer);
   if (self->marks_places)
     sampling_mark_place (self, buffer);
-  if (text != NULL && is_timed && by_segment)
+  if (text != NULL && tells_time && by_segment)
     text_src_position (text, GST_BUFFER_PTS (buffer), end_of (buffer));
   if (text != NULL)
     text_src_pushing (text, TRUE);
@@ -487,7 +487,7 @@ gst_minivl_finalize (GObject *object)
   GstMinivl *self = GST_MINIVL (object);
 
   worker_free (self->worker);
-  g_array_unref (self->open);
+  sampling_finalize (self);
   settings_clear (&self->settings);
   g_mutex_clear (&self->results_lock);
   G_OBJECT_CLASS (gst_minivl_parent_class)->finalize (object);
@@ -506,7 +506,8 @@ gst_minivl_install_properties (GObjectClass *klass)
   g_object_class_install_property (klass, PROP_STATS,
       g_param_spec_boxed ("stats", "Statistics",
           "Structure minivl-stats of what happened since the start: segments, results, dropped, unchanged, errors, text_lost and "
-          "backlog are counts, and of frames that were not looked at untimed (without a PTS); preprocess, encode, prefill and "
+          "backlog are counts, and of frames that were not looked at untimed (without a PTS) and strays (single ones whose time "
+          "lies far off); preprocess, encode, prefill and "
           "decode mean ns of the segments "
           "that were answered or unchanged; prefill_tokens_per_second and decode_tokens_per_second; device_bytes. Also an element "
           "message at the end of the stream",
@@ -573,8 +574,7 @@ gst_minivl_init (GstMinivl *self)
   self->base_chain = GST_PAD_CHAINFUNC (sink);
   gst_pad_set_chain_function (sink, chain);
   settings_init (&self->settings);
-  self->open = g_array_new (FALSE, FALSE, sizeof (OpenSegment));
-  g_array_set_clear_func (self->open, sampling_clear_segment);
+  sampling_init (self);
   self->seek_seqnum = GST_SEQNUM_INVALID;
   g_mutex_init (&self->results_lock);
   gst_base_transform_set_passthrough (GST_BASE_TRANSFORM (self), TRUE);

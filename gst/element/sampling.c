@@ -97,10 +97,11 @@ utc_of_buffer (GstMinivl *self, GstBuffer *buffer)
 /* A frame of the video that is looked at. */
 typedef struct
 {
-  GstBuffer *buffer;
-  Sample *sample; /* NULL: not copied yet */
-  guint64 time;
+  GstBuffer *buffer; /* NULL: it has passed, and was copied */
+  Sample *sample;    /* NULL: not copied yet */
+  guint64 time, duration;
   gint64 utc; /* of `time`, ns since 1970; negative: not known */
+  gboolean damaged;
 } Arrival;
 
 /* --- segments ---------------------------------------------------------------------------------------------------------------- */
@@ -174,10 +175,16 @@ sample_unref (Sample *sample)
   g_rc_box_release_full (sample, (GDestroyNotify)sample_clear);
 }
 
-void
-sampling_clear_segment (gpointer open)
+static void
+open_segment_clear (gpointer open)
 {
   g_clear_pointer (&((OpenSegment *)open)->held, sample_unref);
+}
+
+static void
+arrival_clear (gpointer arrival)
+{
+  g_clear_pointer (&((Arrival *)arrival)->sample, sample_unref);
 }
 
 /* Copied once, however many segments want it. */
@@ -266,16 +273,16 @@ perform (GstMinivl *self, const SegmenterAction *actions, guint n_actions, Arriv
         GST_DEBUG_OBJECT (
             self, "%s: %" G_GUINT64_FORMAT ": frame at %" GST_TIME_FORMAT, stream, open->id, GST_TIME_ARGS (arrival->time));
         give (self, open->id, get_sample (self, arrival), action->times);
-        sampling_clear_segment (open);
+        open_segment_clear (open);
         break;
       case SEGMENTER_KEEP:
-        sampling_clear_segment (open);
+        open_segment_clear (open);
         open->held = g_rc_box_acquire (get_sample (self, arrival));
         break;
       case SEGMENTER_USE:
         GST_DEBUG_OBJECT (self, "%s: %" G_GUINT64_FORMAT ": frame that was held", stream, open->id);
         give (self, open->id, open->held, action->times);
-        sampling_clear_segment (open);
+        open_segment_clear (open);
         break;
       case SEGMENTER_CLOSE:
         GST_DEBUG_OBJECT (
@@ -287,8 +294,10 @@ perform (GstMinivl *self, const SegmenterAction *actions, guint n_actions, Arriv
   }
 }
 
-void
-sampling_close (GstMinivl *self)
+/* --- the video as it comes --------------------------------------------------------------------------------------------------- */
+
+static void
+end_segments (GstMinivl *self)
 {
   guint n_actions;
   const SegmenterAction *actions = segmenter_finish (&self->segmenter, &n_actions);
@@ -296,12 +305,85 @@ sampling_close (GstMinivl *self)
   perform (self, actions, n_actions, NULL);
 }
 
+static void
+go_on (GstMinivl *self, Arrival *arrival)
+{
+  guint64 end = arrival->time + (GST_CLOCK_TIME_IS_VALID (arrival->duration) ? arrival->duration : 0);
+  TimelineStep step = timeline_go_on (&self->timeline, arrival->time, arrival->duration);
+  const SegmenterAction *actions;
+  guint n_actions;
+
+  if (step != TIMELINE_FOLLOWS)
+    end_segments (self);
+  if (step == TIMELINE_JUMPS_BACK)
+    worker_forget (self->worker);
+  worker_pass (
+      self->worker, end, running_time (self, end), arrival->utc < 0 ? -1 : arrival->utc + GST_CLOCK_DIFF (arrival->time, end));
+  actions = segmenter_push (&self->segmenter, arrival->time, arrival->duration, arrival->damaged, &n_actions);
+  perform (self, actions, n_actions, arrival);
+}
+
+/* Of the frames that wait, the oldest ones are strays, and the others go on. */
+static void
+stop_waiting (GstMinivl *self, guint strays)
+{
+  for (guint i = strays; i < self->waiting->len; i++)
+    go_on (self, &g_array_index (self->waiting, Arrival, i));
+  g_array_set_size (self->waiting, 0);
+  g_mutex_lock (&self->results_lock);
+  self->stats.strays += strays;
+  g_mutex_unlock (&self->results_lock);
+}
+
+void
+sampling_buffer (GstMinivl *self, GstBuffer *buffer)
+{
+  const GstSegment *segment = &GST_BASE_TRANSFORM (self)->segment;
+  Arrival arrival = { .buffer = buffer,
+    .time = gst_segment_to_stream_time (segment, GST_FORMAT_TIME, GST_BUFFER_PTS (buffer)),
+    .duration = GST_BUFFER_DURATION (buffer),
+    .utc = utc_of_buffer (self, buffer),
+    .damaged = GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_CORRUPTED) };
+  TimelineVerdict verdict;
+
+  /* A decoder may push frames from before the seek position. */
+  if (!GST_CLOCK_TIME_IS_VALID (arrival.time))
+    return;
+  if (GST_CLOCK_TIME_IS_VALID (arrival.duration) && segment->applied_rate != 1.0)
+    arrival.duration = (guint64)(arrival.duration * ABS (segment->applied_rate));
+  verdict = timeline_push (&self->timeline, arrival.time, arrival.duration);
+  if (verdict.waits) {
+    get_sample (self, &arrival);
+    arrival.buffer = NULL;
+    g_array_append_val (self->waiting, arrival);
+    return;
+  }
+  stop_waiting (self, verdict.strays);
+  go_on (self, &arrival);
+  arrival_clear (&arrival);
+}
+
+gboolean
+sampling_is_jitter (GstMinivl *self, GstBuffer *buffer)
+{
+  guint64 time = gst_segment_to_stream_time (&GST_BASE_TRANSFORM (self)->segment, GST_FORMAT_TIME, GST_BUFFER_PTS (buffer));
+
+  return GST_CLOCK_TIME_IS_VALID (time) && timeline_is_jitter (&self->timeline, time);
+}
+
+void
+sampling_close (GstMinivl *self)
+{
+  sampling_cut (self, NULL);
+}
+
 void
 sampling_cut (GstMinivl *self, const gchar *prompt)
 {
+  stop_waiting (self, timeline_settle (&self->timeline));
   for (guint i = 0; prompt != NULL && i < self->open->len; i++)
     worker_set_prompt (self->worker, g_array_index (self->open, OpenSegment, i).id, prompt);
-  sampling_close (self);
+  end_segments (self);
 }
 
 void
@@ -311,6 +393,17 @@ sampling_reset (GstMinivl *self)
   const SegmenterAction *actions = segmenter_reset (&self->segmenter, &n_actions);
 
   perform (self, actions, n_actions, NULL);
+  timeline_start (&self->timeline, TIMELINE_NONE);
+  g_array_set_size (self->waiting, 0);
+}
+
+void
+sampling_start (GstMinivl *self, const GstSegment *segment)
+{
+  gboolean is_timed = segment->format == GST_FORMAT_TIME;
+
+  timeline_start (
+      &self->timeline, is_timed ? gst_segment_to_stream_time (segment, GST_FORMAT_TIME, segment->start) : TIMELINE_NONE);
 }
 
 /* When upstream skips frames to play faster, the rate of the caps is not the rate of the frames. */
@@ -318,34 +411,10 @@ void
 sampling_set_rate (GstMinivl *self, double applied_rate)
 {
   gboolean is_constant = GST_VIDEO_INFO_FPS_N (&self->info) > 0 && applied_rate == 1.0;
+  double fps = is_constant ? (double)GST_VIDEO_INFO_FPS_N (&self->info) / GST_VIDEO_INFO_FPS_D (&self->info) : 0;
 
-  segmenter_set_rate (
-      &self->segmenter, is_constant ? (double)GST_VIDEO_INFO_FPS_N (&self->info) / GST_VIDEO_INFO_FPS_D (&self->info) : 0);
-}
-
-void
-sampling_buffer (GstMinivl *self, GstBuffer *buffer)
-{
-  const GstSegment *segment = &GST_BASE_TRANSFORM (self)->segment;
-  Arrival arrival = { .buffer = buffer,
-    .time = gst_segment_to_stream_time (segment, GST_FORMAT_TIME, GST_BUFFER_PTS (buffer)),
-    .utc = utc_of_buffer (self, buffer) };
-  guint64 duration = GST_BUFFER_DURATION (buffer), end;
-  const SegmenterAction *actions;
-  guint n_actions;
-
-  /* A decoder may push frames from before the seek position. */
-  if (!GST_CLOCK_TIME_IS_VALID (arrival.time))
-    return;
-  if (GST_CLOCK_TIME_IS_VALID (duration) && segment->applied_rate != 1.0)
-    duration = (guint64)(duration * ABS (segment->applied_rate));
-  end = arrival.time + (GST_CLOCK_TIME_IS_VALID (duration) ? duration : 0);
-  worker_pass (self->worker, arrival.time, end, running_time (self, end),
-      arrival.utc < 0 ? -1 : arrival.utc + GST_CLOCK_DIFF (arrival.time, end));
-  actions = segmenter_push (
-      &self->segmenter, arrival.time, duration, GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_CORRUPTED), &n_actions);
-  perform (self, actions, n_actions, &arrival);
-  g_clear_pointer (&arrival.sample, sample_unref);
+  segmenter_set_rate (&self->segmenter, fps);
+  timeline_set_rate (&self->timeline, fps);
 }
 
 void
@@ -358,4 +427,31 @@ sampling_mark_place (GstMinivl *self, GstBuffer *buffer)
   place->is_live = g_atomic_int_get (&self->live);
   place->segment = open->len > 0 ? g_array_index (open, OpenSegment, open->len - 1).id : 0;
   place->first_open = open->len > 0 ? g_array_index (open, OpenSegment, 0).id : G_MAXUINT64;
+}
+
+/* --- the object -------------------------------------------------------------------------------------------------------------- */
+
+void
+sampling_init (GstMinivl *self)
+{
+  self->open = g_array_new (FALSE, FALSE, sizeof (OpenSegment));
+  g_array_set_clear_func (self->open, open_segment_clear);
+  self->waiting = g_array_new (FALSE, FALSE, sizeof (Arrival));
+  g_array_set_clear_func (self->waiting, arrival_clear);
+  timeline_start (&self->timeline, TIMELINE_NONE);
+}
+
+void
+sampling_clear (GstMinivl *self)
+{
+  g_array_set_size (self->open, 0);
+  g_array_set_size (self->waiting, 0);
+  timeline_start (&self->timeline, TIMELINE_NONE);
+}
+
+void
+sampling_finalize (GstMinivl *self)
+{
+  g_array_unref (self->open);
+  g_array_unref (self->waiting);
 }

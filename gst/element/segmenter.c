@@ -56,29 +56,6 @@ reached (const Segmenter *s, guint64 time, guint64 start, guint64 stop)
 }
 
 static guint64
-largest_step (const Segmenter *s)
-{
-  guint64 frame;
-
-  if (s->fps > 0)
-    frame = (guint64)(1e9 / s->fps);
-  else if (s->last_duration != SEGMENTER_NONE)
-    frame = s->last_duration;
-  else
-    frame = s->last_interval;
-  return MAX (SECOND, 2 * frame);
-}
-
-/* time: not before the last frame's. Without rate and duration, a frame's length is known only when the next one comes. */
-static gboolean
-jumps (const Segmenter *s, guint64 time)
-{
-  gboolean known = s->fps > 0 || s->last_duration != SEGMENTER_NONE || s->last_interval > 0;
-
-  return known && time - s->last > largest_step (s);
-}
-
-static guint64
 end_of_last_frame (const Segmenter *s)
 {
   if (s->last_duration != SEGMENTER_NONE)
@@ -286,7 +263,6 @@ end_all (Segmenter *s)
   }
   s->anchored = FALSE;
   s->last = s->last_duration = SEGMENTER_NONE;
-  s->last_interval = 0;
 }
 
 void
@@ -329,11 +305,8 @@ segmenter_push (Segmenter *s, guint64 time, guint64 duration, gboolean damaged, 
   GList *next;
 
   g_array_set_size (s->actions, 0);
-  if (s->last != SEGMENTER_NONE && (time < s->last || jumps (s, time)))
-    end_all (s);
-
   if (!s->anchored && reached (s, time, start, s->config.stop)) {
-    gboolean is_first = !s->any && time <= start + largest_step (s);
+    gboolean is_first = !s->any && time <= start + MAX (SECOND, s->fps > 0 ? (guint64)(2e9 / s->fps) : 0);
 
     s->anchor = is_first ? start : MAX (time, start);
     s->next = 0;
@@ -356,10 +329,10 @@ segmenter_push (Segmenter *s, guint64 time, guint64 duration, gboolean damaged, 
     }
   }
 
-  if (s->last != SEGMENTER_NONE && time > s->last)
-    s->last_interval = time - s->last;
-  s->last = time;
-  s->last_duration = duration;
+  if (s->last == SEGMENTER_NONE || time >= s->last) {
+    s->last = time;
+    s->last_duration = duration;
+  }
   return answer (s, n_actions);
 }
 

@@ -4,7 +4,7 @@
  * Segments [start, stop) follow one another from the configured start on. Each is the reference's `bound=(start, stop)`: at a
  * constant rate the frames are exactly the indices of minivl_sample_frames(), a frame's index being its stream time times the
  * rate. At a variable rate it is the frame that is shown at the middle of each of equal parts, or the first one after it.
- * A frame that goes backward or jumps ends the open segments; the next one starts with that frame.
+ * Time goes on; a frame may lie a little behind the one before. Where it jumps (see timeline.h), segmenter_finish() goes before.
  *
  * A damaged frame is sampled only when its part has no other. Whether it has is known later: so the first good frame of each part
  * is held until the part's place is filled, and so is a damaged one that would have filled it. The caller holds one frame a
@@ -60,7 +60,7 @@ typedef struct
   gboolean any;      /* a segment has begun since the last reset */
   gboolean anchored; /* `anchor` is where segment 0 of this run of frames starts, `next` the one to begin next */
   guint64 anchor, next;
-  guint64 last, last_duration, last_interval;
+  guint64 last, last_duration; /* of the latest frame */
 } Segmenter;
 
 void segmenter_init (Segmenter *s, const SegmenterConfig *config, SegmenterLengthFunc length, gpointer user_data);

@@ -13,6 +13,7 @@ typedef struct
 {
   guint64 segments; /* begun */
   guint64 results, dropped, unchanged, errors;
+  guint64 strays;                              /* frames that were not looked at, for their time lay far off */
   guint64 untimed;                             /* frames that were not looked at, for want of a PTS */
   guint64 seen;                                /* answered or unchanged */
   guint64 preprocess, encode, prefill, decode; /* ns, of those seen */

@@ -45,7 +45,6 @@ struct _Worker
   GQueue questions;    /* Segment, the application's questions, in order */
   gboolean questioned; /* the last answer was to one of these */
   Recent recent;
-  guint64 last_frame;       /* stream time, of the last one that passed */
   guint64 now, now_running; /* its end */
   gint64 now_utc;           /* negative: not known */
   guint64 number;           /* of the last segment opened */

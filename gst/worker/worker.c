@@ -333,11 +333,9 @@ worker_forget (Worker *w)
 }
 
 void
-worker_pass (Worker *w, guint64 time, guint64 now, guint64 running_time, gint64 utc)
+worker_pass (Worker *w, guint64 now, guint64 running_time, gint64 utc)
 {
   g_mutex_lock (&w->lock);
-  w->run += time < w->last_frame;
-  w->last_frame = time;
   w->now = now;
   w->now_running = running_time;
   w->now_utc = utc;

@@ -103,9 +103,8 @@ void worker_set_prompt (Worker *w, guint64 id, const gchar *prompt);
 void worker_close_segment (Worker *w, guint64 id, guint64 stop, guint64 running_time);
 /* The stream does not continue: segments to come are not told of earlier ones, nor compared with them. */
 void worker_forget (Worker *w);
-/* A frame passes that begins at `time` and ends at `now`; running_time and utc (as above) are of its end. A step back counts as
- * worker_forget(). */
-void worker_pass (Worker *w, guint64 time, guint64 now, guint64 running_time, gint64 utc);
+/* A frame passes that ends at `now`; running_time and utc (as above) are of its end. */
+void worker_pass (Worker *w, guint64 now, guint64 running_time, gint64 utc);
 /* Where segments may not be dropped: waits until there is room for more pixels. Does not wait while the device is lost. */
 void worker_wait_for_room (Worker *w);
 /* The stream is over: after the last segment, the reports are summed up. */

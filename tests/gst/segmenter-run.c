@@ -27,6 +27,9 @@ run_new (SegmenterConfig config, double fps, guint64 length)
   run->seen = g_ptr_array_new_with_free_func (seen_free);
   segmenter_init (&run->segmenter, &config, get_length, run);
   segmenter_set_rate (&run->segmenter, fps);
+  run->waiting = g_array_new (FALSE, FALSE, sizeof (Pushed));
+  timeline_start (&run->timeline, TIMELINE_NONE);
+  timeline_set_rate (&run->timeline, fps);
   return run;
 }
 
@@ -35,11 +38,12 @@ run_free (Run *run)
 {
   segmenter_clear (&run->segmenter);
   g_ptr_array_unref (run->seen);
+  g_array_unref (run->waiting);
   g_free (run);
 }
 
 static void
-take (Run *run, const SegmenterAction *actions, guint n_actions, guint64 frame, guint64 time)
+take (Run *run, const SegmenterAction *actions, guint n_actions, const Pushed *pushed)
 {
   for (guint i = 0; i < n_actions; i++) {
     const SegmenterAction *a = &actions[i];
@@ -63,29 +67,66 @@ take (Run *run, const SegmenterAction *actions, guint n_actions, guint64 frame, 
       seen->start = a->start;
       seen->stop = a->stop;
     } else if (a->step == SEGMENTER_KEEP) {
-      seen->held = frame;
-      seen->held_time = time;
+      seen->held = pushed->frame;
+      seen->held_time = pushed->time;
     } else {
       gboolean held = a->step == SEGMENTER_USE;
 
       g_assert_cmpuint (a->times, >, 0);
       g_assert_true (!held || seen->held != G_MAXUINT64);
       for (guint k = 0; k < a->times; k++) {
-        g_array_append_val (seen->frames, *(held ? &seen->held : &frame));
-        g_array_append_val (seen->times, *(held ? &seen->held_time : &time));
+        g_array_append_val (seen->frames, *(held ? &seen->held : &pushed->frame));
+        g_array_append_val (seen->times, *(held ? &seen->held_time : &pushed->time));
       }
       seen->held = G_MAXUINT64;
     }
   }
 }
 
+/* --- as sampling.c ---------------------------------------------------------------------------------------------------------- */
+
+static void
+end_segments (Run *run)
+{
+  guint n;
+  const SegmenterAction *actions = segmenter_finish (&run->segmenter, &n);
+
+  take (run, actions, n, NULL);
+}
+
+static void
+go_on (Run *run, const Pushed *pushed)
+{
+  const SegmenterAction *actions;
+  guint n;
+
+  if (timeline_go_on (&run->timeline, pushed->time, pushed->duration) != TIMELINE_FOLLOWS)
+    end_segments (run);
+  actions = segmenter_push (&run->segmenter, pushed->time, pushed->duration, pushed->damaged, &n);
+  take (run, actions, n, pushed);
+}
+
+static void
+stop_waiting (Run *run, guint strays)
+{
+  for (guint i = strays; i < run->waiting->len; i++)
+    go_on (run, &g_array_index (run->waiting, Pushed, i));
+  g_array_set_size (run->waiting, 0);
+  run->strays += strays;
+}
+
 void
 run_push_marked (Run *run, guint64 frame, guint64 time, guint64 duration, gboolean damaged)
 {
-  guint n;
-  const SegmenterAction *actions = segmenter_push (&run->segmenter, time, duration, damaged, &n);
+  Pushed pushed = { frame, time, duration, damaged };
+  TimelineVerdict verdict = timeline_push (&run->timeline, time, duration);
 
-  take (run, actions, n, frame, time);
+  if (verdict.waits) {
+    g_array_append_val (run->waiting, pushed);
+    return;
+  }
+  stop_waiting (run, verdict.strays);
+  go_on (run, &pushed);
 }
 
 void
@@ -97,10 +138,8 @@ run_push (Run *run, guint64 frame, guint64 time, guint64 duration)
 void
 run_finish (Run *run)
 {
-  guint n;
-  const SegmenterAction *actions = segmenter_finish (&run->segmenter, &n);
-
-  take (run, actions, n, G_MAXUINT64, 0);
+  stop_waiting (run, timeline_settle (&run->timeline));
+  end_segments (run);
 }
 
 void
@@ -109,8 +148,12 @@ run_reset (Run *run)
   guint n;
   const SegmenterAction *actions = segmenter_reset (&run->segmenter, &n);
 
-  take (run, actions, n, G_MAXUINT64, 0);
+  take (run, actions, n, NULL);
+  timeline_start (&run->timeline, TIMELINE_NONE);
+  g_array_set_size (run->waiting, 0);
 }
+
+/* --- what comes of it -------------------------------------------------------------------------------------------------------- */
 
 guint64
 run_frame_time (guint64 frame, double fps)

@@ -1,8 +1,9 @@
-/* A segmenter that is fed frames, and what became of them. */
+/* A timeline and a segmenter that are fed frames, as by sampling.c, and what became of them. */
 #ifndef TESTS_SEGMENTER_RUN_H
 #define TESTS_SEGMENTER_RUN_H
 
 #include "gst/element/segmenter.h"
+#include "gst/element/timeline.h"
 
 #define MS G_GUINT64_CONSTANT (1000000)
 #define SECOND (1000 * MS)
@@ -16,9 +17,19 @@ typedef struct
   gboolean closed;
 } Seen;
 
+/* A frame as it was pushed. */
+typedef struct
+{
+  guint64 frame, time, duration;
+  gboolean damaged;
+} Pushed;
+
 typedef struct
 {
   Segmenter segmenter;
+  Timeline timeline;
+  GArray *waiting; /* Pushed */
+  guint strays;
   guint64 length;
   GPtrArray *seen;
 } Run;
