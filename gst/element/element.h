@@ -7,6 +7,7 @@
 #include "gst/results/textsrc.h"
 #include "gstminivl.h"
 #include "settings.h"
+#include "standstill.h"
 #include "timeline.h"
 #include "too-slow.h"
 #include "vulkan-input.h"
@@ -46,7 +47,9 @@ struct _GstMinivl
   /* the streaming thread, between start and stop */
   Segmenter segmenter;
   Timeline timeline;
-  GArray *waiting; /* Arrival of sampling.c: frames that may be strays */
+  Standstill *standstill;
+  guint64 lateness; /* of a live frame, behind its running time */
+  GArray *waiting;  /* Arrival of sampling.c: frames that may be strays */
   FrameCopier copier;
   VulkanInput *vulkan; /* NULL: no Vulkan frame was sampled yet */
   gchar *roi;          /* label of the regions to ask about; NULL: whole frames */

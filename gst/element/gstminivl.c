@@ -212,6 +212,8 @@ gst_minivl_stop (GstBaseTransform *base)
 {
   GstMinivl *self = GST_MINIVL (base);
 
+  worker_interrupt (self->worker); /* which the other thread may wait for */
+  standstill_stop (self->standstill);
   if (worker_stop (self->worker))
     announce_progress (self, GST_PROGRESS_TYPE_CANCELED, "Loading the model was cancelled");
   GST_OBJECT_LOCK (self);
@@ -347,11 +349,17 @@ static GstStateChangeReturn
 gst_minivl_change_state (GstElement *element, GstStateChange transition)
 {
   GstMinivl *self = GST_MINIVL (element);
+  GstStateChangeReturn result;
 
   /* The streaming thread may wait for the worker, and chaining up waits for the streaming thread. */
   if (transition == GST_STATE_CHANGE_PAUSED_TO_READY)
     worker_interrupt (self->worker);
-  return GST_ELEMENT_CLASS (gst_minivl_parent_class)->change_state (element, transition);
+  if (transition == GST_STATE_CHANGE_PLAYING_TO_PAUSED)
+    standstill_play (self->standstill, FALSE);
+  result = GST_ELEMENT_CLASS (gst_minivl_parent_class)->change_state (element, transition);
+  if (transition == GST_STATE_CHANGE_PAUSED_TO_PLAYING)
+    standstill_play (self->standstill, TRUE);
+  return result;
 }
 
 /* The action signal. If n_seconds does not fit into a guint64 of ns, all frames are looked at. */

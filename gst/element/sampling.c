@@ -296,6 +296,44 @@ perform (GstMinivl *self, const SegmenterAction *actions, guint n_actions, Arriv
 
 /* --- the video as it comes --------------------------------------------------------------------------------------------------- */
 
+/* The running time at which a segment with that stop ends by the clock, since its last frame is overdue. */
+static guint64
+overdue (GstMinivl *self, guint64 stop)
+{
+  guint64 running = stop != SEGMENTER_NONE ? running_time (self, stop) : GST_CLOCK_TIME_NONE;
+
+  if (!GST_CLOCK_TIME_IS_VALID (running))
+    return GST_CLOCK_TIME_NONE;
+  return running + self->lateness + timeline_longest_step (&self->timeline);
+}
+
+static void
+watch_clock (GstMinivl *self)
+{
+  gboolean live = g_atomic_int_get (&self->live);
+
+  standstill_set (self->standstill, live ? overdue (self, segmenter_next_stop (&self->segmenter)) : GST_CLOCK_TIME_NONE);
+}
+
+/* From a thread of its own, which is the streaming thread meanwhile. A frame may just have come. */
+static void
+on_overdue (GstElement *element, GstClockTime running_time)
+{
+  GstMinivl *self = GST_MINIVL (element);
+  guint64 stop;
+
+  GST_PAD_STREAM_LOCK (get_sink (self));
+  stop = segmenter_next_stop (&self->segmenter);
+  if (overdue (self, stop) <= running_time) {
+    guint n_actions;
+    const SegmenterAction *actions = segmenter_elapse (&self->segmenter, stop, &n_actions);
+
+    perform (self, actions, n_actions, NULL);
+  }
+  watch_clock (self);
+  GST_PAD_STREAM_UNLOCK (get_sink (self));
+}
+
 static void
 end_segments (GstMinivl *self)
 {
@@ -303,6 +341,7 @@ end_segments (GstMinivl *self)
   const SegmenterAction *actions = segmenter_finish (&self->segmenter, &n_actions);
 
   perform (self, actions, n_actions, NULL);
+  watch_clock (self);
 }
 
 static void
@@ -321,6 +360,7 @@ go_on (GstMinivl *self, Arrival *arrival)
       self->worker, end, running_time (self, end), arrival->utc < 0 ? -1 : arrival->utc + GST_CLOCK_DIFF (arrival->time, end));
   actions = segmenter_push (&self->segmenter, arrival->time, arrival->duration, arrival->damaged, &n_actions);
   perform (self, actions, n_actions, arrival);
+  watch_clock (self);
 }
 
 /* Of the frames that wait, the oldest ones are strays, and the others go on. */
@@ -333,6 +373,19 @@ stop_waiting (GstMinivl *self, guint strays)
   g_mutex_lock (&self->results_lock);
   self->stats.strays += strays;
   g_mutex_unlock (&self->results_lock);
+}
+
+static void
+note_lateness (GstMinivl *self, guint64 time)
+{
+  g_autoptr (GstClock) clock = g_atomic_int_get (&self->live) ? gst_element_get_clock (GST_ELEMENT (self)) : NULL;
+  guint64 running = running_time (self, time);
+  GstClockTimeDiff late;
+
+  if (clock == NULL || !GST_CLOCK_TIME_IS_VALID (running))
+    return;
+  late = GST_CLOCK_DIFF (gst_element_get_base_time (GST_ELEMENT (self)) + running, gst_clock_get_time (clock));
+  self->lateness = MAX (0, late);
 }
 
 void
@@ -359,6 +412,7 @@ sampling_buffer (GstMinivl *self, GstBuffer *buffer)
     return;
   }
   stop_waiting (self, verdict.strays);
+  note_lateness (self, arrival.time);
   go_on (self, &arrival);
   arrival_clear (&arrival);
 }
@@ -393,6 +447,7 @@ sampling_reset (GstMinivl *self)
   const SegmenterAction *actions = segmenter_reset (&self->segmenter, &n_actions);
 
   perform (self, actions, n_actions, NULL);
+  watch_clock (self);
   timeline_start (&self->timeline, TIMELINE_NONE);
   g_array_set_size (self->waiting, 0);
 }
@@ -439,6 +494,7 @@ sampling_init (GstMinivl *self)
   self->waiting = g_array_new (FALSE, FALSE, sizeof (Arrival));
   g_array_set_clear_func (self->waiting, arrival_clear);
   timeline_start (&self->timeline, TIMELINE_NONE);
+  self->standstill = standstill_new (GST_ELEMENT (self), on_overdue);
 }
 
 void
@@ -447,6 +503,7 @@ sampling_clear (GstMinivl *self)
   g_array_set_size (self->open, 0);
   g_array_set_size (self->waiting, 0);
   timeline_start (&self->timeline, TIMELINE_NONE);
+  self->lateness = 0;
 }
 
 void
@@ -454,4 +511,5 @@ sampling_finalize (GstMinivl *self)
 {
   g_array_unref (self->open);
   g_array_unref (self->waiting);
+  standstill_free (self->standstill);
 }

@@ -205,6 +205,23 @@ close_segment (Segmenter *s, OpenSegment *o, guint64 stop)
   act (s, SEGMENTER_CLOSE, o, stop, 0);
 }
 
+static void
+close_until (Segmenter *s, guint64 time)
+{
+  GList *next;
+
+  for (GList *l = s->open.head; l != NULL; l = next) {
+    OpenSegment *o = l->data;
+
+    next = l->next;
+    if (o->stop > time)
+      continue;
+    close_segment (s, o, o->stop);
+    g_queue_delete_link (&s->open, l);
+    open_segment_free (o);
+  }
+}
+
 /* The frame reaches the next place or more of them: it takes them, unless it is damaged and its part may have a better one. */
 static void
 reach (Segmenter *s, OpenSegment *o, guint times, guint64 time, gboolean damaged)
@@ -302,7 +319,6 @@ const SegmenterAction *
 segmenter_push (Segmenter *s, guint64 time, guint64 duration, gboolean damaged, guint *n_actions)
 {
   guint64 start = s->config.start;
-  GList *next;
 
   g_array_set_size (s->actions, 0);
   if (!s->anchored && reached (s, time, start, s->config.stop)) {
@@ -315,24 +331,36 @@ segmenter_push (Segmenter *s, guint64 time, guint64 duration, gboolean damaged, 
   if (s->anchored)
     begin_segments (s, time);
 
-  for (GList *l = s->open.head; l != NULL; l = next) {
+  for (GList *l = s->open.head; l != NULL; l = l->next) {
     OpenSegment *o = l->data;
 
-    next = l->next;
-    if (!reached (s, time, o->start, o->stop))
-      continue;
-    take (s, o, time, duration, damaged);
-    if (time >= o->stop) {
-      close_segment (s, o, o->stop);
-      g_queue_delete_link (&s->open, l);
-      open_segment_free (o);
-    }
+    if (reached (s, time, o->start, o->stop))
+      take (s, o, time, duration, damaged);
   }
+  close_until (s, time);
 
   if (s->last == SEGMENTER_NONE || time >= s->last) {
     s->last = time;
     s->last_duration = duration;
   }
+  return answer (s, n_actions);
+}
+
+guint64
+segmenter_next_stop (const Segmenter *s)
+{
+  guint64 stop = SEGMENTER_NONE;
+
+  for (const GList *l = s->open.head; l != NULL; l = l->next)
+    stop = MIN (stop, ((const OpenSegment *)l->data)->stop);
+  return stop;
+}
+
+const SegmenterAction *
+segmenter_elapse (Segmenter *s, guint64 time, guint *n_actions)
+{
+  g_array_set_size (s->actions, 0);
+  close_until (s, time);
   return answer (s, n_actions);
 }
 

@@ -77,6 +77,11 @@ gboolean segmenter_is_bounded (Segmenter *s);
  * Returns what is to be done, in that order; owned by s, valid until the next call. */
 const SegmenterAction *segmenter_push (Segmenter *s, guint64 time, guint64 duration, gboolean damaged, guint *n_actions);
 
+/* When the next open segment stops; SEGMENTER_NONE: none is open, or it has no end of its own. */
+guint64 segmenter_next_stop (const Segmenter *s);
+/* No frame has come, and it is this time already: ends the segments that stop by then. */
+const SegmenterAction *segmenter_elapse (Segmenter *s, guint64 time, guint *n_actions);
+
 /* Ends the open segments where the last frame ends. The next frame starts a new one. */
 const SegmenterAction *segmenter_finish (Segmenter *s, guint *n_actions);
 
