@@ -13,6 +13,12 @@
  * source that is not live every segment is answered, and the video waits when the model is behind; from a live source the oldest
  * segment that waits is dropped, and reported with `finish_reason` `dropped`.
  *
+ * Time is that of the buffers. A step back of less than two frames is jitter; a larger one, or more than a second and two frames
+ * ahead, is believed when the third frame in a row has it: the segment ends, and the next one begins with the first of the three.
+ * Single ones pass without being looked at, as do buffers without a PTS; only a stream that begins with ten such ones is an error.
+ * Frames marked CORRUPTED are looked at only where their part of the segment has no other. If a live source stands still, the
+ * pipeline's clock ends the segment, a second or two frames after its end.
+ *
  * Text on `text_src` stands at the video that passes when it is there, or with `text-timestamp=segment` at the start of what it is
  * about, for subtitles. Then whatever joins text and video again needs a queue of at least two segments in the video branch.
  *
