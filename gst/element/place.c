@@ -22,6 +22,7 @@ place_transform (GstBuffer *to, GstMeta *meta, GstBuffer *from, GQuark type, gpo
   copy->is_live = place->is_live;
   copy->segment = place->segment;
   copy->first_open = place->first_open;
+  copy->waits = place->waits;
   return TRUE;
 }
 

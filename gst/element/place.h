@@ -13,6 +13,7 @@ typedef struct
   gboolean is_live;
   guint64 segment;    /* id of the one that began last, of those it lies in; 0: none that will have a result */
   guint64 first_open; /* segments with lower ids are complete */
+  gboolean waits;     /* which segment it lies in is known with the next buffer that does not wait: it is the same */
 } Place;
 
 /* The buffer is writable. What another minivl has said is forgotten. */

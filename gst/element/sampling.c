@@ -481,6 +481,7 @@ sampling_mark_place (GstMinivl *self, GstBuffer *buffer)
   place->number = ++self->n_marked;
   place->is_live = g_atomic_int_get (&self->live);
   place->segment = open->len > 0 ? g_array_index (open, OpenSegment, open->len - 1).id : 0;
+  place->waits = !place->is_live && self->waiting->len > 0;
   place->first_open = open->len > 0 ? g_array_index (open, OpenSegment, 0).id : G_MAXUINT64;
 }
 

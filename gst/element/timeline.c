@@ -5,8 +5,6 @@
 #define SECOND G_GUINT64_CONSTANT (1000000000)
 /* Frames in a row of which the video is believed to have jumped. */
 #define ROW 3
-/* A first frame may be late: in a file sound may come before it, and a live source may have been slow. */
-#define LATE_START (60 * SECOND)
 
 static const Line nowhere = { .last = TIMELINE_NONE, .before = TIMELINE_NONE, .duration = TIMELINE_NONE };
 
@@ -51,11 +49,9 @@ returns (const Timeline *t, const Line *line, guint64 time)
 static gboolean
 is_ahead (const Timeline *t, const Line *line, guint64 time)
 {
-  gboolean is_start = line == &t->line && !t->begun;
+  gboolean known = frame_length (t, line) > 0 || (line == &t->line && !t->begun);
 
-  if (is_start)
-    return time > line->last + LATE_START;
-  return frame_length (t, line) > 0 && time > line->last && time - line->last > longest_step (t, line);
+  return known && time > line->last && time - line->last > longest_step (t, line);
 }
 
 static gboolean

@@ -7,7 +7,7 @@
  * fit, the nearer one does. If six in a row fit nowhere, the video has long steps: they go on, and such steps are no jumps from
  * then on.
  *
- * A stream begins within a minute of the start of its segment: a first frame that lies elsewhere waits, too.
+ * A stream begins at the start of its segment: a first frame that lies elsewhere waits, too.
  */
 #ifndef GST_MINIVL_TIMELINE_H
 #define GST_MINIVL_TIMELINE_H

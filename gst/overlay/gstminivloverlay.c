@@ -42,6 +42,9 @@
 /* Above the ids of minivl */
 #define PROP_FONT_DESC 2000
 
+/* The segment of a frame that minivl cannot place yet. */
+#define UNDECIDED G_MAXUINT64
+
 /* Why a frame is drawn without its segment's text. */
 typedef enum
 {
@@ -55,7 +58,7 @@ typedef struct
 {
   guint64 number; /* as its Place has it */
   gsize size;
-  guint64 segment; /* 0: none */
+  guint64 segment; /* 0: none; UNDECIDED */
   gboolean waits;  /* for its segment's text */
 } Passing;
 
@@ -136,6 +139,17 @@ find_passing (GstMinivlOverlay *self, guint64 number)
     if (((Passing *)l->data)->number == number)
       return l->data;
   return NULL;
+}
+
+static void
+decide (GstMinivlOverlay *self, guint64 segment)
+{
+  for (GList *l = self->passing.head; l != NULL; l = l->next) {
+    Passing *passing = l->data;
+
+    if (passing->segment == UNDECIDED)
+      passing->segment = segment;
+  }
 }
 
 /* Removes the frame, and those before it that the queue has thrown away. */
@@ -221,7 +235,7 @@ on_frame (GstMinivlOverlay *self, GstBuffer *buffer)
   Passing *passing = g_new0 (Passing, 1);
 
   passing->number = place->number;
-  passing->segment = place->segment;
+  passing->segment = place->waits ? UNDECIDED : place->segment;
   passing->waits = !place->is_live && !self->is_whole;
   if (passing->waits && self->is_of_small_pool) {
     GstBuffer *copy = gst_buffer_copy_deep (buffer);
@@ -233,7 +247,10 @@ on_frame (GstMinivlOverlay *self, GstBuffer *buffer)
   g_mutex_lock (&self->lock);
   g_queue_push_tail (&self->passing, passing);
   self->bytes += passing->size;
-  self->begun = MAX (self->begun, passing->segment);
+  if (passing->segment != UNDECIDED) {
+    self->begun = MAX (self->begun, passing->segment);
+    decide (self, passing->segment);
+  }
   self->first_open = first_open;
   self->came = g_get_monotonic_time ();
   limit_queue (self, passing->waits);
@@ -257,6 +274,7 @@ on_event (GstMinivlOverlay *self, GstEvent *event)
     case GST_EVENT_EOS:
     case GST_EVENT_SEGMENT_DONE:
       /* minivl has waited for the results; no more will come */
+      decide (self, self->begun);
       self->board.told = MAX (self->board.told, self->begun);
       break;
     default:
@@ -374,6 +392,8 @@ before_drawing (GstPad *pad, GstPadProbeInfo *info, gpointer data)
   passing = find_passing (self, place_get (GST_PAD_PROBE_INFO_BUFFER (info))->number);
   if (passing != NULL)
     draws = wait_for_result (self, passing, &early);
+  if (early != NOT_EARLY)
+    decide (self, self->begun);
   if (passing != NULL && draws)
     pass (self, passing, GST_BUFFER_PTS (GST_PAD_PROBE_INFO_BUFFER (info)));
   if (draws && (resized || self->board.changed)) {

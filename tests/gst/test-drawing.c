@@ -356,6 +356,41 @@ test_a_flush_frees_frames_of_an_open_segment (void)
   rig_free (rig);
 }
 
+/* Which segment the first two of a jump lie in is known with the third; a stray has the text of those around it. */
+static void
+test_frames_of_a_jump_have_the_text_of_the_new_segment (void)
+{
+  Rig *rig = make_rig (NULL, FALSE);
+
+  fake_add_texts ("|M");
+  rig_push (rig, 0, 5);
+  rig_push (rig, 300, 305);
+  rig_push (rig, 9000, 9001);
+  rig_push (rig, 305, 311);
+  for (guint i = 0; i < 5 + 11; i++) {
+    Ink ink = pull_ink (rig);
+
+    g_assert_cmpint (ink_is_blank (&ink), ==, i < 5);
+  }
+  rig_free (rig);
+}
+
+/* Two wait when the video ends, and then one. */
+static void
+test_the_end_frees_frames_that_wait (void)
+{
+  for (guint n = 1; n <= 2; n++) {
+    Rig *rig = make_rig (NULL, FALSE);
+
+    rig_push (rig, 0, 5);
+    rig_push (rig, 300, 300 + n);
+    rig_eos (rig);
+    for (guint i = 0; i < 5 + n; i++)
+      pull_ink (rig);
+    rig_free (rig);
+  }
+}
+
 /* Nobody will ever say what is in them. */
 static void
 test_frames_pass_at_the_end_if_there_is_no_answer (void)
@@ -602,6 +637,8 @@ main (int argc, char **argv)
   RULE (frames_of_a_small_pool_are_given_back);
   RULE (a_segment_that_is_too_large_does_not_wait);
   RULE (a_flush_frees_frames_of_an_open_segment);
+  RULE (frames_of_a_jump_have_the_text_of_the_new_segment);
+  RULE (the_end_frees_frames_that_wait);
   RULE (frames_pass_at_the_end_if_there_is_no_answer);
   RULE (frames_do_not_wait_for_a_source_that_stands_still);
   RULE (a_pause_or_a_slow_answer_is_no_standstill);

@@ -220,6 +220,28 @@ test_the_only_frame_is_no_stray (void)
   run_assert_frames (run, 0, 0, -1);
 }
 
+/* A first frame that lies nowhere near the start of its segment, with and without others there. */
+static void
+test_a_first_frame_elsewhere_waits (void)
+{
+  static const gint64 aways[] = { 2 * SECOND, 10 * SECOND, 10 * HOUR };
+
+  for (guint k = 0; k < G_N_ELEMENTS (aways); k++) {
+    g_autoptr (Run) stray = make_run (2 * SECOND, FPS), late = make_run (2 * SECOND, FPS);
+
+    push_at (stray, 0, aways[k]);
+    for (guint i = 1; i < 500; i++)
+      push_at (stray, i, i * FRAME);
+    g_assert_cmpuint (stray->strays, ==, 1);
+    assert_steady (stray, 2 * SECOND, 500);
+    for (guint i = 0; i < 51; i++)
+      push_at (late, i, aways[k] + i * FRAME);
+    g_assert_cmpuint (late->strays, ==, 0);
+    run_assert_bounds (late, 0, aways[k] / MS, aways[k] / MS + 2000);
+    g_assert_cmpuint (run_get (late, 0)->frames->len, ==, 4);
+  }
+}
+
 /* The caps promise 25 frames a second; a frame comes every three seconds, or two every 1.5 s. Not one is lost. */
 static void
 test_long_steps_are_believed (void)
@@ -502,6 +524,7 @@ main (int argc, char **argv)
   RULE (frames_of_a_jump_belong_to_the_new_segment);
   RULE (the_end_believes_two_in_a_row_and_no_single_one);
   RULE (the_only_frame_is_no_stray);
+  RULE (a_first_frame_elsewhere_waits);
   RULE (long_steps_are_believed);
   RULE (a_frame_a_second);
   RULE (random_strays);
