@@ -79,6 +79,7 @@ on_end (GstMinivl *self, GstEvent *event, GstMinivlTextSrc *text)
   guint64 timeout;
   WorkerDrain drain;
 
+  worker_close (self->worker); /* eos-timeout counts from here */
   sampling_close (self);
   if (GST_EVENT_TYPE (event) == GST_EVENT_EOS) {
     admit_eos (self);

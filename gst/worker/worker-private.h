@@ -54,9 +54,10 @@ struct _Worker
   gint cancel;              /* atomic, read by the back end; the thread resets it when it runs nothing that should be cancelled */
   gint quit;                /* atomic, for the progress of opening */
   gboolean flushing, failed, opening;
-  gboolean ending; /* the reports are to be summed up when nothing else is left */
-  guint run;       /* of the segments to come */
-  gboolean lost;   /* the device, and what was open on it */
+  gboolean closing; /* nobody waits for room */
+  gboolean ending;  /* the reports are to be summed up when nothing else is left */
+  guint run;        /* of the segments to come */
+  gboolean lost;    /* the device, and what was open on it */
   WorkerLeak leak;
   gint priority;
   guint64 device_bytes;

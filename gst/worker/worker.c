@@ -32,7 +32,7 @@ count_waiting (Worker *w)
 static gboolean
 may_wait (Worker *w)
 {
-  return w->leak == WORKER_WAITS && !g_atomic_int_get (&w->quit) && !w->flushing && !w->failed;
+  return w->leak == WORKER_WAITS && !g_atomic_int_get (&w->quit) && !w->flushing && !w->failed && !w->closing;
 }
 
 static gsize
@@ -151,7 +151,7 @@ worker_start (Worker *w, const WorkerConfig *config)
   w->journal = config->journal;
   if (w->journal != NULL)
     w->last_id = MAX (w->last_id, journal_get_last_id (w->journal));
-  w->ending = w->reduce_failed = FALSE;
+  w->closing = w->ending = w->reduce_failed = FALSE;
   g_atomic_int_set (&w->cancel, 0);
   g_atomic_int_set (&w->quit, 0);
   w->thread = g_thread_new ("minivl-worker", worker_run, w);
@@ -343,6 +343,14 @@ worker_pass (Worker *w, guint64 now, guint64 running_time, gint64 utc)
 }
 
 void
+worker_close (Worker *w)
+{
+  g_mutex_lock (&w->lock);
+  w->closing = TRUE;
+  g_mutex_unlock (&w->lock);
+}
+
+void
 worker_end (Worker *w)
 {
   g_mutex_lock (&w->lock);
@@ -391,6 +399,7 @@ worker_drain (Worker *w, guint64 timeout)
     n_given_up = give_up (w);
     wait_until_idle (w, g_get_monotonic_time () + GRACE);
   }
+  w->closing = FALSE;
   interrupted = w->flushing || g_atomic_int_get (&w->quit);
   n_answered = w->n_answered;
   n_dropped = w->n_dropped;

@@ -107,6 +107,8 @@ void worker_forget (Worker *w);
 void worker_pass (Worker *w, guint64 now, guint64 running_time, gint64 utc);
 /* Where segments may not be dropped: waits until there is room for more pixels. Does not wait while the device is lost. */
 void worker_wait_for_room (Worker *w);
+/* No frame comes until worker_drain() returns: the segments that are closed until then need no room for others, and do not wait. */
+void worker_close (Worker *w);
 /* The stream is over: after the last segment, the reports are summed up. */
 void worker_end (Worker *w);
 /* Waits until all results are out. timeout: ns, after which the answer in hand ends with the text so far, and what waits is

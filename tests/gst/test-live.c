@@ -192,6 +192,23 @@ test_eos_timeout_gives_up_with_a_message (void)
   rig_free (rig);
 }
 
+/* The last segment has no room before the end: closing it must not wait for an answer, or the time would count from that. */
+static void
+test_eos_timeout_counts_from_eos (void)
+{
+  Rig *rig = rig_new ("eos-timeout=50000000 max-backlog=1");
+
+  fake_hold (FAKE_ASK);
+  rig_push (rig, 0, 11);
+  fake_await (FAKE_ASK, 1);
+  rig_push (rig, 11, 25);
+  rig_eos (rig);
+  rig_assert_result (rig, 1, 0, 1000, "deadline");
+  rig_assert_result (rig, 2, 1000, 2000, "dropped");
+  rig_assert_result (rig, 3, 2000, 2500, "dropped");
+  rig_free (rig);
+}
+
 static void
 test_eos_timeout_is_not_told_when_it_is_kept (void)
 {
@@ -462,6 +479,7 @@ main (int argc, char **argv)
   RULE (deadline_gives_the_text_so_far);
   RULE (deadline_that_passed_before_the_question);
   RULE (eos_timeout_gives_up_with_a_message);
+  RULE (eos_timeout_counts_from_eos);
   RULE (eos_timeout_is_not_told_when_it_is_kept);
   RULE (too_slow_is_said_once_with_what_to_lower);
   RULE (alerts_count_for_the_pace);
