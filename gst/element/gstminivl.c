@@ -36,14 +36,17 @@
  * With `summary-interval` the model sums up, in text only, what was reported since its last summary: each report, each alert that
  * rose or fell, runs of unchanged segments and runs of what nobody watched are a line with its times. The result, of kind
  * `summary`, has the span of the reports of this run as `segment_start` and `segment_stop`, and is told the same three ways; its
- * token counts and timings are those of all stages that it took. On `text_src` it stands in front of the next segment's text, for
- * at most 5 s unless `text-duration` says otherwise. Reports outlive flushes and seeks; when summing up fails, which is a WARNING
- * and a result with `finish_reason` `error`, they go into the next summary.
+ * token counts and timings are those of all stages that it took. Between two segments that wait there is one stage: a summary of
+ * more reports than one prompt holds is told after segments that are not in it, which the next one has. On `text_src` it stands in
+ * front of the next segment's text, for at most 5 s unless `text-duration` says otherwise. Reports outlive flushes and seeks; when
+ * summing up fails, which is a WARNING and a result with `finish_reason` `error`, they go into the next summary.
  *
  * With `journal` all results are appended to a file, and a restart loses nothing that was reported: what the file has behind the
  * stream's last summary goes into the next one, with the times of its own run and in the order it was told, and counts for when
- * that one is due. Where the time of day is known, a line tells how long nobody watched. Streams may share a file; what is unique
- * in it is stream and id together.
+ * that one is due. Where the time of day is known, a line tells how long nobody watched. If that is more than `summary-interval`,
+ * 10,000 reports or 32 MiB of lines, the newest are taken; a WARNING and a line of the summary say so. Streams may share a file;
+ * what is unique in it is stream and id together. A file that is rotated, by renaming or by copying and emptying it, is opened anew
+ * by its name.
  *
  * The action signal #GstMinivl::ask asks about the last seconds, now. A custom downstream event with a structure `minivl-segment`,
  * from a motion detector upstream or by gst_element_send_event(), ends the open segment and has it described at once, with the

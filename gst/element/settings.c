@@ -227,7 +227,9 @@ static const Setting table[] = {
   { "journal", "Journal", FILE_NAME, AT (journal), AT_START,
       .blurb =
           "File that all results are appended to, a JSON line each. At start it is read: ids go on from the highest in it, and "
-          "what the stream of this name reported behind its last summary goes into the next one. Unset = nothing is written" },
+          "what the stream of this name reported behind its last summary, within one summary-interval and 10,000 reports, goes "
+          "into "
+          "the next one. It may be rotated. Unset = nothing is written" },
 };
 
 static const Setting *

@@ -1,40 +1,52 @@
+#define _GNU_SOURCE /* memrchr() */
 #include "journal.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <json-glib/json-glib.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 /* Longer lines are no results: a result's longest part is its prompt, which the model's context bounds. */
 #define MAX_LINE (8 << 20)
+/* Higher ones are no ids: others are to follow it. */
+#define MAX_ID (G_MAXINT64 / 2)
 /* Of nested brackets: json-glib recurses without a bound. */
 #define MAX_DEPTH 8
+/* What is read at once. */
+#define WINDOW (1 << 20)
+/* Of the lines that are read back */
+#define MOST_BYTES (32 << 20)
+/* Lines, for files that hold many that this file did not write */
+#define MOST_PARSED (2 * JOURNAL_MOST_REPORTS)
 
 struct _Journal
 {
   gchar *path, *stream;
-  gint fd;            /* to append */
-  FILE *file;         /* to read; NULL when all has been read */
-  gint64 offset, end; /* of what is read; of what was there when it was opened */
-  GString *line;
+  gchar *own; /* the stream as it is written in a line, up to the next member */
+  gint fd;
+  gint64 end;                /* of what was there when it was opened */
+  GPtrArray *lines;          /* GString, newest first: what is to be read back */
+  guint n_reports, n_parsed; /* lines */
+  gsize bytes;               /* of these lines */
+  gboolean is_cut;
+  gboolean summed_up; /* the newest made summary has been seen */
+  guint64 summary_stop;
   guint64 last_id, skipped;
-  gboolean torn; /* the last line was not written to its end */
 };
 
 /* --- lines to results -------------------------------------------------------------------------------------------------------- */
 
 static gboolean
-is_deep (const GString *line)
+is_deep (const gchar *line, gsize length)
 {
   gboolean in_string = FALSE;
   gint depth = 0;
 
-  for (gsize i = 0; i < line->len && depth <= MAX_DEPTH; i++) {
-    gchar c = line->str[i];
+  for (gsize i = 0; i < length && depth <= MAX_DEPTH; i++) {
+    gchar c = line[i];
 
     if (in_string && c == '\\')
       i++;
@@ -93,7 +105,8 @@ fill_result (Result *result, JsonObject *object)
   result->kind = find_word (get_text (object, "kind"), kinds);
   result->finish_reason = find_word (get_text (object, "finish_reason"), reasons);
   if (result->kind == NULL || result->finish_reason == NULL || stream == NULL || text == NULL || utc == NULL
-      || !get_uint64 (object, "id", &result->id) || !get_uint64 (object, "segment_start", &result->segment_start)
+      || !get_uint64 (object, "id", &result->id) || result->id > MAX_ID
+      || !get_uint64 (object, "segment_start", &result->segment_start)
       || !get_uint64 (object, "segment_stop", &result->segment_stop) || result->segment_stop < result->segment_start
       || result->segment_stop > RESULT_MAX_TIME)
     return FALSE;
@@ -103,16 +116,22 @@ fill_result (Result *result, JsonObject *object)
   return TRUE;
 }
 
+/* It is JSON that need not be of this file's making. */
+static gboolean
+may_be_result (const gchar *line, gsize length)
+{
+  return line[strspn (line, " \t")] == '{' && g_utf8_validate_len (line, length, NULL) && !is_deep (line, length);
+}
+
 /* NULL: it is no result. (transfer full) */
 static Result *
-parse_line (const GString *line)
+parse_line (const gchar *line, gsize length)
 {
   g_autoptr (JsonParser) parser = json_parser_new ();
   g_autoptr (Result) result = result_new ();
   JsonNode *root;
 
-  if (!g_utf8_validate_len (line->str, line->len, NULL) || is_deep (line)
-      || !json_parser_load_from_data (parser, line->str, (gssize)line->len, NULL))
+  if (!json_parser_load_from_data (parser, line, (gssize)length, NULL))
     return NULL;
   root = json_parser_get_root (parser);
   if (root == NULL || !JSON_NODE_HOLDS_OBJECT (root) || !fill_result (result, json_node_get_object (root)))
@@ -120,79 +139,168 @@ parse_line (const GString *line)
   return g_steal_pointer (&result);
 }
 
-/* --- reading ----------------------------------------------------------------------------------------------------------------- */
+/* --- looking back ------------------------------------------------------------------------------------------------------------ */
 
-/* FALSE: no more lines. closed: the line ends in a newline. A line that is too long is emptied. */
-static gboolean
-next_line (Journal *j, gboolean *closed)
+typedef struct
 {
-  gint c = EOF;
-
-  g_string_truncate (j->line, 0);
-  while (j->offset < j->end && (c = getc_unlocked (j->file)) != EOF && c != '\n') {
-    j->offset++;
-    if (j->line->len < MAX_LINE)
-      g_string_append_c (j->line, (gchar)c);
-  }
-  j->offset += c == '\n';
-  *closed = c == '\n';
-  if (j->line->len == MAX_LINE)
-    g_string_truncate (j->line, 0);
-  return *closed || j->line->len > 0;
-}
-
-/* A line as this file writes it that is no summary: years of such lines need no parsing. */
-static gboolean
-scan_id (const GString *line, guint64 *id)
-{
-  static const gchar before[] = "{\"id\":", kind[] = ",\"kind\":\"";
-  gchar *end;
-
-  if (!g_str_has_prefix (line->str, before) || !g_ascii_isdigit (line->str[strlen (before)]) || line->str[line->len - 1] != '}')
-    return FALSE;
-  *id = g_ascii_strtoull (line->str + strlen (before), &end, 10);
-  return g_str_has_prefix (end, kind) && !g_str_has_prefix (end + strlen (kind), RESULT_SUMMARY "\"");
-}
-
-/* Returns where the lines after the last summary begin. */
-static gint64
-look_through (Journal *j)
-{
-  gint64 behind = 0;
-  gboolean closed;
   guint64 id;
+  gboolean is_own, is_report; /* of the stream; of a segment or an alert */
+} Scanned;
 
-  while (next_line (j, &closed)) {
-    if (!scan_id (j->line, &id)) {
-      g_autoptr (Result) result = parse_line (j->line);
+/* A line as this file writes it: what it is without parsing it. FALSE: it is none, or tells of a summary of the stream. */
+static gboolean
+scan_line (const Journal *j, const gchar *line, gsize length, Scanned *scanned)
+{
+  static const gchar before[] = "{\"id\":", kind[] = ",\"kind\":\"", stream[] = "\",\"final\":true,\"stream\":";
+  const gchar *word;
+  gchar *at;
 
-      id = result != NULL ? result->id : 0;
-      j->skipped += result == NULL && closed;
-      if (result != NULL && result_is_made_summary (result) && g_str_equal (result->stream, j->stream))
-        behind = j->offset;
-    }
-    j->last_id = MAX (j->last_id, id);
-    j->torn = !closed;
+  if (length == 0 || line[length - 1] != '}' || !g_str_has_prefix (line, before) || !g_ascii_isdigit (line[strlen (before)]))
+    return FALSE;
+  scanned->id = g_ascii_strtoull (line + strlen (before), &at, 10);
+  if (scanned->id > MAX_ID || !g_str_has_prefix (at, kind))
+    return FALSE;
+  word = at + strlen (kind);
+  at = (gchar *)word + strspn (word, "abcdefghijklmnopqrstuvwxyz");
+  if (!g_str_has_prefix (at, stream))
+    return FALSE;
+  scanned->is_own = g_str_has_prefix (at + strlen (stream), j->own);
+  scanned->is_report = g_str_has_prefix (word, RESULT_SEGMENT "\"") || g_str_has_prefix (word, RESULT_ALERT "\"");
+  return !scanned->is_own || !g_str_has_prefix (word, RESULT_SUMMARY "\"");
+}
+
+/* FALSE: there is no room for it. */
+static gboolean
+keep_line (Journal *j, const gchar *line, gsize length, gboolean is_report)
+{
+  j->n_reports += is_report;
+  j->bytes += length;
+  j->is_cut = j->n_reports > JOURNAL_MOST_REPORTS || j->bytes > MOST_BYTES || j->lines->len == MOST_PARSED;
+  if (!j->is_cut)
+    g_ptr_array_add (j->lines, g_string_new_len (line, (gssize)length));
+  return !j->is_cut;
+}
+
+/* The line as a result of the stream. FALSE: nothing before it is to be summed up. */
+static gboolean
+note_result (Journal *j, const Result *result, const gchar *line, gsize length)
+{
+  gboolean is_report = g_str_equal (result->kind, RESULT_SEGMENT) || g_str_equal (result->kind, RESULT_ALERT);
+
+  if (j->summed_up) {
+    /* Reports that are told while a summary is made go into the next one. */
+    if (is_report && result->segment_stop <= j->summary_stop)
+      return FALSE;
+  } else if (result_is_made_summary (result)) {
+    j->summed_up = TRUE;
+    j->summary_stop = result->segment_stop;
+    return TRUE;
   }
-  return behind;
+  return keep_line (j, line, length, is_report);
+}
+
+/* line ends in a NUL. closed: behind it there is a newline. FALSE: nothing before it is wanted. */
+static gboolean
+note_line (Journal *j, const gchar *line, gsize length, gboolean closed)
+{
+  g_autoptr (Result) result = NULL;
+  Scanned scanned;
+
+  if (closed && scan_line (j, line, length, &scanned) && !(scanned.is_own && j->summed_up)) {
+    j->last_id = MAX (j->last_id, scanned.id);
+    return !scanned.is_own || keep_line (j, line, length, scanned.is_report);
+  }
+  if (may_be_result (line, length)) {
+    if (j->n_parsed == MOST_PARSED) {
+      j->is_cut = TRUE;
+      return FALSE;
+    }
+    j->n_parsed++;
+    result = parse_line (line, length);
+  }
+  j->skipped += result == NULL && closed;
+  if (result == NULL)
+    return TRUE;
+  j->last_id = MAX (j->last_id, result->id);
+  return !g_str_equal (result->stream, j->stream) || note_result (j, result, line, length);
+}
+
+/* Notes the lines between start and end but for the first, of which more may lie before start; returns where that one ends. NULL:
+ * no more are wanted. too_long: the last line is. */
+static gchar *
+note_lines (Journal *j, gchar *start, gchar *end, gboolean *closed, gboolean *too_long)
+{
+  gchar *newline;
+
+  while ((newline = memrchr (start, '\n', (gsize)(end - start))) != NULL) {
+    *end = '\0';
+    if (*too_long)
+      j->skipped += *closed;
+    else if ((*closed || newline + 1 < end) && !note_line (j, newline + 1, (gsize)(end - newline - 1), *closed))
+      return NULL;
+    *too_long = FALSE;
+    *closed = TRUE;
+    end = newline;
+  }
+  return end;
+}
+
+/* Not mapped: another process may shorten the file at any time, as logrotate's copytruncate does, and what is mapped of it then
+ * kills the process that looks at it. */
+void
+journal_look_back (Journal *j, const gint *quit)
+{
+  g_autofree gchar *buffer = g_malloc (WINDOW + MAX_LINE + 1);
+  gchar *const middle = buffer + WINDOW;
+  gboolean closed = FALSE, too_long = FALSE;
+  gsize kept = 0; /* bytes from the middle on, of a line that begins further in front */
+  gint64 offset = j->end;
+
+  while (offset > 0 && !g_atomic_int_get (quit)) {
+    gsize n = (gsize)MIN (offset, WINDOW);
+    gchar *start = middle - n, *end;
+
+    offset -= (gint64)n;
+    if (pread (j->fd, start, n, offset) != (gssize)n) /* it was shortened */
+      break;
+    end = note_lines (j, start, middle + kept, &closed, &too_long);
+    if (end == NULL)
+      break;
+    kept = (gsize)(end - start);
+    if (offset == 0) {
+      *end = '\0';
+      if (too_long)
+        j->skipped += closed;
+      else
+        note_line (j, start, kept, closed);
+    }
+    too_long = too_long || kept > MAX_LINE;
+    if (kept > MAX_LINE)
+      kept = 0;
+    memmove (middle, start, kept);
+  }
 }
 
 Result *
 journal_read (Journal *j)
 {
-  gboolean closed;
-  guint64 id;
+  Result *result = NULL;
 
-  while (j->file != NULL && next_line (j, &closed)) {
-    g_autoptr (Result) result = parse_line (j->line);
+  while (result == NULL && j->lines->len > 0) {
+    const GString *line = g_ptr_array_index (j->lines, j->lines->len - 1);
 
-    /* The others were counted by look_through(). */
-    j->skipped += result == NULL && scan_id (j->line, &id);
-    if (result != NULL && g_str_equal (result->stream, j->stream))
-      return g_steal_pointer (&result);
+    if (may_be_result (line->str, line->len))
+      result = parse_line (line->str, line->len);
+    j->skipped += result == NULL;
+    g_ptr_array_set_size (j->lines, (gint)j->lines->len - 1);
   }
-  g_clear_pointer (&j->file, fclose);
-  return NULL;
+  return result;
+}
+
+gboolean
+journal_is_cut (const Journal *j)
+{
+  return j->is_cut;
 }
 
 /* --- the file ---------------------------------------------------------------------------------------------------------------- */
@@ -205,29 +313,51 @@ set_error (GError **error, const Journal *j)
   g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (number), "%s: %s", j->path, g_strerror (number));
 }
 
-/* Regular files only: others may never end, or block. */
-static gboolean
-open_file (Journal *j, GError **error)
+/* Regular files only: others may never end, or block. (transfer full) A negative one is an error. */
+static gint
+open_file (const Journal *j, struct stat *about, GError **error)
 {
-  struct stat about;
+  gint fd = g_open (j->path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
 
-  j->fd = g_open (j->path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
-  if (j->fd < 0 || fstat (j->fd, &about) < 0) {
+  if (fd < 0 || fstat (fd, about) < 0)
     set_error (error, j);
-    return FALSE;
-  }
-  if (!S_ISREG (about.st_mode)) {
+  else if (!S_ISREG (about->st_mode))
     g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_INVAL, "%s: not a regular file", j->path);
-    return FALSE;
-  }
-  j->end = about.st_size;
-  j->file = g_fopen (j->path, "rbe");
-  if (j->file == NULL)
-    set_error (error, j);
-  return j->file != NULL;
+  else
+    return fd;
+  if (fd >= 0)
+    close (fd);
+  return -1;
 }
 
-/* FALSE with errno; torn says whether a part of it is there. */
+/* The file that is open is no longer the one of that name once it was rotated, or removed: then results go on in a new one. about:
+ * the one that is open behind this. */
+static gboolean
+follow_name (Journal *j, struct stat *about, GError **error)
+{
+  struct stat named;
+  gint fd;
+
+  if (fstat (j->fd, about) == 0 && stat (j->path, &named) == 0 && named.st_dev == about->st_dev && named.st_ino == about->st_ino)
+    return TRUE;
+  fd = open_file (j, about, error);
+  if (fd < 0)
+    return FALSE;
+  close (j->fd);
+  j->fd = fd;
+  return TRUE;
+}
+
+/* The last line has no end: what wrote it was interrupted. */
+static gboolean
+is_torn (const Journal *j, gint64 size)
+{
+  gchar last;
+
+  return size > 0 && pread (j->fd, &last, 1, size - 1) == 1 && last != '\n';
+}
+
+/* FALSE with errno; a part of it may be there. */
 static gboolean
 write_all (Journal *j, const gchar *text)
 {
@@ -236,35 +366,39 @@ write_all (Journal *j, const gchar *text)
 
   while (done < length) {
     n = write (j->fd, text + done, length - done);
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n < 0) {
-      j->torn = j->torn || done > 0;
+    if (n < 0 && errno != EINTR)
       return FALSE;
-    }
-    done += (gsize)n;
+    done += (gsize)MAX (n, 0);
   }
-  j->torn = FALSE;
   return TRUE;
+}
+
+static void
+free_line (gpointer line)
+{
+  g_string_free (line, TRUE);
 }
 
 Journal *
 journal_open (const gchar *path, const gchar *stream, GError **error)
 {
   g_autoptr (Journal) j = g_new0 (Journal, 1);
-  gint64 behind;
+  g_autoptr (JsonNode) node = json_node_init_string (json_node_alloc (), stream);
+  g_autofree gchar *own = json_to_string (node, FALSE);
+  struct stat about;
 
   j->path = g_strdup (path);
   j->stream = g_strdup (stream);
-  j->line = g_string_new (NULL);
-  if (!open_file (j, error))
+  j->own = g_strconcat (own, ",", NULL);
+  j->lines = g_ptr_array_new_with_free_func (free_line);
+  j->fd = open_file (j, &about, error);
+  if (j->fd < 0)
     return NULL;
-  behind = look_through (j);
-  if ((j->torn && !write_all (j, "\n")) || fseeko (j->file, behind, SEEK_SET) < 0) {
+  j->end = about.st_size;
+  if (is_torn (j, about.st_size) && !write_all (j, "\n")) {
     set_error (error, j);
     return NULL;
   }
-  j->offset = behind;
   return g_steal_pointer (&j);
 }
 
@@ -273,10 +407,10 @@ journal_close (Journal *j)
 {
   if (j == NULL)
     return;
-  g_clear_pointer (&j->file, fclose);
   if (j->fd >= 0)
     close (j->fd);
-  g_string_free (j->line, TRUE);
+  g_ptr_array_unref (j->lines);
+  g_free (j->own);
   g_free (j->path);
   g_free (j->stream);
   g_free (j);
@@ -298,8 +432,12 @@ gboolean
 journal_append (Journal *j, const Result *result, GError **error)
 {
   g_autofree gchar *line = result_to_json (result);
-  g_autofree gchar *text = g_strconcat (j->torn ? "\n" : "", line, NULL);
+  g_autofree gchar *text = NULL;
+  struct stat about;
 
+  if (!follow_name (j, &about, error))
+    return FALSE;
+  text = g_strconcat (is_torn (j, about.st_size) ? "\n" : "", line, NULL);
   if (write_all (j, text))
     return TRUE;
   set_error (error, j);

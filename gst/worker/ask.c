@@ -44,6 +44,7 @@ worker_ask (Worker *w, const SegmentSettings *settings, guint64 duration, const 
   Segment *s;
 
   g_mutex_lock (&w->lock);
+  worker_await_ids (w);
   s = make_question (w, settings, duration, why);
   if (s != NULL) {
     s->id = id = ++w->last_id;

@@ -31,15 +31,19 @@ typedef struct
 struct _Summary
 {
   GArray *lines;       /* Line; levels never rise from one to the next */
+  guint n_begun;       /* lines in front, of the summary that has begun; 0: none has */
   gsize bytes;         /* of their texts */
   gint64 room;         /* bytes that may be added before the tokens have to be counted again */
   guint64 number;      /* of the summary to come, from 1 */
   BackendAnswer spent; /* by the stages so far */
 
-  /* of the reports of this run */
+  /* of the reports of this run that no summary has begun with, and the same of the one that has */
   gboolean any;
   guint64 start, stop;
   gint64 utc; /* of the first one's start */
+  gboolean begun_any;
+  guint64 begun_start, begun_stop;
+  gint64 begun_utc;
 
   /* of the last report, of any run */
   gboolean begun;
@@ -98,6 +102,8 @@ replace_lines (Summary *s, guint from, guint n, gchar *text)
     s->bytes -= line_bytes (line_at (s, i));
   }
   s->bytes += line_bytes (&line);
+  if (from < s->n_begun)
+    s->n_begun = MAX (s->n_begun, from + n) - (n - 1);
   g_array_remove_range (s->lines, from, n);
   g_array_insert_val (s->lines, from, line);
 }
@@ -121,7 +127,7 @@ static void
 add_run (Summary *s, LineKind kind, guint64 start, guint64 stop, gint64 utc)
 {
   static const gchar *const texts[] = { NULL, "Nothing changed.", "Not watched.", "Nothing seen." };
-  Line *last = s->lines->len > 0 ? line_at (s, s->lines->len - 1) : NULL;
+  Line *last = s->lines->len > s->n_begun ? line_at (s, s->lines->len - 1) : NULL;
 
   if (last != NULL && last->kind == kind && start >= last->start && start <= last->stop + LONGEST_BREAK)
     last->stop = MAX (last->stop, stop);
@@ -181,6 +187,13 @@ summary_is_report (const Result *r)
 }
 
 void
+summary_leave_out (Summary *s, const Result *first)
+{
+  add_line (
+      s, LINE_TEXT, first->segment_start, first->segment_start, parse_utc (first->utc), g_strdup ("Earlier reports are left out."));
+}
+
+void
 summary_recall (Summary *s, const Result *r)
 {
   LineKind kind = kind_of (r);
@@ -197,30 +210,29 @@ void
 summary_add (Summary *s, const Result *r)
 {
   summary_recall (s, r);
-  if (!s->any) {
-    s->any = TRUE;
-    s->start = r->segment_start;
-    s->stop = r->segment_stop;
+  if (!s->any)
     s->utc = parse_utc (r->utc);
-  }
-  s->start = MIN (s->start, r->segment_start);
-  s->stop = MAX (s->stop, r->segment_stop);
+  s->start = s->any ? MIN (s->start, r->segment_start) : r->segment_start;
+  s->stop = s->any ? MAX (s->stop, r->segment_stop) : r->segment_stop;
+  s->any = TRUE;
 }
 
-void
-summary_clear (Summary *s)
+/* Removes n lines in front. */
+static void
+remove_lines (Summary *s, guint n)
 {
-  g_array_set_size (s->lines, 0);
-  s->bytes = 0;
+  for (guint i = 0; i < n; i++)
+    s->bytes -= line_bytes (line_at (s, i));
+  g_array_remove_range (s->lines, 0, n);
   s->room = 0;
-  s->spent = (BackendAnswer){ NULL };
-  s->any = FALSE;
 }
 
 void
 summary_forget (Summary *s)
 {
-  summary_clear (s);
+  remove_lines (s, s->lines->len);
+  s->spent = (BackendAnswer){ NULL };
+  s->any = FALSE;
   s->begun = FALSE;
   s->elapsed = s->since = s->last_start = s->last_stop = 0;
 }
@@ -267,10 +279,32 @@ summary_is_due (const Summary *s, guint64 interval)
 }
 
 void
-summary_rearm (Summary *s, guint64 interval)
+summary_begin (Summary *s, guint64 interval)
 {
+  s->n_begun = s->lines->len;
+  s->begun_any = s->any;
+  s->begun_start = s->start;
+  s->begun_stop = s->stop;
+  s->begun_utc = s->utc;
+  s->any = FALSE;
   s->elapsed = interval > 0 ? time_since (s) % interval : 0;
   s->since = s->last_stop;
+}
+
+void
+summary_end (Summary *s, gboolean made)
+{
+  if (made) {
+    remove_lines (s, s->n_begun);
+    s->spent = (BackendAnswer){ NULL };
+  } else if (s->begun_any) {
+    s->start = s->any ? MIN (s->start, s->begun_start) : s->begun_start;
+    s->stop = s->any ? MAX (s->stop, s->begun_stop) : s->begun_stop;
+    s->utc = s->begun_utc;
+    s->any = TRUE;
+  }
+  s->n_begun = 0;
+  s->room = 0;
   s->number++;
 }
 
@@ -385,6 +419,7 @@ split_line (Summary *s, guint i)
     *middle = '\0';
   }
   s->bytes += line_bytes (line) + line_bytes (&rest);
+  s->n_begun += i < s->n_begun;
   g_array_insert_val (s->lines, i + 1, rest);
   return TRUE;
 }
@@ -406,15 +441,24 @@ split_long_lines (Summary *s, const SummaryAsker *asker, guint prompt, guint hal
   return TRUE;
 }
 
+/* Lines that may be summed up. */
+static guint
+count_lines (const Summary *s)
+{
+  return s->n_begun > 0 ? s->n_begun : s->lines->len;
+}
+
 /* Index of the first line to sum up: whole levels are taken from the end until they hold half of all bytes. spare: lines at the end
  * that are not counted. */
 static guint
 first_to_sum_up (const Summary *s, guint spare)
 {
-  guint from = s->lines->len;
-  gsize bytes = 0;
+  guint n = count_lines (s), from = n;
+  gsize bytes = 0, all = 0;
 
-  while (from > 0 && (bytes < s->bytes / 2 || s->lines->len - from < 2 + spare)) {
+  for (guint i = 0; i < n; i++)
+    all += line_bytes (line_at (s, i));
+  while (from > 0 && (bytes < all / 2 || n - from < 2 + spare)) {
     guint level = line_at (s, from - 1)->level;
 
     for (; from > 0 && line_at (s, from - 1)->level == level; from--)
@@ -423,22 +467,36 @@ first_to_sum_up (const Summary *s, guint spare)
   return from;
 }
 
-/* How many lines from there on, n at most, fit a prompt. */
-static gboolean
-count_fitting (const Summary *s, const SummaryAsker *asker, guint from, guint n, guint *fitting, GError **error)
+/* How many lines from there on, of n, are tried first: all of them, unless they are so many that counting their tokens takes long
+ * and is most likely in vain. */
+static guint
+first_guess (const Summary *s, const SummaryAsker *asker, guint from, guint n)
 {
-  guint low = 0, high = n, tokens;
+  const guint bytes_of_token = 16;
+  gsize bytes = 0;
+  guint i = 0;
 
-  /* All of them are tried first. */
+  while (i < n && bytes <= (gsize)bytes_of_token * asker->context_size)
+    bytes += line_bytes (line_at (s, from + i++));
+  return i;
+}
+
+/* How many lines from there on, n at most, fit a prompt. room: tokens that are left if all do. */
+static gboolean
+count_fitting (const Summary *s, const SummaryAsker *asker, guint from, guint n, guint *fitting, gint64 *room, GError **error)
+{
+  guint low = 0, high = n, tried = first_guess (s, asker, from, n), tokens;
+
   while (low < high) {
-    guint middle = high == n ? n : (low + high + 1) / 2;
-
-    if (!count_tokens (s, asker, from, middle, &tokens, error))
+    if (!count_tokens (s, asker, from, tried, &tokens, error))
       return FALSE;
     if (tokens <= most_tokens (asker))
-      low = middle;
+      low = tried;
     else
-      high = middle - 1;
+      high = tried - 1;
+    if (low == n)
+      *room = (gint64)most_tokens (asker) - tokens;
+    tried = high == n ? MIN (n, 2 * low) : (low + high + 1) / 2;
   }
   *fitting = low;
   return TRUE;
@@ -451,10 +509,8 @@ ask_about_lines (Summary *s, const SummaryAsker *asker, guint from, guint n, gch
   g_autofree gchar *text = make_prompt (s, asker, from, n);
   BackendQuestion question = make_question (asker, text);
 
-  if (n == s->lines->len) { /* the last stage, and no other */
-    question.on_text = asker->on_text;
-    question.user_data = asker->user_data;
-  }
+  question.on_text = asker->on_text;
+  question.user_data = asker->user_data;
   if (!asker->backend->ask (asker->self, &question, asker->cancel, answer, error))
     return FALSE;
   s->spent.prompt_tokens += answer->prompt_tokens;
@@ -489,12 +545,13 @@ take_stage (Summary *s, const SummaryAsker *asker, guint spare, GError **error)
 {
   guint prompt, half, from, n, before = 0, after = 0;
   gchar *text = NULL;
+  gint64 room;
 
   if (!find_room (s, asker, &prompt, &half, error) || !split_long_lines (s, asker, prompt, half, error))
     return FALSE;
-  spare = s->lines->len > 2 ? spare : 0;
+  spare = count_lines (s) > 2 ? spare : 0;
   from = first_to_sum_up (s, spare);
-  if (!count_fitting (s, asker, from, s->lines->len - from - spare, &n, error))
+  if (!count_fitting (s, asker, from, count_lines (s) - from - spare, &n, &room, error))
     return FALSE;
   if (n >= 2) {
     if (!count_tokens (s, asker, from, n, &before, error) || !ask_stage (s, asker, from, n, &text, error))
@@ -510,24 +567,6 @@ take_stage (Summary *s, const SummaryAsker *asker, guint spare, GError **error)
   return FALSE;
 }
 
-/* exact: counts the tokens again in any case. */
-static gboolean
-reduce (Summary *s, const SummaryAsker *asker, guint spare, gboolean exact, GError **error)
-{
-  gboolean fits = s->room > 0 && !exact;
-  guint tokens;
-
-  while (!fits) {
-    if (!count_tokens (s, asker, 0, s->lines->len, &tokens, error))
-      return FALSE;
-    s->room = (gint64)most_tokens (asker) - tokens;
-    fits = s->room >= 0;
-    if (!fits && !take_stage (s, asker, spare, error))
-      return FALSE;
-  }
-  return TRUE;
-}
-
 gboolean
 summary_check (const Summary *s, const SummaryAsker *asker, GError **error)
 {
@@ -536,11 +575,20 @@ summary_check (const Summary *s, const SummaryAsker *asker, GError **error)
   return find_room (s, asker, &prompt, &half, error);
 }
 
-/* Spares the newest line: it may be a run that goes on. */
-gboolean
-summary_reduce (Summary *s, const SummaryAsker *asker, GError **error)
+/* Spares the newest line unless a summary has begun: it may be a run that goes on. */
+SummaryState
+summary_step (Summary *s, const SummaryAsker *asker, GError **error)
 {
-  return reduce (s, asker, 1, FALSE, error);
+  guint n = count_lines (s), fitting;
+
+  if (s->room > 0 && s->n_begun == 0)
+    return SUMMARY_FITS;
+  if (!count_fitting (s, asker, 0, n, &fitting, &s->room, error))
+    return SUMMARY_FAILED;
+  if (fitting == n)
+    return SUMMARY_FITS;
+  s->room = 0;
+  return take_stage (s, asker, s->n_begun > 0 ? 0 : 1, error) ? SUMMARY_SHORTER : SUMMARY_FAILED;
 }
 
 gboolean
@@ -548,7 +596,7 @@ summary_ask (Summary *s, const SummaryAsker *asker, BackendAnswer *answer, gchar
 {
   BackendAnswer last = { NULL };
 
-  if (!reduce (s, asker, 0, TRUE, error) || !ask_about_lines (s, asker, 0, s->lines->len, prompt, &last, error))
+  if (!ask_about_lines (s, asker, 0, count_lines (s), prompt, &last, error))
     return FALSE;
   *answer = s->spent;
   answer->text = last.text;

@@ -33,7 +33,9 @@ struct _Worker
   History history;
   Alerts alerts;
   Summary *summary;
-  Journal *journal;        /* (nullable) (transfer none): reports of earlier runs */
+  Journal *journal;        /* (nullable) (transfer none) */
+  GPtrArray *earlier;      /* Result: reports of earlier runs, for the first one of this run */
+  GError *stage_error;     /* why the summary that is due cannot be made; NULL: nothing is known against it */
   SegmentSettings summing; /* of the last segment: how reports are summed up */
   guint64 summing_running; /* running time of its stop */
   gboolean reduce_failed;  /* and the user was warned */
@@ -44,6 +46,9 @@ struct _Worker
   GQueue segments;     /* Segment, oldest first */
   GQueue questions;    /* Segment, the application's questions, in order */
   gboolean questioned; /* the last answer was to one of these */
+  GQueue summaries;    /* Segment: the summary that is due, if any */
+  gboolean too_many;   /* reports may no longer fit one prompt */
+  gboolean staged;     /* a stage of a summary was asked since the last segment */
   Recent recent;
   guint64 now, now_running; /* its end */
   gint64 now_utc;           /* negative: not known */
@@ -62,9 +67,12 @@ struct _Worker
   gint priority;
   guint64 device_bytes;
   guint64 n_answered, n_dropped;
-  guint64 last_id; /* of a result; never reset */
+  guint64 last_id;      /* of a result; never reset */
+  gboolean looked_back; /* the ids that the journal has are known */
 };
 
+/* Holds the lock. Waits until new ids are none of the journal's, unless there is a flush or an end. */
+void worker_await_ids (Worker *w);
 /* The thread, from worker_start() until it is to quit or has failed. data: the Worker. */
 gpointer worker_run (gpointer data);
 

@@ -22,13 +22,40 @@ is_segment (const Segment *s)
   return g_str_equal (s->kind, RESULT_SEGMENT);
 }
 
-/* A question comes next when nothing is being answered, but two in a row never delay a complete segment. */
 static gboolean
-question_is_next (Worker *w)
+is_summary (const Segment *s)
+{
+  return g_str_equal (s->kind, RESULT_SUMMARY);
+}
+
+static gboolean
+segment_is_complete (Worker *w)
 {
   const Segment *s = g_queue_peek_head (&w->segments);
 
-  return w->questions.length > 0 && !(w->questioned && s != NULL && s->complete);
+  return s != NULL && s->complete;
+}
+
+static gboolean
+wants_stage (Worker *w)
+{
+  return w->too_many || w->summaries.length > 0;
+}
+
+/* A question comes next when nothing is being answered, but two in a row never delay a complete segment, nor a stage of a summary
+ * whose turn it is. */
+static gboolean
+question_is_next (Worker *w)
+{
+  return w->questions.length > 0 && !(w->questioned && (segment_is_complete (w) || (wants_stage (w) && !w->staged)));
+}
+
+/* Between two segments there is one stage of a summary, however many it takes; more of them only when there is nothing else to do.
+ */
+static gboolean
+stage_is_next (Worker *w, gboolean is_idle)
+{
+  return wants_stage (w) && !question_is_next (w) && (is_idle || !w->staged);
 }
 
 /* The oldest segment first; its answer comes before the pictures of later ones. */
@@ -170,7 +197,9 @@ answer_segment (Worker *w, const Segment *s, Result *result, GError **error)
   else if (w->lost)
     g_set_error_literal (
         error, MINIVL_ERROR, MINIVL_ERROR_DEVICE, "the device was lost, and could not be opened again in time for it");
-  else if (g_str_equal (s->kind, RESULT_SUMMARY))
+  else if (s->given_up)
+    result->finish_reason = "deadline";
+  else if (is_summary (s))
     summaries_answer (w, s, result, error);
   else if (segment_is_late (s))
     result->finish_reason = "deadline";
@@ -191,7 +220,8 @@ finish_segment (Worker *w, GQueue *queue)
   g_autoptr (GPtrArray) alerts = NULL;
   g_autoptr (Result) result = NULL;
 
-  w->questioned = is_question (s);
+  w->questioned = is_question (s) || (w->questioned && is_summary (s));
+  w->staged = is_summary (s) || (w->staged && is_question (s));
   w->finishing = TRUE;
   g_cond_broadcast (&w->changed);
   g_mutex_unlock (&w->lock);
@@ -231,6 +261,8 @@ finish_segment (Worker *w, GQueue *queue)
     summaries_note (w, s, result);
     summaries_settle (w, s);
   }
+  if (is_summary (s))
+    summaries_close (w, result);
   remember (w, s, result);
 
   g_mutex_lock (&w->lock);
@@ -444,12 +476,15 @@ wait_and_finish (Worker *w, gint64 until, gboolean fails)
 {
   while (!g_atomic_int_get (&w->quit)) {
     Segment *s = g_queue_peek_head (&w->segments), *question = g_queue_peek_head (&w->questions);
+    const Segment *summary = g_queue_peek_head (&w->summaries);
 
     if (question != NULL && (fails || !segment_waits (question)))
       finish_segment (w, &w->questions);
     else if (s != NULL && s->complete && (fails || !segment_waits (s)))
       finish_segment (w, &w->segments);
-    else if (w->ending && s == NULL)
+    else if (summary != NULL && (fails || summary->flushed || summary->given_up))
+      finish_segment (w, &w->summaries);
+    else if (w->ending && s == NULL && summary == NULL)
       summaries_end (w);
     else if (!g_cond_wait_until (&w->changed, &w->lock, until))
       return;
@@ -502,6 +537,16 @@ tell_priority (Worker *w)
   g_mutex_lock (&w->lock);
 }
 
+/* Holds the lock before and after. */
+static void
+sum_up (Worker *w)
+{
+  const Segment *due = g_queue_peek_head (&w->summaries);
+
+  if ((due != NULL && (due->flushed || due->given_up)) || summaries_step (w))
+    finish_segment (w, &w->summaries);
+}
+
 static void
 work (Worker *w)
 {
@@ -517,6 +562,8 @@ work (Worker *w)
       reopen (w);
     else if (w->priority != w->told_priority)
       tell_priority (w);
+    else if (stage_is_next (w, frame == NULL && !(s != NULL && s->complete)))
+      sum_up (w);
     else if (frame != NULL) {
       if (has_room (w, frame, owner))
         encode_frame (w, frame, owner);
@@ -547,12 +594,30 @@ finish_dropped (Worker *w)
     finish_segment (w, &dropped);
 }
 
+/* Before the model is opened, which takes longer; the first segment waits for no more than the ids. */
+static void
+look_back (Worker *w)
+{
+  if (w->journal != NULL)
+    journal_look_back (w->journal, &w->quit);
+  g_mutex_lock (&w->lock);
+  if (w->journal != NULL)
+    w->last_id = MAX (w->last_id, journal_get_last_id (w->journal));
+  w->looked_back = TRUE;
+  g_cond_broadcast (&w->changed);
+  g_mutex_unlock (&w->lock);
+  if (w->journal != NULL)
+    summaries_look_back (w);
+}
+
 gpointer
 worker_run (gpointer data)
 {
   Worker *w = data;
-  gboolean opened = open_backend (w);
+  gboolean opened;
 
+  look_back (w);
+  opened = open_backend (w);
   g_mutex_lock (&w->lock);
   if (opened)
     work (w);

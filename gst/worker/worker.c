@@ -75,6 +75,13 @@ cancel_backend (Worker *w)
     w->backend->cancel (w->self);
 }
 
+void
+worker_await_ids (Worker *w)
+{
+  while (!w->looked_back && !w->flushing && !g_atomic_int_get (&w->quit))
+    g_cond_wait (&w->changed, &w->lock);
+}
+
 /* Returns how many segments were dropped. */
 static guint
 give_up (Worker *w)
@@ -92,6 +99,8 @@ give_up (Worker *w)
   for (GList *l = w->questions.head; l != NULL; l = l->next)
     segment_drop (l->data);
   w->ending = FALSE;
+  if (w->summaries.length > 0)
+    ((Segment *)g_queue_peek_head (&w->summaries))->given_up = TRUE;
   if (w->in_hand != NULL)
     w->in_hand->given_up = TRUE;
   cancel_backend (w);
@@ -111,6 +120,7 @@ worker_new (const Backend *backend, const WorkerCallbacks *callbacks, gpointer u
   w->text = g_string_new (NULL);
   history_init (&w->history);
   w->summary = summary_new ();
+  w->earlier = g_ptr_array_new_with_free_func ((GDestroyNotify)result_unref);
   alerts_init (&w->alerts);
   recent_init (&w->recent);
   g_atomic_int_set (&w->quit, 1); /* until it is started */
@@ -127,6 +137,7 @@ worker_free (Worker *w)
   g_string_free (w->text, TRUE);
   history_clear (&w->history);
   summary_free (w->summary);
+  g_ptr_array_unref (w->earlier);
   alerts_clear (&w->alerts);
   g_ptr_array_unref (w->recent.frames);
   g_free (w);
@@ -149,9 +160,8 @@ worker_start (Worker *w, const WorkerConfig *config)
   w->opening = TRUE;
   w->n_answered = w->n_dropped = 0;
   w->journal = config->journal;
-  if (w->journal != NULL)
-    w->last_id = MAX (w->last_id, journal_get_last_id (w->journal));
-  w->closing = w->ending = w->reduce_failed = FALSE;
+  w->looked_back = FALSE;
+  w->closing = w->ending = w->reduce_failed = w->too_many = w->staged = FALSE;
   g_atomic_int_set (&w->cancel, 0);
   g_atomic_int_set (&w->quit, 0);
   w->thread = g_thread_new ("minivl-worker", worker_run, w);
@@ -177,12 +187,15 @@ worker_stop (Worker *w)
   worker_interrupt (w);
   g_thread_join (g_steal_pointer (&w->thread));
   g_queue_clear_full (&w->segments, (GDestroyNotify)segment_free);
+  g_queue_clear_full (&w->summaries, (GDestroyNotify)segment_free);
+  g_clear_error (&w->stage_error);
   g_free ((gchar *)w->options.model_path);
   g_free ((gchar *)w->options.device);
   w->options = (MinivlEngineOptions){ NULL };
   alerts_forget (&w->alerts);
   summary_free (w->summary);
   w->summary = summary_new ();
+  g_ptr_array_set_size (w->earlier, 0);
   segment_settings_clear (&w->summing);
   g_clear_pointer (&w->stream, g_free);
   g_clear_pointer (&w->model, g_free);
@@ -241,6 +254,7 @@ worker_open_segment (Worker *w, guint64 number, guint64 start, gint64 utc, const
   s->utc = utc;
 
   g_mutex_lock (&w->lock);
+  worker_await_ids (w);
   s->run = w->run;
   if (!w->flushing && !w->failed && !g_atomic_int_get (&w->quit)) {
     s->id = id = ++w->last_id;
@@ -376,7 +390,7 @@ wait_until_idle (Worker *w, gint64 until)
   gboolean in_time = TRUE;
 
   while (in_time && !w->flushing && !w->failed && !g_atomic_int_get (&w->quit)
-         && (w->finishing || w->ending || w->segments.length > 0 || w->questions.length > 0)) {
+         && (w->finishing || w->ending || w->segments.length > 0 || w->questions.length > 0 || w->summaries.length > 0)) {
     if (until < 0)
       g_cond_wait (&w->changed, &w->lock);
     else
@@ -422,6 +436,8 @@ worker_flush_start (Worker *w)
     ((Segment *)l->data)->flushed = TRUE;
   for (GList *l = w->questions.head; l != NULL; l = l->next)
     ((Segment *)l->data)->flushed = TRUE;
+  if (w->summaries.length > 0)
+    ((Segment *)g_queue_peek_head (&w->summaries))->flushed = TRUE;
   if (w->in_hand != NULL)
     w->in_hand->flushed = TRUE;
   cancel_backend (w);

@@ -86,6 +86,7 @@ open_journal (Fixture *f, const gchar *stream)
 
   g_assert_no_error (error);
   g_assert_nonnull (journal);
+  journal_look_back (journal, &(const gint){ 0 });
   return journal;
 }
 
@@ -191,6 +192,30 @@ test_behind_the_last_summary (Fixture *f, gconstpointer data)
   g_clear_pointer (&journal, journal_close);
   journal = open_journal (f, "yard");
   assert_read (journal, "5 6 7 8 9");
+}
+
+/* Those that end behind it, told while it was made, are for the next one; what is in front of them is done with. */
+static void
+test_beside_the_last_summary (Fixture *f, gconstpointer data)
+{
+  g_autoptr (Journal) journal = open_journal (f, "yard");
+  g_autoptr (Result) sum = make (9, RESULT_SUMMARY, "yard", "s", "stop");
+
+  append (journal, 1, RESULT_SEGMENT, "yard", "a", "stop");
+  append (journal, 2, RESULT_SEGMENT, "yard", "b", "stop");
+  append (journal, 3, RESULT_SEGMENT, "yard", "c", "stop");
+  append (journal, 4, RESULT_QUESTION, "yard", "d", "stop");
+  append (journal, 7, RESULT_SEGMENT, "door", "e", "stop");
+  append (journal, 5, RESULT_ALERT, "yard", "f", "stop");
+  sum->segment_start = 0;
+  sum->segment_stop = 30 * GST_SECOND;
+  g_assert_true (journal_append (journal, sum, NULL));
+  append (journal, 8, RESULT_SEGMENT, "yard", "g", "stop");
+  g_clear_pointer (&journal, journal_close);
+  journal = open_journal (f, "yard");
+  assert_read (journal, "3 4 5 8");
+  g_assert_cmpuint (journal_get_last_id (journal), ==, 9);
+  g_assert_false (journal_is_cut (journal));
 }
 
 static void
@@ -355,6 +380,241 @@ test_large (Fixture *f, gconstpointer data)
   g_assert_cmpuint (journal_get_skipped (journal), ==, 1);
 }
 
+/* Wherever the windows begin that it is read by, and whichever lines are longer than one. */
+static void
+test_windows (Fixture *f, gconstpointer data)
+{
+  g_autoptr (GString) content = g_string_new (NULL), ids = g_string_new (NULL);
+  const guint lengths[] = { 1, 100, 700000, 300000, 1 << 20, 5, 3 << 20, 9 << 20, 1000, (1 << 20) - 700, 2, 1 << 19 };
+  g_autoptr (Journal) journal = NULL;
+
+  for (guint i = 0; i < 2 * G_N_ELEMENTS (lengths); i++) {
+    g_autofree gchar *prompt = g_strnfill (lengths[i % G_N_ELEMENTS (lengths)] + i, 'p'), *line = NULL;
+    g_autoptr (Result) result = make (i + 1, RESULT_SEGMENT, "yard", "a", "stop");
+
+    result->prompt = g_steal_pointer (&prompt);
+    line = result_to_json (result);
+    g_string_append (content, line);
+    if (lengths[i % G_N_ELEMENTS (lengths)] <= 8 << 20)
+      g_string_append_printf (ids, "%s%u", ids->len > 0 ? " " : "", i + 1);
+  }
+  write_file (f, content->str, (gssize)content->len);
+  journal = open_journal (f, "yard");
+  assert_read (journal, ids->str);
+  g_assert_cmpuint (journal_get_skipped (journal), ==, 2);
+}
+
+/* Bytes that this process has read with system calls. */
+static guint64
+bytes_read (void)
+{
+  g_autofree gchar *io = NULL;
+
+  g_assert_true (g_file_get_contents ("/proc/self/io", &io, NULL, NULL));
+  return g_ascii_strtoull (strstr (io, "rchar:") + strlen ("rchar:"), NULL, 10);
+}
+
+/* Of a journal that was never summed up the newest are read, and nothing before. */
+static void
+test_bounded (Fixture *f, gconstpointer data)
+{
+  g_autofree gchar *prompt = g_strnfill (500, 'p');
+  const guint n = JOURNAL_MOST_REPORTS + 5000;
+  g_autoptr (Journal) journal = NULL;
+  g_autoptr (Result) first = NULL;
+  guint64 before, opened, read;
+  FILE *file = g_fopen (f->path, "w");
+  struct stat about;
+
+  for (guint i = 1; i <= n; i++) {
+    g_autoptr (Result) result = make (i, i % 3 == 0 ? RESULT_ALERT : RESULT_SEGMENT, "yard", "a", "stop");
+    g_autofree gchar *line = NULL;
+
+    result->prompt = g_strdup (prompt);
+    line = result_to_json (result);
+    fputs (line, file);
+  }
+  fclose (file);
+  g_assert_cmpint (stat (f->path, &about), ==, 0);
+  before = bytes_read ();
+  journal = journal_open (f->path, "yard", NULL);
+  opened = bytes_read ();
+  journal_look_back (journal, &(const gint){ 0 });
+  read = bytes_read ();
+  g_test_message ("of %" G_GINT64_FORMAT " bytes opening reads %" G_GUINT64_FORMAT ", looking back %" G_GUINT64_FORMAT,
+      (gint64)about.st_size, opened - before, read - opened);
+  g_assert_cmpuint (opened - before, <, 10000);
+  g_assert_cmpuint (read - opened, <, (guint64)about.st_size * 3 / 4);
+  g_assert_true (journal_is_cut (journal));
+  g_assert_cmpuint (journal_get_last_id (journal), ==, n);
+  first = journal_read (journal);
+  g_assert_cmpuint (first->id, ==, n - JOURNAL_MOST_REPORTS + 1);
+  for (guint i = 1; i < JOURNAL_MOST_REPORTS; i++) {
+    g_autoptr (Result) result = journal_read (journal);
+
+    g_assert_cmpuint (result->id, ==, first->id + i);
+  }
+  g_assert_null (journal_read (journal));
+  g_clear_pointer (&journal, journal_close);
+
+  /* As many as are kept are not cut. */
+  write_file (f, "", 0);
+  journal = open_journal (f, "yard");
+  for (guint i = 1; i <= JOURNAL_MOST_REPORTS; i++)
+    append (journal, i, RESULT_SEGMENT, "yard", "a", "stop");
+  g_clear_pointer (&journal, journal_close);
+  journal = open_journal (f, "yard");
+  g_assert_false (journal_is_cut (journal));
+}
+
+/* 32 MiB, however long the lines are. */
+static void
+test_bounded_bytes (Fixture *f, gconstpointer data)
+{
+  g_autofree gchar *text = g_strnfill (1 << 20, 'x');
+  g_autoptr (Journal) journal = open_journal (f, "yard");
+
+  for (guint i = 1; i <= 34; i++)
+    append (journal, i, i < 30 ? RESULT_SEGMENT : RESULT_QUESTION, "yard", text, "stop");
+  g_clear_pointer (&journal, journal_close);
+  journal = open_journal (f, "yard");
+  assert_read (journal, "4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34");
+  g_assert_true (journal_is_cut (journal));
+}
+
+/* --- rotation ---------------------------------------------------------------------------------------------------------------- */
+
+static void
+assert_file (const gchar *path, const gchar *const *lines)
+{
+  g_autofree gchar *content = NULL, *expected = g_strjoinv ("", (gchar **)lines);
+
+  g_assert_true (g_file_get_contents (path, &content, NULL, NULL));
+  g_assert_cmpstr (content, ==, expected);
+}
+
+/* That this process has open. */
+static guint
+count_files (void)
+{
+  g_autoptr (GDir) folder = g_dir_open ("/proc/self/fd", 0, NULL);
+  guint n = 0;
+
+  while (g_dir_read_name (folder) != NULL)
+    n++;
+  return n;
+}
+
+/* logrotate's ways: renamed and made anew by either side, or copied and emptied; and removed. */
+static void
+test_rotation (Fixture *f, gconstpointer data)
+{
+  g_autofree gchar *old = g_strconcat (f->path, ".1", NULL);
+  gchar *lines[9] = { NULL };
+  g_autoptr (Journal) journal = open_journal (f, "yard");
+  const guint files = count_files ();
+
+  for (guint i = 1; i < G_N_ELEMENTS (lines); i++)
+    lines[i] = line_of (i, RESULT_SEGMENT, "yard", "a", "stop");
+#define APPEND(id) append (journal, id, RESULT_SEGMENT, "yard", "a", "stop")
+  APPEND (1);
+  g_assert_cmpint (g_rename (f->path, old), ==, 0);
+  APPEND (2);
+  assert_file (old, (const gchar *[]){ lines[1], NULL });
+  assert_file (f->path, (const gchar *[]){ lines[2], NULL });
+
+  g_assert_cmpint (g_rename (f->path, old), ==, 0);
+  write_file (f, "", 0);
+  APPEND (3);
+  APPEND (4);
+  assert_file (old, (const gchar *[]){ lines[2], NULL });
+  assert_file (f->path, (const gchar *[]){ lines[3], lines[4], NULL });
+
+  g_assert_cmpint (truncate (f->path, 0), ==, 0);
+  APPEND (5);
+  assert_file (f->path, (const gchar *[]){ lines[5], NULL });
+
+  /* In the middle of a line, by another one that writes into the file */
+  g_assert_cmpint (truncate (f->path, (off_t)strlen (lines[5]) - 3), ==, 0);
+  APPEND (6);
+  {
+    g_autofree gchar *half = g_strndup (lines[5], strlen (lines[5]) - 3);
+
+    assert_file (f->path, (const gchar *[]){ half, "\n", lines[6], NULL });
+  }
+
+  g_assert_cmpint (g_unlink (f->path), ==, 0);
+  APPEND (7);
+  assert_file (f->path, (const gchar *[]){ lines[7], NULL });
+
+  g_assert_cmpuint (count_files (), ==, files);
+  g_assert_cmpint (g_unlink (old), ==, 0);
+  for (guint i = 1; i < G_N_ELEMENTS (lines); i++)
+    g_free (lines[i]);
+}
+
+/* What has taken its place is no file: told, until it is one again. */
+static void
+test_rotation_fails (Fixture *f, gconstpointer data)
+{
+  g_autoptr (Journal) journal = open_journal (f, "yard");
+  g_autoptr (Result) result = make (2, RESULT_SEGMENT, "yard", "a", "stop");
+  g_autofree gchar *line = result_to_json (result);
+
+  for (guint i = 0; i < 2; i++) {
+    g_autoptr (GError) error = NULL;
+
+    append (journal, 1, RESULT_SEGMENT, "yard", "a", "stop");
+    g_assert_cmpint (g_unlink (f->path), ==, 0);
+    g_assert_cmpint (i == 0 ? g_mkdir (f->path, 0700) : mkfifo (f->path, 0600), ==, 0);
+    g_assert_false (journal_append (journal, result, &error));
+    g_assert_nonnull (error);
+    g_assert_cmpint (error->domain, ==, G_FILE_ERROR);
+    g_assert_nonnull (strstr (error->message, f->path));
+    g_assert_cmpint (g_remove (f->path), ==, 0);
+    g_assert_true (journal_append (journal, result, NULL));
+    assert_file (f->path, (const gchar *[]){ line, NULL });
+  }
+}
+
+typedef struct
+{
+  const gchar *path;
+  gint64 size;
+  gint quit;
+} Rotator;
+
+/* Empties and fills the file, as often as it can. */
+static gpointer
+rotate (gpointer data)
+{
+  Rotator *r = data;
+
+  while (!g_atomic_int_get (&r->quit)) {
+    g_assert_cmpint (truncate (r->path, 0), ==, 0);
+    g_assert_cmpint (truncate (r->path, r->size), ==, 0);
+  }
+  return NULL;
+}
+
+/* Under the eyes of whoever looks back: what is mapped of it would end the process. */
+static void
+test_shortened_while_it_is_read (Fixture *f, gconstpointer data)
+{
+  Rotator rotator = { f->path, 32 << 20, 0 };
+  GThread *thread;
+
+  write_file (f, "", 0);
+  thread = g_thread_new ("rotator", rotate, &rotator);
+  for (guint i = 0; i < LINES / 100; i++) {
+    g_autoptr (Journal) journal = open_journal (f, "yard");
+
+    assert_read (journal, "");
+  }
+  g_atomic_int_set (&rotator.quit, 1);
+  g_thread_join (thread);
+}
+
 static void
 assert_refused (const gchar *path, const gchar *part)
 {
@@ -415,11 +675,18 @@ main (int argc, char **argv)
   ADD ("/journal/a_result_is_a_line_at_once", test_append);
   ADD ("/journal/results_are_read_back", test_read_back);
   ADD ("/journal/what_a_summary_has_done_with_is_not_read_back", test_behind_the_last_summary);
+  ADD ("/journal/what_was_told_while_a_summary_was_made_is_read_back", test_beside_the_last_summary);
   ADD ("/journal/streams_share_a_file", test_streams_share_a_file);
   ADD ("/journal/a_half_written_line_is_closed_wherever_it_was_cut", test_half_written_line);
   ADD ("/journal/garbage_is_skipped_and_counted", test_garbage);
   ADD ("/journal/json_by_other_hands_is_understood", test_written_by_others);
   ADD ("/journal/memory_is_bounded_for_any_size", test_large);
+  ADD ("/journal/lines_are_read_back_wherever_windows_begin", test_windows);
+  ADD ("/journal/the_newest_are_read_back_and_no_more", test_bounded);
+  ADD ("/journal/bytes_that_are_read_back_are_bounded", test_bounded_bytes);
+  ADD ("/journal/a_file_that_is_rotated_is_opened_anew", test_rotation);
+  ADD ("/journal/what_takes_its_place_must_be_a_file", test_rotation_fails);
+  ADD ("/journal/it_may_be_shortened_while_it_is_read", test_shortened_while_it_is_read);
   ADD ("/journal/what_cannot_be_a_journal_is_refused", test_refused);
   ADD ("/journal/a_full_disk_costs_only_its_lines", test_full_disk);
   return g_test_run ();

@@ -258,6 +258,312 @@ test_a_long_journal (void)
   remove_folder (folder, path);
 }
 
+/* n reports of a second each, told in an earlier run as "old 0." and so on. */
+static void
+write_old_reports (const gchar *path, guint n)
+{
+  g_autoptr (Journal) journal = journal_open (path, "m", NULL);
+
+  for (guint i = 0; i < n; i++) {
+    g_autoptr (Result) result = result_new ();
+
+    result->id = i + 1;
+    result->stream = g_strdup ("m");
+    result->text = g_strdup_printf ("old %u.", i);
+    result->segment_start = i * GST_SECOND;
+    result->segment_stop = (i + 1) * GST_SECOND;
+    result->finish_reason = "stop";
+    g_assert_true (journal_append (journal, result, NULL));
+  }
+}
+
+/* Under the back end's lock. alerts' questions apart: `s` for one about a segment, `t` for one in text only; in how many prompts
+ * each old report and each answer was. */
+static struct
+{
+  GString *order;
+  guint8 old[3000], answers[1000];
+} told;
+
+static void
+count_told (const gchar *prompt, const gchar *before, guint8 *counts, guint most)
+{
+  for (const gchar *p = prompt; (p = strstr (p, before)) != NULL; p++) {
+    guint64 n = g_ascii_strtoull (p + strlen (before), NULL, 10);
+
+    g_assert_cmpuint (n, <, most);
+    counts[n]++;
+  }
+}
+
+static void
+note_order (const FakeQuestion *question, const gchar *answer)
+{
+  if (question->params.want_yes)
+    return;
+  g_string_append_c (told.order, question->n_pictures > 0 ? 's' : 't');
+  if (question->n_pictures > 0)
+    return;
+  count_told (question->text, ": old ", told.old, G_N_ELEMENTS (told.old));
+  count_told (question->text, ": answer ", told.answers, G_N_ELEMENTS (told.answers));
+}
+
+static void
+listen_to_order (void)
+{
+  memset (&told, 0, sizeof told);
+  told.order = g_string_new (NULL);
+  fake_listen (note_order);
+}
+
+/* Twelve segments wait at once: the first one does not wait for any stage, each other one for one, though the summary of what the
+ * first one makes due takes many more. What is told meanwhile is for the next summary, in another run, too. */
+static void
+test_segments_before_old_reports (void)
+{
+  g_autofree gchar *path = NULL, *folder = make_folder (&path);
+  Rig *rig;
+  guint segments = 0, stages;
+
+  write_old_reports (path, 2999);
+  rig = rig_with_journal (path, "summary-interval=3000000000000 context-size=600 max-tokens=50 max-backlog=20 alerts=Fire?");
+  fake_add_scores ("0.1 0.1 0.1 0.1 0.1 0.9 0.1");
+  listen_to_order ();
+  fake_hold (FAKE_ASK);
+  rig_push (rig, 0, 121);
+  fake_release_all (FAKE_ASK);
+  for (guint i = 0; i < 12; i++) {
+    if (i == 5 || i == 6)
+      gst_structure_free (rig_await_kind (rig, "alert", 1000 * i, 1000 * (i + 1), "length"));
+    rig_await_second (rig, i, "stop");
+  }
+  gst_structure_free (rig_await_kind (rig, "summary", 0, 1000, "stop"));
+  rig_assert_no_warning (rig);
+  rig_free (rig);
+  g_assert_true (g_str_has_prefix (told.order->str, "ststststststststststststt"));
+  for (guint i = 0; i < 2999; i++)
+    g_assert_cmpuint (told.old[i], ==, 1);
+  for (guint i = 0; i < told.order->len; i++) {
+    gboolean summed_up = told.order->str[i] == 's' ? segments++ == 0 : i + 1 < told.order->len;
+
+    g_assert_cmpuint (told.answers[i + 1], ==, summed_up);
+  }
+  stages = told.order->len - segments;
+  g_assert_cmpuint (segments, ==, 12);
+  g_assert_cmpuint (stages, >, 30);
+  g_string_free (told.order, TRUE);
+
+  rig = rig_with_journal (path, "summary-interval=-1");
+  fake_set_text ("anew");
+  rig_push (rig, 0, 10);
+  rig_eos (rig);
+  rig_await_second (rig, 0, "stop");
+  rig_await_summary (rig, 0, 1000,
+      "0:00:01 - 0:00:02: answer 3\n0:00:02 - 0:00:03: answer 5\n0:00:03 - 0:00:04: answer 7\n0:00:04 - 0:00:05: answer 9\n"
+      "0:00:05 - 0:00:06: ALERT: Fire?\n0:00:05 - 0:00:06: answer 11\n"
+      "0:00:06 - 0:00:07: ALERT OVER: Fire?\n0:00:06 - 0:00:07: answer 13\n0:00:07 - 0:00:08: answer 15\n"
+      "0:00:08 - 0:00:09: answer 17\n0:00:09 - 0:00:10: answer 19\n0:00:10 - 0:00:11: answer 21\n0:00:11 - 0:00:12: answer 23\n"
+      "0:00:00 - 0:00:01: anew");
+  rig_free (rig);
+  remove_folder (folder, path);
+}
+
+/* Between two segments that wait there is one question, and one stage behind it. */
+static void
+test_questions_before_old_reports (void)
+{
+  g_autofree gchar *path = NULL, *folder = make_folder (&path);
+  Rig *rig;
+  guint64 first = 0, second = 0;
+
+  write_old_reports (path, 1000);
+  rig = rig_with_journal (path, "summary-interval=-1 context-size=600 max-tokens=50 max-backlog=20");
+  listen_to_order ();
+  fake_hold (FAKE_ASK);
+  rig_push (rig, 0, 31);
+  fake_await (FAKE_ASK, 1);
+  g_signal_emit_by_name (rig->element, "ask", "What?", 1.0, &first);
+  g_signal_emit_by_name (rig->element, "ask", "What?", 1.0, &second);
+  fake_release_all (FAKE_ASK);
+  rig_await_second (rig, 0, "stop");
+  for (guint i = 1; i < 3; i++) {
+    g_autoptr (GstStructure) question = rig_await_result (rig);
+
+    g_assert_cmpuint (rig_uint64 (question, "id"), ==, i == 1 ? first : second);
+    rig_await_second (rig, i, "stop");
+  }
+  rig_free (rig);
+  g_assert_true (g_str_has_prefix (told.order->str, "sstssts"));
+  g_string_free (told.order, TRUE);
+  remove_folder (folder, path);
+}
+
+/* Whether a stage was begun in time; it is held. */
+static gboolean
+end_in_a_stage (const gchar *path, guint64 timeout, Rig **rig)
+{
+  *rig = rig_with_journal (path, "summary-interval=-1 context-size=600 max-tokens=50");
+  g_object_set ((*rig)->element, "eos-timeout", timeout, NULL);
+  fake_hold (FAKE_ASK);
+  rig_push_in_thread (*rig, 0, 10);
+  fake_release (FAKE_ASK, 1);
+  rig_join (*rig);
+  return fake_count (FAKE_ASK) > 1;
+}
+
+/* Of a hundred stages none follows the one that was given up. The reports stay in the journal. */
+static void
+test_eos_timeout_in_a_stage (void)
+{
+  g_autofree gchar *path = NULL, *folder = make_folder (&path);
+  guint64 timeout = 300 * GST_MSECOND;
+  Rig *rig;
+
+  write_old_reports (path, 1000);
+  while (!end_in_a_stage (path, timeout, &rig)) {
+    timeout *= 2;
+    g_assert_cmpuint (timeout, <, 20 * GST_SECOND);
+    rig_free (rig);
+    g_unlink (path);
+    write_old_reports (path, 1000);
+  }
+  rig_await_second (rig, 0, "stop");
+  rig_await_warning (rig, "eos-timeout");
+  gst_element_set_state (rig->element, GST_STATE_NULL);
+  g_assert_cmpuint (fake_count (FAKE_ASK), ==, 2);
+  rig_free (rig);
+
+  rig = rig_with_journal (path, "summary-interval=-1 context-size=600 max-tokens=50");
+  listen_to_order ();
+  rig_push (rig, 0, 10);
+  rig_eos (rig);
+  rig_await_second (rig, 0, "stop");
+  gst_structure_free (rig_await_kind (rig, "summary", 0, 1000, "stop"));
+  for (guint i = 0; i < 1000; i++)
+    g_assert_cmpuint (told.old[i], ==, 1);
+  rig_free (rig);
+  g_string_free (told.order, TRUE);
+  remove_folder (folder, path);
+}
+
+/* A stage that is flushed is asked again. */
+static void
+test_flush_in_a_stage (void)
+{
+  g_autofree gchar *path = NULL, *folder = make_folder (&path);
+  Rig *rig;
+
+  write_old_reports (path, 1000);
+  rig = rig_with_journal (path, "summary-interval=-1 context-size=600 max-tokens=50");
+  fake_hold (FAKE_ASK);
+  rig_push (rig, 0, 10);
+  rig_push (rig, 10, 11);
+  fake_release (FAKE_ASK, 1);
+  rig_await_second (rig, 0, "stop");
+  fake_await (FAKE_ASK, 2);
+  gst_harness_push_event (rig->video, gst_event_new_flush_start ());
+  gst_harness_push_event (rig->video, gst_event_new_flush_stop (TRUE));
+  gst_structure_free (rig_await_kind (rig, "segment", 1000, 1100, "flush"));
+  listen_to_order ();
+  fake_release_all (FAKE_ASK);
+  rig_push_segment (rig, 0, 0, 0);
+  rig_push (rig, 0, 10);
+  rig_eos (rig);
+  rig_await_second (rig, 0, "stop");
+  gst_structure_free (rig_await_kind (rig, "summary", 0, 1100, "stop"));
+  for (guint i = 0; i < 1000; i++)
+    g_assert_cmpuint (told.old[i], ==, 1);
+  rig_assert_no_warning (rig);
+  rig_free (rig);
+  g_string_free (told.order, TRUE);
+  remove_folder (folder, path);
+}
+
+/* Switched off while one is in stages: that one is made, and no other. */
+static void
+test_switched_off_in_a_stage (void)
+{
+  g_autofree gchar *path = NULL, *folder = make_folder (&path);
+  Rig *rig;
+
+  write_old_reports (path, 1000);
+  rig = rig_with_journal (path, "summary-interval=1000000000000 context-size=600 max-tokens=50");
+  fake_hold (FAKE_ASK);
+  g_object_set (rig->element, "max-backlog", 9, NULL);
+  rig_push (rig, 0, 11);
+  g_object_set (rig->element, "summary-interval", (guint64)0, NULL);
+  rig_push (rig, 11, 31);
+  fake_release_all (FAKE_ASK);
+  rig_push (rig, 31, 35);
+  rig_eos (rig);
+  for (guint i = 0; i < 3; i++)
+    rig_await_second (rig, i, "stop");
+  gst_structure_free (rig_await_kind (rig, "segment", 3000, 3500, "stop"));
+  gst_structure_free (rig_await_kind (rig, "summary", 0, 1000, "stop"));
+  rig_assert_no_result (rig);
+  rig_free (rig);
+  remove_folder (folder, path);
+}
+
+static void
+test_of_one_interval (void)
+{
+  g_autofree gchar *path = NULL, *folder = make_folder (&path);
+  Rig *rig;
+
+  write_old_reports (path, 1000);
+  rig = rig_with_journal (path, INTERVAL);
+  rig_push_second (rig, 0);
+  rig_await_second (rig, 0, "stop");
+  rig_await_warning (rig, "m: journal: the newest 3 reports of earlier runs go into the next summary, and older ones are left out");
+  rig_await_summary (rig, 0, 1000,
+      "0:16:37 - 0:16:37: Earlier reports are left out.\n0:16:37 - 0:16:38: old 997.\n0:16:38 - 0:16:39: old 998.\n"
+      "0:16:39 - 0:16:40: old 999.\n0:00:00 - 0:00:01: answer 1");
+  rig_free (rig);
+
+  /* They are in no other one. */
+  rig = rig_with_journal (path, INTERVAL);
+  rig_push_second (rig, 0);
+  rig_push_second (rig, 1);
+  rig_push_second (rig, 2);
+  for (guint i = 0; i < 3; i++)
+    rig_await_second (rig, i, "stop");
+  rig_await_summary (rig, 0, 3000, "0:00:00 - 0:00:01: answer 1\n0:00:01 - 0:00:02: answer 2\n0:00:02 - 0:00:03: answer 3");
+  rig_assert_no_warning (rig);
+  rig_free (rig);
+  remove_folder (folder, path);
+}
+
+/* By stream time, which begins anew: two runs of 2 s are longer than an interval. One report that is longer stays. */
+static void
+test_of_one_interval_over_runs (void)
+{
+  g_autofree gchar *path = NULL, *folder = make_folder (&path);
+  Rig *rig;
+
+  write_old_reports (path, 2);
+  write_old_reports (path, 2);
+  rig = rig_with_journal (path, INTERVAL);
+  rig_push_second (rig, 0);
+  rig_await_second (rig, 0, "stop");
+  rig_await_warning (rig, "m: journal: the newest 3 reports");
+  rig_await_summary (rig, 0, 1000,
+      "0:00:01 - 0:00:01: Earlier reports are left out.\n0:00:01 - 0:00:02: old 1.\n0:00:00 - 0:00:01: old 0.\n"
+      "0:00:01 - 0:00:02: old 1.\n0:00:00 - 0:00:01: answer 1");
+  rig_free (rig);
+
+  g_unlink (path);
+  write_old_reports (path, 2);
+  rig = rig_with_journal (path, "summary-interval=500000000");
+  rig_push_second (rig, 0);
+  rig_await_second (rig, 0, "stop");
+  rig_await_warning (rig, "m: journal: the newest 1 reports");
+  rig_await_summary (
+      rig, 0, 1000, "0:00:01 - 0:00:01: Earlier reports are left out.\n0:00:01 - 0:00:02: old 1.\n0:00:00 - 0:00:01: answer 1");
+  rig_free (rig);
+  remove_folder (folder, path);
+}
+
 static void
 test_garbage_is_told_once (void)
 {
@@ -321,6 +627,13 @@ main (int argc, char **argv)
   RULE ("a_restart_loses_nothing_reported", test_a_restart_loses_nothing);
   RULE ("the_journal_is_read_again_by_the_same_element", test_to_null_and_back);
   RULE ("a_long_journal_goes_through_stages", test_a_long_journal);
+  RULE ("segments_and_alerts_come_before_old_reports", test_segments_before_old_reports);
+  RULE ("questions_come_before_old_reports", test_questions_before_old_reports);
+  RULE ("eos_timeout_ends_a_stage_and_no_other_follows", test_eos_timeout_in_a_stage);
+  RULE ("a_flushed_stage_is_asked_again", test_flush_in_a_stage);
+  RULE ("switched_off_in_a_stage_only_that_one_is_made", test_switched_off_in_a_stage);
+  RULE ("of_a_journal_the_newest_reports_within_an_interval_are_summed_up", test_of_one_interval);
+  RULE ("an_interval_goes_over_several_runs", test_of_one_interval_over_runs);
   RULE ("garbage_in_the_journal_is_told_once", test_garbage_is_told_once);
   RULE ("without_a_journal_nothing_is_written", test_no_journal_no_file);
   RULE ("a_journal_that_cannot_be_written_is_an_error_at_the_start", test_unwritable_journal);

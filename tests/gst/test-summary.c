@@ -111,6 +111,33 @@ add_alert (Fixture *f, double start, double stop, const gchar *text)
   summary_add (f->summary, result);
 }
 
+/* As many stages as it takes. */
+static gboolean
+reduce (Fixture *f, GError **error)
+{
+  SummaryState state;
+
+  do {
+    guint asked = prompts->len;
+
+    state = summary_step (f->summary, &f->asker, error);
+    g_assert_cmpuint (prompts->len, <=, asked + (state != SUMMARY_FITS));
+  } while (state == SUMMARY_SHORTER);
+  return state == SUMMARY_FITS;
+}
+
+/* A summary, whose reports are kept. */
+static gboolean
+ask (Fixture *f, BackendAnswer *got, gchar **prompt, GError **error)
+{
+  gboolean answered;
+
+  summary_begin (f->summary, 0);
+  answered = reduce (f, error) && summary_ask (f->summary, &f->asker, got, prompt, error);
+  summary_end (f->summary, FALSE);
+  return answered;
+}
+
 /* Sums up, and asserts the lines of the last prompt. */
 static void
 assert_lines (Fixture *f, const gchar *lines)
@@ -119,7 +146,7 @@ assert_lines (Fixture *f, const gchar *lines)
   BackendAnswer got = { NULL };
   GError *error = NULL;
 
-  g_assert_true (summary_ask (f->summary, &f->asker, &got, &prompt, &error));
+  g_assert_true (ask (f, &got, &prompt, &error));
   g_assert_no_error (error);
   g_assert_cmpstr (prompt, ==, expected);
   g_free (got.text);
@@ -190,7 +217,7 @@ test_report_is_text (Fixture *f, gconstpointer data)
     g_autofree gchar *prompt = NULL;
     BackendAnswer got = { NULL };
 
-    g_assert_true (summary_ask (f->summary, &f->asker, &got, &prompt, NULL));
+    g_assert_true (ask (f, &got, &prompt, NULL));
     g_assert_cmpstr (
         prompt, ==, "yard 1 1:00:00.000 1:00:10.000 unknown: 1:00:00 - 1:00:10: A sign: {stop} {reports} {utc}, {label}");
     g_free (got.text);
@@ -215,7 +242,7 @@ sum_up (Fixture *f, BackendAnswer *got, gchar **prompt)
 {
   GError *error = NULL;
 
-  g_assert_true (summary_ask (f->summary, &f->asker, got, prompt, &error));
+  g_assert_true (ask (f, got, prompt, &error));
   g_assert_no_error (error);
 }
 
@@ -245,7 +272,7 @@ test_stages (Fixture *f, gconstpointer data)
     GError *error = NULL;
 
     add (f, 10 * i, 10 * (i + 1), text, "stop");
-    g_assert_true (summary_reduce (f->summary, &f->asker, &error));
+    g_assert_true (reduce (f, &error));
     g_assert_no_error (error);
   }
   g_assert_cmpuint (prompts->len, >, 30); /* early, not at the end */
@@ -276,7 +303,8 @@ test_stages (Fixture *f, gconstpointer data)
   g_assert_cmpuint (stop, ==, 10 * n * GST_SECOND);
   g_assert_cmpint (utc, ==, -1);
   g_free (got.text);
-  summary_clear (f->summary);
+  summary_begin (f->summary, 0);
+  summary_end (f->summary, TRUE);
   g_assert_false (summary_get_span (f->summary, &start, &stop, &utc));
 }
 
@@ -314,7 +342,7 @@ test_run_stays_whole (Fixture *f, gconstpointer data)
       add (f, 10 * i, 10 * (i + 1), "Something of some length happens", "stop");
     else
       add (f, 10 * i, 10 * (i + 1), "", "unchanged");
-    g_assert_true (summary_reduce (f->summary, &f->asker, &error));
+    g_assert_true (reduce (f, &error));
   }
   for (guint i = 0; i < prompts->len; i++)
     for (const gchar *p = g_ptr_array_index (prompts, i); (p = strstr (p, ": Nothing changed.")) != NULL; p++)
@@ -383,7 +411,7 @@ assert_fails (Fixture *f, gint code, const gchar *part)
   g_autoptr (GError) error = NULL;
   BackendAnswer got = { NULL };
 
-  g_assert_false (summary_ask (f->summary, &f->asker, &got, &prompt, &error));
+  g_assert_false (ask (f, &got, &prompt, &error));
   g_assert_error (error, MINIVL_ERROR, code);
   g_assert_nonnull (strstr (error->message, part));
   g_assert_null (prompt);
@@ -473,7 +501,7 @@ test_failure_keeps_reports (Fixture *f, gconstpointer data)
   fails = 1;
   assert_fails (f, MINIVL_ERROR_MEMORY, "no memory");
   fails = 1;
-  g_assert_false (summary_reduce (f->summary, &f->asker, NULL));
+  g_assert_false (reduce (f, NULL));
   f->cancel = 1;
   assert_fails (f, MINIVL_ERROR_CANCELLED, "cancelled");
   f->cancel = 0;
@@ -530,7 +558,7 @@ test_counts_seldom (Fixture *f, gconstpointer data)
   f->asker.context_size = context_size = 100000;
   for (guint i = 0; i < 1000; i++) {
     add (f, 10 * i, 10 * (i + 1), "A report of some length", "stop");
-    g_assert_true (summary_reduce (f->summary, &f->asker, NULL));
+    g_assert_true (reduce (f, NULL));
   }
   g_assert_cmpuint (n_counted, <, 30);
 }
@@ -550,7 +578,8 @@ test_due (Fixture *f, gconstpointer data)
     if (!summary_is_due (f->summary, minute))
       continue;
     g_assert_cmpuint (i, ==, due[n++]);
-    summary_rearm (f->summary, minute);
+    summary_begin (f->summary, minute);
+    summary_end (f->summary, FALSE);
     g_assert_false (summary_is_due (f->summary, minute));
   }
   g_assert_cmpuint (n, ==, 3);
@@ -606,7 +635,8 @@ test_restart (Fixture *f, gconstpointer data)
   assert_lines (f, "1:00:00 - 1:00:10: Before.\n1:00:10 - 1:05:10: Not watched.\n0:00:00 - 0:00:10: Behind.");
 
   /* No time of day that can be. */
-  summary_clear (f->summary);
+  summary_begin (f->summary, 0);
+  summary_end (f->summary, TRUE);
   summary_recall (f->summary, before);
   summary_add (f->summary, odd);
   assert_lines (f, "0:00:10 - 1:00:00: Not watched.\n1:00:00 - 1:00:10: Before.\n0:00:00 - 0:00:10: Odd.");
