@@ -117,7 +117,7 @@ summaries_settle (Worker *w, const Segment *s)
   g_mutex_lock (&w->lock);
   if (forgets && w->summaries.length == 0)
     summary_forget (w->summary);
-  else if (w->summaries.length == 0 && summary_is_due (w->summary, w->summing.summary_interval))
+  else if (w->summaries.length == 0 && !w->gave_up && summary_is_due (w->summary, w->summing.summary_interval))
     begin (w);
   w->too_many = !forgets;
   g_mutex_unlock (&w->lock);

@@ -60,6 +60,7 @@ struct _Worker
   gint quit;                /* atomic, for the progress of opening */
   gboolean flushing, failed, opening;
   gboolean closing; /* nobody waits for room */
+  gboolean gave_up; /* what the end of the stream waited for: nothing new is begun until it goes on */
   gboolean ending;  /* the reports are to be summed up when nothing else is left */
   guint run;        /* of the segments to come */
   gboolean lost;    /* the device, and what was open on it */

@@ -99,6 +99,7 @@ give_up (Worker *w)
   for (GList *l = w->questions.head; l != NULL; l = l->next)
     segment_drop (l->data);
   w->ending = FALSE;
+  w->gave_up = TRUE;
   if (w->summaries.length > 0)
     ((Segment *)g_queue_peek_head (&w->summaries))->given_up = TRUE;
   if (w->in_hand != NULL)
@@ -161,7 +162,7 @@ worker_start (Worker *w, const WorkerConfig *config)
   w->n_answered = w->n_dropped = 0;
   w->journal = config->journal;
   w->looked_back = FALSE;
-  w->closing = w->ending = w->reduce_failed = w->too_many = w->staged = FALSE;
+  w->closing = w->gave_up = w->ending = w->reduce_failed = w->too_many = w->staged = FALSE;
   g_atomic_int_set (&w->cancel, 0);
   g_atomic_int_set (&w->quit, 0);
   w->thread = g_thread_new ("minivl-worker", worker_run, w);
@@ -413,7 +414,7 @@ worker_drain (Worker *w, guint64 timeout)
     n_given_up = give_up (w);
     wait_until_idle (w, g_get_monotonic_time () + GRACE);
   }
-  w->closing = FALSE;
+  w->closing = w->gave_up = FALSE;
   interrupted = w->flushing || g_atomic_int_get (&w->quit);
   n_answered = w->n_answered;
   n_dropped = w->n_dropped;

@@ -194,6 +194,24 @@ test_eos_timeout (void)
   rig_free (rig);
 }
 
+/* One that is due by what was given up is not begun: the end of the stream would wait for it as well. */
+static void
+test_eos_timeout_begins_none (void)
+{
+  Rig *rig = rig_new ("summary-interval=1000000000 eos-timeout=50000000");
+
+  fake_hold (FAKE_ASK);
+  rig_push (rig, 0, 11);
+  fake_await (FAKE_ASK, 1);
+  rig_eos (rig);
+  gst_structure_free (rig_await_kind (rig, "segment", 0, 1000, "deadline"));
+  gst_structure_free (rig_await_kind (rig, "segment", 1000, 1100, "dropped"));
+  rig_assert_no_result (rig);
+  gst_element_set_state (rig->element, GST_STATE_NULL);
+  g_assert_cmpuint (fake_count (FAKE_ASK), ==, 1);
+  rig_free (rig);
+}
+
 static void
 test_changes_while_playing (void)
 {
@@ -604,6 +622,7 @@ main (int argc, char **argv)
   RULE ("off_by_default", test_off_by_default);
   RULE ("the_end_of_the_stream_waits_for_it", test_eos_waits);
   RULE ("eos_timeout_covers_it", test_eos_timeout);
+  RULE ("none_is_begun_when_eos_timeout_has_passed", test_eos_timeout_begins_none);
   RULE ("interval_and_prompt_change_while_playing", test_changes_while_playing);
   RULE ("alerts_and_what_was_not_watched_are_told_as_such", test_alerts_and_runs);
   RULE ("unchanged_segments_are_one_line", test_unchanged_runs);
