@@ -9,14 +9,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Longer lines are no results: a result's longest part is its prompt, which the model's context bounds. */
+/* Longer lines are no results: a result's longest part is its prompt, which the model's context bounds. A fuzzer has less patience.
+ */
+#ifndef MAX_LINE
 #define MAX_LINE (8 << 20)
-/* Higher ones are no ids: others are to follow it. */
-#define MAX_ID (G_MAXINT64 / 2)
+#endif
+/* No id goes on from a higher one: many are to follow it. */
+#define MAX_LAST_ID (G_MAXINT64 / 2)
 /* Of nested brackets: json-glib recurses without a bound. */
 #define MAX_DEPTH 8
 /* What is read at once. */
+#ifndef WINDOW
 #define WINDOW (1 << 20)
+#endif
 /* Of the lines that are read back */
 #define MOST_BYTES (32 << 20)
 /* Lines, for files that hold many that this file did not write */
@@ -105,8 +110,7 @@ fill_result (Result *result, JsonObject *object)
   result->kind = find_word (get_text (object, "kind"), kinds);
   result->finish_reason = find_word (get_text (object, "finish_reason"), reasons);
   if (result->kind == NULL || result->finish_reason == NULL || stream == NULL || text == NULL || utc == NULL
-      || !get_uint64 (object, "id", &result->id) || result->id > MAX_ID
-      || !get_uint64 (object, "segment_start", &result->segment_start)
+      || !get_uint64 (object, "id", &result->id) || !get_uint64 (object, "segment_start", &result->segment_start)
       || !get_uint64 (object, "segment_stop", &result->segment_stop) || result->segment_stop < result->segment_start
       || result->segment_stop > RESULT_MAX_TIME)
     return FALSE;
@@ -158,7 +162,7 @@ scan_line (const Journal *j, const gchar *line, gsize length, Scanned *scanned)
   if (length == 0 || line[length - 1] != '}' || !g_str_has_prefix (line, before) || !g_ascii_isdigit (line[strlen (before)]))
     return FALSE;
   scanned->id = g_ascii_strtoull (line + strlen (before), &at, 10);
-  if (scanned->id > MAX_ID || !g_str_has_prefix (at, kind))
+  if (scanned->id > G_MAXINT64 || !g_str_has_prefix (at, kind))
     return FALSE;
   word = at + strlen (kind);
   at = (gchar *)word + strspn (word, "abcdefghijklmnopqrstuvwxyz");
@@ -167,6 +171,13 @@ scan_line (const Journal *j, const gchar *line, gsize length, Scanned *scanned)
   scanned->is_own = g_str_has_prefix (at + strlen (stream), j->own);
   scanned->is_report = g_str_has_prefix (word, RESULT_SEGMENT "\"") || g_str_has_prefix (word, RESULT_ALERT "\"");
   return !scanned->is_own || !g_str_has_prefix (word, RESULT_SUMMARY "\"");
+}
+
+static void
+note_id (Journal *j, guint64 id)
+{
+  if (id <= MAX_LAST_ID)
+    j->last_id = MAX (j->last_id, id);
 }
 
 /* FALSE: there is no room for it. */
@@ -207,7 +218,7 @@ note_line (Journal *j, const gchar *line, gsize length, gboolean closed)
   Scanned scanned;
 
   if (closed && scan_line (j, line, length, &scanned) && !(scanned.is_own && j->summed_up)) {
-    j->last_id = MAX (j->last_id, scanned.id);
+    note_id (j, scanned.id);
     return !scanned.is_own || keep_line (j, line, length, scanned.is_report);
   }
   if (may_be_result (line, length)) {
@@ -221,7 +232,7 @@ note_line (Journal *j, const gchar *line, gsize length, gboolean closed)
   j->skipped += result == NULL && closed;
   if (result == NULL)
     return TRUE;
-  j->last_id = MAX (j->last_id, result->id);
+  note_id (j, result->id);
   return !g_str_equal (result->stream, j->stream) || note_result (j, result, line, length);
 }
 
@@ -291,6 +302,8 @@ journal_read (Journal *j)
 
     if (may_be_result (line->str, line->len))
       result = parse_line (line->str, line->len);
+    if (result != NULL && !g_str_equal (result->stream, j->stream)) /* it says so later in the line */
+      g_clear_pointer (&result, result_unref);
     j->skipped += result == NULL;
     g_ptr_array_set_size (j->lines, (gint)j->lines->len - 1);
   }

@@ -241,6 +241,33 @@ make_pictures (void)
   }
 }
 
+/* Lines as they are written, in another order and cut off; a stream's own are those of "yard". */
+static void
+make_journals (void)
+{
+  static const gchar *const lines[] = {
+    "{\"id\":%u,\"kind\":\"segment\",\"final\":true,\"stream\":\"yard\",\"text\":\"A dog.\",\"segment_start\":0,\"segment_stop\":9,"
+    "\"utc\":null,\"finish_reason\":\"stop\"}\n",
+    "{\"id\":%u,\"kind\":\"alert\",\"final\":true,\"stream\":\"door\",\"text\":\"ALERT: what\",\"segment_start\":0,"
+    "\"segment_stop\":9,\"utc\":\"2026-11-25T10:00:00.000Z\",\"finish_reason\":\"length\"}\n",
+    "{\"id\":%u,\"kind\":\"summary\",\"final\":true,\"stream\":\"yard\",\"text\":\"\",\"segment_start\":0,\"segment_stop\":5,"
+    "\"utc\":null,\"finish_reason\":\"stop\"}\n",
+    "{ \"stream\": \"yard\", \"kind\": \"question\", \"id\": %u, \"text\": \"s\", \"finish_reason\": \"error\", \"segment_start\": "
+    "0, "
+    "\"segment_stop\": 5, \"utc\": null, \"mood\": {\"a\": [1, [2]]} }\r\n",
+    "what? %u\n",
+  };
+
+  for (guint i = 0; i < 4 * G_N_ELEMENTS (lines); i++) {
+    g_autoptr (GString) seed = g_string_new (NULL);
+
+    for (guint k = 0; k < i; k++)
+      g_string_append_printf (seed, lines[(i * k + k / 3) % G_N_ELEMENTS (lines)], k);
+    g_string_truncate (seed, seed->len - seed->len % (i + 2) % 70);
+    write_seed (seed->str, seed->len);
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -249,7 +276,8 @@ main (int argc, char **argv)
     const gchar *target;
     void (*make) (void);
   } makers[] = { { "config", make_configs }, { "safetensors", make_safetensors }, { "tokenizer", make_tokenizers },
-    { "chat", make_chats }, { "tiles", make_tiles }, { "image", make_images }, { "picture", make_pictures } };
+    { "chat", make_chats }, { "tiles", make_tiles }, { "image", make_images }, { "picture", make_pictures },
+    { "journal", make_journals } };
   g_autofree gchar *made = NULL;
 
   g_assert (argc == 3);
