@@ -44,7 +44,7 @@ LLVMFuzzerTestOneInput (const guint8 *data, gsize size)
   g_autoptr (Result) last = NULL, again = NULL, own = result_new ();
   g_autoptr (Journal) journal = NULL;
   gboolean is_cut;
-  guint n;
+  guint n, n_again;
 
   scratch_write (FILE_NAME, (Part){ data, size });
   journal = journal_open (path, "yard", NULL);
@@ -61,11 +61,12 @@ LLVMFuzzerTestOneInput (const guint8 *data, gsize size)
   g_assert (journal_append (journal, own, NULL));
   g_clear_pointer (&journal, journal_close);
 
-  /* It is a line of its own, behind all others. */
+  /* It is a line of its own, behind all others; one without an end, which says twice whose it is, has changed hands by that. */
   journal = journal_open (path, "yard", NULL);
   journal_look_back (journal, &(const gint){ 0 });
   g_assert (journal_get_last_id (journal) >= MIN (own->id, G_MAXINT64 / 2));
-  g_assert (is_cut || read_all (journal, &again) == n + 1);
+  n_again = read_all (journal, &again);
+  g_assert (is_cut || n_again == n + 1 || (size > 0 && data[size - 1] != '\n' && n_again == n));
   g_assert (is_cut || again->id == own->id);
   scratch_remove (FILE_NAME);
   return 0;

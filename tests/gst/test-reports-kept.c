@@ -560,6 +560,40 @@ test_of_one_interval_over_runs (void)
   remove_folder (folder, path);
 }
 
+/* While results come: each is where the name leads to, and nothing is warned of. */
+static void
+test_rotation (void)
+{
+  g_autofree gchar *path = NULL, *folder = make_folder (&path), *old = g_strconcat (path, ".1", NULL);
+  Rig *rig = rig_with_journal (path, "");
+
+  rig_push_second (rig, 0);
+  rig_await_second (rig, 0, "stop");
+  g_assert_cmpint (g_rename (path, old), ==, 0);
+  rig_push_second (rig, 1);
+  rig_await_second (rig, 1, "stop");
+  rig_push_second (rig, 2);
+  rig_await_second (rig, 2, "stop");
+  assert_journal (old, "id", "1 ");
+  assert_journal (path, "id", "2 3 ");
+  rig_assert_no_warning (rig);
+
+  /* What is in its place is no file. */
+  g_assert_cmpint (g_unlink (path), ==, 0);
+  g_assert_cmpint (g_mkdir (path, 0700), ==, 0);
+  rig_push_second (rig, 3);
+  rig_await_warning (rig, "journal: results are not kept, until this works again: ");
+  rig_await_second (rig, 3, "stop");
+  g_assert_cmpint (g_rmdir (path), ==, 0);
+  rig_push_second (rig, 4);
+  rig_await_second (rig, 4, "stop");
+  assert_journal (path, "id", "5 ");
+  rig_assert_no_warning (rig);
+  rig_free (rig);
+  g_unlink (old);
+  remove_folder (folder, path);
+}
+
 static void
 test_garbage_is_told_once (void)
 {
@@ -630,6 +664,7 @@ main (int argc, char **argv)
   RULE ("switched_off_in_a_stage_only_that_one_is_made", test_switched_off_in_a_stage);
   RULE ("of_a_journal_the_newest_reports_within_an_interval_are_summed_up", test_of_one_interval);
   RULE ("an_interval_goes_over_several_runs", test_of_one_interval_over_runs);
+  RULE ("a_journal_may_be_rotated_while_results_come", test_rotation);
   RULE ("garbage_in_the_journal_is_told_once", test_garbage_is_told_once);
   RULE ("without_a_journal_nothing_is_written", test_no_journal_no_file);
   RULE ("a_journal_that_cannot_be_written_is_an_error_at_the_start", test_unwritable_journal);

@@ -6,7 +6,7 @@
 /* Four bytes a token, and the chat's own. */
 #define CHAT_TOKENS 20
 
-static guint context_size = 600, answer_bytes = 40, fails, n_counted;
+static guint context_size = 600, answer_bytes = 40, fails, n_counted, bytes_counted;
 static GPtrArray *prompts; /* gchar: what was asked */
 
 static guint
@@ -19,6 +19,7 @@ static gboolean
 count_text (gpointer self, const BackendQuestion *question, guint *tokens, GError **error)
 {
   n_counted++;
+  bytes_counted += (guint)strlen (question->text);
   *tokens = tokens_of (question->text);
   return TRUE;
 }
@@ -66,7 +67,7 @@ set_up (Fixture *f, gconstpointer data)
 {
   context_size = 600;
   answer_bytes = 40;
-  fails = n_counted = 0;
+  fails = n_counted = bytes_counted = 0;
   prompts = g_ptr_array_new_with_free_func (g_free);
   f->summary = summary_new ();
   f->settings = (SegmentSettings){ .params = MINIVL_PARAMS_INIT, .summary_prompt = (gchar *)"Sum up.\n{reports}" };
@@ -111,18 +112,15 @@ add_alert (Fixture *f, double start, double stop, const gchar *text)
   summary_add (f->summary, result);
 }
 
-/* As many stages as it takes. */
+/* As many stages as it takes, each of which asks once. */
 static gboolean
 reduce (Fixture *f, GError **error)
 {
+  guint asked = prompts->len;
   SummaryState state;
 
-  do {
-    guint asked = prompts->len;
-
-    state = summary_step (f->summary, &f->asker, error);
-    g_assert_cmpuint (prompts->len, <=, asked + (state != SUMMARY_FITS));
-  } while (state == SUMMARY_SHORTER);
+  while ((state = summary_step (f->summary, &f->asker, error)) == SUMMARY_SHORTER)
+    g_assert_cmpuint (prompts->len, ==, ++asked);
   return state == SUMMARY_FITS;
 }
 
@@ -138,16 +136,23 @@ ask (Fixture *f, BackendAnswer *got, gchar **prompt, GError **error)
   return answered;
 }
 
+static void
+sum_up (Fixture *f, BackendAnswer *got, gchar **prompt)
+{
+  GError *error = NULL;
+
+  ask (f, got, prompt, &error);
+  g_assert_no_error (error);
+}
+
 /* Sums up, and asserts the lines of the last prompt. */
 static void
 assert_lines (Fixture *f, const gchar *lines)
 {
   g_autofree gchar *prompt = NULL, *expected = g_strconcat ("Sum up.\n", lines, NULL);
   BackendAnswer got = { NULL };
-  GError *error = NULL;
 
-  g_assert_true (ask (f, &got, &prompt, &error));
-  g_assert_no_error (error);
+  sum_up (f, &got, &prompt);
   g_assert_cmpstr (prompt, ==, expected);
   g_free (got.text);
 }
@@ -235,15 +240,6 @@ count_prompts_with (const gchar *text)
   for (guint i = 0; i < prompts->len; i++)
     n += strstr (g_ptr_array_index (prompts, i), text) != NULL;
   return n;
-}
-
-static void
-sum_up (Fixture *f, BackendAnswer *got, gchar **prompt)
-{
-  GError *error = NULL;
-
-  g_assert_true (ask (f, got, prompt, &error));
-  g_assert_no_error (error);
 }
 
 /* Through how many stages what the n-th stage said went on to the end. */
@@ -551,7 +547,7 @@ test_bounded_when_it_never_works (Fixture *f, gconstpointer data)
   g_free (got.text);
 }
 
-/* Counting costs: it is not done for each report. */
+/* Counting costs: it is not done for each report, nor for many reports at a stage that takes few of them. */
 static void
 test_counts_seldom (Fixture *f, gconstpointer data)
 {
@@ -561,6 +557,36 @@ test_counts_seldom (Fixture *f, gconstpointer data)
     g_assert_true (reduce (f, NULL));
   }
   g_assert_cmpuint (n_counted, <, 30);
+
+  for (guint i = 1000; i < 10000; i++)
+    add (f, 10 * i, 10 * (i + 1), "A report of some length", "stop");
+  f->asker.context_size = context_size = 600;
+  bytes_counted = 0;
+  g_assert_cmpint (summary_step (f->summary, &f->asker, NULL), ==, SUMMARY_SHORTER);
+  g_assert_cmpuint (bytes_counted, <, 30 * 4 * context_size);
+}
+
+/* What is reported while a summary goes through its stages is for the next one. */
+static void
+test_reports_between_stages (Fixture *f, gconstpointer data)
+{
+  guint64 start, stop;
+  guint i = 0;
+  gint64 utc;
+
+  for (; i < 299; i++)
+    add (f, 10 * i, 10 * (i + 1), "A report of some length", "stop");
+  add (f, 10 * i, 10 * (i + 1), "", "dropped");
+  summary_begin (f->summary, 0);
+  g_assert_false (summary_get_span (f->summary, &start, &stop, &utc));
+  while (summary_step (f->summary, &f->asker, NULL) == SUMMARY_SHORTER && ++i)
+    add (f, 10 * i, 10 * (i + 1), "", "dropped");
+  g_assert_cmpuint (i, >, 303);
+  g_assert_cmpuint (count_prompts_with ("0:50:10"), ==, 0); /* no run goes on in it */
+  summary_end (f->summary, TRUE);
+  g_assert_true (summary_get_span (f->summary, &start, &stop, &utc));
+  g_assert_cmpuint (start, ==, 3000 * GST_SECOND);
+  g_assert_cmpuint (stop, ==, 10 * (i + 1) * GST_SECOND);
 }
 
 static void
@@ -665,6 +691,7 @@ main (int argc, char **argv)
   ADD ("/summary/cancelled_at_the_end_it_is_the_text_so_far", test_cancelled_at_the_end);
   ADD ("/summary/memory_is_bounded_when_it_never_works", test_bounded_when_it_never_works);
   ADD ("/summary/tokens_are_not_counted_for_each_report", test_counts_seldom);
+  ADD ("/summary/reports_between_its_stages_are_for_the_next_one", test_reports_between_stages);
   ADD ("/summary/is_due_by_stream_time_without_drift", test_due);
   ADD ("/summary/time_that_goes_back_counts_on", test_time_goes_back);
   ADD ("/summary/segments_that_overlap", test_overlap);
