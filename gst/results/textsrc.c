@@ -1,256 +1,15 @@
-#include "textsrc.h"
+#include "textsrc-private.h"
 
 #include "log.h"
 
 #include <string.h>
 
-/* Texts that may wait for a branch that is slow to take them. */
-#define MAX_WAITING 1024
 /* How long the video may be held up, us, until something is taken to wait for a GAP that was left out. */
 #define LONG_PUSH (G_TIME_SPAN_SECOND / 2)
 /* How long the video may be held up while a text is owed, us, before a warning. */
 #define LONGEST_PUSH G_TIME_SPAN_SECOND
-/* How long a summary is shown at most; it covers far more time than that. */
-#define LONGEST_SUMMARY (5 * GST_SECOND)
-
-typedef struct
-{
-  GstEvent *start;  /* the video's STREAM_START, where `event` is the first one of a stream; or NULL */
-  GstEvent *event;  /* SEGMENT, SEGMENT_DONE or EOS; else */
-  Result *result;   /* NULL, without an event: owed */
-  guint64 id;       /* of a text that is or was owed, whose time is fixed; 0: not owed */
-  guint64 position; /* of the video when the item came; updated when it is sent, if that is in the same segment */
-  guint64 duration;
-} Item;
-
-struct _GstMinivlTextSrc
-{
-  GstPad parent;
-  gboolean (*is_paused) (GstElement *element);
-
-  GMutex lock; /* never held over a push */
-  GCond changed;
-  GQueue items; /* Item */
-  guint n_events, n_results;
-  gboolean flushing;
-  gboolean dead;           /* downstream wants no more of this stream */
-  GstEvent *start;         /* the video's STREAM_START, to be sent before the next event; NULL: sent already */
-  gboolean has_segment;    /* one has come since the last flush */
-  guint64 first, position; /* of the video, in the last segment that came */
-  guint64 end;             /* of the buffer at position */
-  guint64 told;            /* where time on the pad has come to, in the last segment that was sent */
-  guint64 shown;           /* the end of the last text there: a muxer makes an empty cue of a GAP in front of it */
-  TextTimestamp timestamp;
-  guint64 duration;
-  guint64 lost;
-  guint n_owed;
-  gint64 push_began;   /* monotonic time, us, of the video buffer that is being handed on; 0: none is */
-  gboolean push_lasts; /* longer than LONG_PUSH */
-  gboolean push_told;
-
-  /* the task alone, or while it does not run */
-  gboolean is_json;
-};
 
 G_DEFINE_FINAL_TYPE (GstMinivlTextSrc, text_src, GST_TYPE_PAD)
-
-/* --- under the lock ---------------------------------------------------------------------------------------------------------- */
-
-static void
-item_free (Item *item)
-{
-  g_clear_pointer (&item->start, gst_event_unref);
-  g_clear_pointer (&item->event, gst_event_unref);
-  g_clear_pointer (&item->result, result_unref);
-  g_free (item);
-}
-
-static Item *
-item_new (GstMinivlTextSrc *pad, GstEvent *event, Result *result)
-{
-  Item *item = g_new0 (Item, 1);
-
-  item->event = event;
-  item->result = result;
-  item->position = pad->position;
-  if (event != NULL)
-    item->start = g_steal_pointer (&pad->start);
-  pad->n_events += event != NULL;
-  pad->n_results += result != NULL;
-  return item;
-}
-
-/* Results that were not sent are lost. */
-static void
-clear_items (GstMinivlTextSrc *pad)
-{
-  /* The last STREAM_START still has to be sent. */
-  for (GList *l = pad->items.tail; l != NULL && pad->start == NULL; l = l->prev)
-    pad->start = g_steal_pointer (&((Item *)l->data)->start);
-  g_queue_clear_full (&pad->items, (GDestroyNotify)item_free);
-  pad->lost += pad->n_results;
-  pad->n_events = pad->n_results = pad->n_owed = 0;
-}
-
-static gboolean
-is_owed (const Item *item)
-{
-  return item->event == NULL && item->result == NULL;
-}
-
-static Item *
-first_owed (GstMinivlTextSrc *pad)
-{
-  for (GList *l = pad->n_owed > 0 ? pad->items.head : NULL; l != NULL; l = l->next)
-    if (is_owed (l->data))
-      return l->data;
-  return NULL;
-}
-
-static Item *
-find_owed (GstMinivlTextSrc *pad, guint64 id)
-{
-  for (GList *l = pad->n_owed > 0 ? pad->items.head : NULL; l != NULL; l = l->next) {
-    Item *item = l->data;
-
-    if (is_owed (item) && item->id == id)
-      return item;
-  }
-  return NULL;
-}
-
-static void
-forgive (GstMinivlTextSrc *pad)
-{
-  GList *next;
-
-  for (GList *l = pad->items.head; l != NULL; l = next) {
-    next = l->next;
-    if (!is_owed (l->data))
-      continue;
-    item_free (l->data);
-    g_queue_delete_link (&pad->items, l);
-    pad->lost++;
-  }
-  pad->n_owed = 0;
-}
-
-static void
-drop_oldest_result (GstMinivlTextSrc *pad)
-{
-  for (GList *l = pad->items.head; l != NULL; l = l->next) {
-    Item *item = l->data;
-
-    if (item->result == NULL)
-      continue;
-    GST_WARNING_OBJECT (pad, "the text is not taken: result %" G_GUINT64_FORMAT " is lost on it", item->result->id);
-    item_free (item);
-    g_queue_delete_link (&pad->items, l);
-    pad->n_results--;
-    pad->lost++;
-    return;
-  }
-}
-
-/* A text needs a segment and a time in it, unless an event waits, after which no time will come. */
-static gboolean
-item_is_due (GstMinivlTextSrc *pad)
-{
-  Item *item = g_queue_peek_head (&pad->items);
-
-  if (item == NULL || is_owed (item))
-    return FALSE;
-  return item->event != NULL || item->id != 0
-         || (pad->has_segment && (GST_CLOCK_TIME_IS_VALID (pad->position) || pad->n_events > 0));
-}
-
-/* Up to where it is known that no text will come. */
-static guint64
-quiet_until (GstMinivlTextSrc *pad)
-{
-  const Item *owed = first_owed (pad);
-
-  return owed != NULL ? MIN (owed->position, pad->end) : pad->end;
-}
-
-static gboolean
-gap_is_due (GstMinivlTextSrc *pad)
-{
-  if (pad->n_events > 0 || !pad->has_segment || !GST_CLOCK_TIME_IS_VALID (pad->position))
-    return FALSE;
-  if (GST_CLOCK_TIME_IS_VALID (pad->told))
-    return quiet_until (pad) > MAX (pad->told, pad->shown);
-  /* Of the first frame, with its text still owed, there is nothing to tell. A sink needs it all the same, or it never prerolls; a
-   * muxer would write it down. */
-  return pad->n_owed == 0 || quiet_until (pad) > pad->first || pad->push_lasts;
-}
-
-static void
-tell (GstMinivlTextSrc *pad, guint64 position)
-{
-  if (GST_CLOCK_TIME_IS_VALID (position))
-    pad->told = GST_CLOCK_TIME_IS_VALID (pad->told) ? MAX (pad->told, position) : position;
-}
-
-static void
-forget_told (GstMinivlTextSrc *pad)
-{
-  pad->told = GST_CLOCK_TIME_NONE;
-  pad->shown = 0;
-}
-
-/* Time of the next text whose time is fixed. */
-static guint64
-next_place (GstMinivlTextSrc *pad)
-{
-  for (GList *l = pad->items.head; l != NULL; l = l->next) {
-    const Item *item = l->data;
-
-    if (item->id != 0)
-      return item->position;
-  }
-  return GST_CLOCK_TIME_NONE;
-}
-
-static guint64
-span_of (const Result *result)
-{
-  guint64 span = result->segment_stop - result->segment_start;
-
-  return g_str_equal (result->kind, RESULT_SUMMARY) ? MIN (span, LONGEST_SUMMARY) : span;
-}
-
-static Item *
-take_item (GstMinivlTextSrc *pad)
-{
-  Item *item = g_queue_pop_head (&pad->items);
-
-  if (item->result != NULL) {
-    /* The text gets the time of the video that passes now, as long as that is in the same segment. */
-    if (pad->n_events == 0 && item->id == 0)
-      item->position = MIN (GST_CLOCK_TIME_IS_VALID (pad->told) ? MAX (pad->position, pad->told) : pad->position, next_place (pad));
-    item->duration = pad->duration;
-    if (!GST_CLOCK_TIME_IS_VALID (item->duration))
-      item->duration = span_of (item->result);
-    pad->n_results--;
-    tell (pad, item->position);
-  } else {
-    pad->n_events--;
-    if (GST_EVENT_TYPE (item->event) == GST_EVENT_SEGMENT)
-      forget_told (pad);
-  }
-  return item;
-}
-
-static GstEvent *
-take_gap (GstMinivlTextSrc *pad)
-{
-  guint64 until = quiet_until (pad);
-  guint64 from = GST_CLOCK_TIME_IS_VALID (pad->told) ? MAX (pad->told, pad->shown) : MIN (pad->first, until);
-
-  tell (pad, until);
-  return gst_event_new_gap (from, until - from);
-}
 
 /* --- the task ---------------------------------------------------------------------------------------------------------------- */
 
@@ -307,7 +66,7 @@ send_event (GstMinivlTextSrc *pad, GstEvent *start, GstEvent *event)
 /* Of subtitles alone: who is told what was said at this moment needs no queue, and would wait for the next GAP without end. Nothing
  * is told where the video has gone back since the item was taken; a video that is held up already gets its GAPs. */
 static void
-show (GstMinivlTextSrc *pad, const Item *item)
+show (GstMinivlTextSrc *pad, const TextItem *item)
 {
   g_mutex_lock (&pad->lock);
   if (pad->timestamp == TEXT_SEGMENT && GST_CLOCK_TIME_IS_VALID (pad->told) && !pad->push_lasts)
@@ -316,7 +75,7 @@ show (GstMinivlTextSrc *pad, const Item *item)
 }
 
 static GstFlowReturn
-send_result (GstMinivlTextSrc *pad, const Item *item)
+send_result (GstMinivlTextSrc *pad, const TextItem *item)
 {
   const Result *result = item->result;
   GstBuffer *buffer;
@@ -349,7 +108,7 @@ lose_text (GstMinivlTextSrc *pad)
 static void
 stop_saying (GstMinivlTextSrc *pad, GstFlowReturn flow)
 {
-  Item *item;
+  TextItem *item;
 
   GST_DEBUG_OBJECT (pad, "no more text: %s", gst_flow_get_name (flow));
   g_mutex_lock (&pad->lock);
@@ -358,8 +117,8 @@ stop_saying (GstMinivlTextSrc *pad, GstFlowReturn flow)
     pad->lost += item->result != NULL;
     pad->n_results -= item->result != NULL;
     pad->n_events -= item->event != NULL;
-    pad->n_owed -= is_owed (item);
-    item_free (g_queue_pop_head (&pad->items));
+    pad->n_owed -= text_item_is_owed (item);
+    text_item_free (g_queue_pop_head (&pad->items));
   }
   pad->dead = item == NULL;
   if (pad->dead) /* under the lock, since the next stream starts it again */
@@ -417,20 +176,20 @@ loop (gpointer data)
   GstMinivlTextSrc *pad = data;
   GstFlowReturn flow = GST_FLOW_OK;
   GstEvent *event = NULL;
-  Item *item = NULL;
+  TextItem *item = NULL;
 
   g_mutex_lock (&pad->lock);
-  while (!pad->flushing && !item_is_due (pad) && !gap_is_due (pad))
+  while (!pad->flushing && !text_src_item_is_due (pad) && !text_src_gap_is_due (pad))
     wait_for_change (pad);
   if (pad->flushing) {
     g_mutex_unlock (&pad->lock);
     gst_pad_pause_task (GST_PAD (pad));
     return;
   }
-  if (item_is_due (pad))
-    item = take_item (pad);
+  if (text_src_item_is_due (pad))
+    item = text_src_take_item (pad);
   else
-    event = take_gap (pad);
+    event = text_src_take_gap (pad);
   g_mutex_unlock (&pad->lock);
 
   if (event != NULL)
@@ -439,7 +198,7 @@ loop (gpointer data)
     send_event (pad, item->start, g_steal_pointer (&item->event));
   else
     flow = send_result (pad, item);
-  g_clear_pointer (&item, item_free);
+  g_clear_pointer (&item, text_item_free);
 
   if (flow == GST_FLOW_NOT_LINKED) /* it may be linked later */
     lose_text (pad);
@@ -477,7 +236,7 @@ text_src_segment (GstMinivlTextSrc *pad, GstEvent *event)
   if (pad->dead) {
     gst_event_unref (event);
   } else {
-    Item *item = item_new (pad, event, NULL);
+    TextItem *item = text_item_new (pad, event, NULL);
 
     /* Texts that came before any segment belong to this one. */
     if (pad->has_segment)
@@ -488,23 +247,6 @@ text_src_segment (GstMinivlTextSrc *pad, GstEvent *event)
     pad->position = GST_CLOCK_TIME_NONE;
     g_cond_signal (&pad->changed);
   }
-  g_mutex_unlock (&pad->lock);
-}
-
-void
-text_src_position (GstMinivlTextSrc *pad, guint64 pts, guint64 end)
-{
-  g_mutex_lock (&pad->lock);
-  if (!GST_CLOCK_TIME_IS_VALID (pad->position)) {
-    pad->first = pts;
-  } else if (pts < pad->position) {
-    pad->first = pts;
-    forget_told (pad);
-  }
-  pad->position = pts;
-  pad->end = end;
-  if (item_is_due (pad) || gap_is_due (pad))
-    g_cond_signal (&pad->changed);
   g_mutex_unlock (&pad->lock);
 }
 
@@ -527,74 +269,6 @@ text_src_pushing (GstMinivlTextSrc *pad, gboolean pushing)
   g_mutex_unlock (&pad->lock);
 }
 
-void
-text_src_owe (GstMinivlTextSrc *pad, guint64 id, guint64 pts)
-{
-  g_mutex_lock (&pad->lock);
-  if (pad->timestamp == TEXT_SEGMENT && !pad->dead) {
-    Item *item = g_new0 (Item, 1);
-
-    item->id = id;
-    item->position = pts;
-    g_queue_push_tail (&pad->items, item);
-    pad->n_owed++;
-  }
-  g_mutex_unlock (&pad->lock);
-}
-
-/* Holds the lock. Puts an alert before the owed text that it belongs to, with the same time. */
-static void
-put_beside (GstMinivlTextSrc *pad, const Item *owed, Result *result)
-{
-  Item *item = item_new (pad, NULL, result_ref (result));
-
-  item->id = result->id;
-  item->position = owed->position;
-  g_queue_insert_before (&pad->items, g_queue_find (&pad->items, owed), item);
-}
-
-void
-text_src_result (GstMinivlTextSrc *pad, Result *result)
-{
-  g_mutex_lock (&pad->lock);
-  if (!pad->dead) {
-    Item *owed = find_owed (pad, result->id), *beside = find_owed (pad, result->beside);
-
-    /* A summary stands before the next segment's text. */
-    if (g_str_equal (result->kind, RESULT_SUMMARY))
-      beside = first_owed (pad);
-
-    if (pad->n_results >= MAX_WAITING)
-      drop_oldest_result (pad);
-    if (owed != NULL) {
-      owed->result = result_ref (result);
-      pad->n_owed--;
-      pad->n_results++;
-    } else if (beside != NULL) {
-      put_beside (pad, beside, result);
-    } else {
-      g_queue_push_tail (&pad->items, item_new (pad, NULL, result_ref (result)));
-    }
-    g_cond_signal (&pad->changed);
-  } else {
-    pad->lost++;
-  }
-  g_mutex_unlock (&pad->lock);
-}
-
-void
-text_src_eos (GstMinivlTextSrc *pad, GstEvent *event)
-{
-  g_mutex_lock (&pad->lock);
-  forgive (pad);
-  if (pad->dead)
-    gst_event_unref (event);
-  else
-    g_queue_push_tail (&pad->items, item_new (pad, event, NULL));
-  g_cond_signal (&pad->changed);
-  g_mutex_unlock (&pad->lock);
-}
-
 static void
 halt (GstMinivlTextSrc *pad)
 {
@@ -608,10 +282,10 @@ static gboolean
 resume (GstMinivlTextSrc *pad)
 {
   g_mutex_lock (&pad->lock);
-  clear_items (pad);
+  text_src_clear_items (pad);
   pad->flushing = pad->dead = pad->has_segment = pad->push_told = FALSE;
   pad->position = GST_CLOCK_TIME_NONE;
-  forget_told (pad);
+  text_src_forget_told (pad);
   g_mutex_unlock (&pad->lock);
   return gst_pad_start_task (GST_PAD (pad), loop, pad, NULL);
 }
@@ -646,7 +320,7 @@ activate_mode (GstPad *base, GstObject *parent, GstPadMode mode, gboolean active
   }
   halt (pad);
   stopped = gst_pad_stop_task (base);
-  clear_items (pad);
+  text_src_clear_items (pad);
   return stopped;
 }
 
@@ -655,7 +329,7 @@ text_src_finalize (GObject *object)
 {
   GstMinivlTextSrc *pad = GST_MINIVL_TEXT_SRC (object);
 
-  clear_items (pad);
+  text_src_clear_items (pad);
   gst_event_replace (&pad->start, NULL);
   g_mutex_clear (&pad->lock);
   g_cond_clear (&pad->changed);

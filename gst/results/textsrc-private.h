@@ -1,0 +1,68 @@
+/* The insides of the `text_src` pad: textsrc.c is its task, what it pushes and the pad's life; text-places.c is which time each
+ * text gets, and what is told of time between texts. */
+#ifndef GST_MINIVL_TEXTSRC_PRIVATE_H
+#define GST_MINIVL_TEXTSRC_PRIVATE_H
+
+#include "textsrc.h"
+
+G_BEGIN_DECLS
+
+typedef struct
+{
+  GstEvent *start;  /* the video's STREAM_START, where `event` is the first one of a stream; or NULL */
+  GstEvent *event;  /* SEGMENT, SEGMENT_DONE or EOS; else */
+  Result *result;   /* NULL, without an event: owed */
+  guint64 id;       /* of a text that is or was owed, whose time is fixed; 0: not owed */
+  guint64 position; /* of the video when the item came; updated when it is sent, if that is in the same segment */
+  guint64 duration;
+} TextItem;
+
+struct _GstMinivlTextSrc
+{
+  GstPad parent;
+  gboolean (*is_paused) (GstElement *element);
+
+  GMutex lock; /* never held over a push */
+  GCond changed;
+  GQueue items; /* TextItem */
+  guint n_events, n_results;
+  gboolean flushing;
+  gboolean dead;           /* downstream wants no more of this stream */
+  GstEvent *start;         /* the video's STREAM_START, to be sent before the next event; NULL: sent already */
+  gboolean has_segment;    /* one has come since the last flush */
+  guint64 first, position; /* of the video, in the last segment that came */
+  guint64 end;             /* of the buffer at position */
+  guint64 told;            /* where time on the pad has come to, in the last segment that was sent */
+  guint64 shown;           /* the end of the last text there: a muxer makes an empty cue of a GAP in front of it */
+  TextTimestamp timestamp;
+  guint64 duration;
+  guint64 lost;
+  guint n_owed;
+  gint64 push_began;   /* monotonic time, us, of the video buffer that is being handed on; 0: none is */
+  gboolean push_lasts; /* longer than LONG_PUSH */
+  gboolean push_told;
+
+  /* the task alone, or while it does not run */
+  gboolean is_json;
+};
+
+void text_item_free (TextItem *item);
+
+/* All below hold the lock. */
+/* event, result: (transfer full) (nullable) */
+TextItem *text_item_new (GstMinivlTextSrc *pad, GstEvent *event, Result *result);
+gboolean text_item_is_owed (const TextItem *item);
+/* Results that were not sent are lost. */
+void text_src_clear_items (GstMinivlTextSrc *pad);
+/* A text needs a segment and a time in it, unless an event waits, after which no time will come. */
+gboolean text_src_item_is_due (GstMinivlTextSrc *pad);
+gboolean text_src_gap_is_due (GstMinivlTextSrc *pad);
+/* The first item, which must be due, with its time. (transfer full) */
+TextItem *text_src_take_item (GstMinivlTextSrc *pad);
+/* The GAP that is due. (transfer full) */
+GstEvent *text_src_take_gap (GstMinivlTextSrc *pad);
+void text_src_forget_told (GstMinivlTextSrc *pad);
+
+G_END_DECLS
+
+#endif
