@@ -2,6 +2,8 @@
 #include "gst/results/log.h"
 
 #define PARTIAL_NAME "minivl-partial"
+/* The latency grows by steps of this at least: each is felt by whoever watches. */
+#define TENTH (100 * GST_MSECOND)
 
 void
 announce_progress (GstMinivl *self, GstProgressType type, const gchar *text)
@@ -71,6 +73,7 @@ on_opened (const GError *error, gpointer user_data)
 {
   GstMinivl *self = user_data;
 
+  self->opened = g_get_monotonic_time ();
   if (error == NULL) {
     announce_progress (self, GST_PROGRESS_TYPE_COMPLETE, "The model is loaded");
     return;
@@ -82,6 +85,7 @@ on_opened (const GError *error, gpointer user_data)
 static void
 on_reopened (guint tries, gpointer user_data)
 {
+  ((GstMinivl *)user_data)->opened = g_get_monotonic_time ();
   GST_ELEMENT_INFO (user_data, RESOURCE, SETTINGS, ("The device was lost, and works again after %u tries.", tries), (NULL));
 }
 
@@ -101,6 +105,24 @@ check_speed (GstMinivl *self, const Result *result)
   complaint = too_slow_note (&self->too_slow, result, step > 0 ? step : result->segment_stop - result->segment_start, drops);
   if (complaint != NULL)
     GST_ELEMENT_WARNING (self, RESOURCE, BUSY, ("%s: %s", result->stream, complaint), (NULL));
+}
+
+/* How late live texts are is known by how late they were; that nobody answered while the model was loaded is no habit. */
+static void
+note_answer_time (GstMinivl *self, const Result *result)
+{
+  guint64 seen = MIN (result->total, (guint64)(g_get_monotonic_time () - self->opened) * 1000), before;
+  gboolean grows;
+
+  if (!g_atomic_int_get (&self->live) || !result->answered || !g_str_equal (result->kind, RESULT_SEGMENT))
+    return;
+  GST_OBJECT_LOCK (self);
+  before = settings_text_latency (&self->settings, self->answer_time);
+  self->answer_time = MAX (self->answer_time, (seen + TENTH - 1) / TENTH * TENTH);
+  grows = settings_text_latency (&self->settings, self->answer_time) > before;
+  GST_OBJECT_UNLOCK (self);
+  if (grows)
+    gst_element_post_message (GST_ELEMENT (self), gst_message_new_latency (GST_OBJECT (self)));
 }
 
 /* Before anybody is told, so that the journal has all that others know. */
@@ -135,6 +157,7 @@ on_result (Result *result, const GError *error, gpointer user_data)
   if (self->journal != NULL)
     append_to_journal (self, result);
   check_speed (self, result);
+  note_answer_time (self, result);
   g_mutex_lock (&self->results_lock);
   stats_add (&self->stats, result);
   g_queue_push_tail (&self->results, result_ref (result));

@@ -37,11 +37,12 @@ struct _GstMinivl
 
   /* under the object's lock */
   Settings settings;
-  gboolean is_started;    /* properties that are read at the start are fixed */
-  GstMinivlTextSrc *text; /* NULL: not requested */
-  guint64 text_lost;      /* by text pads that were released */
-  GstEvent *segment;      /* the last SEGMENT that came, for a text pad to come; NULL: none */
-  guint32 seek_seqnum;    /* of the last one sent upstream */
+  gboolean is_started;     /* properties that are read at the start are fixed */
+  GstMinivlTextSrc *text;  /* NULL: not requested */
+  guint64 text_lost;       /* by text pads that were released */
+  GstEvent *segment, *eos; /* that came last, for a text pad to come; NULL: none */
+  guint64 answer_time;     /* the longest that an answer took behind its segment, ns, rounded up to tenths of a second */
+  guint32 seek_seqnum;     /* of the last one sent upstream */
   gboolean seek_result;
 
   /* the streaming thread, between start and stop */
@@ -67,6 +68,7 @@ struct _GstMinivl
 
   /* the worker's thread alone */
   gint percent;            /* of loading that was posted last */
+  gint64 opened;           /* monotonic time, us: since when there is somebody to answer */
   gboolean skipped_told;   /* the warning about lines that are no results was posted */
   gboolean journal_failed; /* and the user was warned */
   TooSlow too_slow;
@@ -78,6 +80,11 @@ struct _GstMinivl
 
 /* (transfer full) (nullable) */
 GstMinivlTextSrc *element_get_text (GstMinivl *self);
+
+/* --- held-up.c ---------------------------------------------------------------------------------------------------------------- */
+
+/* Warns that a queue is missing if the text may be what holds the video up; TRUE: it did. */
+gboolean held_up (GstElement *element);
 
 /* --- announce.c: posts what the worker tells as messages
  * --------------------------------------------------------------------------- */

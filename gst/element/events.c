@@ -15,15 +15,17 @@ differs_in_more_than_position (const GstSegment *a, const GstSegment *b)
   return !gst_segment_is_equal (&at_same_position, b);
 }
 
-/* Keeps the event (nullable) for a text pad that is requested later. Returns the pad that exists now and has to be told. (transfer
- * full) (nullable) */
+/* Keeps a SEGMENT, and the EOS behind it, for a text pad that is requested later. Returns the pad that exists now and has to be
+ * told. (transfer full) (nullable) */
 static GstMinivlTextSrc *
-keep_segment (GstMinivl *self, GstEvent *event)
+keep (GstMinivl *self, GstEvent *event)
 {
   GstMinivlTextSrc *text;
 
   GST_OBJECT_LOCK (self);
-  gst_event_replace (&self->segment, event);
+  if (GST_EVENT_TYPE (event) == GST_EVENT_SEGMENT)
+    gst_event_replace (&self->segment, event);
+  gst_event_replace (&self->eos, GST_EVENT_TYPE (event) == GST_EVENT_EOS ? event : NULL);
   text = self->text != NULL ? gst_object_ref (self->text) : NULL;
   GST_OBJECT_UNLOCK (self);
   return text;
@@ -42,7 +44,7 @@ on_segment (GstMinivl *self, GstEvent *event)
     sampling_start (self, segment);
   }
   sampling_set_rate (self, segment->applied_rate);
-  text = keep_segment (self, event);
+  text = keep (self, event);
   if (text != NULL)
     text_src_segment (text, gst_event_ref (event));
 }
@@ -74,8 +76,9 @@ on_custom (GstMinivl *self, GstEvent *event)
 
 /* EOS, or the end of a seek with the SEGMENT flag: all results are sent before it is passed on. */
 static void
-on_end (GstMinivl *self, GstEvent *event, GstMinivlTextSrc *text)
+on_end (GstMinivl *self, GstEvent *event)
 {
+  g_autoptr (GstMinivlTextSrc) text = NULL;
   guint64 timeout;
   WorkerDrain drain;
 
@@ -96,10 +99,22 @@ on_end (GstMinivl *self, GstEvent *event, GstMinivlTextSrc *text)
         ("eos-timeout: answers were not there %.3f s after the end of the video, and what was left has been given up.",
             timeout / 1e9),
         (NULL));
+  text = keep (self, event);
   if (text != NULL)
     text_src_eos (text, gst_event_ref (event));
   if (GST_EVENT_TYPE (event) == GST_EVENT_EOS)
     gst_element_post_message (GST_ELEMENT (self), gst_message_new_element (GST_OBJECT (self), announce_stats (self)));
+}
+
+/* Of the text, too, time goes on where upstream has nothing to show. */
+static void
+on_gap (GstMinivlTextSrc *text, GstEvent *event)
+{
+  GstClockTime start, duration;
+
+  gst_event_parse_gap (event, &start, &duration);
+  text_src_position (text, start, start + (GST_CLOCK_TIME_IS_VALID (duration) ? MAX (1, duration) : 1));
+  text_src_pushing (text, TRUE);
 }
 
 void
@@ -113,6 +128,8 @@ events_sink (GstMinivl *self, GstEvent *event)
       admit_stream_start (self);
       worker_forget (self->worker);
       self->copier.orientation = 0;
+      gst_clear_object (&text);
+      text = keep (self, event);
       if (text != NULL)
         text_src_stream_start (text, event);
       break;
@@ -127,6 +144,8 @@ events_sink (GstMinivl *self, GstEvent *event)
     case GST_EVENT_FLUSH_STOP:
       sampling_reset (self);
       worker_flush_stop (self->worker);
+      gst_clear_object (&text);
+      text = keep (self, event);
       if (text != NULL)
         text_src_flush_stop (text, gst_event_ref (event));
       break;
@@ -138,7 +157,15 @@ events_sink (GstMinivl *self, GstEvent *event)
       break;
     case GST_EVENT_SEGMENT_DONE:
     case GST_EVENT_EOS:
-      on_end (self, event, text);
+      on_end (self, event);
+      break;
+    case GST_EVENT_GAP:
+      if (text != NULL)
+        on_gap (text, event);
+      break;
+    case GST_EVENT_INSTANT_RATE_CHANGE: /* is in no order with texts */
+      if (text != NULL)
+        gst_pad_push_event (GST_PAD (text), gst_event_ref (event));
       break;
     default:
       break;
@@ -185,8 +212,11 @@ gboolean
 events_text (GstPad *pad, GstObject *parent, GstEvent *event)
 {
   switch (GST_EVENT_TYPE (event)) {
-    case GST_EVENT_QOS: /* late text is no reason to degrade the video */
     case GST_EVENT_RECONFIGURE:
+      text_src_renewed (GST_MINIVL_TEXT_SRC (pad));
+      gst_event_unref (event);
+      return TRUE;
+    case GST_EVENT_QOS: /* late text is no reason to degrade the video */
       gst_event_unref (event);
       return TRUE;
     default:
@@ -194,7 +224,7 @@ events_text (GstPad *pad, GstObject *parent, GstEvent *event)
   }
 }
 
-/* A text at the start of its segment comes when that segment is over and answered, and only a deadline bounds the answering. Text
+/* A text at the start of its segment comes when that segment is over and answered: by its deadline, or as late as any so far. Text
  * itself can wait for any time. */
 static gboolean
 answer_latency (GstMinivl *self, GstPad *pad, GstQuery *query)
@@ -207,7 +237,7 @@ answer_latency (GstMinivl *self, GstPad *pad, GstQuery *query)
   gst_query_parse_latency (query, &live, &min, &max);
   GST_OBJECT_LOCK (self);
   if (live)
-    min += settings_text_latency (&self->settings);
+    min += settings_text_latency (&self->settings, self->answer_time);
   GST_OBJECT_UNLOCK (self);
   gst_query_set_latency (query, live, min, GST_CLOCK_TIME_NONE);
   return TRUE;

@@ -194,7 +194,7 @@ gst_minivl_start (GstBaseTransform *base)
 
   GST_OBJECT_LOCK (self);
   self->roi = s->roi != NULL && s->roi[0] != '\0' ? g_strdup (s->roi) : NULL;
-  self->text_lost = 0;
+  self->text_lost = self->answer_time = 0;
   segmenter_init (&self->segmenter, &s->segments, sampling_query_length, self);
   if (text != NULL)
     text_src_set_times (text, s->text_timestamp, settings_text_duration (s));
@@ -228,6 +228,7 @@ gst_minivl_stop (GstBaseTransform *base)
   GST_OBJECT_LOCK (self);
   self->is_started = FALSE;
   gst_event_replace (&self->segment, NULL);
+  gst_event_replace (&self->eos, NULL);
   GST_OBJECT_UNLOCK (self);
   sampling_clear (self);
   g_clear_pointer (&self->journal, journal_close);
@@ -319,13 +320,22 @@ gst_minivl_transform_ip (GstBaseTransform *base, GstBuffer *buffer)
   return GST_FLOW_OK;
 }
 
+/* A buffer or GAP was handed on. */
+static void
+pushed (GstMinivl *self)
+{
+  g_autoptr (GstMinivlTextSrc) text = element_get_text (self);
+
+  if (text != NULL)
+    text_src_pushing (text, FALSE);
+}
+
 /* The base class pushes the buffer after transform_ip(), and has no hook for when the push returns. Whether it calls that before
  * there are caps depends on its earlier life. */
 static GstFlowReturn
 chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
 {
   GstMinivl *self = GST_MINIVL (parent);
-  g_autoptr (GstMinivlTextSrc) text = NULL;
   GstFlowReturn flow;
 
   if (!admit_has_caps (self)) {
@@ -333,9 +343,7 @@ chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
     return GST_FLOW_NOT_NEGOTIATED;
   }
   flow = self->base_chain (pad, parent, buffer);
-  text = element_get_text (self);
-  if (text != NULL)
-    text_src_pushing (text, FALSE);
+  pushed (self);
   return flow;
 }
 
@@ -344,8 +352,13 @@ chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
 static gboolean
 gst_minivl_sink_event (GstBaseTransform *base, GstEvent *event)
 {
+  gboolean is_gap = GST_EVENT_TYPE (event) == GST_EVENT_GAP, passed;
+
   events_sink (GST_MINIVL (base), event);
-  return GST_BASE_TRANSFORM_CLASS (gst_minivl_parent_class)->sink_event (base, event);
+  passed = GST_BASE_TRANSFORM_CLASS (gst_minivl_parent_class)->sink_event (base, event);
+  if (is_gap)
+    pushed (GST_MINIVL (base));
+  return passed;
 }
 
 static gboolean
@@ -400,8 +413,10 @@ static GstPad *
 gst_minivl_request_new_pad (GstElement *element, GstPadTemplate *templ, const gchar *name, const GstCaps *caps)
 {
   GstMinivl *self = GST_MINIVL (element);
-  GstMinivlTextSrc *text = text_src_new (templ, "text_src", element_is_paused);
-  g_autoptr (GstEvent) start = gst_pad_get_sticky_event (GST_BASE_TRANSFORM_SINK_PAD (self), GST_EVENT_STREAM_START, 0);
+  GstMinivlTextSrc *text = text_src_new (templ, "text_src", held_up);
+  GstPad *sink = GST_BASE_TRANSFORM_SINK_PAD (self);
+  g_autoptr (GstEvent) start = gst_pad_get_sticky_event (sink, GST_EVENT_STREAM_START, 0);
+  g_autoptr (GstEvent) rate = gst_pad_get_sticky_event (sink, GST_EVENT_INSTANT_RATE_CHANGE, 0);
 
   gst_pad_set_event_function (GST_PAD (text), events_text);
   gst_pad_set_query_function (GST_PAD (text), events_text_query);
@@ -414,6 +429,10 @@ gst_minivl_request_new_pad (GstElement *element, GstPadTemplate *templ, const gc
     text_src_stream_start (text, start);
   if (self->segment != NULL)
     text_src_segment (text, gst_event_ref (self->segment));
+  if (rate != NULL)
+    gst_pad_store_sticky_event (GST_PAD (text), rate);
+  if (self->eos != NULL)
+    text_src_eos (text, gst_event_ref (self->eos));
   self->text = gst_object_ref (text);
   GST_OBJECT_UNLOCK (self);
   return GST_PAD (text);
@@ -428,8 +447,8 @@ gst_minivl_release_pad (GstElement *element, GstPad *pad)
   GST_OBJECT_LOCK (self);
   text = g_steal_pointer (&self->text);
   GST_OBJECT_UNLOCK (self);
-  gst_pad_set_active (pad, FALSE);
   if (text != NULL) {
+    text_src_release (text);
     GST_OBJECT_LOCK (self);
     self->text_lost += text_src_get_lost (text);
     GST_OBJECT_UNLOCK (self);
@@ -447,10 +466,10 @@ gst_minivl_set_property (GObject *object, guint id, const GValue *value, GParamS
   guint64 latency;
 
   GST_OBJECT_LOCK (self);
-  latency = settings_text_latency (&self->settings);
+  latency = settings_text_latency (&self->settings, self->answer_time);
   stays = self->is_started && settings_are_fixed (id);
   known = stays || settings_set (&self->settings, id, value);
-  retimed = self->is_started && settings_text_latency (&self->settings) != latency;
+  retimed = self->is_started && settings_text_latency (&self->settings, self->answer_time) != latency;
   GST_OBJECT_UNLOCK (self);
   if (retimed)
     gst_element_post_message (GST_ELEMENT (self), gst_message_new_latency (GST_OBJECT (self)));

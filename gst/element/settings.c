@@ -451,15 +451,25 @@ settings_text_duration (const Settings *s)
   return settings_step (s) == 0 ? LONGEST_TEXT : MIN (LONGEST_TEXT, settings_step (s));
 }
 
-guint64
-settings_text_latency (const Settings *s)
+/* The longest that a segment can be; 0: not known. */
+static guint64
+longest_segment (const Settings *s)
 {
   const SegmenterConfig *c = &s->segments;
-  guint64 duration = c->duration;
 
-  if (s->text_timestamp != TEXT_SEGMENT)
-    return 0;
-  if (duration == 0 && c->stop != SEGMENTER_NONE)
-    duration = c->stop - c->start;
-  return duration + s->per_segment.deadline;
+  return c->duration == 0 && c->stop != SEGMENTER_NONE ? c->stop - c->start : c->duration;
+}
+
+guint64
+settings_text_latency (const Settings *s, guint64 answer_time)
+{
+  return s->text_timestamp == TEXT_SEGMENT ? longest_segment (s) + MAX (s->per_segment.deadline, answer_time) : 0;
+}
+
+guint64
+settings_text_queue (const Settings *s)
+{
+  guint64 longest = longest_segment (s);
+
+  return 2 * longest + longest / 10;
 }

@@ -49,8 +49,10 @@ guint64 settings_step (const Settings *settings);
 WorkerLeak settings_leak (const Settings *settings, gboolean live);
 /* How long a text is shown, ns; GST_CLOCK_TIME_NONE: as long as its segment. */
 guint64 settings_text_duration (const Settings *settings);
-/* How much later than its timestamp a text comes, ns, without the time of answering. */
-guint64 settings_text_latency (const Settings *settings);
+/* How much later than its timestamp a text comes, ns. answer_time: how much later than its segment, where no deadline bounds it. */
+guint64 settings_text_latency (const Settings *settings, guint64 answer_time);
+/* How much of the video must fit between the element and what joins text and video again, ns; 0: all of it. */
+guint64 settings_text_queue (const Settings *settings);
 
 G_END_DECLS
 

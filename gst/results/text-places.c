@@ -205,11 +205,14 @@ void
 text_src_position (GstMinivlTextSrc *pad, guint64 pts, guint64 end)
 {
   g_mutex_lock (&pad->lock);
+  pad->pace = end - pts;
   if (!GST_CLOCK_TIME_IS_VALID (pad->position)) {
     pad->first = pts;
   } else if (pts < pad->position) {
     pad->first = pts;
     text_src_forget_told (pad);
+  } else {
+    pad->pace = MAX (pad->pace, pts - pad->position);
   }
   pad->position = pts;
   pad->end = end;
@@ -222,7 +225,7 @@ void
 text_src_owe (GstMinivlTextSrc *pad, guint64 id, guint64 pts)
 {
   g_mutex_lock (&pad->lock);
-  if (pad->timestamp == TEXT_SEGMENT && !pad->dead) {
+  if (pad->timestamp == TEXT_SEGMENT) {
     TextItem *item = g_new0 (TextItem, 1);
 
     item->id = id;
@@ -247,29 +250,27 @@ put_beside (GstMinivlTextSrc *pad, const TextItem *owed, Result *result)
 void
 text_src_result (GstMinivlTextSrc *pad, Result *result)
 {
+  TextItem *owed, *beside;
+
   g_mutex_lock (&pad->lock);
-  if (!pad->dead) {
-    TextItem *owed = find_owed (pad, result->id), *beside = find_owed (pad, result->beside);
+  owed = find_owed (pad, result->id);
+  beside = find_owed (pad, result->beside);
+  /* A summary stands before the next segment's text. */
+  if (g_str_equal (result->kind, RESULT_SUMMARY))
+    beside = first_owed (pad);
 
-    /* A summary stands before the next segment's text. */
-    if (g_str_equal (result->kind, RESULT_SUMMARY))
-      beside = first_owed (pad);
-
-    if (pad->n_results >= MAX_WAITING)
-      drop_oldest_result (pad);
-    if (owed != NULL) {
-      owed->result = result_ref (result);
-      pad->n_owed--;
-      pad->n_results++;
-    } else if (beside != NULL) {
-      put_beside (pad, beside, result);
-    } else {
-      g_queue_push_tail (&pad->items, text_item_new (pad, NULL, result_ref (result)));
-    }
-    g_cond_signal (&pad->changed);
+  if (pad->n_results >= MAX_WAITING)
+    drop_oldest_result (pad);
+  if (owed != NULL) {
+    owed->result = result_ref (result);
+    pad->n_owed--;
+    pad->n_results++;
+  } else if (beside != NULL) {
+    put_beside (pad, beside, result);
   } else {
-    pad->lost++;
+    g_queue_push_tail (&pad->items, text_item_new (pad, NULL, result_ref (result)));
   }
+  g_cond_signal (&pad->changed);
   g_mutex_unlock (&pad->lock);
 }
 
@@ -278,10 +279,7 @@ text_src_eos (GstMinivlTextSrc *pad, GstEvent *event)
 {
   g_mutex_lock (&pad->lock);
   forgive (pad);
-  if (pad->dead)
-    gst_event_unref (event);
-  else
-    g_queue_push_tail (&pad->items, text_item_new (pad, event, NULL));
+  g_queue_push_tail (&pad->items, text_item_new (pad, event, NULL));
   g_cond_signal (&pad->changed);
   g_mutex_unlock (&pad->lock);
 }

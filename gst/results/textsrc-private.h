@@ -20,26 +20,32 @@ typedef struct
 struct _GstMinivlTextSrc
 {
   GstPad parent;
-  gboolean (*is_paused) (GstElement *element);
+  gboolean (*held_up) (GstElement *element);
 
   GMutex lock; /* never held over a push */
   GCond changed;
   GQueue items; /* TextItem */
   guint n_events, n_results;
   gboolean flushing;
-  gboolean dead;           /* downstream wants no more of this stream */
+  gboolean refused;        /* with an error, which was told: no more texts, unless for another stream or somebody else */
+  gboolean ended;          /* EOS was sent */
+  guint renewals;          /* how often there may have been somebody else behind the pad */
+  guint greeted, seen;     /* as many when the last event was sent, and when what is in hand was taken */
   GstEvent *start;         /* the video's STREAM_START, to be sent before the next event; NULL: sent already */
   gboolean has_segment;    /* one has come since the last flush */
   guint64 first, position; /* of the video, in the last segment that came */
   guint64 end;             /* of the buffer at position */
+  guint64 pace;            /* the longer one of its duration and its distance from the one before */
   guint64 told;            /* where time on the pad has come to, in the last segment that was sent */
   guint64 shown;           /* the end of the last text there: a muxer makes an empty cue of a GAP in front of it */
   TextTimestamp timestamp;
   guint64 duration;
   guint64 lost;
   guint n_owed;
-  gint64 push_began;   /* monotonic time, us, of the video buffer that is being handed on; 0: none is */
-  gboolean push_lasts; /* longer than LONG_PUSH */
+  gint64 push_began;     /* monotonic time, us, of the video buffer that is being handed on; 0: none is */
+  gint64 push_asked;     /* when the element was asked whether the text is why it lasts; 0: not yet */
+  gboolean push_lasts;   /* longer than LONG_PUSH */
+  gboolean push_watched; /* the clock will look how long it lasts */
   gboolean push_told;
 
   /* the task alone, or while it does not run */

@@ -6,7 +6,7 @@
 
 /* How long the video may be held up, us, until something is taken to wait for a GAP that was left out. */
 #define LONG_PUSH (G_TIME_SPAN_SECOND / 2)
-/* How long the video may be held up while a text is owed, us, before a warning. */
+/* How long the video may be held up, us, before the element is asked whether the text is why, and asked again. */
 #define LONGEST_PUSH G_TIME_SPAN_SECOND
 
 G_DEFINE_FINAL_TYPE (GstMinivlTextSrc, text_src, GST_TYPE_PAD)
@@ -34,33 +34,54 @@ start_stream (GstMinivlTextSrc *pad, GstEvent *video)
   gst_pad_push_event (GST_PAD (pad), event);
 }
 
-/* again: sends caps even if they have not changed. */
-static void
+/* again: sends caps even if they have not changed. FALSE: the branch takes neither form. */
+static gboolean
 negotiate (GstMinivlTextSrc *pad, gboolean again)
 {
   g_autoptr (GstCaps) current = gst_pad_get_current_caps (GST_PAD (pad));
   g_autoptr (GstCaps) templ = gst_pad_get_pad_template_caps (GST_PAD (pad));
   g_autoptr (GstCaps) peer = gst_pad_peer_query_caps (GST_PAD (pad), templ);
   g_autoptr (GstCaps) caps = gst_caps_intersect_full (templ, peer, GST_CAPS_INTERSECT_FIRST);
+  gboolean refused = gst_caps_is_empty (caps);
 
-  /* A peer that takes neither form is offered JSON, and refuses it. */
-  if (gst_caps_is_empty (caps))
+  /* A branch that takes neither form is offered JSON all the same: caps that come behind a SEGMENT would be out of order. */
+  if (refused)
     gst_caps_replace (&caps, templ);
   caps = gst_caps_fixate (g_steal_pointer (&caps));
   pad->is_json = gst_structure_has_name (gst_caps_get_structure (caps, 0), "application/x-json");
   if (again || current == NULL || !gst_caps_is_equal (caps, current))
     gst_pad_push_event (GST_PAD (pad), gst_event_new_caps (caps));
+  return !refused;
+}
+
+/* As for any stream, an error that nobody can mend but the application; once, unless there may be somebody else by now. */
+static void
+tell_refusal (GstMinivlTextSrc *pad, GstFlowReturn flow)
+{
+  g_autoptr (GstElement) element = gst_pad_get_parent_element (GST_PAD (pad));
+  gboolean told;
+
+  g_mutex_lock (&pad->lock);
+  told = pad->refused || pad->seen != pad->renewals;
+  pad->refused = pad->refused || !told;
+  g_mutex_unlock (&pad->lock);
+  if (!told && element != NULL)
+    GST_ELEMENT_FLOW_ERROR (element, flow);
 }
 
 static void
 send_event (GstMinivlTextSrc *pad, GstEvent *start, GstEvent *event)
 {
+  gboolean negotiated = TRUE;
+
   if (start != NULL)
     start_stream (pad, start);
   /* Asked first, since asking clears the flag. */
   if (gst_pad_check_reconfigure (GST_PAD (pad)) || start != NULL || !gst_pad_has_current_caps (GST_PAD (pad)))
-    negotiate (pad, start != NULL);
+    negotiated = negotiate (pad, start != NULL);
   gst_pad_push_event (GST_PAD (pad), event);
+  if (!negotiated)
+    tell_refusal (pad, GST_FLOW_NOT_NEGOTIATED);
 }
 
 /* Of subtitles alone: who is told what was said at this moment needs no queue, and would wait for the next GAP without end. Nothing
@@ -81,8 +102,8 @@ send_result (GstMinivlTextSrc *pad, const TextItem *item)
   GstBuffer *buffer;
   gchar *text;
 
-  if (gst_pad_check_reconfigure (GST_PAD (pad)))
-    negotiate (pad, FALSE);
+  if (gst_pad_check_reconfigure (GST_PAD (pad)) && !negotiate (pad, FALSE))
+    return GST_FLOW_NOT_NEGOTIATED;
   if (!pad->is_json && !result_has_text (result))
     return GST_FLOW_OK;
   show (pad, item);
@@ -95,7 +116,47 @@ send_result (GstMinivlTextSrc *pad, const TextItem *item)
   return gst_pad_push (GST_PAD (pad), buffer);
 }
 
-/* The text that could not be pushed. */
+/* Holds the lock. Whether somebody may be behind the pad who has to be told how far the stream is, and nothing else will tell. */
+static gboolean
+greeting_is_due (GstMinivlTextSrc *pad)
+{
+  return pad->greeted != pad->renewals && (pad->ended || (pad->push_lasts && GST_CLOCK_TIME_IS_VALID (pad->told)));
+}
+
+/* To whoever is linked behind EOS. As copies: the pad takes events for received that went to the one before just now. */
+static void
+repeat_end (GstMinivlTextSrc *pad)
+{
+  static const GstEventType types[] = { GST_EVENT_STREAM_START, GST_EVENT_CAPS, GST_EVENT_SEGMENT, GST_EVENT_EOS };
+  g_autoptr (GstPad) peer = gst_pad_get_peer (GST_PAD (pad));
+  g_autoptr (GstEvent) eos = peer != NULL ? gst_pad_get_sticky_event (peer, GST_EVENT_EOS, 0) : NULL;
+  GstEvent *events[G_N_ELEMENTS (types)];
+
+  if (eos != NULL)
+    return;
+  for (guint i = 0; i < G_N_ELEMENTS (types); i++)
+    events[i] = gst_pad_get_sticky_event (GST_PAD (pad), types[i], 0);
+  for (guint i = 0; i < G_N_ELEMENTS (types); i++) {
+    if (events[i] == NULL) /* a stream without a SEGMENT */
+      continue;
+    gst_pad_push_event (GST_PAD (pad), gst_event_copy (events[i]));
+    gst_event_unref (events[i]);
+  }
+}
+
+/* Holds the lock. What the next item or GAP changes. */
+static void
+note_sent (GstMinivlTextSrc *pad, const TextItem *item)
+{
+  if (item != NULL && item->start != NULL)
+    pad->refused = pad->ended = FALSE;
+  if (item != NULL && item->event != NULL && GST_EVENT_TYPE (item->event) == GST_EVENT_EOS)
+    pad->ended = TRUE;
+  if (item == NULL || item->event != NULL) /* an event brings all that stands on the pad, EOS too */
+    pad->greeted = pad->renewals;
+  pad->seen = pad->renewals;
+}
+
 static void
 lose_text (GstMinivlTextSrc *pad)
 {
@@ -104,83 +165,18 @@ lose_text (GstMinivlTextSrc *pad)
   g_mutex_unlock (&pad->lock);
 }
 
-/* Downstream takes no more: this text and all that wait are lost, up to the next stream. */
-static void
-stop_saying (GstMinivlTextSrc *pad, GstFlowReturn flow)
-{
-  TextItem *item;
-
-  GST_DEBUG_OBJECT (pad, "no more text: %s", gst_flow_get_name (flow));
-  g_mutex_lock (&pad->lock);
-  pad->lost++;
-  while ((item = g_queue_peek_head (&pad->items)) != NULL && item->start == NULL) {
-    pad->lost += item->result != NULL;
-    pad->n_results -= item->result != NULL;
-    pad->n_events -= item->event != NULL;
-    pad->n_owed -= text_item_is_owed (item);
-    text_item_free (g_queue_pop_head (&pad->items));
-  }
-  pad->dead = item == NULL;
-  if (pad->dead) /* under the lock, since the next stream starts it again */
-    gst_pad_pause_task (GST_PAD (pad));
-  g_mutex_unlock (&pad->lock);
-}
-
-static void
-tell_missing_queue (GstMinivlTextSrc *pad)
-{
-  g_autoptr (GstElement) element = gst_pad_get_parent_element (GST_PAD (pad));
-
-  if (element != NULL && !pad->is_paused (element))
-    GST_ELEMENT_WARNING (element, STREAM, FAILED,
-        ("The video has been held up for a second while a text is owed: with text-timestamp=segment, whatever joins text and video "
-         "again needs a queue of at least two segments in the video branch, e.g. \"queue max-size-buffers=0 max-size-bytes=0 "
-         "max-size-time=\" and 2.1 times segment-duration behind minivl."),
-        (NULL));
-}
-
-/* Holds the lock. Whether it matters how long the video is held up. */
-static gboolean
-push_is_watched (GstMinivlTextSrc *pad)
-{
-  return pad->n_owed > 0 ? !pad->push_lasts || !pad->push_told : pad->shown > 0 && !pad->push_lasts;
-}
-
-/* Holds the lock. As g_cond_wait(), and looks at how long the video is held up. */
-static void
-wait_for_change (GstMinivlTextSrc *pad)
-{
-  gint64 began = pad->push_began;
-
-  if (began == 0 || !push_is_watched (pad)) {
-    g_cond_wait (&pad->changed, &pad->lock);
-    return;
-  }
-  if (g_cond_wait_until (&pad->changed, &pad->lock, began + (pad->push_lasts ? LONGEST_PUSH : LONG_PUSH))
-      || pad->push_began != began)
-    return;
-  if (!pad->push_lasts) {
-    pad->push_lasts = TRUE;
-    pad->shown = 0;
-    return;
-  }
-  pad->push_told = TRUE;
-  g_mutex_unlock (&pad->lock);
-  tell_missing_queue (pad);
-  g_mutex_lock (&pad->lock);
-}
-
 static void
 loop (gpointer data)
 {
   GstMinivlTextSrc *pad = data;
   GstFlowReturn flow = GST_FLOW_OK;
-  GstEvent *event = NULL;
+  GstEvent *gap = NULL;
   TextItem *item = NULL;
+  gboolean refused;
 
   g_mutex_lock (&pad->lock);
-  while (!pad->flushing && !text_src_item_is_due (pad) && !text_src_gap_is_due (pad))
-    wait_for_change (pad);
+  while (!pad->flushing && !text_src_item_is_due (pad) && !text_src_gap_is_due (pad) && !greeting_is_due (pad))
+    g_cond_wait (&pad->changed, &pad->lock);
   if (pad->flushing) {
     g_mutex_unlock (&pad->lock);
     gst_pad_pause_task (GST_PAD (pad));
@@ -188,22 +184,104 @@ loop (gpointer data)
   }
   if (text_src_item_is_due (pad))
     item = text_src_take_item (pad);
-  else
-    event = text_src_take_gap (pad);
+  else if (text_src_gap_is_due (pad))
+    gap = text_src_take_gap (pad);
+  else if (!pad->ended)
+    gap = gst_event_new_gap (pad->told, 0);
+  note_sent (pad, item);
+  refused = pad->refused;
   g_mutex_unlock (&pad->lock);
 
-  if (event != NULL)
-    send_event (pad, NULL, event);
+  if (item == NULL && gap == NULL)
+    repeat_end (pad);
+  else if (item == NULL)
+    send_event (pad, NULL, gap);
   else if (item->event != NULL)
     send_event (pad, item->start, g_steal_pointer (&item->event));
   else
-    flow = send_result (pad, item);
+    flow = refused ? GST_FLOW_ERROR : send_result (pad, item);
   g_clear_pointer (&item, text_item_free);
 
-  if (flow == GST_FLOW_NOT_LINKED) /* it may be linked later */
+  /* The next text is tried again, unless it was refused: somebody else may be there by then. */
+  if (flow < GST_FLOW_OK)
     lose_text (pad);
-  else if (flow != GST_FLOW_OK)
-    stop_saying (pad, flow);
+  if (flow < GST_FLOW_EOS)
+    tell_refusal (pad, flow);
+}
+
+/* --- how long the video is held up ------------------------------------------------------------------------------------------- */
+
+/* When to look next, us; the push lasts. A frame that a sink shows for more than a second holds nothing up. */
+static gint64
+next_look (GstMinivlTextSrc *pad)
+{
+  if (!pad->push_lasts)
+    return pad->push_began + LONG_PUSH;
+  return MAX (pad->push_began + (gint64)(pad->pace / 1000), pad->push_asked) + LONGEST_PUSH;
+}
+
+static gboolean on_time (GstClock *clock, GstClockTime time, GstClockID id, gpointer data);
+
+static void
+weak_ref_free (gpointer weak)
+{
+  g_weak_ref_clear (weak);
+  g_free (weak);
+}
+
+/* Holds the lock. The clock's thread looks, for the task itself may be held up by the branch. */
+static void
+look_later (GstMinivlTextSrc *pad)
+{
+  g_autoptr (GstClock) clock = gst_system_clock_obtain ();
+  GstClockTime in = (GstClockTime)MAX (0, next_look (pad) - g_get_monotonic_time ()) * 1000;
+  GstClockID id = gst_clock_new_single_shot_id (clock, gst_clock_get_time (clock) + in);
+  GWeakRef *weak = g_new (GWeakRef, 1);
+
+  g_weak_ref_init (weak, pad);
+  pad->push_watched = TRUE;
+  gst_clock_id_wait_async (id, on_time, weak, weak_ref_free);
+  gst_clock_id_unref (id);
+}
+
+/* Holds the lock. Whether the element has to be asked. */
+static gboolean
+look (GstMinivlTextSrc *pad)
+{
+  gint64 now = g_get_monotonic_time ();
+  gboolean is_over = now >= next_look (pad), ask = is_over && pad->push_lasts && !pad->push_told;
+
+  if (ask)
+    pad->push_asked = now;
+  if (is_over && !pad->push_lasts) {
+    pad->push_lasts = TRUE;
+    pad->shown = 0;
+    g_cond_signal (&pad->changed);
+  }
+  if (!pad->push_lasts || !pad->push_told)
+    look_later (pad);
+  return ask;
+}
+
+static gboolean
+on_time (GstClock *clock, GstClockTime time, GstClockID id, gpointer data)
+{
+  g_autoptr (GstMinivlTextSrc) pad = g_weak_ref_get (data);
+  g_autoptr (GstElement) element = pad != NULL ? gst_pad_get_parent_element (GST_PAD (pad)) : NULL;
+  gboolean ask;
+
+  if (element == NULL)
+    return TRUE;
+  g_mutex_lock (&pad->lock);
+  pad->push_watched = FALSE;
+  ask = pad->push_began != 0 && !pad->flushing && look (pad);
+  g_mutex_unlock (&pad->lock);
+  if (!ask || !pad->held_up (element))
+    return TRUE;
+  g_mutex_lock (&pad->lock);
+  pad->push_told = TRUE;
+  g_mutex_unlock (&pad->lock);
+  return TRUE;
 }
 
 /* --- the element's side ------------------------------------------------------------------------------------------------------ */
@@ -228,25 +306,18 @@ text_src_stream_start (GstMinivlTextSrc *pad, GstEvent *event)
 void
 text_src_segment (GstMinivlTextSrc *pad, GstEvent *event)
 {
-  g_mutex_lock (&pad->lock);
-  if (pad->dead && pad->start != NULL && !pad->flushing) {
-    pad->dead = FALSE;
-    gst_pad_start_task (GST_PAD (pad), loop, pad, NULL);
-  }
-  if (pad->dead) {
-    gst_event_unref (event);
-  } else {
-    TextItem *item = text_item_new (pad, event, NULL);
+  TextItem *item;
 
-    /* Texts that came before any segment belong to this one. */
-    if (pad->has_segment)
-      g_queue_push_tail (&pad->items, item);
-    else
-      g_queue_push_head (&pad->items, item);
-    pad->has_segment = TRUE;
-    pad->position = GST_CLOCK_TIME_NONE;
-    g_cond_signal (&pad->changed);
-  }
+  g_mutex_lock (&pad->lock);
+  item = text_item_new (pad, event, NULL);
+  /* Texts that came before any segment belong to this one. */
+  if (pad->has_segment)
+    g_queue_push_tail (&pad->items, item);
+  else
+    g_queue_push_head (&pad->items, item);
+  pad->has_segment = TRUE;
+  pad->position = GST_CLOCK_TIME_NONE;
+  g_cond_signal (&pad->changed);
   g_mutex_unlock (&pad->lock);
 }
 
@@ -263,9 +334,10 @@ text_src_pushing (GstMinivlTextSrc *pad, gboolean pushing)
 {
   g_mutex_lock (&pad->lock);
   pad->push_began = pushing ? g_get_monotonic_time () : 0;
+  pad->push_asked = 0;
   pad->push_lasts = FALSE;
-  if (pushing && push_is_watched (pad))
-    g_cond_signal (&pad->changed);
+  if (pushing && !pad->push_watched)
+    look_later (pad);
   g_mutex_unlock (&pad->lock);
 }
 
@@ -283,7 +355,7 @@ resume (GstMinivlTextSrc *pad)
 {
   g_mutex_lock (&pad->lock);
   text_src_clear_items (pad);
-  pad->flushing = pad->dead = pad->has_segment = pad->push_told = FALSE;
+  pad->flushing = pad->refused = pad->ended = pad->has_segment = pad->push_told = FALSE;
   pad->position = GST_CLOCK_TIME_NONE;
   text_src_forget_told (pad);
   g_mutex_unlock (&pad->lock);
@@ -324,6 +396,39 @@ activate_mode (GstPad *base, GstObject *parent, GstPadMode mode, gboolean active
   return stopped;
 }
 
+void
+text_src_renewed (GstMinivlTextSrc *pad)
+{
+  g_mutex_lock (&pad->lock);
+  pad->refused = FALSE;
+  pad->renewals++;
+  g_cond_signal (&pad->changed);
+  g_mutex_unlock (&pad->lock);
+}
+
+static gpointer
+await_task (gpointer pad)
+{
+  gst_pad_stop_task (pad);
+  gst_object_unref (pad);
+  return NULL;
+}
+
+void
+text_src_release (GstMinivlTextSrc *pad)
+{
+  halt (pad);
+  g_mutex_lock (&pad->lock);
+  text_src_clear_items (pad);
+  g_mutex_unlock (&pad->lock);
+  GST_OBJECT_LOCK (pad);
+  GST_PAD_SET_FLUSHING (pad);
+  GST_PAD_BLOCK_BROADCAST (pad);
+  GST_OBJECT_UNLOCK (pad);
+  /* The branch may keep the task for as long as it likes, or be what releases the pad: nobody else waits for that. */
+  g_thread_unref (g_thread_new ("text_src-end", await_task, gst_object_ref (pad)));
+}
+
 static void
 text_src_finalize (GObject *object)
 {
@@ -352,10 +457,10 @@ text_src_init (GstMinivlTextSrc *pad)
 }
 
 GstMinivlTextSrc *
-text_src_new (GstPadTemplate *templ, const gchar *name, gboolean (*is_paused) (GstElement *element))
+text_src_new (GstPadTemplate *templ, const gchar *name, gboolean (*held_up) (GstElement *element))
 {
   GstMinivlTextSrc *pad = g_object_new (text_src_get_type (), "name", name, "direction", GST_PAD_SRC, "template", templ, NULL);
 
-  pad->is_paused = is_paused;
+  pad->held_up = held_up;
   return pad;
 }

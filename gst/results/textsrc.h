@@ -27,9 +27,9 @@ typedef enum
   TEXT_SEGMENT,
 } TextTimestamp;
 
-/* is_paused: whether somebody has paused the pad's element, so that nothing is missing when no text is taken. (transfer floating)
- */
-GstMinivlTextSrc *text_src_new (GstPadTemplate *templ, const gchar *name, gboolean (*is_paused) (GstElement *element));
+/* held_up: called from a thread of the system's when a video buffer has been held up for a second, with the pad's element, and each
+ * second after that; TRUE: not again before the next start or flush. (transfer floating) */
+GstMinivlTextSrc *text_src_new (GstPadTemplate *templ, const gchar *name, gboolean (*held_up) (GstElement *element));
 /* Before the first buffer. duration: how long a text is shown, ns; GST_CLOCK_TIME_NONE: as long as its segment. */
 void text_src_set_times (GstMinivlTextSrc *pad, TextTimestamp timestamp, guint64 duration);
 /* Number of texts that nobody took. */
@@ -39,7 +39,7 @@ guint64 text_src_get_lost (GstMinivlTextSrc *pad);
 void text_src_stream_start (GstMinivlTextSrc *pad, GstEvent *event);
 /* The video's SEGMENT (transfer full), before its buffers. */
 void text_src_segment (GstMinivlTextSrc *pad, GstEvent *event);
-/* A video buffer passes that reaches from pts to end. */
+/* A video buffer or GAP passes that reaches from pts to end. */
 void text_src_position (GstMinivlTextSrc *pad, guint64 pts, guint64 end);
 /* TRUE: a video buffer is about to be pushed; FALSE: the push has returned. */
 void text_src_pushing (GstMinivlTextSrc *pad, gboolean pushing);
@@ -52,6 +52,11 @@ void text_src_eos (GstMinivlTextSrc *pad, GstEvent *event);
 /* Results that were not sent are lost. The events (transfer full) are passed on. */
 void text_src_flush_start (GstMinivlTextSrc *pad, GstEvent *event);
 void text_src_flush_stop (GstMinivlTextSrc *pad, GstEvent *event);
+
+/* Somebody else may be behind the pad, or takes other caps: RECONFIGURE. */
+void text_src_renewed (GstMinivlTextSrc *pad);
+/* Before the pad is taken off its element: it stops as soon as its branch lets it. Texts that wait are lost. */
+void text_src_release (GstMinivlTextSrc *pad);
 
 G_END_DECLS
 

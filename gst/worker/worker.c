@@ -234,6 +234,17 @@ worker_count_waiting (Worker *w)
   return count_waiting (w);
 }
 
+gboolean
+worker_is_answering (Worker *w)
+{
+  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&w->lock);
+
+  for (GList *l = w->segments.head; l != NULL; l = l->next)
+    if (((Segment *)l->data)->complete)
+      return TRUE;
+  return w->finishing;
+}
+
 guint64
 worker_get_device_bytes (Worker *w)
 {

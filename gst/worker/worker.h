@@ -83,6 +83,8 @@ gboolean worker_has_failed (Worker *w);
 void worker_set_live (Worker *w, gboolean live, WorkerLeak leak);
 /* Number of complete segments that wait for their answer. */
 guint worker_count_waiting (Worker *w);
+/* Whether a complete segment waits for its answer, or is being answered. */
+gboolean worker_is_answering (Worker *w);
 /* 0 while nothing is open */
 guint64 worker_get_device_bytes (Worker *w);
 
