@@ -1,8 +1,11 @@
 /* What the element does about what is behind text_src: a branch that refuses, one that goes away, one that comes, and none. */
 #include "gst/element/gstminivl.h"
+#include "pipeline.h"
 #include "rig.h"
 
 #include <string.h>
+
+#define PATIENCE (60 * GST_SECOND)
 
 /* Somebody behind text_src who answers what he is told to. */
 typedef struct
@@ -83,7 +86,7 @@ branch_new (Rig *rig, GstFlowReturn answer)
 {
   Branch *branch = g_new0 (Branch, 1);
 
-  branch->pad = gst_pad_new ("sink", GST_PAD_SINK);
+  branch->pad = gst_object_ref_sink (gst_pad_new ("sink", GST_PAD_SINK));
   branch->answer = answer;
   branch->events = g_string_new (NULL);
   gst_pad_set_element_private (branch->pad, branch);
@@ -486,6 +489,41 @@ test_a_gap_is_progress_of_the_text (void)
   }
 }
 
+static gpointer
+push_gap (gpointer source)
+{
+  g_autoptr (GstCaps) caps = gst_caps_from_string ("video/x-raw,format=RGB,width=8,height=4,framerate=10/1");
+  GstSegment segment;
+
+  gst_segment_init (&segment, GST_FORMAT_TIME);
+  gst_pad_push_event (source, gst_event_new_stream_start ("stream"));
+  gst_pad_push_event (source, gst_event_new_caps (caps));
+  gst_pad_push_event (source, gst_event_new_segment (&segment));
+  gst_pad_push_event (source, gst_event_new_gap (0, 2 * GST_SECOND)); /* until the pipeline is stopped */
+  return NULL;
+}
+
+/* A video that begins with nothing to show: both sinks preroll. */
+static void
+test_a_gap_prerolls (void)
+{
+  GstElement *pipeline = pipeline_new ("minivl name=m model-path=/fake ! fakesink m.text_src ! fakesink");
+  g_autoptr (GstElement) element = gst_bin_get_by_name (GST_BIN (pipeline), "m");
+  g_autoptr (GstPad) source = gst_object_ref_sink (gst_pad_new ("src", GST_PAD_SRC));
+  g_autoptr (GstPad) sink = gst_element_get_static_pad (element, "sink");
+  GThread *thread;
+
+  gst_pad_set_active (source, TRUE);
+  g_assert_cmpint (gst_pad_link (source, sink), ==, GST_PAD_LINK_OK);
+  gst_element_set_state (pipeline, GST_STATE_PAUSED);
+  thread = g_thread_new ("gap", push_gap, source);
+  g_assert_cmpint (gst_element_get_state (pipeline, NULL, NULL, PATIENCE), ==, GST_STATE_CHANGE_SUCCESS);
+  gst_element_set_state (pipeline, GST_STATE_NULL);
+  g_thread_join (thread);
+  pipeline_free (pipeline);
+  fake_finish ();
+}
+
 static void
 test_a_rate_that_changes_at_once_is_told (void)
 {
@@ -532,6 +570,7 @@ main (int argc, char **argv)
   RULE (a_pad_is_released_whatever_its_branch_does);
   RULE (a_branch_may_release_its_own_pad);
   RULE (a_gap_is_progress_of_the_text);
+  RULE (a_gap_prerolls);
   RULE (a_rate_that_changes_at_once_is_told);
 #undef RULE
   return g_test_run ();

@@ -224,6 +224,108 @@ test_a_latency_that_changes_is_told (void)
   rig_free (rig);
 }
 
+/* Answers a second's question after a while. Returns the time that the answer took, from its own result. */
+static guint64
+answer_second (Rig *rig, guint n, gulong after)
+{
+  g_autoptr (GstStructure) result = NULL;
+  const GValue *timings;
+
+  fake_hold (FAKE_ASK);
+  rig_push_second (rig, n);
+  fake_await (FAKE_ASK, n + 1);
+  g_usleep (after);
+  fake_release_all (FAKE_ASK);
+  result = rig_await_result (rig);
+  timings = gst_structure_get_value (result, "timings");
+  return rig_uint64 (gst_value_get_structure (timings), "total");
+}
+
+static guint64
+text_latency (Rig *rig)
+{
+  gboolean live;
+  GstClockTime min, max;
+
+  query_latency (rig->element, "text_src", &live, &min, &max);
+  return min;
+}
+
+/* The next segment's text is as late as this one's, and whoever plays must know before it is. */
+static void
+test_the_time_of_answering_is_latency (void)
+{
+  Rig *rig = rig_new_live ("text-timestamp=segment");
+  guint64 took, told = 0, before;
+
+  rig_add_text (rig, NULL);
+  rig_push_second (rig, 0);
+  rig_await_second (rig, 0, "stop"); /* by then the model is loaded, and this one may have waited for it */
+  for (guint i = 1; i < 5; i++) {
+    before = text_latency (rig) - GST_SECOND;
+    took = answer_second (rig, i, i % 2 == 0 ? before / 1000 : 0);
+    told = text_latency (rig) - GST_SECOND;
+    g_assert_cmpuint (told, >=, MAX (took, before));
+    g_assert_cmpuint (told, <, MAX (took, before) + 100 * GST_MSECOND);
+  }
+  g_assert_cmpuint (told, >=, 300 * GST_MSECOND); /* it has grown with each second one */
+  rig_free (rig);
+}
+
+static void
+test_a_latency_that_grows_is_told (void)
+{
+  Rig *rig = rig_new_live ("text-timestamp=segment");
+  g_autoptr (GstMessage) message = NULL;
+
+  rig_add_text (rig, NULL);
+  g_assert_cmpuint (text_latency (rig), ==, GST_SECOND);
+  rig_push_second (rig, 0);
+  message = rig_await_message (rig, GST_MESSAGE_LATENCY);
+  g_assert_cmpuint (text_latency (rig), >, GST_SECOND);
+  rig_free (rig);
+}
+
+/* Texts that stand at the moment are no later than it, and those of a file wait for nobody's clock. */
+static void
+test_an_answer_that_delays_nothing_is_no_latency (void)
+{
+  for (guint i = 0; i < 2; i++) {
+    Rig *rig = i == 0 ? rig_new_live (NULL) : rig_new ("text-timestamp=segment");
+    g_autoptr (GstMessage) message = NULL;
+
+    rig_add_text (rig, NULL);
+    rig_push_second (rig, 0);
+    rig_eos (rig);
+    message = gst_bus_pop_filtered (rig->bus, GST_MESSAGE_LATENCY);
+    g_assert_null (message);
+    rig_free (rig);
+  }
+}
+
+/* It happens once. */
+static void
+test_the_time_of_loading_is_no_latency (void)
+{
+  Rig *rig = rig_new_live ("text-timestamp=segment");
+  g_autoptr (GstStructure) result = NULL;
+  const GValue *timings;
+
+  gst_element_set_state (rig->element, GST_STATE_NULL);
+  fake_reset ();
+  fake_hold (FAKE_OPEN);
+  rig_add_text (rig, NULL);
+  gst_harness_play (rig->video);
+  rig_set_caps (rig, "RGB", 8, 4, 10, 1);
+  rig_push_second (rig, 0);
+  g_usleep (G_USEC_PER_SEC); /* far more than the rest takes */
+  fake_release_all (FAKE_OPEN);
+  result = rig_await_result (rig);
+  timings = gst_structure_get_value (result, "timings");
+  g_assert_cmpuint (text_latency (rig) - GST_SECOND, <, rig_uint64 (gst_value_get_structure (timings), "total"));
+  rig_free (rig);
+}
+
 /* --- pipelines --------------------------------------------------------------------------------------------------------------- */
 
 static GstPadProbeReturn
@@ -515,6 +617,10 @@ main (int argc, char **argv)
   RULE (text_that_nobody_takes_is_counted);
   RULE (latency_is_told_on_both_pads);
   RULE (a_latency_that_changes_is_told);
+  RULE (the_time_of_answering_is_latency);
+  RULE (a_latency_that_grows_is_told);
+  RULE (an_answer_that_delays_nothing_is_no_latency);
+  RULE (the_time_of_loading_is_no_latency);
   RULE (subtitles_are_muxed_behind_a_queue);
   RULE (texts_of_the_moment_are_muxed_behind_any_queue);
   RULE (a_missing_queue_is_named);
