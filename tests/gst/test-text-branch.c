@@ -446,7 +446,7 @@ test_a_branch_may_release_its_own_pad (void)
   gst_object_unref (pad);
   branch->owner = rig->element;
   rig_push_second (rig, 0);
-  rig_assert_result (rig, 1, 0, 1000, "stop"); /* messages of the pad's task, too, which hold it, are off the bus */
+  gst_bus_set_flushing (rig->bus, TRUE); /* messages of the pad's task hold it, and may come at any time */
   g_assert_nonnull (g_async_queue_pop (gone));
   rig_push_second (rig, 1);
   g_assert_cmpuint (branch->texts, ==, 1);
