@@ -137,9 +137,10 @@ events_sink (GstMinivl *self, GstEvent *event)
       on_tag (self, event);
       break;
     case GST_EVENT_FLUSH_START:
-      worker_flush_start (self->worker);
+      /* The text first: what the worker gives up is reported behind the flush. */
       if (text != NULL)
         text_src_flush_start (text, gst_event_ref (event));
+      worker_flush_start (self->worker);
       break;
     case GST_EVENT_FLUSH_STOP:
       sampling_reset (self);

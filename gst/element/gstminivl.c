@@ -197,7 +197,7 @@ gst_minivl_start (GstBaseTransform *base)
   self->text_lost = self->answer_time = 0;
   segmenter_init (&self->segmenter, &s->segments, sampling_query_length, self);
   if (text != NULL)
-    text_src_set_times (text, s->text_timestamp, settings_text_duration (s));
+    text_src_set_times (text, s->text_timestamp, settings_text_duration (s), GST_CLOCK_TIME_IS_VALID (s->text_duration));
   config = (WorkerConfig){
     .options = { .model_path = s->model_path,
         .device = s->device,
@@ -424,7 +424,8 @@ gst_minivl_request_new_pad (GstElement *element, GstPadTemplate *templ, const gc
     return NULL;
 
   GST_OBJECT_LOCK (self);
-  text_src_set_times (text, self->settings.text_timestamp, settings_text_duration (&self->settings));
+  text_src_set_times (text, self->settings.text_timestamp, settings_text_duration (&self->settings),
+      GST_CLOCK_TIME_IS_VALID (self->settings.text_duration));
   if (start != NULL)
     text_src_stream_start (text, start);
   if (self->segment != NULL)

@@ -174,7 +174,7 @@ static const Setting table[] = {
                "at least two segments in the video branch" },
   { "text-duration", "Text duration", LARGE, AT (text_duration), AT_START, .n = { 0, G_MAXUINT64, GST_CLOCK_TIME_NONE },
       .blurb = "Duration of the buffers on text_src, in ns; -1 = with text-timestamp=segment as long as the segment, else the "
-               "lesser of 5 s and the step from segment to segment" },
+               "lesser of 5 s and the step from segment to segment, of plain text less what another text beside it takes" },
   { "leaky", "Leaky", CHOICE, AT (leaky), AT_START, .choice = { leaky_get_type, LEAKY_AUTO },
       .blurb = "What is dropped when max-backlog segments wait and another one is complete" },
   { "max-backlog", "Most backlog", COUNT, AT (max_backlog), AT_START, .n = { 1, 1000, 2 },

@@ -1,9 +1,9 @@
 #include "textsrc-private.h"
 
-#include "log.h"
-
 /* Texts that may wait for a branch that is slow to take them. */
 #define MAX_WAITING 1024
+/* How long EOS of the video waits for a text to arrive where a muxer may be, us. */
+#define LONGEST_WAY (G_TIME_SPAN_SECOND / 2)
 /* How long a summary is shown at most; it covers far more time than that. */
 #define LONGEST_SUMMARY (5 * GST_SECOND)
 
@@ -42,6 +42,41 @@ text_src_clear_items (GstMinivlTextSrc *pad)
   pad->n_events = pad->n_results = pad->n_owed = 0;
 }
 
+void
+text_src_keep_results (GstMinivlTextSrc *pad)
+{
+  GQueue kept = G_QUEUE_INIT;
+  TextItem *item;
+
+  while ((item = g_queue_pop_head (&pad->items)) != NULL) {
+    if (item->result != NULL) {
+      item->id = 0;
+      item->position = GST_CLOCK_TIME_NONE;
+      g_queue_push_tail (&kept, item);
+      continue;
+    }
+    if (item->start != NULL)
+      gst_event_take (&pad->start, g_steal_pointer (&item->start));
+    text_item_free (item);
+  }
+  pad->items = kept;
+  pad->n_events = pad->n_owed = 0;
+}
+
+void
+text_src_add_segment (GstMinivlTextSrc *pad, GstEvent *event)
+{
+  TextItem *item = text_item_new (pad, event, NULL);
+
+  /* Texts that came before any segment belong to this one. */
+  if (pad->has_segment)
+    g_queue_push_tail (&pad->items, item);
+  else
+    g_queue_push_head (&pad->items, item);
+  pad->has_segment = TRUE;
+  pad->position = GST_CLOCK_TIME_NONE;
+}
+
 gboolean
 text_item_is_owed (const TextItem *item)
 {
@@ -69,6 +104,7 @@ find_owed (GstMinivlTextSrc *pad, guint64 id)
   return NULL;
 }
 
+/* What is told after all is a text of the moment. */
 static void
 forgive (GstMinivlTextSrc *pad)
 {
@@ -80,7 +116,6 @@ forgive (GstMinivlTextSrc *pad)
       continue;
     text_item_free (l->data);
     g_queue_delete_link (&pad->items, l);
-    pad->lost++;
   }
   pad->n_owed = 0;
 }
@@ -93,11 +128,10 @@ drop_oldest_result (GstMinivlTextSrc *pad)
 
     if (item->result == NULL)
       continue;
-    GST_WARNING_OBJECT (pad, "the text is not taken: result %" G_GUINT64_FORMAT " is lost on it", item->result->id);
     text_item_free (item);
     g_queue_delete_link (&pad->items, l);
     pad->n_results--;
-    pad->lost++;
+    text_src_lose (pad, "1024 wait for a branch that does not take them");
     return;
   }
 }
@@ -113,13 +147,27 @@ text_src_item_is_due (GstMinivlTextSrc *pad)
          || (pad->has_segment && (GST_CLOCK_TIME_IS_VALID (pad->position) || pad->n_events > 0));
 }
 
+/* Where texts stand that come after the last frame: in the second half of it, for at the segment's stop nobody sees them. */
+static guint64
+last_place (const GstMinivlTextSrc *pad)
+{
+  guint64 stop = pad->segment.stop, half = 1;
+
+  if (!GST_CLOCK_TIME_IS_VALID (stop))
+    return GST_CLOCK_TIME_NONE;
+  if (GST_CLOCK_TIME_IS_VALID (pad->position) && pad->position < stop)
+    half = MAX (1, (MIN (pad->end, stop) - pad->position) / 2);
+  return stop - MIN (half, stop);
+}
+
 /* Up to where it is known that no text will come. */
 static guint64
 quiet_until (GstMinivlTextSrc *pad)
 {
   const TextItem *owed = first_owed (pad);
+  guint64 end = MIN (pad->end, last_place (pad));
 
-  return owed != NULL ? MIN (owed->position, pad->end) : pad->end;
+  return owed != NULL ? MIN (owed->position, end) : end;
 }
 
 gboolean
@@ -145,17 +193,17 @@ void
 text_src_forget_told (GstMinivlTextSrc *pad)
 {
   pad->told = GST_CLOCK_TIME_NONE;
-  pad->shown = 0;
+  pad->shown = pad->spoken = 0;
 }
 
-/* Time of the next text whose time is fixed. */
+/* Time of the next text in this segment whose time is fixed, and not before `from`. */
 static guint64
-next_place (GstMinivlTextSrc *pad)
+next_place (GstMinivlTextSrc *pad, guint64 from)
 {
-  for (GList *l = pad->items.head; l != NULL; l = l->next) {
+  for (GList *l = pad->items.head; l != NULL && ((TextItem *)l->data)->event == NULL; l = l->next) {
     const TextItem *item = l->data;
 
-    if (item->id != 0)
+    if (item->id != 0 && item->position >= from)
       return item->position;
   }
   return GST_CLOCK_TIME_NONE;
@@ -169,24 +217,92 @@ span_of (const Result *result)
   return g_str_equal (result->kind, RESULT_SUMMARY) ? MIN (span, LONGEST_SUMMARY) : span;
 }
 
+/* The time of the video that passes now, as long as that is in the same segment; not before what was told. */
+static guint64
+place_now (GstMinivlTextSrc *pad, const TextItem *item)
+{
+  guint64 position = pad->n_events == 0 ? pad->position : item->position;
+
+  if (!GST_CLOCK_TIME_IS_VALID (position))
+    position = pad->segment.start;
+  if (GST_CLOCK_TIME_IS_VALID (pad->told))
+    position = MAX (position, pad->told);
+  return MIN (position, next_place (pad, 0));
+}
+
+static void
+put_inside_segment (GstMinivlTextSrc *pad, TextItem *item)
+{
+  const GstSegment *segment = &pad->segment;
+
+  if (item->position >= segment->stop)
+    item->position = last_place (pad);
+  item->position = MAX (item->position, segment->start);
+  item->duration = MIN (item->duration, segment->stop - item->position);
+}
+
+/* How many texts will share the time of the one that was taken: those at its own fixed time; else of an alert, the other ones about
+ * its segment and that segment's own, which may be still to come. */
+static guint
+count_beside (const GstMinivlTextSrc *pad, const TextItem *item)
+{
+  guint64 segment = item->result->beside;
+  gboolean awaits_own = item->id == 0 && segment != 0;
+  guint n = 0;
+
+  for (GList *l = pad->items.head; l != NULL; l = l->next, n++) {
+    const TextItem *other = l->data;
+
+    if (item->id != 0 ? other->id == 0 || other->position != item->position
+                      : !awaits_own || other->result == NULL || (other->result->beside != segment && other->result->id != segment))
+      break;
+    awaits_own = awaits_own && other->result->id != segment;
+  }
+  return n + awaits_own;
+}
+
+void
+text_src_put_behind_last (GstMinivlTextSrc *pad, TextItem *item)
+{
+  guint64 begin = MAX (item->position, pad->spoken), last = last_place (pad), end = item->position + item->duration, room;
+
+  end = MAX (end, begin + item->duration / 4); /* whoever is late makes up for it */
+  if (begin < last) {
+    guint64 next = next_place (pad, begin + 1);
+
+    item->duration = (MIN (end, MIN (last, next)) - begin) / (count_beside (pad, item) + 1);
+  } else { /* the video is over: as many as may be, each long enough to be told from the next one in any file */
+    room = pad->segment.stop - begin;
+    item->duration = pad->n_events > 0 && pad->n_results == 0 ? room : MIN (GST_MSECOND, room / 2);
+  }
+  item->position = begin;
+  if (!GST_CLOCK_TIME_IS_VALID (pad->told)) /* the video has gone back since the item was taken */
+    return;
+  tell (pad, begin);
+  pad->spoken = begin + item->duration;
+}
+
 TextItem *
 text_src_take_item (GstMinivlTextSrc *pad)
 {
   TextItem *item = g_queue_pop_head (&pad->items);
 
   if (item->result != NULL) {
-    /* The text gets the time of the video that passes now, as long as that is in the same segment. */
-    if (pad->n_events == 0 && item->id == 0)
-      item->position = MIN (GST_CLOCK_TIME_IS_VALID (pad->told) ? MAX (pad->position, pad->told) : pad->position, next_place (pad));
+    if (item->id == 0)
+      item->position = place_now (pad, item);
     item->duration = pad->duration;
     if (!GST_CLOCK_TIME_IS_VALID (item->duration))
       item->duration = span_of (item->result);
     pad->n_results--;
+    put_inside_segment (pad, item);
+    pad->on_its_way = TRUE;
     tell (pad, item->position);
   } else {
     pad->n_events--;
-    if (GST_EVENT_TYPE (item->event) == GST_EVENT_SEGMENT)
+    if (GST_EVENT_TYPE (item->event) == GST_EVENT_SEGMENT) {
+      gst_event_copy_segment (item->event, &pad->segment);
       text_src_forget_told (pad);
+    }
   }
   return item;
 }
@@ -197,6 +313,7 @@ text_src_take_gap (GstMinivlTextSrc *pad)
   guint64 until = quiet_until (pad);
   guint64 from = GST_CLOCK_TIME_IS_VALID (pad->told) ? MAX (pad->told, pad->shown) : MIN (pad->first, until);
 
+  pad->on_its_way = FALSE;
   tell (pad, until);
   return gst_event_new_gap (from, until - from);
 }
@@ -255,13 +372,15 @@ text_src_result (GstMinivlTextSrc *pad, Result *result)
   g_mutex_lock (&pad->lock);
   owed = find_owed (pad, result->id);
   beside = find_owed (pad, result->beside);
-  /* A summary stands before the next segment's text. */
-  if (g_str_equal (result->kind, RESULT_SUMMARY))
+  /* A summary, and what a flush has ended, stand before the next segment's text. */
+  if (owed == NULL && beside == NULL && !g_str_equal (result->kind, RESULT_QUESTION))
     beside = first_owed (pad);
 
   if (pad->n_results >= MAX_WAITING)
     drop_oldest_result (pad);
-  if (owed != NULL) {
+  if (pad->stopped) {
+    text_src_lose (pad, NULL);
+  } else if (owed != NULL) {
     owed->result = result_ref (result);
     pad->n_owed--;
     pad->n_results++;
@@ -272,14 +391,38 @@ text_src_result (GstMinivlTextSrc *pad, Result *result)
   }
   g_cond_signal (&pad->changed);
   g_mutex_unlock (&pad->lock);
+  text_src_tell_lost (pad);
+}
+
+/* Holds the lock. GStreamer 1.22's matroskamux takes its file to be complete when the video's EOS comes and the last it was told of
+ * the text is a GAP: a text must not come after that. Once one has come, the muxer waits for the others. */
+static void
+wait_for_arrival (GstMinivlTextSrc *pad)
+{
+  gint64 end = g_get_monotonic_time () + LONGEST_WAY;
+
+  pad->awaited = pad->timestamp == TEXT_NOW && !pad->is_json && (pad->on_its_way || pad->n_results > 0);
+  while (pad->awaited && !pad->flushing && g_cond_wait_until (&pad->arrived, &pad->lock, end))
+    ;
+  pad->awaited = FALSE;
 }
 
 void
 text_src_eos (GstMinivlTextSrc *pad, GstEvent *event)
 {
+  gboolean is_last = GST_EVENT_TYPE (event) == GST_EVENT_EOS;
+
   g_mutex_lock (&pad->lock);
   forgive (pad);
+  if (!pad->has_segment && pad->n_results > 0) { /* a flush, and nothing behind it */
+    GstSegment segment;
+
+    gst_segment_init (&segment, GST_FORMAT_TIME);
+    text_src_add_segment (pad, gst_event_new_segment (&segment));
+  }
   g_queue_push_tail (&pad->items, text_item_new (pad, event, NULL));
   g_cond_signal (&pad->changed);
+  if (is_last)
+    wait_for_arrival (pad);
   g_mutex_unlock (&pad->lock);
 }

@@ -48,7 +48,9 @@ negotiate (GstMinivlTextSrc *pad, gboolean again)
   if (refused)
     gst_caps_replace (&caps, templ);
   caps = gst_caps_fixate (g_steal_pointer (&caps));
+  g_mutex_lock (&pad->lock);
   pad->is_json = gst_structure_has_name (gst_caps_get_structure (caps, 0), "application/x-json");
+  g_mutex_unlock (&pad->lock);
   if (again || current == NULL || !gst_caps_is_equal (caps, current))
     gst_pad_push_event (GST_PAD (pad), gst_event_new_caps (caps));
   return !refused;
@@ -95,8 +97,21 @@ show (GstMinivlTextSrc *pad, const TextItem *item)
   g_mutex_unlock (&pad->lock);
 }
 
+/* FALSE: it has nothing to say. */
+static gboolean
+place_plain (GstMinivlTextSrc *pad, TextItem *item)
+{
+  if (!result_has_text (item->result))
+    return FALSE;
+  g_mutex_lock (&pad->lock);
+  if (!pad->is_exact)
+    text_src_put_behind_last (pad, item);
+  g_mutex_unlock (&pad->lock);
+  return TRUE;
+}
+
 static GstFlowReturn
-send_result (GstMinivlTextSrc *pad, const TextItem *item)
+send_result (GstMinivlTextSrc *pad, TextItem *item)
 {
   const Result *result = item->result;
   GstBuffer *buffer;
@@ -104,7 +119,7 @@ send_result (GstMinivlTextSrc *pad, const TextItem *item)
 
   if (gst_pad_check_reconfigure (GST_PAD (pad)) && !negotiate (pad, FALSE))
     return GST_FLOW_NOT_NEGOTIATED;
-  if (!pad->is_json && !result_has_text (result))
+  if (!pad->is_json && !place_plain (pad, item))
     return GST_FLOW_OK;
   show (pad, item);
   text = pad->is_json ? result_to_json (result) : g_strdup (result->text);
@@ -157,11 +172,65 @@ note_sent (GstMinivlTextSrc *pad, const TextItem *item)
   pad->seen = pad->renewals;
 }
 
-static void
-lose_text (GstMinivlTextSrc *pad)
+void
+text_src_lose (GstMinivlTextSrc *pad, const gchar *why)
 {
-  g_mutex_lock (&pad->lock);
   pad->lost++;
+  if (!pad->lost_told && pad->lost_why == NULL)
+    pad->lost_why = why;
+}
+
+void
+text_src_tell_lost (GstMinivlTextSrc *pad)
+{
+  g_autoptr (GstElement) element = gst_pad_get_parent_element (GST_PAD (pad));
+  const gchar *why;
+
+  g_mutex_lock (&pad->lock);
+  why = g_steal_pointer (&pad->lost_why);
+  pad->lost_told |= why != NULL;
+  g_mutex_unlock (&pad->lock);
+  if (element != NULL && why != NULL)
+    GST_ELEMENT_WARNING (element, STREAM, FAILED,
+        ("Results are lost on text_src: %s. They are on the bus; text_lost in the property stats counts them.", why), (NULL));
+}
+
+/* The text that was pushed last has found nobody. What is worse than EOS is told as an error, and a flush is somebody's will. */
+static void
+lose_text (GstMinivlTextSrc *pad, GstFlowReturn flow)
+{
+  const gchar *why = NULL;
+
+  g_mutex_lock (&pad->lock);
+  if (flow == GST_FLOW_NOT_LINKED)
+    why = "nothing is linked to it";
+  else if (flow == GST_FLOW_EOS)
+    why = "its branch takes no more of this stream";
+  else if (flow == GST_FLOW_FLUSHING && !pad->flushing)
+    why = "its branch is being flushed or has been stopped";
+  text_src_lose (pad, why);
+  g_mutex_unlock (&pad->lock);
+}
+
+/* If the video's EOS waits for it: a serialized query comes back when all that was pushed before has gone through the queues. */
+static void
+tell_arrival (GstMinivlTextSrc *pad)
+{
+  g_autoptr (GstCaps) caps = NULL;
+  g_autoptr (GstQuery) query = NULL;
+  gboolean awaited;
+
+  g_mutex_lock (&pad->lock);
+  awaited = pad->awaited;
+  g_mutex_unlock (&pad->lock);
+  if (!awaited)
+    return;
+  caps = gst_pad_get_current_caps (GST_PAD (pad));
+  query = gst_query_new_allocation (caps, FALSE);
+  gst_pad_peer_query (GST_PAD (pad), query);
+  g_mutex_lock (&pad->lock);
+  pad->awaited = FALSE;
+  g_cond_signal (&pad->arrived);
   g_mutex_unlock (&pad->lock);
 }
 
@@ -196,17 +265,20 @@ loop (gpointer data)
     repeat_end (pad);
   else if (item == NULL)
     send_event (pad, NULL, gap);
-  else if (item->event != NULL)
-    send_event (pad, item->start, g_steal_pointer (&item->event));
-  else
+  else if (item->result != NULL)
     flow = refused ? GST_FLOW_ERROR : send_result (pad, item);
+  if (item != NULL)
+    tell_arrival (pad);
+  if (item != NULL && item->event != NULL)
+    send_event (pad, item->start, g_steal_pointer (&item->event));
   g_clear_pointer (&item, text_item_free);
 
   /* The next text is tried again, unless it was refused: somebody else may be there by then. */
   if (flow < GST_FLOW_OK)
-    lose_text (pad);
+    lose_text (pad, flow);
   if (flow < GST_FLOW_EOS)
     tell_refusal (pad, flow);
+  text_src_tell_lost (pad);
 }
 
 /* --- how long the video is held up ------------------------------------------------------------------------------------------- */
@@ -287,11 +359,12 @@ on_time (GstClock *clock, GstClockTime time, GstClockID id, gpointer data)
 /* --- the element's side ------------------------------------------------------------------------------------------------------ */
 
 void
-text_src_set_times (GstMinivlTextSrc *pad, TextTimestamp timestamp, guint64 duration)
+text_src_set_times (GstMinivlTextSrc *pad, TextTimestamp timestamp, guint64 duration, gboolean is_exact)
 {
   g_mutex_lock (&pad->lock);
   pad->timestamp = timestamp;
   pad->duration = duration;
+  pad->is_exact = is_exact;
   g_mutex_unlock (&pad->lock);
 }
 
@@ -306,17 +379,8 @@ text_src_stream_start (GstMinivlTextSrc *pad, GstEvent *event)
 void
 text_src_segment (GstMinivlTextSrc *pad, GstEvent *event)
 {
-  TextItem *item;
-
   g_mutex_lock (&pad->lock);
-  item = text_item_new (pad, event, NULL);
-  /* Texts that came before any segment belong to this one. */
-  if (pad->has_segment)
-    g_queue_push_tail (&pad->items, item);
-  else
-    g_queue_push_head (&pad->items, item);
-  pad->has_segment = TRUE;
-  pad->position = GST_CLOCK_TIME_NONE;
+  text_src_add_segment (pad, event);
   g_cond_signal (&pad->changed);
   g_mutex_unlock (&pad->lock);
 }
@@ -341,21 +405,26 @@ text_src_pushing (GstMinivlTextSrc *pad, gboolean pushing)
   g_mutex_unlock (&pad->lock);
 }
 
+/* is_end: nobody will take a text any more. */
 static void
-halt (GstMinivlTextSrc *pad)
+halt (GstMinivlTextSrc *pad, gboolean is_end)
 {
   g_mutex_lock (&pad->lock);
   pad->flushing = TRUE;
+  pad->stopped |= is_end;
+  text_src_clear_items (pad);
   g_cond_signal (&pad->changed);
+  g_cond_signal (&pad->arrived);
   g_mutex_unlock (&pad->lock);
 }
 
+/* Results that have come since halt() stay. */
 static gboolean
 resume (GstMinivlTextSrc *pad)
 {
   g_mutex_lock (&pad->lock);
-  text_src_clear_items (pad);
-  pad->flushing = pad->refused = pad->ended = pad->has_segment = pad->push_told = FALSE;
+  text_src_keep_results (pad);
+  pad->flushing = pad->stopped = pad->refused = pad->ended = pad->has_segment = pad->push_told = FALSE;
   pad->position = GST_CLOCK_TIME_NONE;
   text_src_forget_told (pad);
   g_mutex_unlock (&pad->lock);
@@ -365,8 +434,8 @@ resume (GstMinivlTextSrc *pad)
 void
 text_src_flush_start (GstMinivlTextSrc *pad, GstEvent *event)
 {
+  halt (pad, FALSE);
   gst_pad_push_event (GST_PAD (pad), event);
-  halt (pad);
   gst_pad_pause_task (GST_PAD (pad));
 }
 
@@ -382,18 +451,16 @@ static gboolean
 activate_mode (GstPad *base, GstObject *parent, GstPadMode mode, gboolean active)
 {
   GstMinivlTextSrc *pad = GST_MINIVL_TEXT_SRC (base);
-  gboolean stopped;
 
   if (mode != GST_PAD_MODE_PUSH)
     return FALSE;
   if (active) {
     pad->lost = 0;
+    pad->lost_told = FALSE;
     return resume (pad);
   }
-  halt (pad);
-  stopped = gst_pad_stop_task (base);
-  text_src_clear_items (pad);
-  return stopped;
+  halt (pad, TRUE);
+  return gst_pad_stop_task (base);
 }
 
 void
@@ -417,10 +484,7 @@ await_task (gpointer pad)
 void
 text_src_release (GstMinivlTextSrc *pad)
 {
-  halt (pad);
-  g_mutex_lock (&pad->lock);
-  text_src_clear_items (pad);
-  g_mutex_unlock (&pad->lock);
+  halt (pad, TRUE);
   GST_OBJECT_LOCK (pad);
   GST_PAD_SET_FLUSHING (pad);
   GST_PAD_BLOCK_BROADCAST (pad);
@@ -438,6 +502,7 @@ text_src_finalize (GObject *object)
   gst_event_replace (&pad->start, NULL);
   g_mutex_clear (&pad->lock);
   g_cond_clear (&pad->changed);
+  g_cond_clear (&pad->arrived);
   G_OBJECT_CLASS (text_src_parent_class)->finalize (object);
 }
 
@@ -452,6 +517,8 @@ text_src_init (GstMinivlTextSrc *pad)
 {
   g_mutex_init (&pad->lock);
   g_cond_init (&pad->changed);
+  g_cond_init (&pad->arrived);
+  gst_segment_init (&pad->segment, GST_FORMAT_TIME);
   pad->position = pad->told = pad->duration = GST_CLOCK_TIME_NONE;
   gst_pad_set_activatemode_function (GST_PAD (pad), activate_mode);
 }

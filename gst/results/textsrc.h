@@ -5,10 +5,10 @@
  * muxer makes an empty cue of it and waits for the next text; unless the video is held up for half a second, as by a sink that
  * prerolls or by a queue that is too short for such a muxer.
  *
- * Times are in the video's segment, which is also the pad's. A text has the time of the video that passes when it is ready
- * (TEXT_NOW), or the start of the segment that it describes (TEXT_SEGMENT). Then time on the pad stops at each such start until the
- * text is ready, and an element that waits for both stops the video, unless that has a queue: of one segment where it needs this
- * text, of two where it waits for the next one.
+ * Times are in the video's segment, which is also the pad's: no text lies outside of it, for a sink would throw it away. A text has
+ * the time of the video that passes when it is ready (TEXT_NOW), or the start of the segment that it describes (TEXT_SEGMENT). Then
+ * time on the pad stops at each such start until the text is ready, and an element that waits for both stops the video, unless that
+ * has a queue: of one segment where it needs this text, of two where it waits for the next one.
  */
 #ifndef GST_MINIVL_TEXTSRC_H
 #define GST_MINIVL_TEXTSRC_H
@@ -30,9 +30,12 @@ typedef enum
 /* held_up: called from a thread of the system's when a video buffer has been held up for a second, with the pad's element, and each
  * second after that; TRUE: not again before the next start or flush. (transfer floating) */
 GstMinivlTextSrc *text_src_new (GstPadTemplate *templ, const gchar *name, gboolean (*held_up) (GstElement *element));
-/* Before the first buffer. duration: how long a text is shown, ns; GST_CLOCK_TIME_NONE: as long as its segment. */
-void text_src_set_times (GstMinivlTextSrc *pad, TextTimestamp timestamp, guint64 duration);
-/* Number of texts that nobody took. */
+/* Before the first buffer. duration: how long a text is shown, ns; GST_CLOCK_TIME_NONE: as long as its segment.
+ * is_exact: also if the next one comes before; else plain texts follow one another, in shares of that time where they belong
+ * together. */
+void text_src_set_times (GstMinivlTextSrc *pad, TextTimestamp timestamp, guint64 duration, gboolean is_exact);
+/* Number of results that could not be delivered, or were thrown away by a flush or the end. The first of the former are warned of.
+ */
 guint64 text_src_get_lost (GstMinivlTextSrc *pad);
 
 /* The video's STREAM_START (borrowed): the next SEGMENT begins another stream, also after EOS. */
@@ -47,9 +50,11 @@ void text_src_pushing (GstMinivlTextSrc *pad, gboolean pushing);
 void text_src_owe (GstMinivlTextSrc *pad, guint64 id, guint64 pts);
 /* An alert is given before its segment's own result. */
 void text_src_result (GstMinivlTextSrc *pad, Result *result);
-/* The video's EOS or SEGMENT_DONE (transfer full), after the last result: texts that are still owed are lost. */
+/* The video's EOS or SEGMENT_DONE (transfer full), after the last result: texts that are still owed are not waited for. Of
+ * plain texts of the moment, waits up to half a second for the first that is on its way to arrive. */
 void text_src_eos (GstMinivlTextSrc *pad, GstEvent *event);
-/* Results that were not sent are lost. The events (transfer full) are passed on. */
+/* Results that were not sent are lost; those that come after text_src_flush_start() belong to what follows. The events (transfer
+ * full) are passed on. */
 void text_src_flush_start (GstMinivlTextSrc *pad, GstEvent *event);
 void text_src_flush_stop (GstMinivlTextSrc *pad, GstEvent *event);
 

@@ -203,12 +203,16 @@ test_who_wants_no_more_has_eos (void)
   for (guint i = 0; i < G_N_ELEMENTS (flows); i++) {
     Rig *rig = rig_new (NULL);
     Branch *branch = branch_new (rig, flows[i]);
+    g_autoptr (GstMessage) told = NULL;
 
     rig_push (rig, 0, 31);
     rig_eos (rig);
     rig_await_text_lost (rig, 4);
     branch_await_event (branch, "eos");
-    rig_assert_no_warning (rig);
+    told = rig_await_message (rig, GST_MESSAGE_WARNING | GST_MESSAGE_ERROR);
+    g_assert_cmpint (GST_MESSAGE_TYPE (told), ==, GST_MESSAGE_WARNING);
+    rig_assert_error (told, "Results are lost on text_src");
+    rig_assert_no_warning (rig); /* only once */
     rig_free (rig);
     branch_free (branch);
   }
