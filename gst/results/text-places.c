@@ -294,6 +294,8 @@ text_src_take_item (GstMinivlTextSrc *pad)
     if (!GST_CLOCK_TIME_IS_VALID (item->duration))
       item->duration = span_of (item->result);
     pad->n_results--;
+    pad->is_stuck = FALSE;
+    g_cond_broadcast (&pad->arrived);
     put_inside_segment (pad, item);
     pad->on_its_way = TRUE;
     tell (pad, item->position);
@@ -364,20 +366,31 @@ put_beside (GstMinivlTextSrc *pad, const TextItem *owed, Result *result)
   g_queue_insert_before (&pad->items, g_queue_find (&pad->items, owed), item);
 }
 
+/* Holds the lock. A task that merely had no time gets some; a branch that takes nothing is waited for once. */
+static void
+make_room (GstMinivlTextSrc *pad)
+{
+  gint64 end = g_get_monotonic_time () + LONGEST_WAY;
+
+  while (pad->n_results >= MAX_WAITING && !pad->is_stuck && !pad->flushing)
+    pad->is_stuck = !g_cond_wait_until (&pad->arrived, &pad->lock, end);
+  if (pad->n_results >= MAX_WAITING)
+    drop_oldest_result (pad);
+}
+
 void
 text_src_result (GstMinivlTextSrc *pad, Result *result)
 {
   TextItem *owed, *beside;
 
   g_mutex_lock (&pad->lock);
+  make_room (pad);
   owed = find_owed (pad, result->id);
   beside = find_owed (pad, result->beside);
   /* A summary, and what a flush has ended, stand before the next segment's text. */
   if (owed == NULL && beside == NULL && !g_str_equal (result->kind, RESULT_QUESTION))
     beside = first_owed (pad);
 
-  if (pad->n_results >= MAX_WAITING)
-    drop_oldest_result (pad);
   if (pad->stopped) {
     text_src_lose (pad, NULL);
   } else if (owed != NULL) {

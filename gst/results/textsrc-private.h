@@ -55,7 +55,8 @@ struct _GstMinivlTextSrc
   gboolean push_told;
 
   gboolean is_json;
-  GCond arrived;
+  GCond arrived;       /* or taken */
+  gboolean is_stuck;   /* the branch took nothing when there was no room */
   gboolean on_its_way; /* a text has been pushed since the last GAP */
   gboolean awaited;    /* EOS waits until the first of such texts has arrived */
 };

@@ -230,7 +230,7 @@ tell_arrival (GstMinivlTextSrc *pad)
   gst_pad_peer_query (GST_PAD (pad), query);
   g_mutex_lock (&pad->lock);
   pad->awaited = FALSE;
-  g_cond_signal (&pad->arrived);
+  g_cond_broadcast (&pad->arrived);
   g_mutex_unlock (&pad->lock);
 }
 
@@ -414,7 +414,7 @@ halt (GstMinivlTextSrc *pad, gboolean is_end)
   pad->stopped |= is_end;
   text_src_clear_items (pad);
   g_cond_signal (&pad->changed);
-  g_cond_signal (&pad->arrived);
+  g_cond_broadcast (&pad->arrived);
   g_mutex_unlock (&pad->lock);
 }
 
