@@ -405,13 +405,14 @@ MINIVL_API guint8 *minivl_engine_read_tiles (
 /**
  * minivl_sample_frames:
  * @n_frames: frames of the video, at least 1
- * @fps: frames a second
+ * @fps: frames a second; any where all of the video is asked for
  * @start, @stop: seconds; @stop below @start is all of the video
  * @n_segments: equal parts, at least 1
  * @indices: (out caller-allocates) (array length=n_segments): the frame at the middle of each part
  *
  * The reference's rule: start = max (0, round (start * fps)), end = min (round (stop * fps), n_frames - 1), index k is
- * trunc (start + part / 2 + round (part * k)), ties to even. Indices may lie past the video when @start does.
+ * trunc (start + part / 2 + round (part * k)), ties to even. Indices may lie past the video when @start does. All of a video is all
+ * of it, where the reference takes its first 100,000 seconds.
  */
 MINIVL_API void minivl_sample_frames (guint64 n_frames, double fps, double start, double stop, guint n_segments, gint64 *indices);
 

@@ -3,8 +3,6 @@
 
 #include <math.h>
 
-/* Seconds that the reference takes for no bound */
-#define NO_BOUND 100000.0
 /* Up to here doubles count frames exactly; no video is longer. */
 #define FAR 0x1p53
 
@@ -19,8 +17,8 @@ void
 minivl_sample_frames (guint64 n_frames, double fps, double start, double stop, guint n_segments, gint64 *indices)
 {
   gboolean bounded = stop >= start;
-  double first = frame_at (bounded ? start : -NO_BOUND, fps, 0, FAR);
-  double last = frame_at (bounded ? stop : NO_BOUND, fps, -FAR, fmin ((double)n_frames - 1, FAR));
+  double first = bounded ? frame_at (start, fps, 0, FAR) : 0, most = fmin ((double)n_frames - 1, FAR);
+  double last = bounded ? frame_at (stop, fps, -FAR, most) : most;
   double part = (last - first) / n_segments;
 
   for (guint k = 0; k < n_segments; k++)

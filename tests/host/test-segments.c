@@ -46,6 +46,15 @@ test_no_bound_is_all (void)
   ASSERT_FRAMES (795, 10, 1, NAN, 397);
 }
 
+/* The reference takes no bound for 100,000 seconds. */
+static void
+test_all_of_a_long_video (void)
+{
+  ASSERT_FRAMES (10000000, 25, 0, -1, 2499999, 7499999);
+  ASSERT_FRAMES (200, 1.0 / 3600, 0, -1, 24, 74, 124, 173);
+  ASSERT_FRAMES (20, 0, 0, -1, 2, 7, 12, 16);
+}
+
 static void
 test_empty_bound_is_its_start (void)
 {
@@ -77,6 +86,7 @@ main (int argc, char **argv)
   g_test_add_func ("/segments/segments_of_the_oracle", test_segments_of_the_oracle);
   g_test_add_func ("/segments/ties_to_even", test_ties_to_even);
   g_test_add_func ("/segments/no_bound_is_all", test_no_bound_is_all);
+  g_test_add_func ("/segments/all_of_a_long_video", test_all_of_a_long_video);
   g_test_add_func ("/segments/empty_bound_is_its_start", test_empty_bound_is_its_start);
   g_test_add_func ("/segments/start_past_the_end", test_start_past_the_end);
   g_test_add_func ("/segments/numbers_of_no_video", test_numbers_of_no_video);
