@@ -129,8 +129,14 @@ error:
   return FALSE;
 }
 
+void
+reader_judge (Reader *r)
+{
+  r->damaged = (r->damaged && !IS_KEY (r->frame)) || r->frame->flags & AV_FRAME_FLAG_CORRUPT || r->frame->decode_error_flags;
+}
+
 /* The next packet of the stream that makes a frame. 1: there is one, 0: the file ended, negative: FFmpeg's error. */
-gint
+static gint
 reader_next_packet (Reader *r)
 {
   for (;;) {
@@ -155,7 +161,7 @@ reader_next_frame (Reader *r)
     gint code = avcodec_receive_frame (r->codec, r->frame);
 
     if (code >= 0) {
-      r->damaged = (r->damaged && !IS_KEY (r->frame)) || r->frame->flags & AV_FRAME_FLAG_CORRUPT || r->frame->decode_error_flags;
+      reader_judge (r);
       return code;
     }
     if (code != AVERROR (EAGAIN))

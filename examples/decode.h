@@ -27,10 +27,10 @@ gboolean media_frame_init (MediaFrame *frame, guint width, guint height, const g
 gboolean reader_open (Reader *r, const gchar *path, gboolean still, GError **error);
 void reader_clear (Reader *r);
 
-/* The next packet of the stream that makes a frame. 1: there is one, 0: the file ended, negative: FFmpeg's error. */
-gint reader_next_packet (Reader *r);
+/* Sets `damaged` by the frame in r->frame. */
+void reader_judge (Reader *r);
 
-/* The next frame in the order of presentation, in r->frame. */
+/* The next frame in the order of presentation, in r->frame. Any damage is an error. */
 gint reader_next_frame (Reader *r);
 
 /* flags: swscale's. */

@@ -29,17 +29,29 @@ gboolean media_write_png (const gchar *path, const guint8 *rgb, guint width, gui
 
 typedef struct _MediaVideo MediaVideo;
 
-/* Opens the file's best video stream and counts its frames, which reads all of the file but decodes nothing. */
+/* Opens the file's best video stream and lists its frames, which reads all of the file but decodes nothing. Frames in front of the
+ * first key frame are not among them. */
 MediaVideo *media_video_open (const gchar *path, GError **error);
 void media_video_free (MediaVideo *video);
 
 guint64 media_video_get_frames (const MediaVideo *video);
-/* Average frames a second; 0 where the file does not tell. */
+/* Frames a second; 0 where the rate is variable, or not known. */
 double media_video_get_fps (const MediaVideo *video);
+/* ns after the first frame at which a frame is shown; -1 where the file does not tell. */
+gint64 media_video_get_time (const MediaVideo *video, guint64 index);
 
-/* Frame `index` in the order of presentation, counted from 0, turned as the file asks. Decodes from the frame read last, or from
- * the start when `index` lies before that. */
-gboolean media_video_read (MediaVideo *video, guint64 index, MediaFrame *frame, GError **error);
+/* The frames that are shown at the middle of n equal parts of start <= seconds < stop, of all of the video where stop is below
+ * start: at a constant rate the indices of minivl_sample_frames(), else by time stamp; -1 for those that would come where the file
+ * is cut off. FALSE where all would, and where start is past the end. */
+gboolean media_video_choose (MediaVideo *video, double start, double stop, guint n, gint64 *indices, GError **error);
+
+/* A frame, counted from 0 in the order of presentation, turned as the file asks. Decodes from the frame read last, or from the
+ * start when `index` lies before that. shown (out) (nullable): which frame it is, for in place of a damaged one the last that was
+ * shown before it stands, or the next one where there is none, of the stretch that was chosen last; NULL: it must be that frame. */
+gboolean media_video_read (MediaVideo *video, guint64 index, guint64 *shown, MediaFrame *frame, GError **error);
+
+/* Which frames of the stretch that was chosen last cannot be shown, as far as they were looked at; NULL: none. (transfer full) */
+gchar *media_video_tell_damage (const MediaVideo *video);
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (MediaFrame, media_frame_clear)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (MediaVideo, media_video_free)

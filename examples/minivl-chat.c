@@ -33,7 +33,10 @@ typedef struct
   GArray *marks;   /* Mark */
   MediaVideo *video;
   GPtrArray *pictures; /* MinivlPicture, one a source */
-  GArray *frames;      /* gint64, the video's indices */
+  guint n_frames;      /* sources that are the video's, behind the pictures */
+  GArray *frames;      /* gint64, their indices as they were shown */
+  GArray *frame_times; /* gint64, ns; -1: not known */
+  gchar *warning;      /* of the video's damage; NULL: none */
   MinivlEngine *engine;
   MinivlSession *session;
   guint64 preprocess_ns, encode_ns;
@@ -150,40 +153,46 @@ add_images (Chat *c, GError **error)
 }
 
 static gboolean
+has_marks (const Chat *c)
+{
+  for (gchar **prompt = c->options.prompts; *prompt; prompt++)
+    if (minivl_prompt_count_marks (*prompt) > 0)
+      return TRUE;
+  return FALSE;
+}
+
+static gboolean
 add_video (Chat *c, GError **error)
 {
   const VideoOption *v = c->options.video;
-  gboolean bound = v && v->stop >= v->start;
+  gboolean marked = has_marks (c);
   g_autofree gint64 *indices = NULL;
-  guint64 n_frames;
-  double fps;
+  gint64 last = 0;
+  guint64 shown;
 
   if (!v)
     return TRUE;
-  c->video = media_video_open (v->path, error);
-  if (!c->video)
-    return FALSE;
-  n_frames = media_video_get_frames (c->video);
-  fps = media_video_get_fps (c->video);
-  if (bound && fps <= 0) {
-    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-        "%s: the file does not tell its frame rate, so START-STOP have no meaning", v->path);
-    return FALSE;
-  }
   indices = g_new (gint64, v->segments);
-  minivl_sample_frames (n_frames, fps, v->start, v->stop, v->segments, indices);
+  c->video = media_video_open (v->path, error);
+  if (!c->video || !media_video_choose (c->video, v->start, v->stop, v->segments, indices, error))
+    return FALSE;
   for (guint i = 0; i < v->segments; i++) {
-    Source source = { .max_tiles = 1, .index = indices[i] };
+    Source source = { .max_tiles = 1, .index = indices[i] >= 0 ? indices[i] : last };
     Mark mark = { c->sources->len, 1 };
 
-    if ((bound && v->start >= n_frames / fps) || indices[i] < 0 || (guint64)indices[i] >= n_frames) {
-      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--video %s: START %g s is past the end: it lasts %g s",
-          v->path, v->start, n_frames / fps);
-      return FALSE;
+    /* What the file has lost is left out; where the prompts have a mark for it, the last frame stands there. */
+    if (indices[i] < 0 && !marked)
+      continue;
+    /* A file of which nothing can be shown is told at once. */
+    if (c->n_frames == 0) {
+      if (!media_video_read (c->video, source.index, &shown, &source.frame, error))
+        return FALSE;
+      source.index = shown;
     }
     g_array_append_val (c->sources, source);
     g_array_append_val (c->marks, mark);
-    g_array_append_val (c->frames, indices[i]);
+    c->n_frames++;
+    last = source.index;
   }
   return TRUE;
 }
@@ -194,7 +203,7 @@ add_video (Chat *c, GError **error)
 static gboolean
 place_marks (Chat *c, GError **error)
 {
-  guint n_frames = c->frames->len, n_images = c->marks->len - n_frames, n = 0;
+  guint n_images = c->marks->len - c->n_frames, n = 0;
   gchar *marked;
 
   for (gchar **prompt = c->options.prompts; *prompt; prompt++)
@@ -206,7 +215,7 @@ place_marks (Chat *c, GError **error)
         "%u " MINIVL_IMAGE_MARK " in the prompts, but there are %u pictures and frames for them", n, c->marks->len);
     return FALSE;
   }
-  marked = minivl_prompt_add_marks (c->options.prompts[0], n_images, n_frames);
+  marked = minivl_prompt_add_marks (c->options.prompts[0], n_images, c->n_frames);
   g_free (c->options.prompts[0]);
   c->options.prompts[0] = marked;
   return TRUE;
@@ -295,13 +304,38 @@ encode (Chat *c, Source *source, GError **error)
   MinivlPicture *picture = NULL;
   MinivlImage image;
 
-  if (source->index >= 0 && !media_video_read (c->video, source->index, &source->frame, error))
-    return NULL;
   image = (MinivlImage){ { source->frame.data }, source->frame.width, source->frame.height, { source->frame.stride } };
   if (dump_tiles (c, source, &image, error))
     picture = minivl_picture_new (c->engine, &image, source->max_tiles, &c->interrupted, error);
-  media_frame_clear (&source->frame);
   return picture;
+}
+
+static void
+warn_of_damage (Chat *c)
+{
+  c->warning = c->video ? media_video_tell_damage (c->video) : NULL;
+  if (c->warning)
+    fprintf (stderr, "minivl-chat: warning: %s\n", c->warning);
+}
+
+/* A frame of the video, unless it is there already. */
+static gboolean
+read_frame (Chat *c, Source *source, GError **error)
+{
+  guint64 shown;
+  gint64 time;
+
+  if (source->index < 0)
+    return TRUE;
+  if (!source->frame.data) {
+    if (!media_video_read (c->video, source->index, &shown, &source->frame, error))
+      return FALSE;
+    source->index = shown;
+  }
+  time = media_video_get_time (c->video, source->index);
+  g_array_append_val (c->frames, source->index);
+  g_array_append_val (c->frame_times, time);
+  return TRUE;
 }
 
 static gboolean
@@ -315,13 +349,19 @@ encode_all (Chat *c, GError **error)
     Source *source = &g_array_index (c->sources, Source, i);
     const Source *last = i > 0 ? source - 1 : NULL;
     g_autofree gchar *text = g_strdup_printf ("encoding picture %u of %u", i + 1, c->sources->len);
-    gboolean again = last && source->index >= 0 && source->index == last->index;
     MinivlPictureInfo info;
     MinivlPicture *picture;
+    gboolean again;
 
     progress (text);
+    if (!read_frame (c, source, error)) {
+      progress (NULL);
+      return FALSE;
+    }
+    again = last && source->index >= 0 && source->index == last->index;
     picture = again ? minivl_picture_ref (c->pictures->pdata[i - 1]) : encode (c, source, error);
     progress (NULL);
+    media_frame_clear (&source->frame);
     if (!picture)
       return FALSE;
     g_ptr_array_add (c->pictures, picture);
@@ -334,6 +374,7 @@ encode_all (Chat *c, GError **error)
     if (!check_budget (c, tiles, error))
       return FALSE;
   }
+  warn_of_damage (c);
   return TRUE;
 }
 
@@ -402,7 +443,7 @@ static void
 print_json (Chat *c, const MinivlAnswer *answer, gboolean first)
 {
   const MinivlEngineInfo *info = minivl_engine_get_info (c->engine);
-  guint n_pictures = pictures_asked (c), n_images = c->sources->len - c->frames->len;
+  guint n_pictures = pictures_asked (c), n_images = c->sources->len - c->n_frames;
   Report report = {
     .engine = info,
     .answer = answer,
@@ -410,7 +451,9 @@ print_json (Chat *c, const MinivlAnswer *answer, gboolean first)
     .pictures = (MinivlPicture *const *)c->pictures->pdata,
     .n_pictures = n_pictures,
     .frames = (const gint64 *)c->frames->data,
+    .frame_times = (const gint64 *)c->frame_times->data,
     .n_frames = n_pictures > n_images ? n_pictures - n_images : 0,
+    .warning = c->warning,
     .seed = c->options.params.seed,
     .load_ns = first ? info->load_ns : 0,
     .preprocess_ns = first ? c->preprocess_ns : 0,
@@ -508,6 +551,7 @@ main (gint argc, gchar **argv)
   g_array_set_clear_func (c.sources, clear_source);
   c.marks = g_array_new (FALSE, FALSE, sizeof (Mark));
   c.frames = g_array_new (FALSE, FALSE, sizeof (gint64));
+  c.frame_times = g_array_new (FALSE, FALSE, sizeof (gint64));
   c.pictures = g_ptr_array_new_with_free_func ((GDestroyNotify)minivl_picture_unref);
 
   if (!options_parse (&c.options, argc, argv, &error) || !run (&c, &error)) {
@@ -524,7 +568,9 @@ main (gint argc, gchar **argv)
   g_ptr_array_unref (c.pictures);
   g_clear_pointer (&c.engine, minivl_engine_unref);
   media_video_free (c.video);
+  g_free (c.warning);
   g_array_unref (c.frames);
+  g_array_unref (c.frame_times);
   g_array_unref (c.marks);
   g_array_unref (c.sources);
   options_clear (&c.options);

@@ -60,6 +60,15 @@ add_pictures (JsonBuilder *b, const Report *r)
   for (guint i = 0; i < r->n_frames; i++)
     json_builder_add_int_value (b, r->frames[i]);
   json_builder_end_array (b);
+
+  json_builder_set_member_name (b, "frame_times");
+  json_builder_begin_array (b);
+  for (guint i = 0; i < r->n_frames; i++)
+    if (r->frame_times[i] >= 0)
+      json_builder_add_int_value (b, r->frame_times[i]);
+    else
+      json_builder_add_null_value (b);
+  json_builder_end_array (b);
 }
 
 /* The kernel's own figure for this program; getrusage() would count what ran in the process before it. 0: it tells none. */
@@ -91,6 +100,11 @@ report_to_json (const Report *r)
   add_ids (b, "input_ids", a->input_ids, a->prompt_tokens);
   add_ids (b, "token_ids", a->token_ids, a->output_tokens);
   add_pictures (b, r);
+  json_builder_set_member_name (b, "warnings");
+  json_builder_begin_array (b);
+  if (r->warning)
+    json_builder_add_string_value (b, r->warning);
+  json_builder_end_array (b);
   add_int (b, "seed", r->seed);
   add_string (b, "precision", r->engine->precision);
   add_string (b, "device", r->engine->device);

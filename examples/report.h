@@ -13,8 +13,10 @@ typedef struct
   const gchar *system_source;     /* of the engine, or `given` */
   MinivlPicture *const *pictures; /* of the conversation so far */
   guint n_pictures;
-  const gint64 *frames; /* indices of those that are a video's */
+  const gint64 *frames;      /* indices of those that are a video's */
+  const gint64 *frame_times; /* ns; -1: not known */
   guint n_frames;
+  const gchar *warning; /* NULL: none */
   guint64 seed;
   guint64 load_ns, preprocess_ns, encode_ns, total_ns;
 } Report;

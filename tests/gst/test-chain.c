@@ -71,7 +71,7 @@ push_clip_as_rgb (GstElement *pipeline)
     GstBuffer *buffer;
     gsize stride;
 
-    g_assert_true (media_video_read (video, i, &frame, NULL));
+    g_assert_true (media_video_read (video, i, NULL, &frame, NULL));
     stride = GST_ROUND_UP_4 (3 * frame.width);
     buffer = gst_buffer_new_and_alloc (stride * frame.height);
     for (guint y = 0; y < frame.height; y++)

@@ -1,4 +1,5 @@
 /* minivl-chat from end to end, on a small random checkpoint that the project's own tools make. */
+#include "../clip.h"
 #include "../folder.h"
 #include "../program.h"
 #include "checkpoint.h"
@@ -119,8 +120,8 @@ static void
 test_json_has_every_key (void)
 {
   static const gchar *const keys[] = { "text", "finish_reason", "prompt_tokens", "output_tokens", "cached_tokens", "input_ids",
-    "token_ids", "tiles", "frames", "seed", "precision", "device", "model", "model_hash", "tokenizer", "system_source", "timings",
-    "tokens_per_second", "device_bytes", "peak_rss_bytes" };
+    "token_ids", "tiles", "frames", "frame_times", "warnings", "seed", "precision", "device", "model", "model_hash", "tokenizer",
+    "system_source", "timings", "tokens_per_second", "device_bytes", "peak_rss_bytes" };
   static const gchar *const timings[] = { "load", "preprocess", "encode", "prefill", "decode", "total" };
   g_autoptr (JsonArray) rounds = run_json (ARGS ("--image", "@/" SMALL, "--max-tokens", "5", "--seed", "7", "Hello"));
   JsonObject *o = json_array_get_object_element (rounds, 0);
@@ -387,6 +388,61 @@ test_tiles_follow_the_limit (void)
   g_assert_cmpint (int_of (six, 0, "prompt_tokens") - int_of (one, 0, "prompt_tokens"), ==, 3 * 16);
 }
 
+/* Ten frames a second for two seconds, then one. */
+static gint64
+slows_down (guint i)
+{
+  return i < 20 ? i : 20 + 10 * (i - 20);
+}
+
+static void
+test_frames_have_times (void)
+{
+  static const Clip clip = { "slow.mp4", "mpeg4", 40, 10, 1, slows_down };
+  g_autoptr (JsonArray) rounds = NULL;
+  g_autofree gchar *frames = NULL, *times = NULL, *warnings = NULL;
+
+  clip_write (folder, &clip);
+  rounds = run_json (ARGS ("--video", "@/slow.mp4:4:5-10", "--max-tokens", "1", "What?"));
+  frames = member_of (rounds, 0, "frames");
+  times = member_of (rounds, 0, "frame_times");
+  warnings = member_of (rounds, 0, "warnings");
+  g_assert_cmpstr (frames, ==, "[23,24,26,27]");
+  g_assert_cmpstr (times, ==, "[5000000000,6000000000,8000000000,9000000000]");
+  g_assert_cmpstr (warnings, ==, "[]");
+}
+
+static void
+test_a_damaged_video_shows_what_is_left (void)
+{
+  static const Clip clip = { "cut.mov", "mjpeg", 40, 10, 1, .options = "movflags=faststart" };
+  g_autofree gchar *path = path_of (clip.name), *bytes = NULL, *frames = NULL, *marked_frames = NULL, *warnings = NULL;
+  g_autoptr (JsonArray) rounds = NULL, marked = NULL;
+  g_auto (ProgramResult) r = { 0 }, whole = { 0 }, none = { 0 };
+  gsize n;
+
+  clip_write (folder, &clip);
+  g_assert_true (g_file_get_contents (path, &bytes, &n, NULL));
+  g_assert_true (g_file_set_contents (path, bytes, n * 11 / 20, NULL));
+  rounds = run_json (ARGS ("--video", "@/cut.mov:4", "--max-tokens", "1", "What?"));
+  frames = member_of (rounds, 0, "frames");
+  warnings = member_of (rounds, 0, "warnings");
+  g_assert_cmpstr (frames, ==, "[4,14]");
+  g_assert_nonnull (strstr (warnings, "ends early"));
+  /* Where each frame has a mark, each mark has a frame. */
+  marked = run_json (ARGS ("--video", "@/cut.mov:4", "--max-tokens", "1", "<image><image><image><image>What?"));
+  marked_frames = member_of (marked, 0, "frames");
+  g_assert_cmpstr (marked_frames, ==, "[4,14,14,14]");
+
+  run (0, model, ARGS ("--video", "@/cut.mov:4", "--max-tokens", "1", "What?"), &r);
+  g_assert_nonnull (strstr (r.err, "warning: "));
+  g_assert_nonnull (strstr (r.err, "are lost"));
+  run (0, model, ARGS ("--video", "@/cut.mov:4:0-1", "--max-tokens", "1", "What?"), &whole);
+  g_assert_null (strstr (whole.err, "warning: "));
+  run (2, model, ARGS ("--video", "@/cut.mov:4:3-4", "--max-tokens", "1", "What?"), &none);
+  g_assert_nonnull (strstr (none.err, "nothing to be shown"));
+}
+
 static void
 test_frames_are_indices (void)
 {
@@ -618,6 +674,8 @@ main (int argc, char **argv)
   g_test_add_func ("/chat/marks-go-in-front", test_marks_go_in_front);
   g_test_add_func ("/chat/tiles-follow-the-limit", test_tiles_follow_the_limit);
   g_test_add_func ("/chat/frames-are-indices", test_frames_are_indices);
+  g_test_add_func ("/chat/frames-have-times", test_frames_have_times);
+  g_test_add_func ("/chat/a-damaged-video-shows-what-is-left", test_a_damaged_video_shows_what_is_left);
   g_test_add_func ("/chat/mark-in-a-later-round", test_mark_in_a_later_round);
   g_test_add_func ("/chat/logits-are-a-safetensors-file", test_logits_are_a_safetensors_file);
   for (guint i = 0; i < G_N_ELEMENTS (refusals); i++) {
