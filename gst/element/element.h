@@ -50,7 +50,11 @@ struct _GstMinivl
   Timeline timeline;
   Standstill *standstill;
   guint64 lateness; /* of a live frame, behind its running time */
-  GArray *waiting;  /* Arrival of sampling.c: frames that may be strays */
+  GstBuffer *last;  /* of a recording, the frame before; NULL: none, or it was copied */
+  Sample *last_sample;
+  guint64 last_time;
+  gboolean recording_asked;
+  GArray *waiting; /* Arrival of sampling.c: frames that may be strays */
   FrameCopier copier;
   VulkanInput *vulkan; /* NULL: no Vulkan frame was sampled yet */
   gchar *roi;          /* label of the regions to ask about; NULL: whole frames */

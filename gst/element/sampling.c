@@ -199,6 +199,36 @@ get_sample (GstMinivl *self, Arrival *arrival)
   return arrival->sample;
 }
 
+static void
+forget_last (GstMinivl *self)
+{
+  gst_clear_buffer (&self->last);
+  g_clear_pointer (&self->last_sample, sample_unref);
+}
+
+/* Until the next frame has come, nobody knows how long this one is shown. */
+static void
+keep_last (GstMinivl *self, const Arrival *arrival)
+{
+  forget_last (self);
+  if (!self->segmenter.recorded)
+    return;
+  self->last_time = arrival->time;
+  if (arrival->sample != NULL)
+    self->last_sample = g_rc_box_acquire (arrival->sample);
+  else
+    self->last = gst_buffer_ref (arrival->buffer);
+}
+
+static Sample *
+get_last (GstMinivl *self)
+{
+  Arrival last = { .buffer = self->last, .sample = self->last_sample, .time = self->last_time };
+
+  self->last_sample = get_sample (self, &last);
+  return self->last_sample;
+}
+
 /* --- segments ---------------------------------------------------------------------------------------------------------------- */
 
 /* Returns its index among the open ones. */
@@ -273,6 +303,12 @@ perform (GstMinivl *self, const SegmenterAction *actions, guint n_actions, Arriv
         GST_DEBUG_OBJECT (
             self, "%s: %" G_GUINT64_FORMAT ": frame at %" GST_TIME_FORMAT, stream, open->id, GST_TIME_ARGS (arrival->time));
         give (self, open->id, get_sample (self, arrival), action->times);
+        open_segment_clear (open);
+        break;
+      case SEGMENTER_LAST:
+        GST_DEBUG_OBJECT (
+            self, "%s: %" G_GUINT64_FORMAT ": frame at %" GST_TIME_FORMAT, stream, open->id, GST_TIME_ARGS (self->last_time));
+        give (self, open->id, get_last (self), action->times);
         open_segment_clear (open);
         break;
       case SEGMENTER_KEEP:
@@ -360,6 +396,7 @@ go_on (GstMinivl *self, Arrival *arrival)
       self->worker, end, running_time (self, end), arrival->utc < 0 ? -1 : arrival->utc + GST_CLOCK_DIFF (arrival->time, end));
   actions = segmenter_push (&self->segmenter, arrival->time, arrival->duration, arrival->damaged, &n_actions);
   perform (self, actions, n_actions, arrival);
+  keep_last (self, arrival);
   watch_clock (self);
 }
 
@@ -388,6 +425,19 @@ note_lateness (GstMinivl *self, guint64 time)
   self->lateness = MAX (0, late);
 }
 
+/* What does not come from a clock, and can be sought in. */
+static gboolean
+is_recording (GstMinivl *self)
+{
+  g_autoptr (GstQuery) query = gst_query_new_seeking (GST_FORMAT_TIME);
+  gboolean seekable = FALSE;
+
+  if (g_atomic_int_get (&self->live) || !gst_pad_peer_query (get_sink (self), query))
+    return FALSE;
+  gst_query_parse_seeking (query, NULL, &seekable, NULL, NULL);
+  return seekable;
+}
+
 void
 sampling_buffer (GstMinivl *self, GstBuffer *buffer)
 {
@@ -402,6 +452,9 @@ sampling_buffer (GstMinivl *self, GstBuffer *buffer)
   /* A decoder may push frames from before the seek position. */
   if (!GST_CLOCK_TIME_IS_VALID (arrival.time))
     return;
+  if (!self->recording_asked && is_recording (self))
+    segmenter_set_recorded (&self->segmenter, arrival.time);
+  self->recording_asked = TRUE;
   if (GST_CLOCK_TIME_IS_VALID (arrival.duration) && segment->applied_rate != 1.0)
     arrival.duration = (guint64)(arrival.duration * ABS (segment->applied_rate));
   verdict = timeline_push (&self->timeline, arrival.time, arrival.duration);
@@ -503,6 +556,8 @@ sampling_clear (GstMinivl *self)
 {
   g_array_set_size (self->open, 0);
   g_array_set_size (self->waiting, 0);
+  forget_last (self);
+  self->recording_asked = FALSE;
   timeline_start (&self->timeline, TIMELINE_NONE);
   self->lateness = 0;
 }

@@ -78,10 +78,20 @@ answer (Segmenter *s, guint *n_actions)
   return (const SegmenterAction *)s->actions->data;
 }
 
+/* From the origin on. Demuxers differ in whether what lies in front of the first frame is part of a file's length: where the end is
+ * given, the longer one does no harm. */
+static guint64
+length_of (const Segmenter *s)
+{
+  guint64 length = s->length (s->user_data);
+
+  return length == SEGMENTER_NONE || length < s->origin || s->config.stop != SEGMENTER_NONE ? length : length - s->origin;
+}
+
 static void
 plan (Segmenter *s, OpenSegment *o)
 {
-  guint64 length = s->length (s->user_data);
+  guint64 length = length_of (s);
   guint n = s->config.frames;
 
   o->places = g_new (gint64, n);
@@ -118,7 +128,7 @@ begin_segments (Segmenter *s, guint64 time)
     if (start >= stop || !reached (s, time, start, stop))
       return;
     if (c->duration == 0)
-      stop = MIN (stop, s->length (s->user_data));
+      stop = MIN (stop, length_of (s));
     if (stop <= time) { /* shorter than a frame: no frame lies in it */
       if (c->duration == 0 || stop == c->stop)
         return;
@@ -148,6 +158,8 @@ fills (const Segmenter *s, const OpenSegment *o, gint64 place, guint64 time, gui
   }
   if (time >= o->stop)
     return FALSE;
+  if (s->recorded) /* how long it is shown, the next one tells */
+    return time == (guint64)place;
   return duration != SEGMENTER_NONE ? time + duration > (guint64)place : time >= (guint64)place;
 }
 
@@ -192,6 +204,21 @@ fill (Segmenter *s, OpenSegment *o, SegmenterStep step, guint times)
   o->filled += times;
   o->due = 0;
   o->held = HELD_NONE;
+}
+
+/* Gives the last frame the places of a segment in front of `time` that are still empty. */
+static void
+fill_with_last (Segmenter *s, OpenSegment *o, guint64 time)
+{
+  gint64 end = s->fps > 0 ? frame_index (s, time) : (gint64)time;
+  guint next = o->filled;
+
+  if (!s->recorded || s->last == SEGMENTER_NONE || o->due > 0)
+    return;
+  while (next < s->config.frames && o->places[next] < end)
+    next++;
+  if (next > o->filled)
+    fill (s, o, SEGMENTER_LAST, next - o->filled);
 }
 
 /* What is due takes what is held; so does the first place of a segment that ends before it. */
@@ -275,7 +302,8 @@ end_all (Segmenter *s)
   OpenSegment *o;
 
   while ((o = g_queue_pop_head (&s->open)) != NULL) {
-    close_segment (s, o, MAX (o->start, MIN (o->stop, end_of_last_frame (s))));
+    fill_with_last (s, o, end_of_last_frame (s));
+    close_segment (s, o, MAX (o->start, MIN (o->stop, end_of_last_frame (s) + s->origin)));
     open_segment_free (o);
   }
   s->anchored = FALSE;
@@ -309,6 +337,15 @@ segmenter_set_rate (Segmenter *s, double fps)
   s->fps = fps;
 }
 
+void
+segmenter_set_recorded (Segmenter *s, guint64 first)
+{
+  s->recorded = TRUE;
+  /* Later than that, it is no first frame. */
+  if (s->config.duration == 0 && first <= SECOND)
+    s->origin = first;
+}
+
 gboolean
 segmenter_is_bounded (Segmenter *s)
 {
@@ -320,6 +357,7 @@ segmenter_push (Segmenter *s, guint64 time, guint64 duration, gboolean damaged, 
 {
   guint64 start = s->config.start;
 
+  time -= MIN (time, s->origin);
   g_array_set_size (s->actions, 0);
   if (!s->anchored && reached (s, time, start, s->config.stop)) {
     gboolean is_first = !s->any && time <= start + MAX (SECOND, s->fps > 0 ? (guint64)(2e9 / s->fps) : 0);
@@ -334,6 +372,7 @@ segmenter_push (Segmenter *s, guint64 time, guint64 duration, gboolean damaged, 
   for (GList *l = s->open.head; l != NULL; l = l->next) {
     OpenSegment *o = l->data;
 
+    fill_with_last (s, o, time);
     if (reached (s, time, o->start, o->stop))
       take (s, o, time, duration, damaged);
   }

@@ -32,6 +32,7 @@ typedef enum
 {
   SEGMENTER_OPEN,   /* a segment begins */
   SEGMENTER_SAMPLE, /* the frame belongs to a segment; what is held for it is let go */
+  SEGMENTER_LAST,   /* so does the frame before it; of a recording only */
   SEGMENTER_KEEP,   /* the frame is to be held for a segment, in place of what is held for it */
   SEGMENTER_USE,    /* what is held belongs to the segment */
   SEGMENTER_CLOSE,  /* a segment is complete */
@@ -61,6 +62,8 @@ typedef struct
   gboolean anchored; /* `anchor` is where segment 0 of this run of frames starts, `next` the one to begin next */
   guint64 anchor, next;
   guint64 last, last_duration; /* of the latest frame */
+  gboolean recorded;
+  guint64 origin; /* of the first frame, where places are counted from it */
 } Segmenter;
 
 void segmenter_init (Segmenter *s, const SegmenterConfig *config, SegmenterLengthFunc length, gpointer user_data);
@@ -69,6 +72,11 @@ void segmenter_clear (Segmenter *s);
 /* fps: frames a second of the frames to come; 0: variable. Open segments keep the frames they were planned with, so
  * change it after segmenter_finish(). */
 void segmenter_set_rate (Segmenter *s, double fps);
+
+/* The frames to come are those of a recording that begins with one at stream time `first`: a place without a frame has the last one
+ * in front of it, and if there is one segment for all of it, places are counted from the first frame, as the reference counts.
+ * Before the first of them. */
+void segmenter_set_recorded (Segmenter *s, guint64 first);
 
 /* Whether a segment without a duration of its own would end. */
 gboolean segmenter_is_bounded (Segmenter *s);
