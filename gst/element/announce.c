@@ -207,6 +207,17 @@ on_dropped (guint64 answered, guint64 dropped, guint64 running_time, gpointer us
   gst_element_post_message (GST_ELEMENT (self), message);
 }
 
+static void
+on_unread (const GError *error, gpointer user_data)
+{
+  GstMinivl *self = user_data;
+
+  if (!self->unread_told)
+    GST_ELEMENT_WARNING (self, STREAM, DECODE,
+        ("A frame could not be read: %s. Such frames pass on, and the model is not shown them.", error->message), (NULL));
+  self->unread_told = TRUE;
+}
+
 const WorkerCallbacks announce_callbacks = {
   .progress = on_progress,
   .opened = on_opened,
@@ -216,4 +227,5 @@ const WorkerCallbacks announce_callbacks = {
   .result = on_result,
   .partial = on_partial,
   .dropped = on_dropped,
+  .unread = on_unread,
 };

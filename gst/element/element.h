@@ -61,7 +61,7 @@ struct _GstMinivl
   GstVideoInfo info;   /* no format: no caps yet */
   GArray *open;        /* OpenSegment, oldest first */
   Journal *journal;    /* NULL: none; the worker's thread alone, while it runs */
-  gboolean bounds_checked, reverse_told, untimed_told, copy_told;
+  gboolean bounds_checked, reverse_told, untimed_told;
   gboolean is_timed;     /* a buffer of this stream had a time */
   guint n_untimed;       /* buffers of this stream that had none */
   gboolean marks_places; /* from before the start */
@@ -75,6 +75,7 @@ struct _GstMinivl
   gint64 opened;           /* monotonic time, us: since when there is somebody to answer */
   gboolean skipped_told;   /* the warning about lines that are no results was posted */
   gboolean journal_failed; /* and the user was warned */
+  gboolean unread_told;    /* the warning about frames that cannot be read was posted */
   TooSlow too_slow;
 
   GMutex results_lock;

@@ -85,6 +85,7 @@
  * ]| a camera, summed up every hour, over restarts too
  */
 #include "element.h"
+#include "formats.h"
 #include "gst/results/log.h"
 #include "place.h"
 
@@ -94,10 +95,6 @@
 /* Above the ids of settings.c */
 #define PROP_STATS 1000
 
-static GstStaticPadTemplate sink_template =
-    GST_STATIC_PAD_TEMPLATE ("sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS (ELEMENT_VIDEO_CAPS VULKAN_INPUT_CAPS));
-static GstStaticPadTemplate src_template =
-    GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS (ELEMENT_VIDEO_CAPS VULKAN_INPUT_CAPS));
 static GstStaticPadTemplate text_template =
     GST_STATIC_PAD_TEMPLATE ("text_src", GST_PAD_SRC, GST_PAD_REQUEST, GST_STATIC_CAPS (TEXT_SRC_CAPS));
 
@@ -180,7 +177,7 @@ gst_minivl_start (GstBaseTransform *base)
     return FALSE;
   }
   gst_video_info_init (&self->info);
-  self->bounds_checked = self->reverse_told = self->untimed_told = self->copy_told = FALSE;
+  self->bounds_checked = self->reverse_told = self->untimed_told = self->unread_told = FALSE;
   admit_stream_start (self);
   g_atomic_int_set (&self->ask_live, TRUE);
   g_atomic_int_set (&self->live, FALSE);
@@ -248,7 +245,7 @@ gst_minivl_set_caps (GstBaseTransform *base, GstCaps *in, GstCaps *out)
   GstMinivl *self = GST_MINIVL (base);
   GstVideoInfo info;
 
-  if (!gst_video_info_from_caps (&info, in))
+  if (!formats_parse (in, &info))
     return FALSE;
   if (gst_video_info_is_equal (&info, &self->info))
     return TRUE;
@@ -557,6 +554,7 @@ gst_minivl_class_init (GstMinivlClass *klass)
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
   GstElementClass *element_class = GST_ELEMENT_CLASS (klass);
   GstBaseTransformClass *transform_class = GST_BASE_TRANSFORM_CLASS (klass);
+  g_autoptr (GstCaps) caps = NULL;
 
   log_init ();
   result_meta_register ();
@@ -584,8 +582,9 @@ gst_minivl_class_init (GstMinivlClass *klass)
   g_signal_new_class_handler ("ask", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST | G_SIGNAL_ACTION, G_CALLBACK (gst_minivl_ask),
       NULL, NULL, NULL, G_TYPE_UINT64, 2, G_TYPE_STRING, G_TYPE_DOUBLE);
 
-  gst_element_class_add_static_pad_template (element_class, &sink_template);
-  gst_element_class_add_static_pad_template (element_class, &src_template);
+  caps = formats_make_caps ();
+  gst_element_class_add_pad_template (element_class, gst_pad_template_new ("sink", GST_PAD_SINK, GST_PAD_ALWAYS, caps));
+  gst_element_class_add_pad_template (element_class, gst_pad_template_new ("src", GST_PAD_SRC, GST_PAD_ALWAYS, caps));
   gst_element_class_add_static_pad_template (element_class, &text_template);
   gst_element_class_set_static_metadata (element_class, "Video describer", "Filter/Analyzer/Video/Text",
       "Writes down what happens in a video, with a vision-language model on Vulkan", "The minivl authors");

@@ -9,9 +9,6 @@
 
 G_BEGIN_DECLS
 
-/* The video formats in system memory */
-#define ELEMENT_VIDEO_CAPS GST_VIDEO_CAPS_MAKE ("{ NV12, I420, RGB, BGR, RGBx, BGRx, RGBA, BGRA, GRAY8 }")
-
 #define GST_TYPE_MINIVL (gst_minivl_get_type ())
 #define GST_MINIVL(object) (G_TYPE_CHECK_INSTANCE_CAST ((object), GST_TYPE_MINIVL, GstMinivl))
 #define GST_MINIVL_GET_CLASS(object) (G_TYPE_INSTANCE_GET_CLASS ((object), GST_TYPE_MINIVL, GstMinivlClass))

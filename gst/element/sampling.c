@@ -107,10 +107,11 @@ typedef struct
 /* --- segments ---------------------------------------------------------------------------------------------------------------- */
 
 static Frame *
-copy_memory (GstMinivl *self, GstBuffer *buffer, guint64 time)
+copy (GstMinivl *self, GstBuffer *buffer, guint64 time)
 {
   Frame *frame;
 
+  worker_wait_for_room (self->worker);
   if (!vulkan_input_has (buffer))
     return frame_copier_copy (&self->copier, buffer, time, self->backend);
   if (self->vulkan == NULL)
@@ -118,27 +119,13 @@ copy_memory (GstMinivl *self, GstBuffer *buffer, guint64 time)
   frame = vulkan_input_copy (self->vulkan, &self->copier, buffer, time, self->backend);
   /* vulkanupload of 1.22 writes the next frame to memory that the device may not have read yet: measured. Live video leaves it the
    * time of a frame; other video waits here, so that it gives the same answers each time. */
-  if (frame != NULL && !g_atomic_int_get (&self->live))
+  if (!g_atomic_int_get (&self->live))
     frame_await (frame, NULL);
   return frame;
 }
 
-static Frame *
-copy (GstMinivl *self, GstBuffer *buffer, guint64 time)
-{
-  Frame *frame;
-
-  worker_wait_for_room (self->worker);
-  frame = copy_memory (self, buffer, time);
-  if (frame == NULL && !self->copy_told) {
-    GST_ELEMENT_WARNING (self, STREAM, DECODE, ("A frame could not be read: its memory cannot be mapped or copied."), (NULL));
-    self->copy_told = TRUE;
-  }
-  return frame;
-}
-
-/* Adds what the model is shown of the buffer: its picture or regions of it; nothing when it cannot be read; NULL when it has no
- * such region. Returns the whole picture, which owns the pixels. (transfer full) (nullable) */
+/* Adds what the model is shown of the buffer: its picture or regions of it; NULL when it has no such region. Returns the whole
+ * picture, which owns the pixels. (transfer full) (nullable) */
 static Frame *
 sample (GstMinivl *self, GstBuffer *buffer, guint64 time, GPtrArray *frames)
 {
@@ -155,9 +142,9 @@ sample (GstMinivl *self, GstBuffer *buffer, guint64 time, GPtrArray *frames)
     return NULL;
   }
   frame = copy (self, buffer, time);
-  if (frame != NULL && regions != NULL)
+  if (regions != NULL)
     regions_cut (frame, regions, frames);
-  else if (frame != NULL)
+  else
     g_ptr_array_add (frames, frame_share (frame, 1));
   return g_steal_pointer (&frame);
 }

@@ -19,8 +19,7 @@ G_BEGIN_DECLS
 typedef struct _VulkanInput VulkanInput;
 
 #ifdef HAVE_VULKAN_INPUT
-/* Behind other caps */
-#define VULKAN_INPUT_CAPS "; " GST_VIDEO_CAPS_MAKE_WITH_FEATURES ("memory:VulkanImage", "{ NV12, RGBA, BGRA }")
+#define VULKAN_INPUT_CAPS GST_VIDEO_CAPS_MAKE_WITH_FEATURES ("memory:VulkanImage", "{ NV12, RGBA, BGRA }")
 
 VulkanInput *vulkan_input_new (void);
 /* Waits until all copies have come. */
@@ -30,7 +29,7 @@ gboolean vulkan_input_has (GstBuffer *buffer);
 /* As frame_copier_copy(), of a buffer that vulkan_input_has(); the pixels come later: see frame_await(). */
 Frame *vulkan_input_copy (VulkanInput *input, FrameCopier *copier, GstBuffer *buffer, guint64 time, const Backend *backend);
 #else
-#define VULKAN_INPUT_CAPS ""
+#define VULKAN_INPUT_CAPS "EMPTY"
 #define vulkan_input_has(buffer) FALSE
 #define vulkan_input_new() NULL
 #define vulkan_input_copy(input, copier, buffer, time, backend) NULL

@@ -26,6 +26,7 @@
 #include "gstminivloverlay.h"
 
 #include "gst/element/gstminivl.h"
+#include "gst/element/pixels.h"
 #include "gst/element/place.h"
 #include "gst/results/log.h"
 #include "gst/results/result.h"
@@ -94,9 +95,9 @@ struct _GstMinivlOverlay
 };
 
 static GstStaticPadTemplate sink_template =
-    GST_STATIC_PAD_TEMPLATE ("sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS (ELEMENT_VIDEO_CAPS));
+    GST_STATIC_PAD_TEMPLATE ("sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS (GST_VIDEO_CAPS_MAKE (PIXELS_COPIED)));
 static GstStaticPadTemplate src_template =
-    GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS (ELEMENT_VIDEO_CAPS));
+    GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS (GST_VIDEO_CAPS_MAKE (PIXELS_COPIED)));
 
 G_DEFINE_FINAL_TYPE (GstMinivlOverlay, gst_minivl_overlay, GST_TYPE_BIN)
 GST_ELEMENT_REGISTER_DEFINE (minivloverlay, "minivloverlay", GST_RANK_NONE, GST_TYPE_MINIVL_OVERLAY)

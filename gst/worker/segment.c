@@ -87,6 +87,14 @@ segment_keep_regions (Segment *s, guint most, GPtrArray *gone)
   }
 }
 
+void
+segment_leave_out (Segment *s, const Frame *frame, GPtrArray *gone)
+{
+  for (guint i = s->frames->len; i-- > 0;)
+    if (g_ptr_array_index (s->frames, i) == frame)
+      remove_place (s, i, gone);
+}
+
 gsize
 segment_bytes (const Segment *s)
 {

@@ -56,6 +56,8 @@ void segment_add_frame (Segment *s, Frame *frame, guint times);
 void segment_add_picture (Segment *s, Frame *picture, guint times, guint middle);
 /* Keeps the `most` largest regions of each picture; the others (transfer full) are added to gone. */
 void segment_keep_regions (Segment *s, guint most, GPtrArray *gone);
+/* Its places are added to gone (transfer full). */
+void segment_leave_out (Segment *s, const Frame *frame, GPtrArray *gone);
 /* Of pixels that wait to be encoded. */
 gsize segment_bytes (const Segment *s);
 /* Complete, and to be answered. */

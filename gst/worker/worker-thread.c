@@ -340,22 +340,25 @@ encode_frame (Worker *w, Frame *frame, Segment *owner)
   guint max_tiles = frame->label != NULL ? 1 : w->max_tiles;
   gboolean counts = !is_question (owner); /* whether a question fits is found out when it is asked */
   BackendPictureInfo info = { 0 };
-  GError *error = NULL;
+  g_autoptr (GError) error = NULL;
   gpointer picture = NULL;
   SegmentSettings settings;
-  gboolean refused;
+  gboolean arrived, refused;
 
   GST_DEBUG (
       "%s: %" G_GUINT64_FORMAT ": encodes the frame at %" GST_TIME_FORMAT, w->stream, owner->id, GST_TIME_ARGS (frame->time));
   frame_ref (frame);
   segment_settings_copy (&settings, &owner->settings);
   g_mutex_unlock (&w->lock);
-  if (frame_await (frame, &error) && (!counts || fits (w, &frame->image, max_tiles, &settings, &error)))
+  arrived = frame_await (frame, &error);
+  if (arrived && (!counts || fits (w, &frame->image, max_tiles, &settings, &error)))
     picture = w->backend->encode (w->self, &frame->image, max_tiles, &w->cancel, &info, &error);
   segment_settings_clear (&settings);
   refused = counts && !w->encoded && g_error_matches (error, MINIVL_ERROR, MINIVL_ERROR_BUDGET);
   if (refused)
     w->callbacks.refused (error, w->user_data);
+  if (!arrived)
+    w->callbacks.unread (error, w->user_data);
   g_mutex_lock (&w->lock);
 
   w->encoded = w->encoded || (counts && picture != NULL);
@@ -366,8 +369,11 @@ encode_frame (Worker *w, Frame *frame, Segment *owner)
   owner->preprocess += info.preprocess_ns;
   owner->encode += info.encode_ns;
   /* Segments with cancelled frames are flushed, and never read this. */
-  frame->error = error;
-  frame_drop_pixels (frame);
+  frame->error = arrived ? g_steal_pointer (&error) : NULL;
+  if (arrived)
+    frame_drop_pixels (frame);
+  else
+    segment_leave_out (owner, frame, gone); /* and of others in their turn */
   if (picture != NULL && owner->run == w->run)
     recent_keep (&w->recent, frame, w->run, w->n_frames, gone);
   g_ptr_array_add (gone, frame);

@@ -64,6 +64,8 @@ typedef struct
   void (*partial) (const gchar *kind, guint64 id, guint64 start, guint64 stop, const gchar *text, gpointer user_data);
   /* From the streaming thread: segments were dropped; their results still come, in their turn. */
   void (*dropped) (guint64 answered, guint64 dropped, guint64 running_time, gpointer user_data);
+  /* The pixels of a frame did not arrive; it is left out. */
+  void (*unread) (const GError *error, gpointer user_data);
 } WorkerCallbacks;
 
 Worker *worker_new (const Backend *backend, const WorkerCallbacks *callbacks, gpointer user_data);

@@ -84,8 +84,10 @@ new_picture (GstBuffer *like, guint number)
 /* One of four frames is sampled, so that the 99th of a hundred is one that was copied. As a benchmark (-m perf) it goes on for a
  * minute with more than the model can do, and says how long buffers were held. */
 static void
-test_the_streaming_thread_takes_under_two_ms_a_1080p_frame (void)
+test_the_streaming_thread_takes_under_two_ms_a_1080p_frame (gconstpointer format)
 {
+  g_autofree gchar *caps =
+      g_strdup_printf ("video/x-raw, format = %s, width = 1920, height = 1080, framerate = 30/1", (gchar *)format);
   g_autofree gchar *line = g_strdup_printf (
       "minivl name=m model-path=%s precision=f32 segment-duration=1000000000 num-segments=8 max-tokens=%u max-tiles=%u", model,
       g_test_perf () ? 512 : 16, g_test_perf () ? 40 : 1);
@@ -101,8 +103,8 @@ test_the_streaming_thread_takes_under_two_ms_a_1080p_frame (void)
 
   gst_harness_set_live (h, TRUE);
   gst_harness_set_drop_buffers (h, TRUE);
-  gst_harness_set_src_caps_str (h, "video/x-raw, format = NV12, width = 1920, height = 1080, framerate = 30/1");
-  gst_video_info_set_format (&info, GST_VIDEO_FORMAT_NV12, 1920, 1080);
+  gst_harness_set_src_caps_str (h, caps);
+  gst_video_info_set_format (&info, gst_video_format_from_string (format), 1920, 1080);
   for (guint i = 0; i < G_N_ELEMENTS (pictures); i++) {
     pictures[i] = gst_buffer_new_and_alloc (info.size);
     gst_buffer_memset (pictures[i], 0, 50 * i, -1);
@@ -143,6 +145,7 @@ test_the_streaming_thread_takes_under_two_ms_a_1080p_frame (void)
 int
 main (int argc, char **argv)
 {
+  static const gchar *const formats[] = { "NV12", "YUY2", "P010_10LE" }; /* of which the last two are converted */
   g_autofree gchar *folder = NULL;
   gint code;
 
@@ -151,8 +154,11 @@ main (int argc, char **argv)
   g_assert_true (GST_ELEMENT_REGISTER (minivl, NULL));
   folder = g_dir_make_tmp ("minivl-XXXXXX", NULL);
   model = checkpoint_make (folder);
-  g_test_add_func (
-      "/engine/the_streaming_thread_takes_under_two_ms_a_1080p_frame", test_the_streaming_thread_takes_under_two_ms_a_1080p_frame);
+  for (guint i = 0; i < (g_test_perf () ? 1 : G_N_ELEMENTS (formats)); i++) {
+    g_autofree gchar *path = g_strconcat ("/engine/the_streaming_thread_takes_under_two_ms_a_1080p_frame/", formats[i], NULL);
+
+    g_test_add_data_func (path, formats[i], test_the_streaming_thread_takes_under_two_ms_a_1080p_frame);
+  }
   code = g_test_run ();
   checkpoint_remove (folder);
   g_free (model);
