@@ -64,6 +64,8 @@ frame_copier_make (FrameCopier *copier, GstBuffer *buffer, const GstVideoInfo *i
 
   frame->image = frame_copier_layout (copier, buffer);
   pixels_place (&frame->image, info, frame->pixels);
+  frame->par_n = MAX (GST_VIDEO_INFO_PAR_N (info), 1); /* caps may say 0/1 */
+  frame->par_d = GST_VIDEO_INFO_PAR_D (info);
   frame->coming = TRUE;
   return frame;
 }

@@ -212,8 +212,9 @@ static const Setting table[] = {
       .blurb =
           "An alert falls when P(yes) is below alert-threshold less this, never if that is not above 0; from the next segment on" },
   { "alert-picture", "Alert picture", FOLDER, AT (per_segment.alert_picture), ANY_TIME,
-      .blurb = "Folder in which an alert leaves the middle sampled frame of its segment as STREAM-ID.jpg, in full size and "
-               "upright; it is there when the alert is told. Of a segment that was cut short it is the last frame that was sampled "
+      .blurb = "Folder in which an alert leaves the middle sampled frame of its segment as STREAM-ID.jpg, in full size, "
+               "upright and of square pixels; it is there when the alert is told. Of a segment that was cut short it is the last "
+               "frame that was sampled "
                "up to the middle. Unset = none; from the next segment on" },
   { "summary-interval", "Summary interval", LARGE, AT (per_segment.summary_interval), ANY_TIME, .n = { 0, G_MAXUINT64, 0 },
       .blurb = "After how much stream time, in ns, the model sums up what it reported since its last summary, and what is left at "

@@ -114,6 +114,7 @@ frame_new (FramePool *pool, gsize size, guint64 time, const Backend *backend)
 
   frame->refs = 1;
   frame->time = time;
+  frame->par_n = frame->par_d = 1;
   frame->backend = backend;
   take_pixels (frame, pool, size);
   return frame;

@@ -16,7 +16,8 @@ struct _Frame
   gint refs;
   guint64 time; /* stream time */
   MinivlImage image;
-  guint8 *pixels; /* of `image`; NULL once encoded, or when they belong to another frame */
+  guint par_n, par_d; /* width of a pixel by its height, as it lies; the model is shown pixels, whatever their shape */
+  guint8 *pixels;     /* of `image`; NULL once encoded, or when they belong to another frame */
   gsize size;
   FramePool *pool;    /* where `pixels` go back to; NULL: g_free() */
   Frame *picture_of;  /* owner of the pixels that `image` shows; NULL: this frame */

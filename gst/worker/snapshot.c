@@ -4,6 +4,8 @@
 #include <string.h>
 
 #define PATIENCE (10 * GST_SECOND)
+/* Of a picture in pixels; JPEG has 65,535 */
+#define LONGEST_SIDE 16384
 /* Most bytes of the stream's name in a file name, which may have 255. */
 #define LONGEST_NAME 200
 
@@ -117,6 +119,51 @@ make_upright (GstSample *sample, const MinivlImage *image)
   return gst_sample_new (buffer, caps, NULL, NULL);
 }
 
+/* The size in square pixels of n to d: the shorter side of a pixel grows, or where that is too large the longer one shrinks. */
+static void
+square_size (const GstVideoInfo *info, guint n, guint d, guint *width, guint *height)
+{
+  guint64 wide = gst_util_uint64_scale_int_round (GST_VIDEO_INFO_WIDTH (info), n, d);
+  guint64 high = gst_util_uint64_scale_int_round (GST_VIDEO_INFO_HEIGHT (info), d, n);
+
+  *width = GST_VIDEO_INFO_WIDTH (info);
+  *height = GST_VIDEO_INFO_HEIGHT (info);
+  if ((n > d && wide <= LONGEST_SIDE) || (n < d && high > LONGEST_SIDE))
+    *width = MAX (wide, 1);
+  else
+    *height = MAX (high, 1);
+}
+
+/* sample: RGB, upright. Not by videoscale, which would rather add borders than round the shape. (transfer full) */
+static GstSample *
+make_square (GstSample *sample, const Frame *frame)
+{
+  g_autoptr (GstSample) own = sample;
+  gboolean turned = frame->image.orientation >= 5;
+  guint n = turned ? frame->par_d : frame->par_n, d = turned ? frame->par_n : frame->par_d, width, height;
+  g_autoptr (GstBuffer) buffer = NULL;
+  g_autoptr (GstCaps) caps = NULL;
+  GstVideoConverter *converter;
+  GstVideoInfo info, square;
+  GstVideoFrame from, to;
+
+  if (n == d)
+    return g_steal_pointer (&own);
+  gst_video_info_from_caps (&info, gst_sample_get_caps (sample));
+  square_size (&info, n, d, &width, &height);
+  gst_video_info_set_format (&square, GST_VIDEO_FORMAT_RGB, width, height);
+  buffer = gst_buffer_new_allocate (NULL, square.size, NULL);
+  caps = gst_video_info_to_caps (&square);
+  converter = gst_video_converter_new (&info, &square, NULL);
+  gst_video_frame_map (&from, &info, gst_sample_get_buffer (sample), GST_MAP_READ);
+  gst_video_frame_map (&to, &square, buffer, GST_MAP_WRITE);
+  gst_video_converter_frame (converter, &from, &to);
+  gst_video_frame_unmap (&to);
+  gst_video_frame_unmap (&from);
+  gst_video_converter_free (converter);
+  return gst_sample_new (buffer, caps, NULL, NULL);
+}
+
 static GBytes *
 copy_bytes (GstSample *sample)
 {
@@ -144,7 +191,7 @@ snapshot_encode (Frame *frame, GError **error)
   buffer = wrap_pixels (frame, &info);
   rgb = convert (gst_sample_new (buffer, caps, NULL, NULL), "video/x-raw,format=RGB", error);
   if (rgb != NULL)
-    jpeg = convert (make_upright (rgb, &frame->image), "image/jpeg", error);
+    jpeg = convert (make_square (make_upright (rgb, &frame->image), frame), "image/jpeg", error);
   return jpeg != NULL ? copy_bytes (jpeg) : NULL;
 }
 

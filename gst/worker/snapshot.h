@@ -1,4 +1,4 @@
-/* A sampled frame as a JPEG file, in full size and upright. */
+/* A sampled frame as a JPEG file, in full size, upright and of square pixels. */
 #ifndef GST_MINIVL_SNAPSHOT_H
 #define GST_MINIVL_SNAPSHOT_H
 

@@ -244,6 +244,49 @@ test_pictures_are_upright_and_cropped (void)
   rig_free (rig);
 }
 
+/* The right half stays the right half, or below. */
+static void
+test_pictures_have_square_pixels (void)
+{
+  static const struct
+  {
+    const gchar *shape, *turn;
+    gint width, height;
+  } cases[] = {
+    { "1/1", "rotate-0", WIDTH, HEIGHT },
+    { "2/1", "rotate-0", 2 * WIDTH, HEIGHT },
+    { "1/2", "rotate-0", WIDTH, 2 * HEIGHT },
+    { "12/11", "rotate-0", 70, HEIGHT },
+    { "2/1", "rotate-90", HEIGHT, 2 * WIDTH },
+    { "1/2", "rotate-270", 2 * HEIGHT, WIDTH },
+    { "1000/1", "rotate-0", WIDTH, 1 }, /* too wide for a JPEG */
+    { "1/1000", "rotate-0", 1, HEIGHT },
+    { "0/1", "rotate-0", WIDTH, HEIGHT },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    Rig *rig = rig_with_pictures ("num-segments=1 stream=door");
+    g_autofree gchar *caps = g_strdup_printf ("video/x-raw, format = RGB, width = %u, height = %u, framerate = 10/1, "
+                                              "pixel-aspect-ratio = (fraction)%s",
+        WIDTH, HEIGHT, cases[i].shape);
+    GstTagList *tags = gst_tag_list_new (GST_TAG_IMAGE_ORIENTATION, cases[i].turn, NULL);
+    g_autoptr (GstSample) picture = NULL;
+
+    gst_harness_set_src_caps_str (rig->video, caps);
+    g_assert_true (gst_harness_push_event (rig->video, gst_event_new_tag (tags)));
+    fake_add_scores ("0.9");
+    push_frames (rig, 0, 11);
+    picture = take_picture ("door", await_alert (rig));
+    assert_size (picture, cases[i].width, cases[i].height);
+    if (cases[i].width > 1 && g_str_equal (cases[i].turn, "rotate-0")) {
+      g_assert_cmpuint (pixel (picture, cases[i].width / 4, cases[i].height / 2, 0), <, 16);
+      g_assert_cmpuint (pixel (picture, 3 * cases[i].width / 4, cases[i].height / 2, 0), >, 80);
+    }
+    g_assert_cmpuint (fake_last_layout ().width, ==, WIDTH); /* the model has the pixels as they are */
+    rig_free (rig);
+  }
+}
+
 static GstBuffer *
 make_plain (const GstVideoInfo *info, const guint8 *values)
 {
@@ -266,7 +309,8 @@ make_plain (const GstVideoInfo *info, const guint8 *values)
 static void
 test_every_format_gives_a_picture_of_its_colours (void)
 {
-  static const guint8 rgb[] = { 255, 0, 0, 255 }, bt601[] = { 81, 90, 240 }, bt709[] = { 63, 102, 240 }, full[] = { 40, 128, 128 };
+  static const guint8 rgb[] = { 255, 0, 0, 255 }, bt601[] = { 81, 90, 240, 255 }, bt709[] = { 63, 102, 240 },
+                      full[] = { 40, 128, 128 };
   static const struct
   {
     const gchar *format;
@@ -283,6 +327,10 @@ test_every_format_gives_a_picture_of_its_colours (void)
     { "RGBA", rgb },
     { "BGRA", rgb },
     { "GRAY8", full },
+    { "Y444", bt601 },
+    { "AYUV", bt601 },
+    { "ARGB", rgb },
+    { "I420,interlace-mode=interleaved", bt601 },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
@@ -389,6 +437,7 @@ main (int argc, char **argv)
   RULE (a_segment_cut_short_shows_its_last_frame_up_to_the_middle);
   RULE (pictures_can_be_wanted_and_not_while_playing);
   RULE (pictures_are_upright_and_cropped);
+  RULE (pictures_have_square_pixels);
   RULE (every_format_gives_a_picture_of_its_colours);
   RULE (the_name_is_safe_for_a_file);
   RULE (a_folder_that_is_not_there_is_a_warning);
