@@ -21,6 +21,13 @@ is_copied (GstVideoFormat format)
   return FALSE;
 }
 
+/* GStreamer leaves the last pixels of MT2110R and MT2110T as they were, unless they fill a tile. */
+static guint
+width_of (GstVideoFormat format)
+{
+  return g_str_has_prefix (gst_video_format_to_string (format), "MT2110") ? 48 : WIDTH;
+}
+
 static gboolean
 has_halved_lines (GstVideoFormat format)
 {
@@ -148,7 +155,7 @@ static void
 check (GstVideoFormat format, const gchar *more, guint flags)
 {
   g_autofree gchar *line = g_strdup_printf ("video/x-raw, format = %s, width = %u, height = %u, framerate = 10/1%s",
-      gst_video_format_to_string (format), WIDTH, HEIGHT, more);
+      gst_video_format_to_string (format), width_of (format), HEIGHT, more);
   g_autoptr (GstCaps) caps = gst_caps_from_string (line);
   Rig *rig = rig_new ("num-segments=1");
   Seen seen = { .bytes = g_byte_array_new () };
@@ -168,7 +175,7 @@ check (GstVideoFormat format, const gchar *more, guint flags)
     expected = as_is ? as_it_came (&info, frame) : converted (caps, frame);
     assert_seen (rig, second++, frame, expected, &seen);
     g_assert_true (as_is || seen.image.format == MINIVL_FORMAT_RGB);
-    g_assert_cmpuint (seen.image.width, ==, WIDTH);
+    g_assert_cmpuint (seen.image.width, ==, width_of (format));
     g_assert_cmpuint (seen.image.height, ==, HEIGHT);
   }
   g_byte_array_unref (seen.bytes);

@@ -1,53 +1,13 @@
 /* Video in the images of the pipeline's Vulkan device, on lavapipe: what the model sees of it, and what passes on. */
 #include "gst/element/gstminivl.h"
-#include "rig.h"
+#include "studio.h"
 
-#define GST_USE_UNSTABLE_API
-#include <gst/vulkan/vulkan.h>
-
-#include <string.h>
 #include <time.h>
 
 #define PATIENCE (60 * GST_SECOND)
 /* vulkanupload 1.22 takes NV12 for rows without gaps, which are only those of whole words. */
 #define WIDTH 160
 #define HEIGHT 90
-
-/* What the back end saw, as bytes without gaps. */
-typedef struct
-{
-  GPtrArray *images; /* GBytes */
-  GArray *layouts;   /* MinivlImage */
-} Seen;
-
-static void
-seen_init (Seen *seen)
-{
-  seen->images = g_ptr_array_new_with_free_func ((GDestroyNotify)g_bytes_unref);
-  seen->layouts = g_array_new (FALSE, FALSE, sizeof (MinivlImage));
-}
-
-static void
-seen_clear (Seen *seen)
-{
-  g_ptr_array_unref (seen->images);
-  g_array_unref (seen->layouts);
-}
-
-static void
-note_image (const MinivlImage *image, gpointer data)
-{
-  Seen *seen = data;
-  gboolean subsampled = image->format == MINIVL_FORMAT_NV12;
-  GByteArray *bytes = g_byte_array_new ();
-
-  for (guint y = 0; y < image->height; y++)
-    g_byte_array_append (bytes, image->data[0] + y * image->stride[0], image->width * (subsampled ? 1 : 4));
-  for (guint y = 0; subsampled && y < (image->height + 1) / 2; y++)
-    g_byte_array_append (bytes, image->data[1] + y * image->stride[1], (image->width + 1) / 2 * 2);
-  g_ptr_array_add (seen->images, g_byte_array_free_to_bytes (bytes));
-  g_array_append_vals (seen->layouts, image, 1);
-}
 
 /* --- pipelines --------------------------------------------------------------------------------------------------------------- */
 
@@ -113,7 +73,7 @@ see (Seen *seen, const gchar *format, const gchar *between)
   GstElement *pipeline = make_pipeline (format, between, "! fakesink");
 
   seen_init (seen);
-  fake_watch (note_image, seen);
+  fake_watch (seen_note, seen);
   play_to_the_end (pipeline);
 }
 
@@ -282,155 +242,6 @@ test_who_asks_for_the_device_is_told_by_upstream (void)
 
 /* --- images by hand ---------------------------------------------------------------------------------------------------------- */
 
-/* A device as elements have it, and images that are painted on it. */
-typedef struct
-{
-  Rig *rig;
-  GstVideoInfo info;
-  GstVulkanInstance *instance;
-  GstVulkanDevice *device;
-  GstVulkanQueue *queue;
-  GstVulkanCommandPool *pool;
-  GPtrArray *commands; /* all that were submitted */
-  GPtrArray *paints;   /* GstMemory that they read */
-} Studio;
-
-static gboolean
-take_queue (GstVulkanDevice *device, GstVulkanQueue *queue, gpointer data)
-{
-  *(GstVulkanQueue **)data = gst_object_ref (queue);
-  return FALSE;
-}
-
-static void
-studio_init (Studio *studio, gboolean live, const gchar *properties, const gchar *format, guint width, guint height)
-{
-  g_autofree gchar *text =
-      g_strdup_printf ("video/x-raw(memory:VulkanImage), format=%s, width=%u, height=%u, framerate=10/1", format, width, height);
-  GstCaps *caps = gst_caps_from_string (text);
-  g_autoptr (GError) error = NULL;
-
-  g_assert_true (gst_video_info_from_caps (&studio->info, caps));
-  studio->instance = gst_vulkan_instance_new ();
-  g_assert_true (gst_vulkan_instance_open (studio->instance, &error));
-  studio->device = gst_vulkan_instance_create_device (studio->instance, &error);
-  g_assert_no_error (error);
-  gst_vulkan_device_foreach_queue (studio->device, take_queue, &studio->queue);
-  studio->pool = gst_vulkan_queue_create_command_pool (studio->queue, &error);
-  g_assert_no_error (error);
-  studio->commands = g_ptr_array_new_with_free_func ((GDestroyNotify)gst_vulkan_command_buffer_unref);
-  studio->paints = g_ptr_array_new_with_free_func ((GDestroyNotify)gst_memory_unref);
-  studio->rig = live ? rig_new_live (properties) : rig_new (properties);
-  gst_harness_set_src_caps (studio->rig->video, caps);
-}
-
-/* Nothing that was pushed is gone before the device is done with it. */
-static void
-studio_clear (Studio *studio)
-{
-  gst_vulkan_queue_submit_lock (studio->queue);
-  g_assert_cmpint (vkDeviceWaitIdle (studio->device->device), ==, VK_SUCCESS);
-  gst_vulkan_queue_submit_unlock (studio->queue);
-  rig_free (studio->rig);
-  g_ptr_array_unref (studio->commands);
-  g_ptr_array_unref (studio->paints);
-  gst_object_unref (studio->pool);
-  gst_object_unref (studio->queue);
-  gst_object_unref (studio->device);
-  gst_object_unref (studio->instance);
-}
-
-static VkCommandBuffer
-begin_commands (Studio *studio)
-{
-  const VkCommandBufferBeginInfo begin = { VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO };
-  GstVulkanCommandBuffer *commands = gst_vulkan_command_pool_create (studio->pool, NULL);
-
-  g_ptr_array_add (studio->commands, commands);
-  g_assert_cmpint (vkBeginCommandBuffer (commands->cmd, &begin), ==, VK_SUCCESS);
-  return commands->cmd;
-}
-
-static void
-submit_commands (Studio *studio, VkCommandBuffer cmd)
-{
-  const VkSubmitInfo info = { VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 1, .pCommandBuffers = &cmd };
-
-  g_assert_cmpint (vkEndCommandBuffer (cmd), ==, VK_SUCCESS);
-  gst_vulkan_queue_submit_lock (studio->queue);
-  g_assert_cmpint (vkQueueSubmit (studio->queue->queue, 1, &info, VK_NULL_HANDLE), ==, VK_SUCCESS);
-  gst_vulkan_queue_submit_unlock (studio->queue);
-}
-
-/* Byte n of a frame, all planes without gaps: the first three are its number, see rig_frame_of(). */
-static guint8
-painted (guint number, gsize n)
-{
-  return n == 0 ? number : n < 3 ? 0 : (n + number) * 2654435761u >> 24;
-}
-
-/* Fills an image with bytes from the n-th on. Returns how many. */
-static gsize
-paint (Studio *studio, GstVulkanImageMemory *image, guint number, gsize first, gsize pixel)
-{
-  guint width = gst_vulkan_image_memory_get_width (image), height = gst_vulkan_image_memory_get_height (image);
-  GstMemory *paint_memory = gst_vulkan_buffer_memory_alloc (studio->device, width * height * pixel,
-      VK_BUFFER_USAGE_TRANSFER_SRC_BIT, VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT);
-  const VkBufferImageCopy whole = { .imageSubresource = { VK_IMAGE_ASPECT_COLOR_BIT, .layerCount = 1 },
-    .imageExtent = { width, height, 1 } };
-  const VkImageMemoryBarrier fresh = {
-    .sType = VK_STRUCTURE_TYPE_IMAGE_MEMORY_BARRIER,
-    .dstAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT,
-    .newLayout = VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL,
-    .srcQueueFamilyIndex = VK_QUEUE_FAMILY_IGNORED,
-    .dstQueueFamilyIndex = VK_QUEUE_FAMILY_IGNORED,
-    .image = image->image,
-    .subresourceRange = { VK_IMAGE_ASPECT_COLOR_BIT, .levelCount = 1, .layerCount = 1 },
-  };
-  VkCommandBuffer cmd = begin_commands (studio);
-  GstMapInfo map;
-
-  g_assert_true (gst_memory_map (paint_memory, &map, GST_MAP_WRITE));
-  for (gsize i = 0; i < width * height * pixel; i++)
-    map.data[i] = painted (number, first + i);
-  gst_memory_unmap (paint_memory, &map);
-  g_ptr_array_add (studio->paints, paint_memory);
-  vkCmdPipelineBarrier (cmd, VK_PIPELINE_STAGE_TOP_OF_PIPE_BIT, VK_PIPELINE_STAGE_TRANSFER_BIT, 0, 0, NULL, 0, NULL, 1, &fresh);
-  vkCmdCopyBufferToImage (
-      cmd, ((GstVulkanBufferMemory *)paint_memory)->buffer, image->image, VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL, 1, &whole);
-  image->barrier.image_layout = VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL;
-  submit_commands (studio, cmd);
-  return width * height * pixel;
-}
-
-/* usage: beside being painted on; 0: not painted, of no contents */
-static GstBuffer *
-new_frame (Studio *studio, guint number, VkImageUsageFlags usage)
-{
-  GstBuffer *buffer = gst_buffer_new ();
-  gsize bytes = 0;
-
-  for (guint p = 0; p < GST_VIDEO_INFO_N_PLANES (&studio->info); p++) {
-    GstMemory *image = gst_vulkan_image_memory_alloc (studio->device, gst_vulkan_format_from_video_info (&studio->info, p),
-        GST_VIDEO_INFO_COMP_WIDTH (&studio->info, p), GST_VIDEO_INFO_COMP_HEIGHT (&studio->info, p), VK_IMAGE_TILING_OPTIMAL,
-        VK_IMAGE_USAGE_TRANSFER_DST_BIT | (usage != 0 ? usage : VK_IMAGE_USAGE_TRANSFER_SRC_BIT),
-        VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT);
-
-    if (usage != 0)
-      bytes += paint (studio, (GstVulkanImageMemory *)image, number, bytes, GST_VIDEO_INFO_COMP_PSTRIDE (&studio->info, p));
-    gst_buffer_append_memory (buffer, image);
-  }
-  GST_BUFFER_PTS (buffer) = number * 100 * GST_MSECOND;
-  GST_BUFFER_DURATION (buffer) = 100 * GST_MSECOND;
-  return buffer;
-}
-
-static void
-push (Studio *studio, GstBuffer *frame)
-{
-  g_assert_cmpint (gst_harness_push (studio->rig->video, frame), ==, GST_FLOW_OK);
-}
-
 /* Odd, so that neither rows nor planes end on a word. */
 static void
 test_frames_of_any_size (gconstpointer format)
@@ -440,24 +251,120 @@ test_frames_of_any_size (gconstpointer format)
 
   studio_init (&studio, FALSE, "num-segments=1", format, 33, 17);
   seen_init (&seen);
-  fake_watch (note_image, &seen);
+  fake_watch (seen_note, &seen);
   for (guint i = 0; i <= 10; i++)
-    push (&studio, new_frame (&studio, i, VK_IMAGE_USAGE_TRANSFER_SRC_BIT));
+    studio_push (&studio, studio_frame (&studio, i, VK_IMAGE_USAGE_TRANSFER_SRC_BIT));
   rig_assert_result (studio.rig, 1, 0, 1000, "stop");
   rig_assert_frames (0, 5, G_MAXUINT);
-  g_assert_cmpuint (seen.images->len, ==, 1);
-  {
-    gsize size;
-    const guint8 *bytes = g_bytes_get_data (g_ptr_array_index (seen.images, 0), &size);
+  studio_assert_painted (&seen, 5);
+  g_assert_cmpuint (
+      g_bytes_get_size (g_ptr_array_index (seen.images, 0)), ==, g_str_equal (format, "NV12") ? 33 * 17 + 34 * 9 : 33 * 17 * 4);
+  seen_clear (&seen);
+  studio_clear (&studio);
+}
 
-    g_assert_cmpuint (size, ==, g_str_equal (format, "NV12") ? 33 * 17 + 34 * 9 : 33 * 17 * 4);
-    for (gsize i = 0; i < size; i++)
-      g_assert_cmpuint (bytes[i], ==, painted (5, i));
+#if GST_CHECK_VERSION(1, 24, 0)
+/* The images' makers have promised a value of their semaphores. */
+static void
+promise (GstBuffer *frame)
+{
+  for (guint i = 0; i < gst_buffer_n_memory (frame); i++)
+    ((GstVulkanImageMemory *)gst_buffer_peek_memory (frame, i))->barrier.parent.semaphore_value += 5;
+}
+
+/* And keep it. */
+static void
+keep (Studio *studio, GstBuffer *frame)
+{
+  for (guint i = 0; i < gst_buffer_n_memory (frame); i++) {
+    const VkSemaphoreSignalInfo info = { VK_STRUCTURE_TYPE_SEMAPHORE_SIGNAL_INFO,
+      .semaphore = ((GstVulkanImageMemory *)gst_buffer_peek_memory (frame, i))->barrier.parent.semaphore, .value = 5 };
+
+    g_assert_cmpint (vkSignalSemaphore (studio->device->device, &info), ==, VK_SUCCESS);
+  }
+}
+
+static void
+assert_semaphores (Studio *studio, GstBuffer *frame, guint64 value)
+{
+  for (guint i = 0; i < gst_buffer_n_memory (frame); i++) {
+    const GstVulkanBarrierMemoryInfo *barrier = &((GstVulkanImageMemory *)gst_buffer_peek_memory (frame, i))->barrier.parent;
+    guint64 now;
+
+    g_assert_cmpuint (barrier->semaphore_value, ==, value);
+    g_assert_cmpint (vkGetSemaphoreCounterValue (studio->device->device, barrier->semaphore, &now), ==, VK_SUCCESS);
+    g_assert_cmpuint (now, ==, value);
+  }
+}
+
+/* The device is not done with the images: neither does the video wait, nor are they read before. Who comes next waits for the copy.
+ */
+static void
+test_semaphores_are_waited_for_and_raised (gconstpointer format)
+{
+  GstBuffer *frames[11];
+  Studio studio;
+  Seen seen;
+
+  studio_init (&studio, TRUE, "num-segments=1", format, 32, 16);
+  seen_init (&seen);
+  fake_watch (seen_note, &seen);
+  for (guint i = 0; i <= 10; i++) {
+    frames[i] = studio_frame (&studio, i, VK_IMAGE_USAGE_TRANSFER_SRC_BIT);
+    promise (frames[i]);
+    studio_push (&studio, gst_buffer_ref (frames[i]));
+  }
+  g_assert_cmpuint (gst_harness_buffers_received (studio.rig->video), ==, 11);
+  g_assert_cmpuint (fake_count (FAKE_ENCODE), ==, 0);
+  for (guint i = 0; i <= 10; i++)
+    keep (&studio, frames[i]);
+  rig_assert_result (studio.rig, 1, 0, 1000, "stop");
+  studio_assert_painted (&seen, 5);
+  g_assert_cmpint (vkDeviceWaitIdle (studio.device->device), ==, VK_SUCCESS);
+  for (guint i = 0; i <= 10; i++) {
+    assert_semaphores (&studio, frames[i], i % 5 == 0 ? 6 : 5); /* 0 and 10 begin a segment */
+    gst_buffer_unref (frames[i]);
   }
   seen_clear (&seen);
   studio_clear (&studio);
 }
 
+/* Both planes of NV12 in one image, as decoders make them. */
+static void
+test_one_image_of_all_planes (void)
+{
+  VkFormatProperties properties;
+  Studio studio;
+  Seen seen;
+
+  studio_init (&studio, FALSE, "num-segments=1", "NV12", 32, 16);
+  vkGetPhysicalDeviceFormatProperties (
+      gst_vulkan_device_get_physical_device (studio.device), VK_FORMAT_G8_B8R8_2PLANE_420_UNORM, &properties);
+  if (!(properties.optimalTilingFeatures & VK_FORMAT_FEATURE_TRANSFER_DST_BIT)) {
+    studio_clear (&studio);
+    g_test_skip ("the device has no such images");
+    return;
+  }
+  seen_init (&seen);
+  fake_watch (seen_note, &seen);
+  for (guint i = 0; i <= 10; i++) {
+    GstBuffer *frame = gst_buffer_new ();
+    GstMemory *image =
+        gst_vulkan_image_memory_alloc (studio.device, VK_FORMAT_G8_B8R8_2PLANE_420_UNORM, 32, 16, VK_IMAGE_TILING_OPTIMAL,
+            VK_IMAGE_USAGE_TRANSFER_DST_BIT | VK_IMAGE_USAGE_TRANSFER_SRC_BIT, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT);
+    gsize bytes = studio_paint (&studio, (GstVulkanImageMemory *)image, VK_IMAGE_ASPECT_PLANE_0_BIT, 0, i, 0);
+
+    studio_paint (&studio, (GstVulkanImageMemory *)image, VK_IMAGE_ASPECT_PLANE_1_BIT, 1, i, bytes);
+    gst_buffer_append_memory (frame, image);
+    GST_BUFFER_PTS (frame) = i * 100 * GST_MSECOND;
+    studio_push (&studio, frame);
+  }
+  rig_assert_result (studio.rig, 1, 0, 1000, "stop");
+  studio_assert_painted (&seen, 5);
+  seen_clear (&seen);
+  studio_clear (&studio);
+}
+#else
 /* The pipeline's device is busy with something that ends only when the test says so. */
 static void
 test_live_video_does_not_wait_for_the_device (void)
@@ -469,11 +376,11 @@ test_live_video_does_not_wait_for_the_device (void)
 
   studio_init (&studio, TRUE, "num-segments=1", "RGBA", 16, 8);
   g_assert_cmpint (vkCreateEvent (studio.device->device, &info, NULL, &event), ==, VK_SUCCESS);
-  waiting = begin_commands (&studio);
+  waiting = studio_begin (&studio);
   vkCmdWaitEvents (waiting, 1, &event, VK_PIPELINE_STAGE_HOST_BIT, VK_PIPELINE_STAGE_ALL_COMMANDS_BIT, 0, NULL, 0, NULL, 0, NULL);
-  submit_commands (&studio, waiting);
+  studio_submit (&studio, waiting);
   for (guint i = 0; i <= 10; i++)
-    push (&studio, new_frame (&studio, i, VK_IMAGE_USAGE_TRANSFER_SRC_BIT));
+    studio_push (&studio, studio_frame (&studio, i, VK_IMAGE_USAGE_TRANSFER_SRC_BIT));
   g_assert_cmpuint (gst_harness_buffers_received (studio.rig->video), ==, 11);
   g_assert_cmpuint (fake_count (FAKE_ENCODE), ==, 0);
   g_assert_cmpint (vkSetEvent (studio.device->device, event), ==, VK_SUCCESS);
@@ -484,6 +391,7 @@ test_live_video_does_not_wait_for_the_device (void)
   vkDestroyEvent (studio.device->device, event, NULL);
   studio_clear (&studio);
 }
+#endif
 
 static gint
 compare (gconstpointer a, gconstpointer b)
@@ -511,7 +419,7 @@ test_the_streaming_thread_takes_under_two_ms_a_1080p_image (gconstpointer format
   Studio studio;
 
   studio_init (&studio, TRUE, "num-segments=10", format, 1920, 1080);
-  first = new_frame (&studio, 0, VK_IMAGE_USAGE_TRANSFER_SRC_BIT);
+  first = studio_frame (&studio, 0, VK_IMAGE_USAGE_TRANSFER_SRC_BIT);
   g_assert_cmpint (vkDeviceWaitIdle (studio.device->device), ==, VK_SUCCESS);
   arrived = 0;
   for (guint i = 0; i < G_N_ELEMENTS (cpu); i++) {
@@ -520,7 +428,7 @@ test_the_streaming_thread_takes_under_two_ms_a_1080p_image (gconstpointer format
     GST_BUFFER_PTS (buffer) = i * 100 * GST_MSECOND;
     arrived -= g_get_monotonic_time ();
     begun = thread_time ();
-    push (&studio, buffer);
+    studio_push (&studio, buffer);
     cpu[i] = thread_time () - begun;
     fake_await (FAKE_ENCODE, i + 1);
     arrived += g_get_monotonic_time ();
@@ -541,11 +449,11 @@ test_regions_of_an_image (void)
 
   studio_init (&studio, FALSE, "num-segments=1 roi=a", "RGBA", 16, 8);
   for (guint i = 0; i <= 10; i++) {
-    GstBuffer *buffer = new_frame (&studio, i, VK_IMAGE_USAGE_TRANSFER_SRC_BIT);
+    GstBuffer *buffer = studio_frame (&studio, i, VK_IMAGE_USAGE_TRANSFER_SRC_BIT);
 
     gst_buffer_add_video_region_of_interest_meta (buffer, "a", 1, 2, 3, 4);
     gst_buffer_add_video_region_of_interest_meta (buffer, "a", 5, 1, 6, 7);
-    push (&studio, buffer);
+    studio_push (&studio, buffer);
   }
   rig_assert_result (studio.rig, 1, 0, 1000, "stop");
   rig_assert_frames (0, 5, 5, G_MAXUINT);
@@ -555,6 +463,54 @@ test_regions_of_an_image (void)
   layout = fake_encoded_layout (1);
   g_assert_cmpuint (layout.crop_x, ==, 1);
   g_assert_cmpuint (layout.crop_height, ==, 4);
+  studio_clear (&studio);
+}
+
+static GstBuffer *
+interlaced_rgb (const GstVideoInfo *info, guint number)
+{
+  GstHarness *h = gst_harness_new ("videoconvert");
+  GstBuffer *rgb, *frame = gst_buffer_new_and_alloc (info->size);
+  GstMapInfo map;
+
+  gst_buffer_map (frame, &map, GST_MAP_WRITE);
+  for (gsize i = 0; i < map.size; i++)
+    map.data[i] = studio_painted (number, i);
+  gst_buffer_unmap (frame, &map);
+  gst_harness_set_sink_caps_str (h, "video/x-raw, format = RGB");
+  gst_harness_set_src_caps (h, gst_video_info_to_caps (info));
+  g_assert_cmpint (gst_harness_push (h, frame), ==, GST_FLOW_OK);
+  rgb = gst_harness_pull (h);
+  gst_harness_teardown (h);
+  return rgb;
+}
+
+static void
+note_rgb (const MinivlImage *image, gpointer data)
+{
+  g_assert_cmpint (image->format, ==, MINIVL_FORMAT_RGB);
+  for (guint y = 0; y < image->height; y++)
+    g_byte_array_append (data, image->data[0] + y * image->stride[0], 3 * image->width);
+}
+
+static void
+test_interlaced_images_are_seen_as_videoconvert_makes_them (void)
+{
+  GstVideoInfo info;
+  g_autoptr (GByteArray) seen = g_byte_array_new ();
+  g_autoptr (GstBuffer) rgb = NULL;
+  Studio studio;
+
+  studio_init (&studio, FALSE, "num-segments=1", "NV12, interlace-mode = interleaved", 32, 16);
+  gst_video_info_set_interlaced_format (&info, GST_VIDEO_FORMAT_NV12, GST_VIDEO_INTERLACE_MODE_INTERLEAVED, 32, 16);
+  info.fps_n = 10;
+  fake_watch (note_rgb, seen);
+  for (guint i = 0; i <= 10; i++)
+    studio_push (&studio, studio_frame (&studio, i, VK_IMAGE_USAGE_TRANSFER_SRC_BIT));
+  rig_assert_result (studio.rig, 1, 0, 1000, "stop");
+  rgb = interlaced_rgb (&info, 5);
+  g_assert_cmpint (gst_buffer_memcmp (rgb, 0, seen->data, seen->len), ==, 0);
+  g_assert_cmpuint (gst_buffer_get_size (rgb), ==, seen->len);
   studio_clear (&studio);
 }
 
@@ -570,7 +526,7 @@ test_images_that_cannot_be_read_are_told_and_pass (void)
 
     studio_init (&studio, FALSE, "num-segments=1", "RGBA", 16, 8);
     for (guint i = 0; i <= 10; i++)
-      push (&studio, new_frame (&studio, i, usages[k]));
+      studio_push (&studio, studio_frame (&studio, i, usages[k]));
     warning = rig_await_message (studio.rig, GST_MESSAGE_WARNING);
     rig_assert_error (warning, "A frame could not be read");
     rig_assert_result (studio.rig, 1, 0, 1000, "error");
@@ -599,7 +555,13 @@ main (int argc, char **argv)
   RULE_OF_FORMATS (the_same_memory_goes_on);
   RULE (who_reads_the_images_behind_gets_all_of_them);
   RULE (who_asks_for_the_device_is_told_by_upstream);
+#if GST_CHECK_VERSION(1, 24, 0)
+  RULE_OF_FORMATS (semaphores_are_waited_for_and_raised);
+  RULE (one_image_of_all_planes);
+#else
   RULE (live_video_does_not_wait_for_the_device);
+#endif
+  RULE (interlaced_images_are_seen_as_videoconvert_makes_them);
   RULE_OF_FORMATS (the_streaming_thread_takes_under_two_ms_a_1080p_image);
   RULE (regions_of_an_image);
   RULE (images_that_cannot_be_read_are_told_and_pass);
