@@ -89,7 +89,7 @@ fill (FrameCopier *copier, const Copy *copy)
 
   if ((meta != NULL && !is_of_caps (copier, meta)) || !gst_video_frame_map (&from, &copier->info, copy->buffer, GST_MAP_READ))
     return FALSE;
-  filled = pixels_fill (&copier->converter, &copy->frame->image, &info, &from);
+  filled = pixels_fill (&copy->frame->image, &info, &from);
   gst_video_frame_unmap (&from);
   return filled;
 }
@@ -136,7 +136,6 @@ frame_copier_clear (FrameCopier *copier)
   g_thread_join (g_steal_pointer (&copier->thread));
   g_clear_pointer (&copier->jobs, g_async_queue_unref);
   g_clear_pointer (&copier->pool, frame_pool_unref);
-  pixels_converter_clear (&copier->converter);
 }
 
 Frame *

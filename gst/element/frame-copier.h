@@ -17,8 +17,7 @@ typedef struct
   FramePool *pool;
   GAsyncQueue *jobs; /* of the thread */
   GThread *thread;
-  PixelsConverter converter; /* of the thread */
-  guint orientation;         /* of EXIF, 0 upright; for the frames to come */
+  guint orientation; /* of EXIF, 0 upright; for the frames to come */
 } FrameCopier;
 
 /* The orientation stays. */

@@ -14,15 +14,6 @@ G_BEGIN_DECLS
 /* The formats that are copied, those the model reads fastest first */
 #define PIXELS_COPIED "{ NV12, I420, RGB, BGR, RGBx, BGRx, RGBA, BGRA, GRAY8 }"
 
-/* What converts, for one thread; cleared to nothing at first. */
-typedef struct
-{
-  GstVideoConverter *converter; /* NULL: nothing was to be converted yet */
-  GstVideoInfo from;
-} PixelsConverter;
-
-void pixels_converter_clear (PixelsConverter *converter);
-
 /* Bytes of the picture */
 gsize pixels_size (const GstVideoInfo *info);
 /* The picture, without pixels */
@@ -31,7 +22,7 @@ MinivlImage pixels_layout (const GstVideoInfo *info);
 void pixels_place (MinivlImage *image, const GstVideoInfo *info, guint8 *pixels);
 /* Fills a picture that has its place. info: the one of the layout. from: of the same format and size, in any memory layout. FALSE
  * when GStreamer cannot convert it. */
-gboolean pixels_fill (PixelsConverter *converter, MinivlImage *image, const GstVideoInfo *info, const GstVideoFrame *from);
+gboolean pixels_fill (MinivlImage *image, const GstVideoInfo *info, const GstVideoFrame *from);
 
 G_END_DECLS
 

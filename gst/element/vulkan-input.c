@@ -17,7 +17,6 @@ struct _VulkanInput
   GThreadPool *waiter;        /* of one thread */
   GstVulkanCommandPool *pool; /* of the queue that the last copy was made by */
   GstMemory *spare;           /* atomic: memory for the next copy; NULL: none */
-  PixelsConverter converter;  /* of the waiter */
 };
 
 /* A copy, from when it is planned until its bytes are in the frame. */
@@ -64,7 +63,7 @@ image_of_plane (const Copy *copy, guint plane)
 /* --- in the waiter ----------------------------------------------------------------------------------------------------------- */
 
 static gboolean
-read_staging (VulkanInput *input, const Copy *copy, GError **error)
+read_staging (const Copy *copy, GError **error)
 {
   GstVideoFrame from = { .info = copy->info };
   GstMapInfo map;
@@ -80,7 +79,7 @@ read_staging (VulkanInput *input, const Copy *copy, GError **error)
     from.flags |= GST_VIDEO_FRAME_FLAG_INTERLACED;
   for (guint p = 0; p < GST_VIDEO_INFO_N_PLANES (&copy->info); p++)
     from.data[p] = map.data + copy->info.offset[p];
-  filled = pixels_fill (&input->converter, &copy->frame->image, &copy->info, &from);
+  filled = pixels_fill (&copy->frame->image, &copy->info, &from);
   gst_memory_unmap (copy->staging, &map);
   if (!filled)
     g_set_error_literal (error, GST_VULKAN_ERROR, GST_VULKAN_FAILED, "the copy cannot be converted");
@@ -99,7 +98,7 @@ wait_for_copy (gpointer data, gpointer user_data)
   g_autoptr (GError) reason = NULL;
   GError *error = NULL;
 
-  if (!read_staging (input, copy, &reason))
+  if (!read_staging (copy, &reason))
     error =
         g_error_new (MINIVL_ERROR, MINIVL_ERROR_IMAGES, "it was not copied from the pipeline's Vulkan device: %s", reason->message);
   else if (g_atomic_pointer_compare_and_exchange (&input->spare, NULL, copy->staging))
@@ -414,6 +413,5 @@ vulkan_input_free (VulkanInput *input)
   g_thread_pool_free (input->waiter, FALSE, TRUE);
   g_clear_pointer (&input->spare, gst_memory_unref);
   gst_clear_object (&input->pool);
-  pixels_converter_clear (&input->converter);
   g_free (input);
 }

@@ -152,10 +152,10 @@ assert_seen (Rig *rig, guint second, GstBuffer *frame, GBytes *expected, Seen *s
 
 /* One format with further caps, as `more` has them; with and without gaps. flags: of the buffer. */
 static void
-check (GstVideoFormat format, const gchar *more, guint flags)
+check_size (GstVideoFormat format, guint width, guint height, const gchar *more, guint flags)
 {
   g_autofree gchar *line = g_strdup_printf ("video/x-raw, format = %s, width = %u, height = %u, framerate = 10/1%s",
-      gst_video_format_to_string (format), width_of (format), HEIGHT, more);
+      gst_video_format_to_string (format), width, height, more);
   g_autoptr (GstCaps) caps = gst_caps_from_string (line);
   Rig *rig = rig_new ("num-segments=1");
   Seen seen = { .bytes = g_byte_array_new () };
@@ -175,11 +175,17 @@ check (GstVideoFormat format, const gchar *more, guint flags)
     expected = as_is ? as_it_came (&info, frame) : converted (caps, frame);
     assert_seen (rig, second++, frame, expected, &seen);
     g_assert_true (as_is || seen.image.format == MINIVL_FORMAT_RGB);
-    g_assert_cmpuint (seen.image.width, ==, width_of (format));
-    g_assert_cmpuint (seen.image.height, ==, HEIGHT);
+    g_assert_cmpuint (seen.image.width, ==, width);
+    g_assert_cmpuint (seen.image.height, ==, height);
   }
   g_byte_array_unref (seen.bytes);
   rig_free (rig);
+}
+
+static void
+check (GstVideoFormat format, const gchar *more, guint flags)
+{
+  check_size (format, width_of (format), HEIGHT, more, flags);
 }
 
 static void
@@ -197,6 +203,21 @@ static void
 test_each_is_seen_as_it_came_or_as_videoconvert_makes_it (void)
 {
   check_all ("", 0);
+}
+
+static void
+test_small_ones (void)
+{
+  static const guint sizes[][2] = { { 1, 1 }, { 2, 1 }, { 1, 2 }, { 3, 2 }, { 5, 4 }, { 16, 16 } };
+  guint n;
+  const GstVideoFormat *formats = gst_video_formats_raw (&n);
+
+  for (guint i = 0; i < n; i++)
+    for (guint k = 0; k < G_N_ELEMENTS (sizes); k++)
+      if (width_of (formats[i]) == WIDTH || sizes[k][0] == 16) {
+        check_size (formats[i], sizes[k][0], sizes[k][1], "", 0);
+        check_size (formats[i], sizes[k][0], sizes[k][1], ", interlace-mode = interleaved", 0);
+      }
 }
 
 static void
@@ -301,6 +322,42 @@ test_a_crop_of_a_converted_frame (void)
   rig_free (rig);
 }
 
+/* From one to another and back, as a camera that is set anew. */
+static void
+test_a_format_that_changes (void)
+{
+  static const gchar *const lines[] = { "YUY2, width = 8, height = 4", "P010_10LE, width = 8, height = 4",
+    "NV12, width = 8, height = 4", "YUY2, width = 16, height = 6", "YUY2, width = 16, height = 6, colorimetry = (string)bt709" };
+  Rig *rig = rig_new ("num-segments=1");
+  Seen seen = { .bytes = g_byte_array_new () };
+
+  fake_watch (note_image, &seen);
+  for (guint i = 0; i < G_N_ELEMENTS (lines); i++) {
+    g_autofree gchar *line = g_strdup_printf ("video/x-raw, framerate = 10/1, format = %s", lines[i]);
+    g_autoptr (GstCaps) caps = gst_caps_from_string (line);
+    g_autoptr (GstBuffer) frame = NULL;
+    g_autoptr (GBytes) expected = NULL;
+    GstVideoInfo info;
+
+    g_assert_true (gst_video_info_from_caps (&info, caps));
+    gst_harness_set_src_caps (rig->video, gst_caps_ref (caps));
+    frame = make_frame (&info, FALSE, i);
+    expected = is_copied (GST_VIDEO_INFO_FORMAT (&info)) ? as_it_came (&info, frame) : converted (caps, frame);
+    for (guint k = 0; k < 10; k++) {
+      GstBuffer *copy = gst_buffer_copy (frame);
+
+      GST_BUFFER_PTS (copy) = (20 * i + k) * 100 * GST_MSECOND;
+      g_assert_cmpint (gst_harness_push (rig->video, copy), ==, GST_FLOW_OK);
+    }
+    g_assert_true (gst_harness_push_event (
+        rig->video, gst_event_new_custom (GST_EVENT_CUSTOM_DOWNSTREAM, gst_structure_new_empty ("minivl-segment"))));
+    gst_structure_free (rig_await_result (rig));
+    g_assert_cmpmem (seen.bytes->data, seen.bytes->len, g_bytes_get_data (expected, NULL), g_bytes_get_size (expected));
+  }
+  g_byte_array_unref (seen.bytes);
+  rig_free (rig);
+}
+
 /* Where nobody asks for another format, it is one that need not be converted. */
 static void
 test_formats_that_are_copied_are_preferred (void)
@@ -331,11 +388,13 @@ main (int argc, char **argv)
 
 #define RULE(name) g_test_add_func ("/formats/" #name, test_##name)
   RULE (each_is_seen_as_it_came_or_as_videoconvert_makes_it);
+  RULE (small_ones);
   RULE (interlaced_ones_too);
   RULE (mixed_ones_by_the_flag_of_each_frame);
   RULE (colours_are_converted_by_their_caps);
   RULE (copied_ones_keep_their_colours);
   RULE (a_crop_of_a_converted_frame);
+  RULE (a_format_that_changes);
   RULE (formats_that_are_copied_are_preferred);
 #undef RULE
   return g_test_run ();
