@@ -407,7 +407,7 @@ fake_encode (gpointer self, const MinivlImage *image, guint max_tiles, const gin
   MinivlImage layout = *image;
   FakePicture *picture;
 
-  memcpy (last_rgb, image->data[0], 3);
+  memcpy (last_rgb, image->data[0], MIN (image->stride[0], 3));
   memset (layout.data, 0, sizeof layout.data);
   last_layout = layout;
   if (watcher != NULL)
