@@ -137,21 +137,23 @@ watch (void)
   return gst_object_ref_sink (g_object_new (watched_get_type (), NULL));
 }
 
+/* Two frames of a hundred, and the few that are kept in case that no other comes. */
 static void
 test_only_sampled_frames_are_mapped (void)
 {
   for (guint k = 0; k < G_N_ELEMENTS (memories); k++) {
     g_autoptr (GstAllocator) allocator = watch ();
-    Rig *rig = rig_new (NULL);
+    Rig *rig = rig_new ("segment-duration=10000000000");
 
     set_caps (rig, memories[k], "RGB");
-    for (guint i = 0; i <= 10; i++)
+    for (guint i = 0; i <= 100; i++)
       push (rig, watched_new (allocator, i, FALSE), i);
-    rig_assert_result (rig, 1, 0, 1000, "stop");
-    rig_assert_frames (0, 2, 7, G_MAXUINT);
+    rig_assert_result (rig, 1, 0, 10000, "stop");
+    rig_assert_frames (0, 25, 75, G_MAXUINT);
     rig_eos (rig);
-    g_assert_cmpuint (n_mapped, ==, 4); /* and the first of each segment, which may stay the only one */
-    g_assert_cmpuint (gst_harness_buffers_received (rig->video), ==, 11);
+    g_assert_cmpuint (n_mapped, >=, 2);
+    g_assert_cmpuint (n_mapped, <=, 6);
+    g_assert_cmpuint (gst_harness_buffers_received (rig->video), ==, 101);
     rig_free (rig);
   }
 }
