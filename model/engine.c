@@ -2,6 +2,9 @@
 #include "engine.h"
 
 #include <string.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 typedef struct
 {
@@ -210,6 +213,10 @@ minivl_engine_unref (MinivlEngine *engine)
   g_free (engine->device_name);
   g_free (engine->driver);
   g_free (engine);
+#ifdef __GLIBC__
+  /* A CPU device's memory came out of the arenas of threads that are gone, which would keep it. */
+  malloc_trim (0);
+#endif
 }
 
 const MinivlEngineInfo *

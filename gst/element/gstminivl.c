@@ -89,6 +89,10 @@
 #include "gst/results/log.h"
 #include "place.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 /* Most bytes of pixels that wait to be encoded when nothing may be dropped. */
 #define MAX_BYTES (256 << 20)
 
@@ -236,6 +240,9 @@ gst_minivl_stop (GstBaseTransform *base)
   g_mutex_lock (&self->results_lock);
   g_queue_clear_full (&self->results, (GDestroyNotify)result_unref);
   g_mutex_unlock (&self->results_lock);
+#ifdef __GLIBC__
+  malloc_trim (0); /* the pixels, which the arenas of threads that are gone would keep */
+#endif
   return TRUE;
 }
 

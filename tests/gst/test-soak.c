@@ -1,11 +1,11 @@
 /* A live pipeline that runs for hours of a test clock's time: what it takes does not grow, and nothing is left behind. */
 #include "gst/element/gstminivl.h"
+#include "held.h"
 #include "rig.h"
 
 #include <gst/check/gsttestclock.h>
 #include <malloc.h>
 #include <string.h>
-#include <unistd.h>
 
 #define PATIENCE (60 * GST_SECOND)
 #define FRAMES 2   /* of a segment */
@@ -30,28 +30,11 @@ typedef struct
 
 /* --- what a process holds ---------------------------------------------------------------------------------------------------- */
 
-static guint
-count_entries (const gchar *folder)
-{
-  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
-  guint n = 0;
-
-  g_assert_nonnull (dir);
-  while (g_dir_read_name (dir) != NULL)
-    n++;
-  return n;
-}
-
 static gint64
 resident_bytes (void)
 {
-  g_autofree gchar *text = NULL;
-  g_auto (GStrv) pages = NULL;
-
   malloc_trim (0);
-  g_assert_true (g_file_get_contents ("/proc/self/statm", &text, NULL, NULL));
-  pages = g_strsplit (text, " ", 3);
-  return g_ascii_strtoll (pages[1], NULL, 10) * sysconf (_SC_PAGESIZE);
+  return held_bytes ();
 }
 
 static gboolean
@@ -65,20 +48,6 @@ memory_and_time_can_be_measured (void)
   g_assert_true (g_file_get_contents ("/proc/self/maps", &maps, NULL, NULL));
   return strstr (maps, "vgpreload") == NULL; /* not under valgrind */
 #endif
-}
-
-/* Waits for threads that are ending. Those of pools may linger: g_thread_pool_stop_unused_threads() tells them to go and, before
- * all have heard it, allows them to stay. */
-static guint
-count_threads (guint expected)
-{
-  gint64 end = g_get_monotonic_time () + PATIENCE / 1000;
-  guint n;
-
-  g_thread_pool_stop_unused_threads ();
-  while ((n = count_entries ("/proc/self/task")) > expected && g_get_monotonic_time () < end)
-    g_usleep (1000);
-  return n;
 }
 
 /* Quarks are counted up. */
@@ -306,8 +275,8 @@ leaves_nothing_behind (gboolean all)
   gint64 growth, begun, taken;
 
   soak (2 * ROUND, all); /* what is made once in a process, is made */
-  threads = count_threads (LASTING_THREADS);
-  fds = count_entries ("/proc/self/fd");
+  threads = held_threads (LASTING_THREADS);
+  fds = held_entries ("/proc/self/fd");
   quark = next_quark ();
 
   begun = g_get_monotonic_time ();
@@ -316,8 +285,8 @@ leaves_nothing_behind (gboolean all)
   g_test_message ("%.1f s; memory grew by %" G_GINT64_FORMAT " KiB", (double)taken / G_TIME_SPAN_SECOND, growth / 1024);
 
   g_assert_cmpuint (next_quark (), ==, quark + 1);
-  g_assert_cmpuint (count_entries ("/proc/self/fd"), ==, fds);
-  g_assert_cmpuint (count_threads (threads), <=, threads);
+  g_assert_cmpuint (held_entries ("/proc/self/fd"), ==, fds);
+  g_assert_cmpuint (held_threads (threads), <=, threads);
   if (!memory_and_time_can_be_measured ())
     return;
   g_assert_cmpint (growth, <=, MAX_GROWTH);

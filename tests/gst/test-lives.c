@@ -1,0 +1,91 @@
+/* An element that is started and stopped again and again, by the real back end and the demo model: what it takes does not grow.
+ * The memory of a CPU device and that of pixels come out of malloc, whose arenas keep for ever what threads have freed that are
+ * gone. */
+#include "gst/element/gstminivl.h"
+#include "held.h"
+#include "pipeline.h"
+
+#include <malloc.h>
+
+#define LIVES 100
+#define MAX_GROWTH (50 << 20) /* from the third life to the last one */
+/* Most that malloc may keep which it could give back. One model and its cache are 100 MB, the pixels of one life at 3840x2160
+ * another 100. */
+#define MAX_KEPT (20 << 20)
+#define LASTING_THREADS 2 /* the first one, and GLib's that makes those of pools */
+
+static void
+live (GstElement *pipeline)
+{
+  g_assert_cmpint (gst_element_set_state (pipeline, GST_STATE_PLAYING), !=, GST_STATE_CHANGE_FAILURE);
+  g_assert_cmpuint (pipeline_count_results (pipeline), ==, 1);
+  g_assert_cmpint (gst_element_set_state (pipeline, GST_STATE_NULL), ==, GST_STATE_CHANGE_SUCCESS);
+}
+
+/* What malloc keeps is told first, for that is taken away by looking. */
+static void
+assert_little_is_kept (gint64 held)
+{
+  gint64 kept;
+
+  malloc_trim (0);
+  kept = held - held_bytes ();
+  g_test_message ("%.1f MB held, %.1f MB of them kept by malloc", held / 1e6, kept / 1e6);
+  g_assert_cmpint (kept, <, MAX_KEPT);
+}
+
+static void
+test_a_hundred_lives_hold_what_three_do (void)
+{
+  GstElement *pipeline = pipeline_new ("videotestsrc num-buffers=2 ! video/x-raw,format=I420,width=320,height=240,framerate=10/1 ! "
+                                       "minivl segment-duration=200000000 num-segments=1 max-tokens=1 ! fakesink sync=false");
+  gint64 early = 0, late;
+  guint threads;
+
+  for (guint i = 1; i <= LIVES; i++) {
+    live (pipeline);
+    if (i == 3)
+      early = held_bytes ();
+  }
+  late = held_bytes ();
+  g_test_message ("the third life left %.1f MB", early / 1e6);
+  g_assert_cmpint (late, <, early + MAX_GROWTH);
+  assert_little_is_kept (late);
+  threads = held_threads (LASTING_THREADS);
+  pipeline_free (pipeline);
+  g_assert_cmpuint (threads, <=, LASTING_THREADS);
+}
+
+/* The model stays, for another element holds it; so what is freed are pixels. */
+static void
+test_pixels_are_given_back_while_the_model_stays (void)
+{
+  const gchar *line = "videotestsrc num-buffers=%u ! video/x-raw,format=I420,width=%u,height=%u,framerate=10/1 ! minivl "
+                      "segment-duration=800000000 num-segments=8 max-tokens=1 ! fakesink sync=false";
+  GstElement *other = pipeline_new (line, 8, 16, 16), *pipeline = pipeline_new (line, 8, 3840, 2160);
+  gint64 held;
+
+  g_assert_cmpint (gst_element_set_state (other, GST_STATE_PLAYING), !=, GST_STATE_CHANGE_FAILURE);
+  g_assert_cmpuint (pipeline_count_results (other), ==, 1);
+  malloc_trim (0);
+  for (guint i = 0; i < 3; i++)
+    live (pipeline);
+  held = held_bytes ();
+  assert_little_is_kept (held);
+  pipeline_free (pipeline);
+  pipeline_free (other);
+}
+
+int
+main (int argc, char **argv)
+{
+  gst_init (&argc, &argv);
+  g_test_init (&argc, &argv, NULL);
+  g_assert_true (GST_ELEMENT_REGISTER (minivl, NULL));
+
+#define RULE(name) g_test_add_func ("/lives/" #name, test_##name)
+  RULE (a_hundred_lives_hold_what_three_do);
+  RULE (pixels_are_given_back_while_the_model_stays);
+#undef RULE
+  return g_test_run ();
+}
