@@ -8,4 +8,4 @@ plugin_init (GstPlugin *plugin)
 }
 
 GST_PLUGIN_DEFINE (GST_VERSION_MAJOR, GST_VERSION_MINOR, minivl, "Video to text by a vision-language model on Vulkan", plugin_init,
-    MINIVL_VERSION, "MIT", "minivl", "minivl")
+    MINIVL_VERSION, "MIT/X11", "minivl", "https://huggingface.co/OpenGVLab/Mini-InternVL-Chat-4B-V1-5")

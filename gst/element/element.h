@@ -66,6 +66,7 @@ struct _GstMinivl
   guint n_untimed;       /* buffers of this stream that had none */
   gboolean marks_places; /* from before the start */
   guint64 n_marked;
+  double roi_confidence; /* least of a region */
 
   gint ask_live; /* atomic: upstream has to be asked whether it is live */
   gint live;     /* atomic: its answer */

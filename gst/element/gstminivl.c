@@ -195,6 +195,7 @@ gst_minivl_start (GstBaseTransform *base)
 
   GST_OBJECT_LOCK (self);
   self->roi = s->roi != NULL && s->roi[0] != '\0' ? g_strdup (s->roi) : NULL;
+  self->roi_confidence = s->roi_confidence;
   self->text_lost = self->answer_time = 0;
   segmenter_init (&self->segmenter, &s->segments, sampling_query_length, self);
   if (text != NULL)

@@ -20,9 +20,10 @@ typedef struct
   const gchar *label;        /* interned; "" where upstream gave none */
 } Region;
 
-/* The buffer's GstVideoRegionOfInterestMeta with that label, clipped to the part of the picture that `seen` shows; the
- * largest first, equal ones in the buffer's order. (transfer full) */
-GArray *regions_find (GstBuffer *buffer, const gchar *label, const MinivlImage *seen);
+/* The buffer's GstVideoRegionOfInterestMeta and GstAnalyticsODMtd (GStreamer 1.24) with that label and at least that confidence, if
+ * they tell one, clipped to the part of the picture that `seen` shows; the largest first, equal ones in the buffer's order. What is
+ * there as both is one. (transfer full) */
+GArray *regions_find (GstBuffer *buffer, const gchar *label, double confidence, const MinivlImage *seen);
 
 /* Adds a frame for each region to `frames`; they share the picture's pixels. */
 void regions_cut (Frame *picture, const GArray *regions, GPtrArray *frames);

@@ -135,7 +135,7 @@ sample (GstMinivl *self, GstBuffer *buffer, guint64 time, GPtrArray *frames)
   if (self->roi != NULL) {
     MinivlImage layout = frame_copier_layout (&self->copier, buffer);
 
-    regions = regions_find (buffer, self->roi, &layout);
+    regions = regions_find (buffer, self->roi, self->roi_confidence, &layout);
   }
   if (regions != NULL && regions->len == 0) {
     g_ptr_array_add (frames, NULL);

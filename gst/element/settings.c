@@ -197,10 +197,13 @@ static const Setting table[] = {
                "all parts of all frames have at least this cosine; from the next segment on. 0.9 takes rain and noise for nothing, "
                "and a person for something; 1 = only equal frames, 0 = off" },
   { "roi", "Region of interest", TEXT, AT (roi), AT_START,
-      .blurb = "Label of regions that upstream marks (GstVideoRegionOfInterestMeta), * = any: the questions are about these parts "
-               "of the frames, one tile each, the largest first and as many of each frame as context-size has room for; {label} in "
-               "the prompt is their label. Of a segment without any nothing is asked: its result has no text, no prompt and no "
-               "frames. Unset = whole frames" },
+      .blurb =
+          "Label of regions that upstream marks (GstVideoRegionOfInterestMeta and, from GStreamer 1.24, GstAnalyticsODMtd), * = "
+          "any: the questions are about these parts of the frames, one tile each, the largest first and as many of each frame as "
+          "context-size has room for; {label} in the prompt is their label. Of a segment without any nothing is asked: its result "
+          "has no text, no prompt and no frames. Unset = whole frames" },
+  { "roi-confidence", "Region confidence", REAL, AT (roi_confidence), AT_START, .real = { 0, 1, 0 },
+      .blurb = "Least confidence of a region that counts for roi, where the detector tells one" },
   { "alerts", "Alerts", TEXT, AT (per_segment.alerts), ANY_TIME,
       .blurb = "Yes/no questions about each segment's frames, separated by ; or line ends, from the next segment on. One that "
                "rises above alert-threshold or falls again gives an alert: a result of kind alert, and a message minivl-alert. "

@@ -25,6 +25,7 @@ typedef struct
   MinivlTokenizer tokenizer;
   guint context_size, max_tiles, max_backlog;
   Leaky leaky;
+  double roi_confidence;
   SegmenterConfig segments;
   SegmentSettings per_segment;
   TextTimestamp text_timestamp;

@@ -163,15 +163,6 @@ result_to_structure (const Result *r, const gchar *name)
   return s;
 }
 
-static JsonNode *value_to_node (const GValue *value);
-
-static gboolean
-add_member (GQuark field, const GValue *value, gpointer object)
-{
-  json_object_set_member (object, g_quark_to_string (field), value_to_node (value));
-  return TRUE;
-}
-
 static JsonNode *
 value_to_node (const GValue *value)
 {
@@ -185,9 +176,14 @@ value_to_node (const GValue *value)
     node = json_node_new (JSON_NODE_ARRAY);
     json_node_take_array (node, array);
   } else if (GST_VALUE_HOLDS_STRUCTURE (value)) {
+    const GstStructure *s = gst_value_get_structure (value);
     JsonObject *object = json_object_new ();
 
-    gst_structure_foreach (gst_value_get_structure (value), add_member, object);
+    for (gint i = 0; i < gst_structure_n_fields (s); i++) {
+      const gchar *name = gst_structure_nth_field_name (s, i);
+
+      json_object_set_member (object, name, value_to_node (gst_structure_get_value (s, name)));
+    }
     node = json_node_new (JSON_NODE_OBJECT);
     json_node_take_object (node, object);
   } else if (G_VALUE_HOLDS_STRING (value)) {
@@ -279,18 +275,15 @@ result_meta_can_add (GstBuffer *buffer)
   return gst_buffer_get_custom_meta (buffer, RESULT_META_NAME) == NULL;
 }
 
-static gboolean
-copy_field (GQuark field, const GValue *value, gpointer to)
-{
-  gst_structure_id_set_value (to, field, value);
-  return TRUE;
-}
-
 void
 result_meta_add (const Result *result, GstBuffer *buffer)
 {
   g_autoptr (GstStructure) s = result_to_structure (result, RESULT_META_NAME);
   GstCustomMeta *meta = gst_buffer_add_custom_meta (buffer, RESULT_META_NAME);
 
-  gst_structure_foreach (s, copy_field, gst_custom_meta_get_structure (meta));
+  for (gint i = 0; i < gst_structure_n_fields (s); i++) {
+    const gchar *name = gst_structure_nth_field_name (s, i);
+
+    gst_structure_set_value (gst_custom_meta_get_structure (meta), name, gst_structure_get_value (s, name));
+  }
 }

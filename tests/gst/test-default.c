@@ -75,6 +75,20 @@ test_found_where_it_is_installed (void)
   assert_says (launch.out, "model=(string)demo-model");
 }
 
+/* GStreamer takes a licence that is not on its list for none. */
+static void
+test_tells_its_licence_and_origin (void)
+{
+  g_autofree gchar *line =
+      g_strdup_printf ("env GST_PLUGIN_PATH=%s GST_REGISTRY=%s/registry-build gst-inspect-1.0 minivl", PLUGIN_DIR, folder);
+  g_auto (ProgramResult) r = { 0 };
+
+  run (line, &r);
+  g_assert_cmpint (r.code, ==, 0);
+  g_assert_true (g_regex_match_simple ("\\n *License +MIT/X11\\n", r.out, 0, 0));
+  g_assert_true (g_regex_match_simple ("\\n *Origin URL +https://\\S+\\n", r.out, 0, 0));
+}
+
 static void
 test_told_where_there_is_none (void)
 {
@@ -132,6 +146,7 @@ main (int argc, char **argv)
 
 #define RULE(name) g_test_add_func ("/default/" #name, test_##name)
   RULE (plugin_path_is_all_it_needs);
+  RULE (tells_its_licence_and_origin);
   RULE (found_where_it_is_installed);
   RULE (an_application_is_built_with_it);
   RULE (told_where_there_is_none);

@@ -5,6 +5,9 @@
 
 #include <gst/video/video.h>
 #include <string.h>
+#ifdef HAVE_ANALYTICS
+#include <gst/analytics/analytics.h>
+#endif
 
 typedef struct
 {
@@ -163,6 +166,146 @@ test_without_roi_marks_mean_nothing (void)
   g_assert_cmpstr (gst_structure_get_string (result, "prompt"), ==, "{label}?");
   rig_free (rig);
 }
+
+/* --- how sure the detector is ------------------------------------------------------------------------------------------------ */
+
+/* What a detector says of frame FIRST. */
+typedef struct
+{
+  const gchar *label;
+  gint x, y, width, height;
+  double confidence; /* below 0: it tells none */
+} Detection;
+
+/* As DL Streamer writes it; what classified the region later has a confidence, too. */
+static void
+add_as_region_of_interest (GstBuffer *buffer, const Detection *d)
+{
+  GstVideoRegionOfInterestMeta *meta =
+      gst_buffer_add_video_region_of_interest_meta (buffer, d->label, d->x, d->y, d->width, d->height);
+
+  gst_video_region_of_interest_meta_add_param (meta, gst_structure_new ("age", "confidence", G_TYPE_DOUBLE, 0.01, NULL));
+  if (d->confidence >= 0)
+    gst_video_region_of_interest_meta_add_param (
+        meta, gst_structure_new ("detection", "confidence", G_TYPE_DOUBLE, d->confidence, NULL));
+}
+
+static GstPadProbeReturn
+mark_regions_of_interest (GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+  GstBuffer *buffer = GST_PAD_PROBE_INFO_DATA (info) = gst_buffer_make_writable (GST_PAD_PROBE_INFO_BUFFER (info));
+
+  for (const Detection *d = data; GST_BUFFER_PTS (buffer) == FIRST * 100 * GST_MSECOND && d->label != NULL; d++)
+    add_as_region_of_interest (buffer, d);
+  return GST_PAD_PROBE_OK;
+}
+
+/* Pushes a segment. detections: ended by one without label */
+static Rig *
+detect (const gchar *properties, GstPadProbeCallback mark, const Detection *detections)
+{
+  Rig *rig = rig_new (properties);
+  g_autoptr (GstPad) sink = gst_element_get_static_pad (rig->element, "sink");
+
+  rig_set_caps (rig, "RGB", 64, 48, 10, 1);
+  gst_pad_add_probe (sink, GST_PAD_PROBE_TYPE_BUFFER, mark, (gpointer)detections, NULL);
+  rig_push (rig, 0, 11);
+  gst_structure_free (rig_await_result (rig));
+  return rig;
+}
+
+static const Detection sure_and_unsure[] = { { "a", 0, 0, 9, 9, 0.4 }, { "a", 0, 0, 8, 8, 0.5 }, { "a", 0, 0, 7, 7, 0.9 },
+  { "a", 0, 0, 6, 6, -1 }, { NULL } };
+
+static void
+test_a_region_that_is_not_sure_enough_does_not_count (void)
+{
+  Rig *rig = detect ("roi=a roi-confidence=0.5", mark_regions_of_interest, sure_and_unsure);
+
+  rig_assert_frames (0, FIRST, FIRST, FIRST, G_MAXUINT);
+  assert_crop (0, 0, 0, 8, 8);
+  assert_crop (1, 0, 0, 7, 7);
+  assert_crop (2, 0, 0, 6, 6);
+  rig_free (rig);
+}
+
+static void
+test_without_a_least_confidence_all_count (void)
+{
+  Rig *rig = detect ("roi=*", mark_regions_of_interest, sure_and_unsure);
+
+  rig_assert_frames (0, FIRST, FIRST, FIRST, FIRST, G_MAXUINT);
+  rig_free (rig);
+}
+
+#ifdef HAVE_ANALYTICS
+static GstPadProbeReturn
+mark_objects (GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+  GstBuffer *buffer = GST_PAD_PROBE_INFO_DATA (info) = gst_buffer_make_writable (GST_PAD_PROBE_INFO_BUFFER (info));
+  GstAnalyticsRelationMeta *meta;
+  GstAnalyticsClsMtd class;
+  GstAnalyticsODMtd object;
+
+  if (GST_BUFFER_PTS (buffer) != FIRST * 100 * GST_MSECOND)
+    return GST_PAD_PROBE_OK;
+  meta = gst_buffer_add_analytics_relation_meta (buffer);
+  gst_analytics_relation_meta_add_one_cls_mtd (meta, 0.1f, g_quark_from_static_string ("night"), &class);
+  for (const Detection *d = data; d->label != NULL; d++)
+    gst_analytics_relation_meta_add_od_mtd (
+        meta, d->label[0] != '\0' ? g_quark_from_string (d->label) : 0, d->x, d->y, d->width, d->height, d->confidence, &object);
+  return GST_PAD_PROBE_OK;
+}
+
+/* Objects may reach beyond the picture on any side, and need not have a label. */
+static void
+test_objects_of_the_label_are_seen (void)
+{
+  static const Detection objects[] = { { "person", 8, 4, 16, 20, 0.9 }, { "car", 0, 0, 60, 40, 0.9 },
+    { "person", -10, -5, 20, 10, 0.5 }, { "person", 60, 40, 100, 100, 0.6 }, { "person", -10, 0, 10, 10, 1 },
+    { "person", 5, 5, -3, 7, 1 }, { "person", G_MAXINT, 0, G_MAXINT, 5, 1 }, { "person", 1, 1, 30, 30, 0.49 },
+    { "", 0, 0, 64, 48, 1 }, { NULL } };
+  Rig *rig = detect ("roi=person roi-confidence=0.5", mark_objects, objects);
+
+  rig_assert_frames (0, FIRST, FIRST, FIRST, G_MAXUINT);
+  assert_crop (0, 8, 4, 16, 20);
+  assert_crop (1, 0, 0, 10, 5);
+  assert_crop (2, 60, 40, 4, 8);
+  rig_free (rig);
+}
+
+static void
+test_any_object_is_any_object (void)
+{
+  static const Detection objects[] = { { "", 0, 0, 64, 48, 1 }, { "dog", 0, 0, 5, 5, 0 }, { NULL } };
+  Rig *rig = detect ("roi=*", mark_objects, objects);
+
+  rig_assert_frames (0, FIRST, FIRST, G_MAXUINT);
+  assert_crop (0, 0, 0, 64, 48);
+  assert_crop (1, 0, 0, 5, 5);
+  rig_free (rig);
+}
+
+static GstPadProbeReturn
+mark_both (GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+  mark_regions_of_interest (pad, info, data);
+  return mark_objects (pad, info, data);
+}
+
+/* Some detectors write both for those that know only one. */
+static void
+test_what_is_marked_both_ways_is_one_region (void)
+{
+  static const Detection objects[] = { { "dog", 1, 2, 6, 6, 0.7 }, { "dog", 10, 2, 5, 5, 0.8 }, { NULL } };
+  Rig *rig = detect ("roi=dog", mark_both, objects);
+
+  rig_assert_frames (0, FIRST, FIRST, G_MAXUINT);
+  assert_crop (0, 1, 2, 6, 6);
+  assert_crop (1, 10, 2, 5, 5);
+  rig_free (rig);
+}
+#endif
 
 /* --- which part -------------------------------------------------------------------------------------------------------------- */
 
@@ -381,6 +524,13 @@ main (int argc, char **argv)
   RULE (a_star_is_any_label);
   RULE (alerts_are_about_the_regions_too);
   RULE (without_roi_marks_mean_nothing);
+  RULE (a_region_that_is_not_sure_enough_does_not_count);
+  RULE (without_a_least_confidence_all_count);
+#ifdef HAVE_ANALYTICS
+  RULE (objects_of_the_label_are_seen);
+  RULE (any_object_is_any_object);
+  RULE (what_is_marked_both_ways_is_one_region);
+#endif
   RULE (regions_end_where_the_picture_ends);
   RULE (a_crop_meta_and_the_orientation_hold_for_regions);
   RULE (frames_without_a_region_are_not_seen);

@@ -46,6 +46,7 @@ static const Range ranges[] = {
   { "eos-timeout", "in ns", 0, NONE },
   { "history-size", "answers", 0, 32 },
   { "skip-similar", "cosine", 0, 1 },
+  { "roi-confidence", "confidence", 0, 1 },
   { "alert-threshold", "P(yes)", 0, 1 },
   { "alert-hysteresis", "P(yes)", 0, 1 },
   { "summary-interval", "stream time, in ns", 0, NONE },
@@ -106,7 +107,7 @@ test_properties_tell_their_unit_and_when_they_change (void)
     g_assert_cmpfloat (min, ==, range->min);
     g_assert_cmpfloat (max, ==, range->max);
   }
-  g_assert_cmpuint (n_own, ==, 39);
+  g_assert_cmpuint (n_own, ==, 40);
   g_assert_cmpuint (n_numbers, ==, G_N_ELEMENTS (ranges));
   g_type_class_unref (klass);
 }
