@@ -62,7 +62,7 @@ build/examples/demo-model/yard "$out/yard.mkv" "${scenes[@]}"
 echo
 echo "== what minivl sees"
 gst-launch-1.0 filesrc "location=$out/yard.mkv" ! decodebin ! videoconvert \
-  ! minivl name=m summary-interval=-1 ! fakesink \
+  ! minivl name=m model-path=demo summary-interval=-1 ! fakesink \
   m.text_src ! application/x-json ! tee name=results ! queue ! filesink "location=$out/yard.jsonl" \
   results. ! queue ! fdsink sync=false 2>&1 | show
 
@@ -70,7 +70,7 @@ drawn=(! jpegenc ! matroskamux ! filesink "location=$out/yard-told.mkv")
 if [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ]; then
   drawn=(! tee name=drawn ! queue ! videoconvert ! autovideosink drawn. ! queue "${drawn[@]}")
 fi
-gst-launch-1.0 -q filesrc "location=$out/yard.mkv" ! decodebin ! videoconvert ! minivloverlay ! videoconvert "${drawn[@]}"
+gst-launch-1.0 -q filesrc "location=$out/yard.mkv" ! decodebin ! videoconvert ! minivloverlay model-path=demo ! videoconvert "${drawn[@]}"
 
 echo
 echo "The video:                  $out/yard.mkv"

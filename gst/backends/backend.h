@@ -107,6 +107,8 @@ typedef struct
 
   /* Frees self. Pictures may outlive it. */
   void (*close) (gpointer self);
+
+  gboolean has_demo_model; /* which answers without a model_path, of whatever it is shown */
 } Backend;
 
 extern const Backend backend_local;

@@ -35,12 +35,15 @@ static GMutex lock;
 static GCond changed;
 static GHashTable *engines; /* key -> SharedEngine */
 
+/* That the demo model is meant, and not for want of another. A folder of that name is ./demo. */
+#define DEMO "demo"
+
 /* Fills *filled, which borrows from options and *path. */
 static gboolean
 fill_options (const MinivlEngineOptions *options, MinivlEngineOptions *filled, gchar **path, GError **error)
 {
   *filled = *options;
-  if (options->model_path != NULL && options->model_path[0] != '\0')
+  if (options->model_path != NULL && options->model_path[0] != '\0' && !g_str_equal (options->model_path, DEMO))
     return TRUE;
   filled->model_path = *path = minivl_default_model_path ();
   if (*path == NULL)
@@ -358,4 +361,5 @@ const Backend backend_local = {
   .picture_unref = local_picture_unref,
   .similarity = local_similarity,
   .close = local_close,
+  .has_demo_model = TRUE,
 };

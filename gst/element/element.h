@@ -67,6 +67,7 @@ struct _GstMinivl
   gboolean marks_places; /* from before the start */
   guint64 n_marked;
   double roi_confidence; /* least of a region */
+  gboolean demo_told;    /* in this life or an earlier one */
 
   gint ask_live; /* atomic: upstream has to be asked whether it is live */
   gint live;     /* atomic: its answer */

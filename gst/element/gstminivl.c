@@ -148,14 +148,21 @@ check_model (GstMinivl *self)
   g_autofree gchar *path = NULL;
   g_autoptr (GError) error = NULL;
 
-  if (self->backend->check == NULL)
-    return TRUE;
   GST_OBJECT_LOCK (self);
   path = g_strdup (self->settings.model_path);
   GST_OBJECT_UNLOCK (self);
-  if (!self->backend->check (&(MinivlEngineOptions){ .model_path = path }, &error))
+  if (self->backend->check != NULL && !self->backend->check (&(MinivlEngineOptions){ .model_path = path }, &error)) {
     announce_callbacks.refused (error, self);
-  return error == NULL;
+    return FALSE;
+  }
+  if (self->backend->has_demo_model && (path == NULL || path[0] == '\0') && !self->demo_told) {
+    GST_ELEMENT_WARNING (self, RESOURCE, SETTINGS,
+        ("No model-path is set, and the demo model knows only a drawn yard; set model-path. What it says of anything else, and the "
+         "alerts that rise by it, mean nothing. model-path=demo says that it is meant."),
+        (NULL));
+    self->demo_told = TRUE;
+  }
+  return TRUE;
 }
 
 static void

@@ -125,7 +125,8 @@ typedef struct
 
 static const Setting table[] = {
   { "model-path", "Model path", FILE_NAME, AT (model_path), AT_START,
-      .blurb = "Checkpoint folder: config.json, safetensors and tokenizer files; unset is the demo model" },
+      .blurb = "Checkpoint folder: config.json, safetensors and tokenizer files; demo is the demo model, which knows one drawn "
+               "yard. Unset is the demo model too, with a warning" },
   { "device", "Device", TEXT, AT (device), AT_START,
       .blurb = "Vulkan device: index, UUID or part of the name; unset takes a real GPU before a CPU device" },
   { "precision", "Precision", CHOICE, AT (precision), AT_START, .choice = { precision_get_type, MINIVL_PRECISION_AUTO },

@@ -8,7 +8,7 @@
 #define QUESTION "Sum up what happened.\nBy day, a person loiters."
 #define PIPELINE                                                                                                                   \
   "gst-launch-1.0 -m videotestsrc num-buffers=20 ! video/x-raw,format=I420,width=320,height=240,framerate=10/1 ! minivl "          \
-  "segment-duration=1000000000 num-segments=8 max-tokens=4 ! fakesink"
+  "segment-duration=1000000000 num-segments=8 max-tokens=4 %s ! fakesink"
 
 static gchar *folder; /* what is installed */
 
@@ -37,9 +37,10 @@ run_chat (ProgramResult *result)
 }
 
 static void
-run_launch (const gchar *plugins, const gchar *registry, ProgramResult *result)
+run_launch (const gchar *plugins, const gchar *registry, const gchar *properties, ProgramResult *result)
 {
-  g_autofree gchar *line = g_strdup_printf ("env GST_PLUGIN_PATH=%s GST_REGISTRY=%s/%s " PIPELINE, plugins, folder, registry);
+  g_autofree gchar *line =
+      g_strdup_printf ("env GST_PLUGIN_PATH=%s GST_REGISTRY=%s/%s " PIPELINE, plugins, folder, registry, properties);
 
   run (line, result);
 }
@@ -56,9 +57,10 @@ test_plugin_path_is_all_it_needs (void)
 {
   g_auto (ProgramResult) r = { 0 };
 
-  run_launch (PLUGIN_DIR, "registry-build", &r);
+  run_launch (PLUGIN_DIR, "registry-build", "", &r);
   g_assert_cmpint (r.code, ==, 0);
   assert_says (r.out, "model=(string)demo-model");
+  assert_says (r.out, "WARNING");
 }
 
 static void
@@ -70,9 +72,10 @@ test_found_where_it_is_installed (void)
   run_chat (&chat);
   g_assert_cmpint (chat.code, ==, 0);
   assert_says (chat.out, "\"model\":\"demo-model\"");
-  run_launch (plugins, "registry-installed", &launch);
+  run_launch (plugins, "registry-installed", "model-path=demo", &launch);
   g_assert_cmpint (launch.code, ==, 0);
   assert_says (launch.out, "model=(string)demo-model");
+  g_assert_null (strstr (launch.out, "WARNING"));
 }
 
 /* GStreamer takes a licence that is not on its list for none. */
@@ -100,7 +103,7 @@ test_told_where_there_is_none (void)
   run_chat (&chat);
   g_assert_cmpint (chat.code, ==, 2);
   assert_says (chat.err, "--model");
-  run_launch (plugins, "registry-installed", &launch);
+  run_launch (plugins, "registry-installed", "", &launch);
   g_assert_cmpint (launch.code, !=, 0);
   assert_says (launch.err, "model-path");
   g_assert_null (strstr (launch.out, "Loading")); /* nothing has begun */

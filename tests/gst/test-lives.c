@@ -6,6 +6,7 @@
 #include "pipeline.h"
 
 #include <malloc.h>
+#include <string.h>
 
 #define LIVES 100
 #define MAX_GROWTH (50 << 20) /* from the third life to the last one */
@@ -37,8 +38,9 @@ assert_little_is_kept (gint64 held)
 static void
 test_a_hundred_lives_hold_what_three_do (void)
 {
-  GstElement *pipeline = pipeline_new ("videotestsrc num-buffers=2 ! video/x-raw,format=I420,width=320,height=240,framerate=10/1 ! "
-                                       "minivl segment-duration=200000000 num-segments=1 max-tokens=1 ! fakesink sync=false");
+  GstElement *pipeline =
+      pipeline_new ("videotestsrc num-buffers=2 ! video/x-raw,format=I420,width=320,height=240,framerate=10/1 ! "
+                    "minivl model-path=demo segment-duration=200000000 num-segments=1 max-tokens=1 ! fakesink sync=false");
   gint64 early = 0, late;
   guint threads;
 
@@ -61,7 +63,7 @@ static void
 test_pixels_are_given_back_while_the_model_stays (void)
 {
   const gchar *line = "videotestsrc num-buffers=%u ! video/x-raw,format=I420,width=%u,height=%u,framerate=10/1 ! minivl "
-                      "segment-duration=800000000 num-segments=8 max-tokens=1 ! fakesink sync=false";
+                      "model-path=demo segment-duration=800000000 num-segments=8 max-tokens=1 ! fakesink sync=false";
   GstElement *other = pipeline_new (line, 8, 16, 16), *pipeline = pipeline_new (line, 8, 3840, 2160);
   gint64 held;
 
@@ -76,6 +78,46 @@ test_pixels_are_given_back_while_the_model_stays (void)
   pipeline_free (other);
 }
 
+/* Of one life, whose messages are read to EOS. */
+static guint
+count_warnings (GstElement *pipeline)
+{
+  guint warnings = 0;
+
+  g_assert_cmpint (gst_element_set_state (pipeline, GST_STATE_PLAYING), !=, GST_STATE_CHANGE_FAILURE);
+  for (;;) {
+    g_autoptr (GstMessage) message = pipeline_await (pipeline, GST_MESSAGE_WARNING | GST_MESSAGE_EOS);
+    g_autoptr (GError) warning = NULL;
+
+    if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_EOS)
+      break;
+    gst_message_parse_warning (message, &warning, NULL);
+    g_assert_nonnull (strstr (warning->message, "the demo model knows only a drawn yard; set model-path"));
+    warnings++;
+  }
+  g_assert_cmpint (gst_element_set_state (pipeline, GST_STATE_NULL), ==, GST_STATE_CHANGE_SUCCESS);
+  return warnings;
+}
+
+static void
+test_the_demo_model_warns_once_unless_it_is_meant (void)
+{
+  const gchar *line = "videotestsrc num-buffers=2 ! video/x-raw,format=I420,width=32,height=32,framerate=10/1 ! minivl "
+                      "segment-duration=200000000 num-segments=1 max-tokens=1 %s ! fakesink sync=false";
+  const gchar *const unmeant[] = { "", "model-path=\"\"" };
+  GstElement *meant = pipeline_new (line, "model-path=demo");
+
+  for (guint i = 0; i < G_N_ELEMENTS (unmeant); i++) {
+    GstElement *pipeline = pipeline_new (line, unmeant[i]);
+
+    g_assert_cmpuint (count_warnings (pipeline), ==, 1);
+    g_assert_cmpuint (count_warnings (pipeline), ==, 0);
+    pipeline_free (pipeline);
+  }
+  g_assert_cmpuint (count_warnings (meant), ==, 0);
+  pipeline_free (meant);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -86,6 +128,7 @@ main (int argc, char **argv)
 #define RULE(name) g_test_add_func ("/lives/" #name, test_##name)
   RULE (a_hundred_lives_hold_what_three_do);
   RULE (pixels_are_given_back_while_the_model_stays);
+  RULE (the_demo_model_warns_once_unless_it_is_meant);
 #undef RULE
   return g_test_run ();
 }
