@@ -179,6 +179,7 @@ engine_new (EngineParts *parts, const MinivlEngineOptions *options, GError **err
   e->info.device = e->device_name;
   e->info.tokenizer = e->tokenizer && tokenizer_is_slow (e->tokenizer) ? "slow" : "fast";
   e->info.system_source = e->template ? chat_template_system_source (e->template) : NULL;
+  e->info.max_context_size = e->config.language.max_position;
   e->info.tile_side = e->config.tile_side;
   e->info.tile_tokens = model_tile_tokens (&e->config);
   e->info.load_ns = (g_get_monotonic_time () - start) * 1000;

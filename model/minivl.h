@@ -195,6 +195,7 @@ typedef struct
  * @tile_side: side of a tile in pixels
  * @tile_tokens: tokens of a tile
  * @context_size: most tokens of a conversation
+ * @max_context_size: most that @context_size can be
  * @tokenizer: `fast` or `slow`
  * @system_source: whose the system message is that stands where a session sets none: `checkpoint`, read from the folder's
  *   conversation.py, or `v1.5`, Mini-InternVL-Chat-4B-V1-5's
@@ -210,6 +211,7 @@ typedef struct
   guint tile_side;
   guint tile_tokens;
   guint context_size;
+  guint max_context_size;
   const gchar *tokenizer;
   const gchar *system_source;
 } MinivlEngineInfo;

@@ -22,8 +22,9 @@ typedef struct
   const gchar *model_hash;
   const gchar *precision;
   const gchar *device;
-  guint64 device_bytes; /* that weights, cache and activations take */
-  guint context_size;   /* most tokens of prompt and answer */
+  guint64 device_bytes;   /* that weights, cache and activations take */
+  guint context_size;     /* most tokens of prompt and answer */
+  guint max_context_size; /* most that it can be */
   const gchar *tokenizer;
   const gchar *system_source; /* of the message that stands where none is set */
 } BackendInfo;

@@ -222,7 +222,7 @@ local_get_info (gpointer data, BackendInfo *info)
   const MinivlEngineInfo *engine = minivl_engine_get_info (self->shared->engine);
 
   *info = (BackendInfo){ engine->model, engine->model_hash, engine->precision, engine->device, engine->device_bytes,
-    engine->context_size, engine->tokenizer, engine->system_source };
+    engine->context_size, engine->max_context_size, engine->tokenizer, engine->system_source };
 }
 
 static gboolean

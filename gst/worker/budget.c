@@ -81,36 +81,61 @@ most_parts (const Budget *b, guint part, guint below, guint reserve)
   return fit;
 }
 
+const gchar *
+budget_or_raise (guint context_size, guint max_context_size)
+{
+  return max_context_size == 0 || context_size < max_context_size ? ", or raise context-size" : "";
+}
+
+/* What would fit, of what can still be lowered. (transfer full) */
+static gchar *
+advise (const Budget *b, const Words *one, gboolean of_alert)
+{
+  const gchar *raise = budget_or_raise (b->context_size, b->max_context_size), *tiles = b->max_tiles > 1 ? " or max-tiles" : "";
+  guint64 frame = b->frame_tokens + PICTURE_TOKENS, needed = one->prompt + frame;
+  guint most = most_parts (b, 1, b->frames, 0);
+
+  if (one->prompt >= b->context_size)
+    return g_strdup_printf ("Shorten prompt or system-prompt%s.", raise);
+  if (most > 0)
+    return g_strdup_printf ("Lower num-segments to %u%s%s.", most, tiles, raise);
+  if (of_alert || (one->alert > 0 && one->alert + ALERT_TOKENS + frame > b->context_size))
+    return g_strdup_printf ("Lower the length of alerts%s%s.", tiles, raise);
+  if (needed < b->context_size)
+    return g_strdup_printf ("Lower %smax-tokens to %" G_GUINT64_FORMAT "%s%s.", b->frames > 1 ? "num-segments to 1 and " : "",
+        b->context_size - needed, tiles, raise);
+  return g_strdup_printf (b->max_tiles > 1 ? "Lower max-tiles%s." : "Shorten prompt or system-prompt%s.", raise);
+}
+
 gboolean
 budget_check (const Budget *b, GError **error)
 {
-  g_autoptr (GString) fix = NULL;
-  g_autofree gchar *what = NULL;
+  g_autofree gchar *what = NULL, *advice = NULL;
+  Words words, one;
   gboolean of_alert;
-  Words words;
-  guint most;
 
   if (!count (b, b->frames, &words, error))
     return FALSE;
   if (total (b, b->frames, &words) <= b->context_size)
     return TRUE;
+  if (!count (b, 1, &one, error))
+    return FALSE;
   of_alert = is_of_alert (b, &words);
-  most = most_parts (b, 1, b->frames, 0);
-  fix = g_string_new (NULL);
-  if (most > 0)
-    g_string_append_printf (fix, "num-segments to %u", most);
-  else
-    g_string_append (fix, of_alert ? "the length of alerts" : "max-tokens");
-  if (b->max_tiles > 1)
-    g_string_append (fix, " or max-tiles");
+  advice = advise (b, &one, of_alert);
+  if (one.prompt >= b->context_size) {
+    g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_BUDGET,
+        "The prompt alone does not fit the model's context: with the system message it is %u tokens, and context-size is %u. %s",
+        one.prompt, b->context_size, advice);
+    return FALSE;
+  }
   if (of_alert)
     what = g_strdup_printf ("and the longest question of alerts (%u)", words.alert);
   else
     what = g_strdup_printf ("the prompt (%u) and max-tokens=%u", words.prompt, b->settings->params.max_tokens);
   g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_BUDGET,
       "A segment does not fit the model's context: %u frames of %u tokens, %s are %" G_GUINT64_FORMAT
-      " tokens, and context-size is %u. Lower %s, or raise context-size.",
-      b->frames, b->frame_tokens + PICTURE_TOKENS, what, total (b, b->frames, &words), b->context_size, fix->str);
+      " tokens, and context-size is %u. %s",
+      b->frames, b->frame_tokens + PICTURE_TOKENS, what, total (b, b->frames, &words), b->context_size, advice);
   return FALSE;
 }
 

@@ -7,7 +7,7 @@
 static SummaryAsker
 asker_of (Worker *w, const SegmentSettings *settings)
 {
-  return (SummaryAsker){ w->backend, w->self, &w->cancel, w->context_size, settings, w->stream, NULL, w };
+  return (SummaryAsker){ w->backend, w->self, &w->cancel, w->context_size, settings, w->stream, NULL, w, w->max_context_size };
 }
 
 gboolean

@@ -1,5 +1,6 @@
 #include "summary.h"
 
+#include "budget.h"
 #include "prompt.h"
 
 #include <string.h>
@@ -378,8 +379,8 @@ set_budget_error (GError **error, const SummaryAsker *asker, guint prompt)
     lower = g_strdup ("Shorten summary-prompt or system-prompt");
   g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_BUDGET,
       "A summary does not fit the model's context: the prompt without reports (%u tokens), two earlier answers that are to be "
-      "summed up (max-tokens=%u each) and the answer are more than context-size=%u. %s, or raise context-size.",
-      prompt, max_tokens, asker->context_size, lower);
+      "summed up (max-tokens=%u each) and the answer are more than context-size=%u. %s%s.",
+      prompt, max_tokens, asker->context_size, lower, budget_or_raise (asker->context_size, asker->max_context_size));
 }
 
 /* prompt: tokens without reports. half: most tokens of a line, so that two always fit; an answer's line has no more. */

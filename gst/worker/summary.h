@@ -38,6 +38,7 @@ typedef struct
   const gchar *stream;
   void (*on_text) (const gchar *piece, gpointer user_data); /* (nullable): of the answer */
   gpointer user_data;
+  guint max_context_size; /* 0: not known */
 } SummaryAsker;
 
 Summary *summary_new (void);

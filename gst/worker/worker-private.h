@@ -24,7 +24,7 @@ struct _Worker
 
   /* the worker's thread alone */
   gchar *model, *model_hash, *precision, *device, *tokenizer, *system_source; /* kept when the device is lost */
-  guint context_size;
+  guint context_size, max_context_size;
   gint told_priority;       /* the priority that the back end was given */
   gboolean encoded;         /* a picture, since start */
   MinivlImage last_checked; /* geometry of the last picture that was checked */

@@ -280,7 +280,7 @@ same_geometry (const MinivlImage *a, const MinivlImage *b)
 static gboolean
 fits (Worker *w, const MinivlImage *image, guint max_tiles, const SegmentSettings *settings, GError **error)
 {
-  Budget budget = { w->backend, w->self, w->context_size, w->n_frames, max_tiles, 0, w->stream, settings };
+  Budget budget = { w->backend, w->self, w->context_size, w->max_context_size, w->n_frames, max_tiles, 0, w->stream, settings };
 
   if (w->encoded && same_geometry (image, &w->last_checked))
     return TRUE;
@@ -296,7 +296,8 @@ static void
 count_room (Worker *w, Segment *s)
 {
   SegmentSettings settings;
-  Budget budget = { w->backend, w->self, w->context_size, w->n_frames, 1, w->frame_tokens, w->stream, &settings };
+  Budget budget = { w->backend, w->self, w->context_size, w->max_context_size, w->n_frames, 1, w->frame_tokens, w->stream,
+    &settings };
   guint room;
 
   segment_settings_copy (&settings, &s->settings);
@@ -423,6 +424,7 @@ try_open (Worker *w, GError **error)
     replace_string (&w->tokenizer, info.tokenizer);
     replace_string (&w->system_source, info.system_source);
     w->context_size = info.context_size;
+    w->max_context_size = info.max_context_size;
     w->told_priority = 0;
   }
   g_mutex_lock (&w->lock);

@@ -373,8 +373,8 @@ fake_open (const MinivlEngineOptions *options, GError **error)
 static void
 fake_get_info (gpointer self, BackendInfo *info)
 {
-  *info =
-      (BackendInfo){ "fake-model", "cafe", "f32", "fake device", 12345, context_size > 0 ? context_size : 8192, "fast", "v1.5" };
+  *info = (BackendInfo){ "fake-model", "cafe", "f32", "fake device", 12345, context_size > 0 ? context_size : 8192,
+    FAKE_MAX_CONTEXT, "fast", "v1.5" };
 }
 
 static gboolean

@@ -4,6 +4,8 @@
 
 #include "gst/element/element.h"
 
+#define FAKE_MAX_CONTEXT 16384 /* tokens, beyond which context-size cannot be raised */
+
 typedef enum
 {
   FAKE_OPEN,

@@ -257,6 +257,23 @@ test_refused_and_as_before (void)
   api_assert_same (&after, &without);
 }
 
+/* Neither a shorter answer nor a larger context would help where they are at their ends. */
+static void
+test_a_prompt_that_alone_is_too_long_says_so (void)
+{
+  MinivlParams params = MINIVL_PARAMS_INIT;
+  g_autoptr (MinivlSession) session = api_new_session ();
+  g_autofree gchar *prompt = g_strnfill (20 * CONTEXT, '7');
+  g_autoptr (GError) error = NULL;
+  MinivlAnswer answer = { NULL };
+
+  params.max_tokens = 1;
+  g_assert_false (minivl_session_ask (session, prompt, &params, NULL, NULL, &answer, &error));
+  g_assert_error (error, MINIVL_ERROR, MINIVL_ERROR_BUDGET);
+  g_assert_nonnull (strstr (error->message, "is alone too much"));
+  g_assert_nonnull (strstr (error->message, "a shorter prompt or conversation or a larger context would do"));
+}
+
 static void
 test_deadline_that_has_passed (void)
 {
@@ -567,6 +584,7 @@ add_tests (void)
   g_test_add_func ("/api/pictures-stand-for-marks", test_pictures_stand_for_marks);
   g_test_add_func ("/api/marks-and-pictures-that-differ", test_marks_and_pictures_that_differ);
   g_test_add_func ("/api/refused-and-as-before", test_refused_and_as_before);
+  g_test_add_func ("/api/a-prompt-that-alone-is-too-long-says-so", test_a_prompt_that_alone_is_too_long_says_so);
   g_test_add_func ("/api/deadline-that-has-passed", test_deadline_that_has_passed);
   g_test_add_func ("/api/priority-changes-no-answer", test_priority_changes_no_answer);
   g_test_add_func ("/api/a-session-encodes-what-its-engine-does", test_a_session_encodes_what_its_engine_does);

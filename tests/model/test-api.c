@@ -90,6 +90,7 @@ test_info_tells_what_was_opened (void)
   g_assert_cmpuint (info->tile_side, ==, TILE);
   g_assert_cmpuint (info->tile_tokens, ==, TILE_TOKENS);
   g_assert_cmpuint (info->context_size, ==, CONTEXT);
+  g_assert_cmpuint (info->max_context_size, ==, 131072);
 }
 
 typedef struct
