@@ -93,16 +93,17 @@ static void
 check_speed (GstMinivl *self, const Result *result)
 {
   g_autofree gchar *complaint = NULL;
-  gboolean drops;
-  guint64 step;
+  Pace pace;
 
   if (!g_atomic_int_get (&self->live) || !g_str_equal (result->kind, RESULT_SEGMENT))
     return;
   GST_OBJECT_LOCK (self);
-  step = settings_step (&self->settings);
-  drops = settings_leak (&self->settings, TRUE) != WORKER_WAITS;
+  pace = (Pace){ settings_step (&self->settings), self->settings.segments.overlap, self->settings.segments.frames,
+    settings_leak (&self->settings, TRUE) != WORKER_WAITS };
   GST_OBJECT_UNLOCK (self);
-  complaint = too_slow_note (&self->too_slow, result, step > 0 ? step : result->segment_stop - result->segment_start, drops);
+  if (pace.step == 0)
+    pace.step = result->segment_stop - result->segment_start;
+  complaint = too_slow_note (&self->too_slow, result, &pace);
   if (complaint != NULL)
     GST_ELEMENT_WARNING (self, RESOURCE, BUSY, ("%s: %s", result->stream, complaint), (NULL));
 }

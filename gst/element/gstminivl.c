@@ -57,7 +57,7 @@
  *
  * ## Examples
  * |[
- * gst-launch-1.0 -m videotestsrc num-buffers=300 ! minivl model-path=DIR segment-duration=5000000000 ! fakesink
+ * gst-launch-1.0 -m videotestsrc num-buffers=300 ! minivl model-path=DIR segment-duration=5s ! fakesink
  * ]| the results as messages
  * |[
  * gst-launch-1.0 filesrc location=vtest.avi ! decodebin ! videoconvert ! minivl name=m model-path=DIR \
@@ -80,7 +80,7 @@
  *     alert-picture=/tmp ! fakesink m.text_src ! text/x-raw,format=utf8 ! fdsink
  * ]| a camera: what rises and falls among the text, and a picture of it in /tmp
  * |[
- * gst-launch-1.0 -m v4l2src ! videoconvert ! minivl model-path=DIR stream=door summary-interval=3600000000000 \
+ * gst-launch-1.0 -m v4l2src ! videoconvert ! minivl model-path=DIR stream=door summary-interval=1h \
  *     journal=/var/lib/minivl/door.jsonl ! fakesink
  * ]| a camera, summed up every hour, over restarts too
  */

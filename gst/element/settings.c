@@ -1,5 +1,7 @@
 #include "settings.h"
 
+#include "time-type.h"
+
 #include <gst/gst.h>
 
 #define DEFAULT_PROMPT "Describe in one or two sentences what happens in this video."
@@ -89,7 +91,8 @@ typedef enum
   CHOICE,    /* of an enum */
   COUNT,     /* guint */
   LARGE,     /* guint64 */
-  TIME,      /* guint64 that a gint64 holds; -1 is 0 */
+  SPAN,      /* guint64, ns */
+  TIME,      /* guint64 that a gint64 holds, ns; -1 is 0 */
   REAL,      /* double */
   SWITCH,    /* gboolean, off by default */
 } SettingType;
@@ -141,10 +144,10 @@ static const Setting table[] = {
                "start, with roi {label} for the regions' label. Without <image> marks the frames go in front" },
   { "system-prompt", "System prompt", TEXT, AT (per_segment.system), ANY_TIME,
       .blurb = "System message, from the next segment on; unset is the checkpoint's own, an empty one leaves the system part out" },
-  { "segment-duration", "Segment duration", LARGE, AT (segments.duration), AT_START, .n = { 0, G_MAXINT64, DEFAULT_DURATION },
+  { "segment-duration", "Segment duration", SPAN, AT (segments.duration), AT_START, .n = { 0, G_MAXINT64, DEFAULT_DURATION },
       .blurb = "Stretch of video that one question is about, in ns; 0 = all of it, which needs stop-time or a stream that knows "
                "its length" },
-  { "segment-overlap", "Segment overlap", LARGE, AT (segments.overlap), AT_START, .n = { 0, G_MAXINT64, 0 },
+  { "segment-overlap", "Segment overlap", SPAN, AT (segments.overlap), AT_START, .n = { 0, G_MAXINT64, 0 },
       .blurb = "By how much a segment reaches into the next, in ns; below segment-duration" },
   { "num-segments", "Number of segments", COUNT, AT (segments.frames), AT_START, .n = { 1, 128, 8 },
       .blurb = "Frames of a segment that the model sees: those at the middle of so many equal parts. num-frames is another name "
@@ -153,7 +156,7 @@ static const Setting table[] = {
       .blurb = "Frames of a segment that the model sees: another name for num-segments" },
   { "start-time", "Start time", TIME, AT (segments.start), AT_START, .n = { 0, G_MAXUINT64, 0 },
       .blurb = "Where the first segment starts, in ns of stream time; -1 = 0, the start of the stream" },
-  { "stop-time", "Stop time", LARGE, AT (segments.stop), AT_START, .n = { 0, G_MAXUINT64, GST_CLOCK_TIME_NONE },
+  { "stop-time", "Stop time", SPAN, AT (segments.stop), AT_START, .n = { 0, G_MAXUINT64, GST_CLOCK_TIME_NONE },
       .blurb = "Where the last segment stops, in ns of stream time; -1 = the end of the stream" },
   { "max-tiles", "Most tiles", COUNT, AT (max_tiles), AT_START, .n = { 1, 40, 1 },
       .blurb = "Most tiles a frame is cut into; more tiles show more detail and take more tokens" },
@@ -173,7 +176,7 @@ static const Setting table[] = {
   { "text-timestamp", "Text timestamp", CHOICE, AT (text_timestamp), AT_START, .choice = { text_timestamp_get_type, TEXT_NOW },
       .blurb = "Which time of the video a text on text_src has. With segment, whatever joins text and video again needs a queue of "
                "at least two segments in the video branch" },
-  { "text-duration", "Text duration", LARGE, AT (text_duration), AT_START, .n = { 0, G_MAXUINT64, GST_CLOCK_TIME_NONE },
+  { "text-duration", "Text duration", SPAN, AT (text_duration), AT_START, .n = { 0, G_MAXUINT64, GST_CLOCK_TIME_NONE },
       .blurb = "Duration of the buffers on text_src, in ns; -1 = with text-timestamp=segment as long as the segment, else the "
                "lesser of 5 s and the step from segment to segment, of plain text less what another text beside it takes" },
   { "leaky", "Leaky", CHOICE, AT (leaky), AT_START, .choice = { leaky_get_type, LEAKY_AUTO },
@@ -184,7 +187,7 @@ static const Setting table[] = {
   { "deadline", "Deadline", TIME, AT (per_segment.deadline), ANY_TIME, .n = { 0, G_MAXUINT64, 0 },
       .blurb = "How long after a segment's end its answer may take, in ns; then the text so far is the answer. From the next "
                "segment on; 0 or -1 = as long as it takes" },
-  { "eos-timeout", "EOS timeout", LARGE, AT (eos_timeout), ANY_TIME, .n = { 0, G_MAXUINT64, GST_CLOCK_TIME_NONE },
+  { "eos-timeout", "EOS timeout", SPAN, AT (eos_timeout), ANY_TIME, .n = { 0, G_MAXUINT64, GST_CLOCK_TIME_NONE },
       .blurb = "How long the end of the stream is held back for answers, in ns; then what is left is given up, with a warning. -1 "
                "= until all are there" },
   { "partial", "Partial", SWITCH, AT (partial), ANY_TIME,
@@ -220,7 +223,7 @@ static const Setting table[] = {
                "upright and of square pixels; it is there when the alert is told. Of a segment that was cut short it is the last "
                "frame that was sampled "
                "up to the middle. Unset = none; from the next segment on" },
-  { "summary-interval", "Summary interval", LARGE, AT (per_segment.summary_interval), ANY_TIME, .n = { 0, G_MAXUINT64, 0 },
+  { "summary-interval", "Summary interval", SPAN, AT (per_segment.summary_interval), ANY_TIME, .n = { 0, G_MAXUINT64, 0 },
       .blurb = "After how much stream time, in ns, the model sums up what it reported since its last summary, and what is left at "
                "the end of the stream: a result of kind summary. From the next segment on; 0 = no summaries, and reports so far "
                "are forgotten; -1 = one at the end of the stream" },
@@ -258,6 +261,20 @@ place_of (const Setting *row, const Settings *s)
 
 /* --- what reads it ----------------------------------------------------------------------------------------------------------- */
 
+/* gst-inspect-1.0 does not tell defaults of types that it does not know. */
+static GParamSpec *
+make_time_spec (const Setting *row)
+{
+  g_autofree gchar *standard = time_type_format (row->n.standard);
+  g_autofree gchar *blurb =
+      g_strdup_printf ("%s. Written as text it may have a unit: 10s, 500ms. Default: %s", row->blurb, standard);
+  GParamSpec *spec = g_param_spec_uint64 (
+      row->name, row->nick, blurb, row->n.min, row->n.max, row->n.standard, row->flags & ~(GParamFlags)G_PARAM_STATIC_BLURB);
+
+  spec->value_type = time_type_get ();
+  return spec;
+}
+
 static GParamSpec *
 make_spec (const Setting *row)
 {
@@ -269,8 +286,10 @@ make_spec (const Setting *row)
     case COUNT:
       return g_param_spec_uint (name, nick, blurb, (guint)row->n.min, (guint)row->n.max, (guint)row->n.standard, row->flags);
     case LARGE:
-    case TIME:
       return g_param_spec_uint64 (name, nick, blurb, row->n.min, row->n.max, row->n.standard, row->flags);
+    case SPAN:
+    case TIME:
+      return make_time_spec (row);
     case REAL:
       return g_param_spec_double (name, nick, blurb, row->real.min, row->real.max, row->real.standard, row->flags);
     case SWITCH:
@@ -321,6 +340,7 @@ settings_set (Settings *s, guint id, const GValue *value)
       *(guint *)place = g_value_get_uint (value);
       break;
     case LARGE:
+    case SPAN:
       *(guint64 *)place = g_value_get_uint64 (value);
       break;
     case TIME:
@@ -358,6 +378,7 @@ settings_get (const Settings *s, guint id, GValue *value)
       g_value_set_uint (value, *(const guint *)place);
       break;
     case LARGE:
+    case SPAN:
     case TIME:
       g_value_set_uint64 (value, *(const guint64 *)place);
       break;

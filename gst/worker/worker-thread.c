@@ -86,7 +86,7 @@ since (gint64 from, gint64 to)
 }
 
 static void
-add_pictures (Result *result, const Segment *s, GPtrArray *pictures)
+add_pictures (Result *result, const Segment *s, guint frame_tokens, GPtrArray *pictures)
 {
   for (guint i = 0; i < s->frames->len; i++) {
     const Frame *frame = g_ptr_array_index (s->frames, i);
@@ -95,6 +95,7 @@ add_pictures (Result *result, const Segment *s, GPtrArray *pictures)
     g_array_append_val (result->tiles, frame->info.columns);
     g_array_append_val (result->tiles, frame->info.rows);
   }
+  result->picture_tokens = (guint64)s->frames->len * frame_tokens;
   result->preprocess = s->preprocess;
   result->encode = s->encode;
 }
@@ -148,7 +149,7 @@ answer_if_new (Worker *w, const Segment *s, Result *result, GError **error)
 {
   g_autoptr (GPtrArray) pictures = g_ptr_array_new ();
 
-  add_pictures (result, s, pictures);
+  add_pictures (result, s, w->frame_tokens, pictures);
   if (is_unchanged (w, s)) {
     result->finish_reason = "unchanged";
     result->same_as = w->described->id;

@@ -321,7 +321,7 @@ says (TooSlow *pace, guint64 encode_ms, guint64 decode_ms, const gchar *part)
   result->answered = TRUE;
   result->encode = encode_ms * GST_MSECOND;
   result->decode = decode_ms * GST_MSECOND;
-  text = too_slow_note (pace, result, GST_SECOND, TRUE);
+  text = too_slow_note (pace, result, &(Pace){ GST_SECOND, 0, 8, TRUE });
   g_assert_true (text == NULL || strstr (text, part) != NULL);
   return text != NULL;
 }

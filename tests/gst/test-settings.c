@@ -158,6 +158,89 @@ test_what_is_read_at_the_start_stays_while_it_runs (void)
   rig_free (rig);
 }
 
+/* As gst_parse_launch() and other readers of text take it. */
+static void
+test_times_may_have_a_unit (void)
+{
+  static const struct
+  {
+    const gchar *text;
+    guint64 ns;
+  } times[] = { { "10s", 10 * GST_SECOND }, { "500ms", 500 * GST_MSECOND }, { "1.5s", 1500 * GST_MSECOND }, { "7us", 7000 },
+    { "12ns", 12 }, { "12", 12 }, { "0x10", 16 }, { "2min", 120 * GST_SECOND }, { "0.5h", 1800 * GST_SECOND },
+    { "0.0000000019s", 1 }, { "0s", 0 }, { "0", 0 }, { "2562047h", G_GUINT64_CONSTANT (2562047) * 3600 * GST_SECOND },
+    { "1.000000001s", GST_SECOND + 1 } };
+  static const gchar *const names[] = { "segment-duration", "segment-overlap", "start-time", "stop-time", "text-duration",
+    "deadline", "eos-timeout", "summary-interval" };
+
+  for (guint n = 0; n < G_N_ELEMENTS (names); n++) {
+    for (guint i = 0; i < G_N_ELEMENTS (times); i++) {
+      g_autofree gchar *line = g_strdup_printf ("minivl name=m %s=%s", names[n], times[i].text);
+      g_autoptr (GError) error = NULL;
+      g_autoptr (GstElement) element = gst_object_ref_sink (gst_parse_launch (line, &error));
+      guint64 ns;
+
+      g_assert_no_error (error);
+      g_object_get (element, names[n], &ns, NULL);
+      if (ns != times[i].ns)
+        g_error ("%s: %" G_GUINT64_FORMAT, line, ns);
+    }
+  }
+}
+
+static void
+test_what_is_no_time_is_refused (void)
+{
+  static const gchar *const texts[] = { "10x", "s", ".5s", "5.s", "1.2.3s", "10 s", "10S", "-5s", "99999999999h",
+    "18446744073709551616ns", "2562048h", "1e3s", "10sec", "0x10s" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (texts); i++) {
+    g_autofree gchar *line = g_strdup_printf ("minivl segment-duration=\"%s\"", texts[i]);
+    g_autoptr (GError) error = NULL;
+    GstElement *element = gst_parse_launch (line, &error);
+
+    if (error == NULL || error->code != GST_PARSE_ERROR_COULD_NOT_SET_PROPERTY)
+      g_error ("taken: %s", line);
+    if (element != NULL)
+      gst_object_unref (gst_object_ref_sink (element));
+  }
+}
+
+/* Whoever knows nothing of the type sets and reads integers. */
+static void
+test_times_are_integers_to_programs (void)
+{
+  g_autoptr (GstElement) element = gst_object_ref_sink (gst_element_factory_make ("minivl", NULL));
+  g_auto (GValue) large = G_VALUE_INIT, small = G_VALUE_INIT, got = G_VALUE_INIT;
+
+  g_value_init (&large, G_TYPE_UINT64);
+  g_value_init (&small, G_TYPE_INT);
+  g_value_init (&got, G_TYPE_UINT64);
+  g_value_set_uint64 (&large, 5 * GST_SECOND);
+  g_value_set_int (&small, 77);
+  g_object_set_property (G_OBJECT (element), "segment-duration", &large);
+  g_object_get_property (G_OBJECT (element), "segment-duration", &got);
+  g_assert_cmpuint (g_value_get_uint64 (&got), ==, 5 * GST_SECOND);
+  g_object_set_property (G_OBJECT (element), "segment-duration", &small);
+  g_object_get_property (G_OBJECT (element), "segment-duration", &got);
+  g_assert_cmpuint (g_value_get_uint64 (&got), ==, 77);
+  gst_util_set_object_arg (G_OBJECT (element), "segment-duration", "3s");
+  g_object_get_property (G_OBJECT (element), "segment-duration", &got);
+  g_assert_cmpuint (g_value_get_uint64 (&got), ==, 3 * GST_SECOND);
+}
+
+static void
+test_times_tell_their_default (void)
+{
+  GObjectClass *klass = g_type_class_ref (GST_TYPE_MINIVL);
+
+  g_assert_true (
+      g_str_has_suffix (g_param_spec_get_blurb (g_object_class_find_property (klass, "segment-duration")), "Default: 10s"));
+  g_assert_true (g_str_has_suffix (g_param_spec_get_blurb (g_object_class_find_property (klass, "stop-time")), "Default: none"));
+  g_assert_true (g_str_has_suffix (g_param_spec_get_blurb (g_object_class_find_property (klass, "deadline")), "Default: 0"));
+  g_type_class_unref (klass);
+}
+
 /* Two names for one number. */
 static void
 test_num_frames_is_num_segments (void)
@@ -343,6 +426,10 @@ main (int argc, char **argv)
   RULE (a_new_element_has_the_defaults_of_its_properties);
   RULE (each_property_keeps_what_it_is_set_to);
   RULE (sampling_is_as_the_library_has_it);
+  RULE (times_may_have_a_unit);
+  RULE (what_is_no_time_is_refused);
+  RULE (times_are_integers_to_programs);
+  RULE (times_tell_their_default);
   RULE (num_frames_is_num_segments);
   RULE (both_names_of_a_property_are_documented_as_one);
   RULE (a_time_that_is_none_is_not_set);
