@@ -85,6 +85,17 @@ test_a_context_that_is_as_large_as_can_be_is_not_to_be_raised (void)
   g_assert_null (strstr (frames, "raise"));
 }
 
+static void
+test_nor_for_a_summary (void)
+{
+  g_autofree gchar *words = g_strnfill (4 * FAKE_MAX_CONTEXT, 'x');
+  g_autofree gchar *line = g_strdup_printf (
+                       "summary-prompt=\"%s\" summary-interval=-1 context-size=" G_STRINGIFY (FAKE_MAX_CONTEXT), words),
+                   *text = refusal (line, 1);
+
+  assert_says (text, "Shorten summary-prompt or system-prompt.");
+}
+
 /* Neither more nor less: what is advised is answered, one more is not. */
 static void
 test_as_many_tokens_as_are_advised_are_answered (void)
@@ -139,6 +150,7 @@ main (int argc, char **argv)
   RULE (a_prompt_that_alone_is_too_long_says_so);
   RULE (a_system_prompt_counts_as_the_prompt);
   RULE (a_context_that_is_as_large_as_can_be_is_not_to_be_raised);
+  RULE (nor_for_a_summary);
   RULE (as_many_tokens_as_are_advised_are_answered);
   RULE (where_one_frame_is_too_much_both_are_advised);
   RULE (no_fewer_tokens_are_advised_where_an_alert_would_not_fit);
