@@ -405,9 +405,11 @@ fake_encode (gpointer self, const MinivlImage *image, guint max_tiles, const gin
 {
   G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lock);
   MinivlImage layout = *image;
+  guint8 rgb[3] = { 0 };
   FakePicture *picture;
 
-  memcpy (last_rgb, image->data[0], MIN (image->stride[0], 3));
+  memcpy (rgb, image->data[0], MIN (image->stride[0], sizeof rgb)); /* a picture may be a byte */
+  memcpy (last_rgb, rgb, sizeof rgb);
   memset (layout.data, 0, sizeof layout.data);
   last_layout = layout;
   if (watcher != NULL)
@@ -419,7 +421,7 @@ fake_encode (gpointer self, const MinivlImage *image, guint max_tiles, const gin
   if (fails (FAKE_ENCODE, error))
     return NULL;
   picture = g_new0 (FakePicture, 1);
-  picture->frame = rig_frame_of (image->data[0]);
+  picture->frame = rig_frame_of (rgb);
   g_array_append_vals (encoded, &(Encoded){ picture->frame, layout }, 1);
   *info = (BackendPictureInfo){ .columns = max_tiles, .rows = 1, .preprocess_ns = took[0], .encode_ns = took[1] };
   live_pictures++;
