@@ -11,7 +11,8 @@ static const gchar summary[] = "Asks a Mini-InternVL-Chat checkpoint about pictu
 
 static const gchar description[] =
     "The answer goes to standard output, everything else to standard error.\n"
-    "Exit: 0 answered; 1 device, memory or model trouble; 2 bad usage or a file that cannot be used; 130 interrupted.";
+    "Exit: 0 answered; 1 device, memory or model trouble; 2 bad usage or a file that cannot be used,\n"
+    "with --batch also where an answer is missing; 130 interrupted.";
 
 /* Values as GOption gives them. */
 typedef struct
@@ -22,12 +23,6 @@ typedef struct
   gint64 seed;
 } Raw;
 
-static void
-clear_image (gpointer data)
-{
-  g_free (((ImageOption *)data)->path);
-}
-
 void
 options_clear (Options *o)
 {
@@ -36,12 +31,10 @@ options_clear (Options *o)
   g_free (o->system);
   g_free (o->logits);
   g_free (o->dump_tiles);
-  g_clear_pointer (&o->images, g_array_unref);
-  if (o->video)
-    g_free (o->video->path);
-  g_free (o->video);
+  g_free (o->batch);
+  g_free (o->output);
+  topic_clear (&o->topic);
   g_strfreev (o->stop);
-  g_strfreev (o->prompts);
   memset (o, 0, sizeof (*o));
 }
 
@@ -54,100 +47,6 @@ static gboolean G_GNUC_PRINTF (2, 3) bad (GError **error, const gchar *format, .
     *error = g_error_new_valist (G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, format, args);
   va_end (args);
   return FALSE;
-}
-
-/* --- files with a tail ----------------------------------------------------------------------------------------------------- */
-
-/* Splits `FILE[:TAIL[:TAIL]]` where a file of that name is, the longest first, for names may hold colons. tail NULL: none. */
-static gboolean
-split_file (const gchar *option, const gchar *text, guint max_tails, gchar **path, gchar **tail, GError **error)
-{
-  g_autofree gchar *head = g_strdup (text);
-
-  *tail = NULL;
-  for (guint tails = 0;; tails++) {
-    gchar *colon;
-
-    if (g_file_test (head, G_FILE_TEST_EXISTS)) {
-      *path = g_strdup (head);
-      if (tails > 0)
-        *tail = g_strdup (text + strlen (head) + 1);
-      return TRUE;
-    }
-    colon = strrchr (head, ':');
-    if (!colon || tails == max_tails) {
-      g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOENT, "%s %s: no such file", option, text);
-      return FALSE;
-    }
-    *colon = '\0';
-  }
-}
-
-static gboolean
-parse_image (Options *o, const gchar *text, GError **error)
-{
-  ImageOption image = { .max_tiles = 6 };
-  g_autofree gchar *path = NULL, *tail = NULL;
-  guint64 n;
-
-  if (!split_file ("--image", text, 1, &path, &tail, error))
-    return FALSE;
-  if (tail) {
-    if (!g_ascii_string_to_unsigned (tail, 10, 1, 40, &n, NULL))
-      return bad (error, "--image %s: MAX_TILES is 1 to 40, not \"%s\"", text, tail);
-    image.max_tiles = n;
-  }
-  image.path = g_steal_pointer (&path);
-  g_array_append_val (o->images, image);
-  return TRUE;
-}
-
-/* A number of seconds from *text on, which is moved behind it. */
-static gboolean
-parse_seconds (const gchar **text, double *seconds)
-{
-  gchar *end;
-
-  if (!g_ascii_isdigit (**text) && **text != '.')
-    return FALSE;
-  *seconds = g_ascii_strtod (*text, &end);
-  if (end == *text || !isfinite (*seconds))
-    return FALSE;
-  *text = end;
-  return TRUE;
-}
-
-static gboolean
-parse_bound (VideoOption *video, const gchar *bound)
-{
-  return parse_seconds (&bound, &video->start) && *bound++ == '-' && parse_seconds (&bound, &video->stop) && *bound == '\0'
-         && video->start < video->stop;
-}
-
-static gboolean
-parse_video (Options *o, const gchar *text, GError **error)
-{
-  g_autofree gchar *path = NULL, *tail = NULL;
-  gchar *bound = NULL;
-  guint64 n;
-
-  if (!split_file ("--video", text, 2, &path, &tail, error))
-    return FALSE;
-  o->video = g_new0 (VideoOption, 1);
-  o->video->path = g_steal_pointer (&path);
-  o->video->segments = 8;
-  o->video->stop = -1;
-  if (!tail)
-    return TRUE;
-  bound = strchr (tail, ':');
-  if (bound)
-    *bound++ = '\0';
-  if (!g_ascii_string_to_unsigned (tail, 10, 1, 100000, &n, NULL))
-    return bad (error, "--video %s: SEGMENTS is a number from 1, not \"%s\"", text, tail);
-  o->video->segments = n;
-  if (bound && !parse_bound (o->video, bound))
-    return bad (error, "--video %s: START-STOP are seconds, START before STOP, not \"%s\"", text, bound);
-  return TRUE;
 }
 
 /* --- checks ---------------------------------------------------------------------------------------------------------------- */
@@ -236,6 +135,25 @@ check_dump_tiles (const gchar *path, GError **error)
   return FALSE;
 }
 
+/* What a batch has in its lines, or cannot have. */
+static gboolean
+check_batch (const Options *o, const Raw *raw, GError **error)
+{
+  if (o->topic.prompts || raw->images || raw->videos || o->topic.joined)
+    return bad (error, "--batch: PROMPT, --image, --video and --joined are in its lines");
+  if (o->logits || o->dump_tiles)
+    return bad (error, "--batch: --logits and --dump-tiles are for one conversation");
+  return TRUE;
+}
+
+static gboolean
+check_single (const Options *o, GError **error)
+{
+  if (o->output)
+    return bad (error, "--output %s: only with --batch", o->output);
+  return o->topic.prompts || bad (error, "no PROMPT; see --help");
+}
+
 static gboolean
 check (Options *o, const Raw *raw, GError **error)
 {
@@ -243,8 +161,8 @@ check (Options *o, const Raw *raw, GError **error)
 
   if (o->list_devices)
     return TRUE;
-  if (!o->prompts)
-    return bad (error, "no PROMPT; see --help");
+  if (!(o->batch ? check_batch (o, raw, error) : check_single (o, error)))
+    return FALSE;
   if (!o->model)
     o->model = minivl_default_model_path ();
   if (!o->model)
@@ -254,19 +172,19 @@ check (Options *o, const Raw *raw, GError **error)
   if (raw->context_size < 1)
     return bad (error, "--context-size %d: at least 1", raw->context_size);
   o->context_size = raw->context_size;
-  if (!check_sampling (o, raw, error) || !check_utf8 ("PROMPT", o->prompts, TRUE, error)
+  if (!check_sampling (o, raw, error) || !check_utf8 ("PROMPT", o->topic.prompts, TRUE, error)
       || !check_utf8 ("--system", system, TRUE, error) || !check_utf8 ("--stop", o->stop, FALSE, error))
     return FALSE;
   if (!check_logits (o->logits, error) || !check_dump_tiles (o->dump_tiles, error))
     return FALSE;
   for (gchar **text = raw->images; text && *text; text++)
-    if (!parse_image (o, *text, error))
+    if (!topic_add_image (&o->topic, *text, error))
       return FALSE;
   if (raw->videos && g_strv_length (raw->videos) > 1)
     return bad (error, "--video: only one");
-  if (raw->videos && !parse_video (o, raw->videos[0], error))
+  if (raw->videos && !topic_set_video (&o->topic, raw->videos[0], error))
     return FALSE;
-  if (o->joined && o->images->len == 0)
+  if (o->topic.joined && o->topic.images->len == 0)
     return bad (error, "--joined: there is no --image to join");
   return TRUE;
 }
@@ -279,7 +197,7 @@ options_parse (Options *options, gint argc, gchar **argv, GError **error)
   /* Texts are taken as file names are, byte for byte: GOption would recode strings, and fail at any letter in the C locale. */
   const GOptionEntry entries[] = {
     { "model", 0, 0, G_OPTION_ARG_FILENAME, &o.model, "checkpoint folder (the demo model)", "DIR" },
-    { "device", 0, 0, G_OPTION_ARG_FILENAME, &o.device, "index, UUID or part of a name (a real GPU before a CPU device)", "D" },
+    { "device", 0, 0, G_OPTION_ARG_FILENAME, &o.device, "index, UUID or part of a name (a GPU before a CPU)", "D" },
     { "list-devices", 0, 0, G_OPTION_ARG_NONE, &o.list_devices, "print the devices; * marks the one taken by default", NULL },
     { "precision", 0, 0, G_OPTION_ARG_FILENAME, &raw.precision, "auto, f32 or f16 (auto, which is f16)", "P" },
     { "tokenizer", 0, 0, G_OPTION_ARG_FILENAME, &raw.tokenizer, "auto, fast or slow (auto: as the model's card does)", "T" },
@@ -287,29 +205,29 @@ options_parse (Options *options, gint argc, gchar **argv, GError **error)
     { "system", 0, 0, G_OPTION_ARG_FILENAME, &o.system, "system message, \"\" for none (the checkpoint's own)", "TEXT" },
     { "image", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &raw.images, "a picture in at most MAX_TILES tiles (6); repeatable",
         "FILE[:MAX_TILES]" },
-    { "joined", 0, 0, G_OPTION_ARG_NONE, &o.joined, "all pictures are the tiles of one <image>", NULL },
-    { "video", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &raw.videos,
-        "frames at the middle of SEGMENTS equal parts (8) of the seconds START to STOP (all)", "FILE[:SEGMENTS[:START-STOP]]" },
+    { "joined", 0, 0, G_OPTION_ARG_NONE, &o.topic.joined, "all pictures are the tiles of one <image>", NULL },
+    { "video", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &raw.videos, "frames amid SEGMENTS (8) equal parts of these seconds",
+        "FILE[:SEGMENTS[:START-STOP]]" },
     { "max-tokens", 0, 0, G_OPTION_ARG_INT, &raw.max_tokens, "most tokens of an answer (512)", "N" },
     { "temperature", 0, 0, G_OPTION_ARG_DOUBLE, &o.params.temperature, "0 takes the best token (0)", "T" },
     { "top-k", 0, 0, G_OPTION_ARG_INT, &raw.top_k, "draw among the K best tokens, 0: all (40)", "K" },
-    { "top-p", 0, 0, G_OPTION_ARG_DOUBLE, &o.params.top_p, "draw among the best tokens of probability P together (0.8)", "P" },
+    { "top-p", 0, 0, G_OPTION_ARG_DOUBLE, &o.params.top_p, "draw among the best tokens of P together (0.8)", "P" },
     { "repetition-penalty", 0, 0, G_OPTION_ARG_DOUBLE, &o.params.repetition_penalty, "1 is none (1)", "R" },
-    { "checkpoint-sampling", 0, 0, G_OPTION_ARG_NONE, &o.checkpoint_sampling,
-        "the four above as the folder's generation_config.json has them", NULL },
+    { "checkpoint-sampling", 0, 0, G_OPTION_ARG_NONE, &o.checkpoint_sampling, "the four above from generation_config.json", NULL },
     { "seed", 0, 0, G_OPTION_ARG_INT64, &raw.seed, "same seed, same text (0)", "S" },
     { "stop", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o.stop, "end the answer before TEXT; repeatable", "TEXT" },
+    { "batch", 0, 0, G_OPTION_ARG_FILENAME, &o.batch, "answer the conversations of a JSON Lines file (README)", "FILE" },
+    { "output", 0, 0, G_OPTION_ARG_FILENAME, &o.output, "with --batch: add to FILE what it has no answer to yet", "FILE" },
     { "json", 0, 0, G_OPTION_ARG_NONE, &o.json, "print a JSON object a round, one line each", NULL },
-    { "logits", 0, 0, G_OPTION_ARG_FILENAME, &o.logits, "write the logits after the first round's prompt, as safetensors", "FILE" },
+    { "logits", 0, 0, G_OPTION_ARG_FILENAME, &o.logits, "logits after the first prompt, as safetensors", "FILE" },
     { "dump-tiles", 0, 0, G_OPTION_ARG_FILENAME, &o.dump_tiles, "write the tiles that the model sees, as PNG", "DIR" },
-    { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o.prompts, NULL, "PROMPT [PROMPT...]" },
+    { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o.topic.prompts, NULL, "PROMPT [PROMPT...]" },
     { NULL },
   };
   GOptionContext *context = g_option_context_new (NULL);
   gboolean ok;
 
-  o.images = g_array_new (FALSE, FALSE, sizeof (ImageOption));
-  g_array_set_clear_func (o.images, clear_image);
+  topic_init (&o.topic);
   g_option_context_set_summary (context, summary);
   g_option_context_set_description (context, description);
   g_option_context_add_main_entries (context, entries, NULL);

@@ -3,19 +3,7 @@
 #define EXAMPLES_OPTIONS_H
 
 #include "model/minivl.h"
-
-typedef struct
-{
-  gchar *path;
-  guint max_tiles;
-} ImageOption;
-
-typedef struct
-{
-  gchar *path;
-  guint segments;
-  double start, stop; /* seconds; stop below start: all of the video */
-} VideoOption;
+#include "topic.h"
 
 typedef struct
 {
@@ -23,11 +11,10 @@ typedef struct
   MinivlPrecision precision;
   MinivlTokenizer tokenizer;
   guint context_size;
-  GArray *images;     /* ImageOption */
-  VideoOption *video; /* NULL: none */
-  gboolean joined, json, list_devices, checkpoint_sampling;
+  gchar *batch, *output; /* likewise; with batch the topic is empty */
+  Topic topic;
+  gboolean json, list_devices, checkpoint_sampling;
   gchar **stop;
-  gchar **prompts;
   MinivlParams params; /* stop and want_logits as asked for */
 } Options;
 

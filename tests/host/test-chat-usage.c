@@ -60,6 +60,17 @@ static const Case cases[] = {
   { "bound-backwards", { "--model", "@", "--video", "@/" PICTURE ":1:3-2", "hello" }, "START-STOP" },
   { "bound-of-nothing", { "--model", "@", "--video", "@/" PICTURE ":1:3-3", "hello" }, "START-STOP" },
   { "start-past-the-end", { "--model", "@", "--video", "@/" PICTURE ":1:5-6", "hello" }, "past the end" },
+  { "batch-and-prompt", { "--model", "@", "--batch", "@/text", "hello" }, "in its lines" },
+  { "batch-and-picture", { "--model", "@", "--batch", "@/text", "--image", "@/" PICTURE }, "in its lines" },
+  { "batch-and-video", { "--model", "@", "--batch", "@/text", "--video", "@/" PICTURE }, "in its lines" },
+  { "batch-and-joined", { "--model", "@", "--batch", "@/text", "--joined" }, "in its lines" },
+  { "batch-and-logits", { "--model", "@", "--batch", "@/text", "--logits", "@/x.safetensors" }, "one conversation" },
+  { "batch-and-tiles", { "--model", "@", "--batch", "@/text", "--dump-tiles", "@" }, "one conversation" },
+  { "no-such-batch", { "--model", "@", "--batch", "@/none.jsonl" }, "none.jsonl" },
+  { "batch-onto-itself", { "--model", "@", "--batch", "@/text", "--output", "@/text" }, "the input" },
+  { "batch-onto-something-else", { "--model", "@", "--batch", "@/text", "--output", "@/" PICTURE }, "not a line that --batch" },
+  { "batch-into-a-folder", { "--model", "@", "--batch", "@/text", "--output", "@" }, "@: " },
+  { "output-without-batch", { "--model", "@", "--output", "@/none", "hello" }, "only with --batch" },
   { "logits-nowhere", { "--model", "@", "--logits", "@/none/x.safetensors", "hello" }, "--logits" },
 };
 
@@ -88,15 +99,22 @@ test_refused (gconstpointer data)
   g_assert_nonnull (strstr (r.err, says));
 }
 
+/* One page. */
 static void
 test_help (void)
 {
   const gchar *argv[] = { MINIVL_CHAT, "--help", NULL };
   g_auto (ProgramResult) r = { 0 };
+  g_auto (GStrv) lines = NULL;
 
   program_run (argv, &r);
   g_assert_cmpint (r.code, ==, 0);
   g_assert_nonnull (strstr (r.out, "--video"));
+  g_assert_nonnull (strstr (r.out, "--batch"));
+  lines = g_strsplit (r.out, "\n", -1);
+  g_assert_cmpuint (g_strv_length (lines), <=, 45);
+  for (gchar **line = lines; *line; line++)
+    g_assert_cmpuint (g_utf8_strlen (*line, -1), <=, 100);
 }
 
 int
