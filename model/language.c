@@ -430,11 +430,11 @@ language_stages (Language *l, const gint32 *ids, guint n, StageFunc on_stage, gp
   const LanguageConfig *c = &l->config->language;
   g_autoptr (Arena) arena = arena_new (l->dev, ARENA_HOST, "stages");
   g_autoptr (OpStream) s = op_stream_new (l->dev, "language stages");
-  g_autofree Tensor *stages = g_new0 (Tensor, c->layers + 1);
+  g_autofree Tensor *stages = g_new0 (Tensor, c->layers + 1), *qkvs = g_new0 (Tensor, c->layers);
   g_autofree LanguageToken *tokens = g_new0 (LanguageToken, n);
   g_autofree KvKey *keys = g_new0 (KvKey, n);
   g_autoptr (KvSequence) seq = NULL;
-  Tensor logits, x, normed;
+  Tensor logits, x, normed, qkv;
   MatmulParams plain = { 0 };
   guint m = (n + 7) / 8 * 8;
 
@@ -442,16 +442,20 @@ language_stages (Language *l, const gint32 *ids, guint n, StageFunc on_stage, gp
   g_return_val_if_fail (n > 0 && m <= LANGUAGE_CHUNK, FALSE);
   for (guint i = 0; i <= c->layers; i++)
     stages[i] = arena_add (arena, TYPE_F32, LAYOUT_ROWS, m, c->hidden);
+  for (guint i = 0; i < c->layers; i++)
+    qkvs[i] = arena_add (arena, TYPE_F32, LAYOUT_ROWS, m, l->qkv.cols);
   logits = arena_add (arena, TYPE_F32, LAYOUT_ROWS, m, c->vocab);
   if (!arena_commit (arena, error))
     return FALSE;
 
   x = tensor_rows (&l->x, 0, m);
   normed = tensor_rows (&l->normed, 0, m);
+  qkv = tensor_rows (&l->qkv, 0, m);
   record_embedding (l, s, m);
   op_copy (s, &stages[0], &x);
   for (guint i = 0; i < c->layers; i++) {
     record_layer (l, s, i, m, FALSE);
+    op_copy (s, &qkvs[i], &qkv);
     if (i + 1 < c->layers)
       op_copy (s, &stages[i + 1], &x);
   }
@@ -472,6 +476,11 @@ language_stages (Language *l, const gint32 *ids, guint n, StageFunc on_stage, gp
   if (!op_stream_run (s, NULL, error))
     return FALSE;
 
+  for (guint i = 0; i < c->layers; i++) {
+    g_autofree gchar *name = g_strdup_printf ("qkv.%u", i);
+
+    stage_give (name, &qkvs[i], n, on_stage, user_data);
+  }
   for (guint i = 0; i <= c->layers + 1; i++) {
     const Tensor *t = i <= c->layers ? &stages[i] : &logits;
     g_autofree gchar *name = i <= c->layers ? g_strdup_printf ("language.%u", i) : g_strdup ("language.logits");

@@ -23,8 +23,8 @@ guint64 language_logits_read (const Language *l);
 /* Tiles encoded since the model was made. */
 guint64 vision_tiles_encoded (const Vision *v);
 
-/* language.0 .. language.n (the last one after the final norm) and language.logits for a prompt of at most LANGUAGE_CHUNK tokens.
- */
+/* qkv.0 .. qkv.n-1 (before RoPE), language.0 .. language.n (the last one after the final norm) and language.logits for a prompt of
+ * at most LANGUAGE_CHUNK tokens. */
 gboolean language_stages (Language *l, const gint32 *ids, guint n, StageFunc on_stage, gpointer user_data, GError **error);
 /* Stage by stage, for the picture's last tile: vision.0 .. vision.n, pixel_shuffle, projector. */
 gboolean vision_stages (VisionPicture *picture, StageFunc on_stage, gpointer user_data, GError **error);

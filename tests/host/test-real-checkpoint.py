@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+"""test-real-checkpoint.py REAL_CHECKPOINT_PY: how answers are held against the reference's, with torch and transformers played."""
+
+import importlib.util
+import json
+import os
+import sys
+import tempfile
+import types
+import unittest
+
+sys.dont_write_bytecode = True
+SPEC = importlib.util.spec_from_file_location('real_checkpoint', sys.argv.pop())
+real = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(real)
+
+END = 9
+
+
+def a_round(ids, finish, margins=None):
+    return {'prompt': 'Hello', 'margins': margins or [float(i) for i in range(len(ids))],
+            'answer': {'token_ids': ids, 'finish_reason': finish, 'input_ids': [1, 2], 'text': 'hi'}}
+
+
+def a_reference(ids, ended):
+    return {'input_ids': [1, 2], 'token_ids': ids, 'margins': [10.0 + i for i in range(len(ids))], 'ended': ended}
+
+
+class Compare(unittest.TestCase):
+    def first(self, ours, finish, theirs, ended):
+        return real.compare(a_round(ours, finish), a_reference(theirs, ended))['first_difference']
+
+    def test_same(self):
+        self.assertIsNone(self.first([3, 4], 'stop', [3, 4, END], True))
+        self.assertIsNone(self.first([3, 4], 'length', [3, 4, 5], False))
+        self.assertIsNone(self.first([], 'stop', [END], True))
+
+    def test_different(self):
+        self.assertEqual(self.first([3, 4], 'stop', [3, 5, END], True), 1)
+        self.assertEqual(self.first([3, 4], 'stop', [3, END], True), 1)  # it ended earlier
+        self.assertIsNone(self.first([3, 4], 'length', [3, 4, END], True))
+        self.assertEqual(self.first([3, 4], 'length', [3, END], True), 1)
+        self.assertEqual(self.first([3, 4], 'stop', [3, 4, 5], False), 2)  # it went on
+
+    def test_margins_and_prompts(self):
+        told = real.compare(a_round([3, 4], 'stop'), a_reference([3, 5, END], True))
+        self.assertEqual((told['our_margin'], told['their_margin'], told['same_input_ids']), (1.0, 11.0, True))
+        other = a_reference([3], False)
+        other['input_ids'] = [1]
+        self.assertFalse(real.compare(a_round([3], 'length'), other)['same_input_ids'])
+
+
+class Values(list):
+    """As much of a tensor as is asked for."""
+
+    def tolist(self):
+        return list(self)
+
+    def float(self):
+        return self
+
+    def topk(self, n):
+        return types.SimpleNamespace(values=sorted(self, reverse=True)[:n])
+
+
+class Model:
+    """Answers 3, 4, END, whatever is asked."""
+    asked = []
+
+    @classmethod
+    def from_pretrained(cls, folder, **kwargs):
+        assert kwargs.get('trust_remote_code')
+        return cls()
+
+    def eval(self):
+        return self
+
+    def to(self, _device):
+        return self
+
+    def generate(self, **kwargs):
+        assert kwargs['output_scores'] and kwargs['return_dict_in_generate']
+        scores = [[Values([0.0, 2.0, 1.5])]] * 3
+        return types.SimpleNamespace(scores=scores, sequences=[Values([3, 4, END])])
+
+    def chat(self, tokenizer, pixels, question, config, history=None, num_patches_list=None, return_history=False):
+        Model.asked.append((pixels, question, history, num_patches_list))
+        self.generate(input_ids=[Values([1, 2])], eos_token_id=END, **config)
+
+
+class Whole(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.report = os.path.join(self.folder.name, 'report.json')
+        tiles = os.path.join(self.folder.name, 'two')
+        os.mkdir(tiles)
+        for name in ['picture-001-tile-01', 'picture-001-tile-02', 'picture-002-tile-01']:
+            open(os.path.join(tiles, name + '.png'), 'w').close()
+        rounds = [a_round([3, 4], 'stop'), a_round([3, 7], 'stop')]
+        with open(self.report, 'w', encoding='utf-8') as file:
+            json.dump({'conversations': [{'name': 'two', 'joined': False, 'rounds': rounds},
+                                         {'name': 'joined', 'joined': True, 'rounds': []}]}, file)
+        real.Reference.pixels = lambda self, pictures: sum(map(len, pictures))
+        torch = types.ModuleType('torch')
+        torch.bfloat16 = None
+        torch.cuda = types.SimpleNamespace(is_available=lambda: False)
+        sys.modules['torch'] = torch
+        Model.asked.clear()
+
+    def tearDown(self):
+        self.folder.cleanup()
+
+    def play(self, version):
+        played = types.ModuleType('transformers')
+        played.__version__ = version
+        played.AutoModel = played.AutoTokenizer = Model
+        sys.modules['transformers'] = played
+        return real.main('folder', self.report, self.folder.name)
+
+    def test_report_has_the_comparison(self):
+        self.assertEqual(self.play(real.WANTED), 0)
+        with open(self.report, encoding='utf-8') as file:
+            report = json.load(file)
+        first, second = [r['reference'] for r in report['conversations'][0]['rounds']]
+        self.assertEqual((first['first_difference'], first['margins'], first['token_ids']), (None, [0.5] * 3, [3, 4]))
+        self.assertEqual((second['first_difference'], second['our_margin'], second['their_margin']), (1, 1.0, 0.5))
+        self.assertEqual(Model.asked, [(3, 'Hello', None, [2, 1]), (3, 'Hello', [('Hello', 'hi')], [2, 1])])
+
+    def test_another_version_is_not_taken(self):
+        self.assertEqual(self.play('4.44.0'), 1)
+        self.assertEqual(Model.asked, [])
+
+
+unittest.main()
