@@ -233,7 +233,7 @@ test_goes_on (void)
 {
   g_autofree gchar *written = NULL, *again = NULL;
   g_autoptr (JsonArray) before = NULL, after = NULL;
-  g_auto (ProgramResult) r = { 0 }, second = { 0 }, third = { 0 };
+  g_auto (ProgramResult) r = { 0 }, second = { 0 };
   gsize whole;
 
   put_hellos (4);
