@@ -187,7 +187,8 @@ typedef struct
 /**
  * MinivlEngineInfo: what is true of an engine as long as it lives. Strings belong to the engine.
  * @model: the checkpoint folder's name
- * @model_hash: SHA-256, in hexadecimal, over config.json, tokenizer files, safetensors headers and the files' sizes
+ * @model_hash: SHA-256, in hexadecimal, over config.json, conversation.py, generation_config.json and the tokenizer files, as far
+ * as they are there, and of the safetensors files over headers, sizes and the first 64 KiB of each tensor
  * @precision: `f32` or `f16`
  * @device: the device's name
  * @device_bytes: device memory taken by weights, cache and activations

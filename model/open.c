@@ -1,19 +1,35 @@
 /* From a checkpoint folder to an engine. */
 #include "known.h"
 
-static gchar *
-hash_model (const gchar *config_path, const Tokenizer *tokenizer, const TensorSet *set, GError **error)
+static gboolean
+hash_file (GChecksum *sum, const gchar *folder, const gchar *name, GError **error)
 {
-  g_autoptr (GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
+  g_autofree gchar *path = g_build_filename (folder, name, NULL), *text = NULL;
   g_autoptr (GError) failure = NULL;
-  g_autofree gchar *text = NULL;
   gsize length;
 
-  if (!g_file_get_contents (config_path, &text, &length, &failure)) {
+  if (!g_file_get_contents (path, &text, &length, &failure)) {
     g_set_error_literal (error, MINIVL_ERROR, MINIVL_ERROR_FILE, failure->message);
-    return NULL;
+    return FALSE;
   }
   g_checksum_update (sum, (const guchar *)text, length);
+  return TRUE;
+}
+
+static gchar *
+hash_model (const gchar *folder, const Tokenizer *tokenizer, const TensorSet *set, GError **error)
+{
+  static const gchar *const optional[] = { "conversation.py", "generation_config.json" };
+  g_autoptr (GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
+
+  if (!hash_file (sum, folder, "config.json", error))
+    return NULL;
+  for (guint i = 0; i < G_N_ELEMENTS (optional); i++) {
+    g_autofree gchar *path = g_build_filename (folder, optional[i], NULL);
+
+    if (g_file_test (path, G_FILE_TEST_EXISTS) && !hash_file (sum, folder, optional[i], error))
+      return NULL;
+  }
   tokenizer_checksum (tokenizer, sum);
   tensor_set_checksum (set, sum);
   return g_strdup (g_checksum_get_string (sum));
@@ -67,7 +83,7 @@ minivl_engine_open (const MinivlEngineOptions *options, GError **error)
   template = chat_template_new (config.template, folder, error);
   tokenizer = template ? tokenizer_load (folder, wants_slow (options->tokenizer, template, folder), error) : NULL;
   set = tokenizer ? tensor_set_open (folder, error) : NULL;
-  hash = set ? hash_model (config_path, tokenizer, set, error) : NULL;
+  hash = set ? hash_model (folder, tokenizer, set, error) : NULL;
   if (!hash || !generation_load (&generation, folder, config.language.vocab, error))
     return NULL;
 

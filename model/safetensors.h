@@ -56,8 +56,8 @@ gboolean tensor_set_expect_only (
     const TensorSet *set, const gchar *const *names, guint n_names, const gchar *unread, GError **error);
 /* (array length=n) (transfer container): in file order */
 const TensorInfo **tensor_set_list (const TensorSet *set, guint *n);
-/* Feeds the headers' bytes and the files' sizes to a checksum, for model_hash. A set in memory counts as the file that
- * tensor_set_write() makes of it. */
+/* Feeds the headers' bytes, the files' sizes and the first 64 KiB of each tensor to a checksum, for model_hash. A set in memory
+ * counts as the file that tensor_set_write() makes of it. */
 void tensor_set_checksum (const TensorSet *set, GChecksum *checksum);
 
 /* What stands in front of the data: the length's eight bytes and the JSON, padded so that the data is aligned. data_bytes: size of

@@ -430,6 +430,33 @@ test_checksum_follows_header_and_size (Fixture *f, gconstpointer data)
   }
 }
 
+/* Of `n` bytes that are zero but for the one at `at`. (transfer full) */
+static gchar *
+checksum_of_one_tensor (gsize n, gsize at)
+{
+  g_autoptr (TensorSet) set = tensor_set_new ();
+  gchar *bytes = g_malloc0 (n);
+
+  bytes[at] = 1;
+  tensor_set_add (set, "small", DTYPE_F16, 1, (const guint64[]){ 1 }, g_memdup2 ("gh", 2));
+  tensor_set_add (set, "large", DTYPE_F16, 1, (const guint64[]){ n / 2 }, bytes);
+  return checksum (set);
+}
+
+/* A fine-tune has the headers and sizes of what it was made of. */
+static void
+test_checksum_follows_the_weights (Fixture *f, gconstpointer data)
+{
+  static const gsize places[] = { 0, 1, 4097, (64 << 10) - 1 };
+  g_autoptr (GHashTable) seen = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  g_autofree gchar *beyond = checksum_of_one_tensor (1 << 18, 64 << 10), *last = checksum_of_one_tensor (1 << 18, (1 << 18) - 1);
+
+  for (guint i = 0; i < G_N_ELEMENTS (places); i++)
+    g_assert_true (g_hash_table_add (seen, checksum_of_one_tensor (1 << 18, places[i])));
+  g_assert_false (g_hash_table_contains (seen, beyond));
+  g_assert_cmpstr (beyond, ==, last); /* no more than 64 KiB of each is read */
+}
+
 static void
 test_failed_write_leaves_the_old_file (Fixture *f, gconstpointer data)
 {
@@ -544,6 +571,7 @@ main (int argc, char **argv)
   ADD ("foreign-types-are-no-tensors", test_foreign_types_are_no_tensors);
   ADD ("written-file-is-read-back", test_written_file_is_read_back);
   ADD ("checksum-follows-header-and-size", test_checksum_follows_header_and_size);
+  ADD ("checksum-follows-the-weights", test_checksum_follows_the_weights);
   ADD ("failed-write-leaves-the-old-file", test_failed_write_leaves_the_old_file);
   g_test_add_func ("/safetensors/write-into-no-folder-is-refused", test_write_into_no_folder_is_refused);
   ADD ("damage-does-no-harm", test_damage_does_no_harm);

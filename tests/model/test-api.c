@@ -126,6 +126,25 @@ test_progress_rises_and_zeroes_are_defaults (void)
   g_assert_cmpstr (minivl_engine_get_info (opened)->model_hash, ==, minivl_engine_get_info (api_engine)->model_hash);
 }
 
+/* What shapes the words is part of what a model is. */
+static void
+test_hash_tells_what_is_beside_the_weights (void)
+{
+  g_autofree gchar *copy = checkpoint_variant (api_model, "tuned", NULL, NULL, NULL);
+  g_autofree gchar *path = g_build_filename (copy, "generation_config.json", NULL);
+  const MinivlEngineOptions options = { .model_path = copy };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (MinivlEngine) same = minivl_engine_open (&options, &error), tuned = NULL;
+
+  g_assert_no_error (error);
+  g_assert_cmpstr (minivl_engine_get_info (same)->model_hash, ==, minivl_engine_get_info (api_engine)->model_hash);
+  g_file_set_contents (path, "{\"eos_token_id\": [2]}", -1, &error);
+  g_assert_no_error (error);
+  tuned = minivl_engine_open (&options, &error);
+  g_assert_no_error (error);
+  g_assert_cmpstr (minivl_engine_get_info (tuned)->model_hash, !=, minivl_engine_get_info (api_engine)->model_hash);
+}
+
 static void
 test_progress_cancels (void)
 {
@@ -341,6 +360,7 @@ add_tests (void)
   g_test_add_func ("/api/devices-are-listed-and-selected-by", test_devices_are_listed_and_selected_by);
   g_test_add_func ("/api/info-tells-what-was-opened", test_info_tells_what_was_opened);
   g_test_add_func ("/api/progress-rises-and-zeroes-are-defaults", test_progress_rises_and_zeroes_are_defaults);
+  g_test_add_func ("/api/hash-tells-what-is-beside-the-weights", test_hash_tells_what_is_beside_the_weights);
   g_test_add_func ("/api/progress-cancels", test_progress_cancels);
   g_test_add_func ("/api/sessions-and-pictures-keep-the-engine", test_sessions_and_pictures_keep_the_engine);
   g_test_add_func ("/api/refused-by-name", test_refused_by_name);
