@@ -86,7 +86,7 @@ check_pieces (Part file)
 int
 LLVMFuzzerTestOneInput (const guint8 *data, gsize size)
 {
-  static const gchar *const files[] = { "tokenizer_config.json", "added_tokens.json", "tokenizer.model" };
+  static const gchar *const files[] = { "tokenizer_config.json", "added_tokens.json", "tokenizer.json", "tokenizer.model" };
   Part rest = { data, size };
   g_autofree guint8 *bytes = NULL;
   g_autoptr (Tokenizer) t = NULL;
@@ -98,7 +98,7 @@ LLVMFuzzerTestOneInput (const guint8 *data, gsize size)
   for (guint i = 0; i < G_N_ELEMENTS (files); i++) {
     Part part = i + 1 < G_N_ELEMENTS (files) ? part_take (&rest) : rest;
 
-    if (i == 2)
+    if (i == 3)
       check_pieces (part);
     if (part.size > 0)
       scratch_write (files[i], part);

@@ -100,13 +100,14 @@ static const gchar *const texts[] = { "<|user|>\nThe camera\xe2\x96\x81 looks  d
   "aab ab<t>a b" };
 
 static void
-write_tokenizer (const gchar *text, const gchar *config, const gchar *added, const gchar *model, gsize size)
+write_tokenizer (const gchar *text, const gchar *config, const gchar *added, const gchar *json, const gchar *model, gsize size)
 {
   g_autoptr (GString) seed = g_string_new (NULL);
 
   part_append (seed, text, strlen (text));
   part_append (seed, config, strlen (config));
   part_append (seed, added, strlen (added));
+  part_append (seed, json, strlen (json));
   g_string_append_len (seed, model, size);
   write_seed (seed->str, seed->len);
 }
@@ -160,17 +161,28 @@ make_tokenizers (void)
                                      "\"11\": {\"content\": \"<t>a\", \"normalized\": true, \"special\": true}}, "
                                      "\"eos_token\": \"<t>\", \"pad_token\": null, \"additional_special_tokens\": [\"b a\"]}";
   g_autoptr (GString) small = small_model (G_MAXUINT), smaller = small_model (6);
+  static const gchar *const json =
+      "{\"added_tokens\": [{\"id\": 0, \"content\": \"<unk>\", \"special\": true, \"normalized\": false, \"lstrip\": false, "
+      "\"rstrip\": false, \"single_word\": false}], \"normalizer\": {\"type\": \"Sequence\", \"normalizers\": [{\"type\": "
+      "\"Prepend\", \"prepend\": \"" MARK "\"}, {\"type\": \"Replace\", \"pattern\": {\"String\": \" \"}, \"content\": \"" MARK
+      "\"}]}, \"pre_tokenizer\": null, \"model\": {\"type\": \"BPE\", \"unk_token\": \"<unk>\", \"fuse_unk\": true, "
+      "\"byte_fallback\": false, \"vocab\": {\"<unk>\": 0, \"" MARK "\": 1, \"a\": 2, \"b\": 3, \"ab\": 4, \"" MARK
+      "a\": 5}, \"merges\": [\"a b\", [\"" MARK "\", \"a\"]]}}";
   gsize size;
+  g_autofree gchar *whole = read_file (TEST_DATA "/tokenizer/json/tokenizer.json", NULL);
   g_autofree gchar *model = trained_read ("tokenizer.model", &size), *trained = trained_read ("tokenizer_config.json", NULL);
   g_autofree gchar *added = trained_read ("added_tokens.json", NULL);
 
   for (guint i = 0; i < G_N_ELEMENTS (texts); i++) {
-    write_tokenizer (texts[i], trained, added, model, size);
-    write_tokenizer (texts[i], "{\"eos_token\": \"<|end|>\"}", added, model, size);
-    write_tokenizer (texts[i], config, "{\"<t>\": 9, \"b a\": 10, \"<t>a\": 11}", small->str, small->len);
-    write_tokenizer (texts[i], config, "", small->str, small->len);
-    write_tokenizer (texts[i], "{}", "", smaller->str, smaller->len);
-    write_tokenizer (texts[i], "{\"add_eos_token\": true}", "{\"<t>\": 9, \"b a\": 10}", small->str, small->len);
+    write_tokenizer (texts[i], trained, added, "", model, size);
+    write_tokenizer (texts[i], "{}", "", json, "", 0);
+    write_tokenizer (texts[i], "{\"eos_token\": \"<t>\"}", "{\"<t>\": 6}", json, "", 0);
+    write_tokenizer (texts[i], trained, "", whole, "", 0);
+    write_tokenizer (texts[i], "{\"eos_token\": \"<|end|>\"}", added, "", model, size);
+    write_tokenizer (texts[i], config, "{\"<t>\": 9, \"b a\": 10, \"<t>a\": 11}", "", small->str, small->len);
+    write_tokenizer (texts[i], config, "", "", small->str, small->len);
+    write_tokenizer (texts[i], "{}", "", "", smaller->str, smaller->len);
+    write_tokenizer (texts[i], "{\"add_eos_token\": true}", "{\"<t>\": 9, \"b a\": 10}", "", small->str, small->len);
   }
 }
 
@@ -195,6 +207,26 @@ make_chats (void)
     g_string_append (seed, words[(i + 1) % G_N_ELEMENTS (words)]);
     write_seed (seed->str, seed->len);
   }
+}
+
+/* Python that holds conversations as people write them, and what is none. */
+static void
+make_conversations (void)
+{
+  static const gchar *const sources[] = {
+    "register_conv_template(Conversation(name='phi3-chat', system_template='<|system|>\\n{system_message}',\n"
+    "  system_message='You are ' \"an AI\\x41\\u4e66\\N{BULLET}\", roles=('<|user|>\\n', '<|assistant|>\\n'),\n"
+    "  sep_style=SeparatorStyle.MPT, sep='<|end|>', stop_token_ids=[2, 32000], # , system_message='no'\n))\n",
+    "x = f'{Conversation}'\nConversation(\n name = r\"phi3-chat\", sep = '''<|end|>''', system_message = "
+    "(\"\"\"two\nlines\"\"\"),\n"
+    " roles = [\"<|user|>\\n\", '<|assistant|>\\n'],)",
+    "Conversation(name='other', sep='a')\nConversation(name='phi3-chat', system_message=MESSAGE, sep=SEP)",
+    "def f(a=')', b=\"(\"):\n  return {'Conversation': (1, [2, {3: '4'}])} # (\n",
+    "'open",
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (sources); i++)
+    write_seed (sources[i], strlen (sources[i]));
 }
 
 static void
@@ -276,8 +308,8 @@ main (int argc, char **argv)
     const gchar *target;
     void (*make) (void);
   } makers[] = { { "config", make_configs }, { "safetensors", make_safetensors }, { "tokenizer", make_tokenizers },
-    { "chat", make_chats }, { "tiles", make_tiles }, { "image", make_images }, { "picture", make_pictures },
-    { "journal", make_journals } };
+    { "chat", make_chats }, { "conversation", make_conversations }, { "tiles", make_tiles }, { "image", make_images },
+    { "picture", make_pictures }, { "journal", make_journals } };
   g_autofree gchar *made = NULL;
 
   g_assert (argc == 3);
