@@ -48,7 +48,7 @@ are_joined (GstMinivl *self)
 gboolean
 held_up (GstElement *element)
 {
-  GstMinivl *self = GST_MINIVL (element);
+  GstMinivl *self = (GstMinivl *)element;
   g_autofree gchar *queue = NULL;
   gboolean by_segment;
   guint64 needed;

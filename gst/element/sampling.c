@@ -342,7 +342,7 @@ watch_clock (GstMinivl *self)
 static void
 on_overdue (GstElement *element, GstClockTime running_time)
 {
-  GstMinivl *self = GST_MINIVL (element);
+  GstMinivl *self = (GstMinivl *)element;
   guint64 stop;
 
   GST_PAD_STREAM_LOCK (get_sink (self));

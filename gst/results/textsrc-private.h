@@ -1,5 +1,5 @@
 /* The insides of the `text_src` pad: textsrc.c is its task, what it pushes and the pad's life; text-places.c is which time each
- * text gets, and what is told of time between texts. */
+ * text gets, and what is told of time between texts; text-lost.c counts what is not delivered. */
 #ifndef GST_MINIVL_TEXTSRC_PRIVATE_H
 #define GST_MINIVL_TEXTSRC_PRIVATE_H
 

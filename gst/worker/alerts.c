@@ -1,5 +1,6 @@
 #include "alerts.h"
 
+#include "alert-list.h"
 #include "answer.h"
 #include "gst/results/log.h"
 #include "prompt.h"
@@ -56,21 +57,6 @@ alerts_forget (Alerts *a)
   g_clear_pointer (&a->told_of, g_free);
 }
 
-/* --- the list ---------------------------------------------------------------------------------------------------------------- */
-
-GStrv
-alerts_list (const gchar *property)
-{
-  g_auto (GStrv) parts = g_strsplit_set (property != NULL ? property : "", ";\r\n", -1);
-  g_autoptr (GStrvBuilder) list = g_strv_builder_new ();
-  g_autoptr (GHashTable) seen = g_hash_table_new (g_str_hash, g_str_equal);
-
-  for (guint i = 0; parts[i] != NULL; i++)
-    if (g_strstrip (parts[i])[0] != '\0' && g_hash_table_add (seen, parts[i]))
-      g_strv_builder_add (list, parts[i]);
-  return g_strv_builder_end (list);
-}
-
 /* --- asking ------------------------------------------------------------------------------------------------------------------ */
 
 /* FALSE: with an error, or cancelled. */
@@ -116,7 +102,7 @@ static gboolean
 ask_all (Alerts *a, const Backend *backend, gpointer self, const gchar *property, const BackendQuestion *asked, const gint *cancel,
     GError **error)
 {
-  g_auto (GStrv) list = alerts_list (property);
+  g_auto (GStrv) list = alert_list (property);
   g_autoptr (GError) first = NULL;
 
   for (guint i = 0; list[i] != NULL; i++) {
@@ -178,7 +164,7 @@ static GPtrArray *
 drop_others (Alerts *a, const gchar *property)
 {
   GPtrArray *dropped = g_ptr_array_new_with_free_func (g_free);
-  g_auto (GStrv) list = alerts_list (property);
+  g_auto (GStrv) list = alert_list (property);
 
   for (guint i = 0; i < a->active->len;) {
     if (g_strv_contains ((const gchar *const *)list, g_ptr_array_index (a->active, i)))

@@ -26,9 +26,6 @@ void alerts_clear (Alerts *a);
 /* No question is active, and no warning was given. */
 void alerts_forget (Alerts *a);
 
-/* The questions of the property, which are separated by `;` or line ends: each once, none blank. NULL: none. (transfer full) */
-GStrv alerts_list (const gchar *property);
-
 /* Asks them, after the segment's own question has been answered. Without the lock. */
 void alerts_put (Worker *w, const Segment *s, const BackendQuestion *asked);
 /* The segment is over; described: its result, which gets the time they took. Returns a Result for each question that rises or

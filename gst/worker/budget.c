@@ -1,5 +1,6 @@
 #include "budget.h"
 
+#include "alert-list.h"
 #include "alerts.h"
 #include "prompt.h"
 
@@ -32,7 +33,7 @@ count (const Budget *b, guint frames, Words *words, GError **error)
 {
   PromptFacts facts = { .stream = b->stream };
   g_autofree gchar *prompt = prompt_expand (b->settings->prompt, &facts), *text = minivl_prompt_add_marks (prompt, 0, frames);
-  g_auto (GStrv) alerts = alerts_list (b->settings->alerts);
+  g_auto (GStrv) alerts = alert_list (b->settings->alerts);
 
   words->alert = 0;
   if (!count_words (b, text, &words->prompt, error))

@@ -1,5 +1,6 @@
 /* The rules of alerts: what is asked, when one rises and falls, and what it leaves behind. */
 #include "gst/element/gstminivl.h"
+#include "gst/worker/alert-list.h"
 #include "gst/worker/alerts.h"
 #include "rig.h"
 
@@ -44,7 +45,7 @@ assert_question (guint n, const gchar *text)
 static void
 assert_list (const gchar *property, const gchar *joined)
 {
-  g_auto (GStrv) list = alerts_list (property);
+  g_auto (GStrv) list = alert_list (property);
   g_autofree gchar *found = g_strjoinv ("|", list);
 
   g_assert_cmpstr (found, ==, joined);
