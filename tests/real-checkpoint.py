@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """real-checkpoint.py FOLDER REPORT TILES: holds the report of real-checkpoint.sh against what the code in FOLDER answers.
 
-RUNS the Python files in FOLDER (trust_remote_code). Needs transformers 4.37.2, torch and Pillow. The model sees the very tiles that
-minivl saw; its own chat() writes the prompt, takes the history and makes the ids. Adds to each round of REPORT `reference`: its
-token_ids and margins, whether input_ids are the same, and `first_difference` (null: none), with the margins of both there. The
-answers in the history are minivl's, so that each round stands for itself. Exit 0: compared, whatever came out; 1: could not.
+RUNS the Python files in FOLDER (trust_remote_code), and no others: nothing is fetched. Needs transformers 4.37.2, torch, accelerate,
+numpy<2, sentencepiece, protobuf, Pillow, and what those files import (einops, timm, torchvision). The model sees the very tiles that
+minivl saw; its own chat() writes the prompt, takes the history and makes the ids, with the tokenizer that minivl took (fast or slow).
+Adds to each round of REPORT `reference`: its token_ids and margins, whether input_ids are the same, and `first_difference` (null:
+none), with the margins of both there. The answers in the history are minivl's, so that each round stands for itself. REPORT is
+written after each conversation. Exit 0: compared, whatever came out; 1: could not.
 """
 
 import glob
@@ -58,14 +60,17 @@ def tile_files(folder):
 
 
 class Reference:
-    def __init__(self, folder):
+    def __init__(self, folder, fast):
         import torch
         from transformers import AutoModel, AutoTokenizer
         self.torch = torch
         self.device = 'cuda' if torch.cuda.is_available() else 'cpu'
+        if self.device == 'cpu':
+            # The public chat() says .cuda() of the ids, whatever the model is on.
+            torch.Tensor.cuda = lambda tensor: tensor
         self.model = AutoModel.from_pretrained(folder, torch_dtype=torch.bfloat16, low_cpu_mem_usage=True,
                                                trust_remote_code=True).eval().to(self.device)
-        self.tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=True)
+        self.tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=True, use_fast=fast)
         self.said = None
         self.generate = self.model.generate
         self.model.generate = self.listen
@@ -102,18 +107,28 @@ class Reference:
         return self.said
 
 
+def write(report, path):
+    """Whole or not at all: what stands there took hours."""
+    with open(path + '.new', 'w', encoding='utf-8') as file:
+        json.dump(report, file, ensure_ascii=False)
+        file.write('\n')
+    os.replace(path + '.new', path)
+
+
 def main(folder, report_path, tiles):
+    os.environ['TRANSFORMERS_OFFLINE'] = '1'
+    with open(report_path, encoding='utf-8') as file:
+        report = json.load(file)
     try:
         import transformers
         if transformers.__version__ != WANTED:
             print(f'transformers is {transformers.__version__}; {WANTED} is wanted')
             return 1
-        reference = Reference(folder)
-    except ImportError as error:
+        reference = Reference(folder, report['tokenizer'] == 'fast')
+    except (ImportError, OSError) as error:
         print(f'not compared: {error}')
         return 1
-    with open(report_path, encoding='utf-8') as file:
-        report = json.load(file)
+    report['reference'] = f'transformers {WANTED}, bfloat16 on {reference.device}'
     for conversation in report['conversations']:
         pictures = tile_files(os.path.join(tiles, conversation['name']))
         for i, round_ in enumerate(conversation['rounds']):
@@ -121,10 +136,7 @@ def main(folder, report_path, tiles):
             told = round_['reference']
             print(f"{conversation['name']} {i + 1}: same prompt: {told['same_input_ids']}; first difference: "
                   f"{told['first_difference']} of {len(round_['margins'])}, margins {told['our_margin']}, {told['their_margin']}")
-    report['reference'] = f'transformers {WANTED}'
-    with open(report_path, 'w', encoding='utf-8') as file:
-        json.dump(report, file, ensure_ascii=False)
-        file.write('\n')
+        write(report, report_path)
     return 0
 
 

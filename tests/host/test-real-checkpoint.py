@@ -63,13 +63,22 @@ class Values(list):
         return types.SimpleNamespace(values=sorted(self, reverse=True)[:n])
 
 
+class Tensor(Values):
+    def cuda(self):
+        raise RuntimeError('Found no NVIDIA driver on your system.')
+
+
 class Model:
     """Answers 3, 4, END, whatever is asked."""
     asked = []
+    broken_at = None
 
     @classmethod
     def from_pretrained(cls, folder, **kwargs):
         assert kwargs.get('trust_remote_code')
+        assert os.environ.get('TRANSFORMERS_OFFLINE') == '1'
+        if folder == 'elsewhere':
+            raise OSError('the code is not in the folder')
         return cls()
 
     def eval(self):
@@ -84,8 +93,18 @@ class Model:
         return types.SimpleNamespace(scores=scores, sequences=[Values([3, 4, END])])
 
     def chat(self, tokenizer, pixels, question, config, history=None, num_patches_list=None, return_history=False):
+        if question == Model.broken_at:
+            raise MemoryError
         Model.asked.append((pixels, question, history, num_patches_list))
-        self.generate(input_ids=[Values([1, 2])], eos_token_id=END, **config)
+        self.generate(input_ids=Tensor([Values([1, 2])]).cuda(), eos_token_id=END, **config)
+
+
+class Tokenizer:
+    fast = None
+
+    @classmethod
+    def from_pretrained(cls, folder, **kwargs):
+        Tokenizer.fast = kwargs['use_fast']
 
 
 class Whole(unittest.TestCase):
@@ -97,34 +116,62 @@ class Whole(unittest.TestCase):
         for name in ['picture-001-tile-01', 'picture-001-tile-02', 'picture-002-tile-01']:
             open(os.path.join(tiles, name + '.png'), 'w').close()
         rounds = [a_round([3, 4], 'stop'), a_round([3, 7], 'stop')]
-        with open(self.report, 'w', encoding='utf-8') as file:
-            json.dump({'conversations': [{'name': 'two', 'joined': False, 'rounds': rounds},
-                                         {'name': 'joined', 'joined': True, 'rounds': []}]}, file)
+        last = dict(a_round([3, 4], 'stop'), prompt='Bye')
+        self.write({'tokenizer': 'slow', 'conversations': [{'name': 'two', 'joined': False, 'rounds': rounds},
+                                                           {'name': 'joined', 'joined': True, 'rounds': [last]}]})
         real.Reference.pixels = lambda self, pictures: sum(map(len, pictures))
         torch = types.ModuleType('torch')
         torch.bfloat16 = None
+        torch.Tensor = Tensor
         torch.cuda = types.SimpleNamespace(is_available=lambda: False)
         sys.modules['torch'] = torch
         Model.asked.clear()
+        Model.broken_at = None
 
     def tearDown(self):
         self.folder.cleanup()
 
-    def play(self, version):
+    def write(self, report):
+        with open(self.report, 'w', encoding='utf-8') as file:
+            json.dump(report, file)
+
+    def read(self):
+        with open(self.report, encoding='utf-8') as file:
+            return json.load(file)
+
+    def play(self, version, folder='folder'):
         played = types.ModuleType('transformers')
         played.__version__ = version
-        played.AutoModel = played.AutoTokenizer = Model
+        played.AutoModel, played.AutoTokenizer = Model, Tokenizer
         sys.modules['transformers'] = played
-        return real.main('folder', self.report, self.folder.name)
+        return real.main(folder, self.report, self.folder.name)
 
     def test_report_has_the_comparison(self):
         self.assertEqual(self.play(real.WANTED), 0)
-        with open(self.report, encoding='utf-8') as file:
-            report = json.load(file)
+        report = self.read()
+        self.assertEqual(report['reference'], 'transformers 4.37.2, bfloat16 on cpu')
         first, second = [r['reference'] for r in report['conversations'][0]['rounds']]
         self.assertEqual((first['first_difference'], first['margins'], first['token_ids']), (None, [0.5] * 3, [3, 4]))
         self.assertEqual((second['first_difference'], second['our_margin'], second['their_margin']), (1, 1.0, 0.5))
-        self.assertEqual(Model.asked, [(3, 'Hello', None, [2, 1]), (3, 'Hello', [('Hello', 'hi')], [2, 1])])
+        self.assertEqual(Model.asked, [(3, 'Hello', None, [2, 1]), (3, 'Hello', [('Hello', 'hi')], [2, 1]), (0, 'Bye', None, [0])])
+
+    def test_tokenizer_is_the_one_that_minivl_took(self):
+        self.play(real.WANTED)
+        self.assertFalse(Tokenizer.fast)
+        self.write({'tokenizer': 'fast', 'conversations': []})
+        self.play(real.WANTED)
+        self.assertTrue(Tokenizer.fast)
+
+    def test_what_was_compared_stays_when_the_rest_fails(self):
+        Model.broken_at = 'Bye'
+        self.assertRaises(MemoryError, self.play, real.WANTED)
+        two, joined = self.read()['conversations']
+        self.assertTrue(all('reference' in r for r in two['rounds']))
+        self.assertNotIn('reference', joined['rounds'][0])
+
+    def test_no_code_but_the_folders(self):
+        self.assertEqual(self.play(real.WANTED, 'elsewhere'), 1)
+        self.assertEqual(Model.asked, [])
 
     def test_another_version_is_not_taken(self):
         self.assertEqual(self.play('4.44.0'), 1)
