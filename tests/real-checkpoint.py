@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""real-checkpoint.py FOLDER REPORT TILES: holds the report of real-checkpoint.sh against what the code in FOLDER answers.
+"""real-checkpoint.py FOLDER [REPORT TILES]: holds the report of real-checkpoint.sh against what the code in FOLDER answers.
 
 RUNS the Python files in FOLDER (trust_remote_code), and no others: nothing is fetched. Needs transformers 4.37.2, torch, accelerate,
 numpy<2, sentencepiece, protobuf, Pillow, and what those files import (einops, timm, torchvision). The model sees the very tiles that
 minivl saw; its own chat() writes the prompt, takes the history and makes the ids, with the tokenizer that minivl took (fast or slow).
 Adds to each round of REPORT `reference`: its token_ids and margins, whether input_ids are the same, and `first_difference` (null:
 none), with the margins of both there. The answers in the history are minivl's, so that each round stands for itself. REPORT is
-written after each conversation. Exit 0: compared, whatever came out; 1: could not.
+written after each conversation. With FOLDER alone it only tries whether it could. Exit 0: compared, whatever came out; 1: could not.
 """
 
 import glob
@@ -115,18 +115,27 @@ def write(report, path):
     os.replace(path + '.new', path)
 
 
-def main(folder, report_path, tiles):
+def load(folder, fast):
+    """The reference; where it cannot be had None, and a line that says why."""
     os.environ['TRANSFORMERS_OFFLINE'] = '1'
-    with open(report_path, encoding='utf-8') as file:
-        report = json.load(file)
     try:
         import transformers
         if transformers.__version__ != WANTED:
-            print(f'transformers is {transformers.__version__}; {WANTED} is wanted')
-            return 1
-        reference = Reference(folder, report['tokenizer'] == 'fast')
+            print(f'cannot compare: transformers is {transformers.__version__}; {WANTED} is wanted')
+            return None
+        return Reference(folder, fast)
     except (ImportError, OSError) as error:
-        print(f'not compared: {error}')
+        print(f'cannot compare: {error}')
+        return None
+
+
+def main(folder, report_path=None, tiles=None):
+    if report_path is None:
+        return 0 if load(folder, True) else 1
+    with open(report_path, encoding='utf-8') as file:
+        report = json.load(file)
+    reference = load(folder, report['tokenizer'] == 'fast')
+    if not reference:
         return 1
     report['reference'] = f'transformers {WANTED}, bfloat16 on {reference.device}'
     for conversation in report['conversations']:
@@ -141,6 +150,6 @@ def main(folder, report_path, tiles):
 
 
 if __name__ == '__main__':
-    if len(sys.argv) != 4:
+    if len(sys.argv) not in (2, 4):
         sys.exit(__doc__)
     sys.exit(main(*sys.argv[1:]))

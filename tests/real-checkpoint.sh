@@ -5,7 +5,8 @@
 # RUN, by transformers 4.37.2, which must be installed, and each answer's ids are held against that: only for a folder that you trust.
 # The report is minivl-report.json here, or the file MINIVL_REPORT; the build is build/, or the folder MINIVL_BUILD. It is written after
 # each conversation: on a CPU all of them take hours.
-# Exit 0: all conversations are answered; 1: some are not, or --run-folder-code could not; 2: the folder cannot be opened.
+# Exit 0: all conversations are answered; 1: some are not, or --run-folder-code could not; where it cannot from the start, none is
+# asked; 2: the folder cannot be opened.
 set -u
 here=$(cd "$(dirname "$0")/.." && pwd)
 
@@ -28,6 +29,12 @@ if [ ! -f "$build/build.ninja" ]; then
 fi
 ninja -C "$build" tests/real-checkpoint examples/demo-model/yard || exit 2
 
+# Before the answers, which may take hours, and not after them.
+if $run_code; then
+  echo "running the code in $folder: $(cd "$folder" && echo *.py)"
+  python3 "$here/tests/real-checkpoint.py" "$folder" || exit 1
+fi
+
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 "$build/examples/demo-model/yard" "$work/yard.mkv" 1 2 3 >&2 || exit 2
@@ -37,7 +44,6 @@ code=$?
 [ $code -ne 2 ] || exit 2
 
 if $run_code; then
-  echo "running the code in $folder: $(cd "$folder" && echo *.py)"
   python3 "$here/tests/real-checkpoint.py" "$folder" "$report" "$work/tiles" || code=1
 else
   echo "no code in $folder was run; --run-folder-code compares with transformers 4.37.2"

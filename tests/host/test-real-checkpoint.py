@@ -139,12 +139,12 @@ class Whole(unittest.TestCase):
         with open(self.report, encoding='utf-8') as file:
             return json.load(file)
 
-    def play(self, version, folder='folder'):
+    def play(self, version, folder='folder', alone=False):
         played = types.ModuleType('transformers')
         played.__version__ = version
         played.AutoModel, played.AutoTokenizer = Model, Tokenizer
         sys.modules['transformers'] = played
-        return real.main(folder, self.report, self.folder.name)
+        return real.main(folder) if alone else real.main(folder, self.report, self.folder.name)
 
     def test_report_has_the_comparison(self):
         self.assertEqual(self.play(real.WANTED), 0)
@@ -168,6 +168,13 @@ class Whole(unittest.TestCase):
         two, joined = self.read()['conversations']
         self.assertTrue(all('reference' in r for r in two['rounds']))
         self.assertNotIn('reference', joined['rounds'][0])
+
+    def test_folder_alone_is_tried_and_no_more(self):
+        self.assertEqual(self.play(real.WANTED, alone=True), 0)
+        self.assertEqual(self.play('4.44.0', alone=True), 1)
+        self.assertEqual(self.play(real.WANTED, 'elsewhere', alone=True), 1)
+        self.assertEqual(Model.asked, [])
+        self.assertNotIn('reference', self.read())
 
     def test_no_code_but_the_folders(self):
         self.assertEqual(self.play(real.WANTED, 'elsewhere'), 1)

@@ -39,6 +39,13 @@ assert all(report[key] > 0 for key in ('weight_bytes', 'device_bytes', 'load_ns'
 assert all(0 < report['largest'][key] < 65504 for key in ('k', 'v', 'residual', 'vision_residual')), report['largest']
 END
 
+mkdir "$work/modules"
+echo "__version__ = '0'" >"$work/modules/transformers.py"
+said=$(PYTHONPATH=$work/modules MINIVL_REPORT=$work/none.json bash "$root/tests/real-checkpoint.sh" "$work/folder" --run-folder-code 2>&1)
+check "exit $? and not 1 where nothing can be compared" [ $? -eq 1 ]
+check "does not say why nothing can be compared" grep -q "transformers is 0; 4.37.2 is wanted" <<<"$said"
+check "asks where nothing can be compared" [ ! -e "$work/none.json" ]
+
 said=$(bash "$root/tests/real-checkpoint.sh" "$work/folder" --max-tokens 100000 2>&1)
 check "an answer that does not fit is no failure" [ $? -eq 1 ]
 check "the report has no error" grep -q '"error":' "$work/report.json"
