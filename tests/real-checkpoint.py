@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """real-checkpoint.py FOLDER [REPORT TILES]: holds the report of real-checkpoint.sh against what the code in FOLDER answers.
 
-RUNS the Python files in FOLDER (trust_remote_code), and no others: nothing is fetched. Needs transformers 4.37.2, torch, accelerate,
-numpy<2, sentencepiece, protobuf, Pillow, and what those files import (einops, timm, torchvision). The model sees the very tiles that
-minivl saw; its own chat() writes the prompt, takes the history and makes the ids, with the tokenizer that minivl took (fast or slow).
+RUNS the Python files in FOLDER (trust_remote_code); nothing is fetched: where its config.json names another repository's, they must be
+in the cache of transformers. Needs transformers 4.37.2, torch, accelerate, numpy<2, sentencepiece, protobuf, Pillow, and what those
+files import (einops, timm, torchvision). The model sees the very tiles that minivl saw; its own chat() writes the prompt, takes the
+history and makes the ids, with the tokenizer that minivl took (fast or slow).
 Adds to each round of REPORT `reference`: its token_ids and margins, whether input_ids are the same, and `first_difference` (null:
 none), with the margins of both there. The answers in the history are minivl's, so that each round stands for itself. REPORT is
 written after each conversation. With FOLDER alone it only tries whether it could. Exit 0: compared, whatever came out; 1: could not.

@@ -176,7 +176,7 @@ class Whole(unittest.TestCase):
         self.assertEqual(Model.asked, [])
         self.assertNotIn('reference', self.read())
 
-    def test_no_code_but_the_folders(self):
+    def test_code_that_is_not_there(self):
         self.assertEqual(self.play(real.WANTED, 'elsewhere'), 1)
         self.assertEqual(Model.asked, [])
 
