@@ -24,7 +24,7 @@ struct _Scheduler
   GCond work; /* something was handed in */
   GCond job_done;
   GQueue jobs, pictures, questions; /* Job, PictureRequest, Request: handed in, and not taken up yet */
-  guint taken_up;                   /* pictures and questions that the thread has, as of when it last took some up */
+  guint taken_up;                   /* pictures and questions that the thread has, as of the last turn's start */
   gboolean ending;
 
   /* Touched by the scheduler's thread alone. */
@@ -48,6 +48,7 @@ wait_for_work (Scheduler *s)
   gboolean ending;
 
   g_mutex_lock (&s->lock);
+  s->taken_up = count_taken_up (s);
   while (!s->ending && s->jobs.length + s->pictures.length + s->questions.length + count_taken_up (s) == 0)
     g_cond_wait (&s->work, &s->lock);
   ending = s->ending;

@@ -127,6 +127,7 @@ hold (void)
   while (!holding)
     g_cond_wait (&changed, &lock);
   g_mutex_unlock (&lock);
+  g_assert_cmpuint (scheduler_waiting (engine->scheduler), ==, 0); /* or what is waited for below is another's */
   return holder;
 }
 
