@@ -41,7 +41,7 @@ typedef struct
 
 struct MatmulPush
 {
-  uint m, n; /* of the whole op */
+  uint m, n; /* of the whole op, up to the end of this slice */
   uint k;    /* padded to 32 */
   VIEW (x);
   VIEW (y);

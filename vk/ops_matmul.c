@@ -83,7 +83,7 @@ bind_window (OpStream *s, Dispatch *d, struct MatmulPush *push, guint64 first)
   const Tensor *w = d->bind[0].tensor;
   guint64 row_bytes = (guint64)w->stride * type_size (w->type);
   guint64 window = window_units (s, stream_limits (s)->bulk_range, row_bytes * TILE_COLUMNS) * TILE_COLUMNS;
-  guint64 n = ((guint64)push->n + TILE_COLUMNS - 1) / TILE_COLUMNS * TILE_COLUMNS, end = MIN (first + window, n);
+  guint64 n = ((guint64)w->rows + TILE_COLUMNS - 1) / TILE_COLUMNS * TILE_COLUMNS, end = MIN (first + window, n);
 
   if (window == 0) {
     op_stream_fail (s, "%u rows of %u weights are more than the device binds", TILE_COLUMNS, w->stride);
@@ -96,14 +96,17 @@ bind_window (OpStream *s, Dispatch *d, struct MatmulPush *push, guint64 first)
   return end;
 }
 
-/* A slice: m rows from `row` on of `columns` columns from `column` on. */
+/* A slice: m rows from `row` on of `columns` columns from `column` on. Its last workgroup may reach beyond it, and must not store
+ * there: what another slice adds to y would be added twice. */
 static void
 dispatch_slice (OpStream *s, Dispatch *d, struct MatmulPush *push, guint64 row, guint64 m, guint64 column, guint64 columns)
 {
   const Tensor *w = d->bind[0].tensor;
 
   push->row_first = row;
+  push->m = row + m;
   push->column_first = column;
+  push->n = MIN (column + columns, w->rows);
   d->flops = column_flops (push) * m * columns;
   d->bytes = columns * w->stride * type_size (w->type) + m * 4 * (w->stride + columns);
   op_stream_dispatch (s, d);
@@ -114,13 +117,14 @@ static void
 matvec_dispatch (OpStream *s, Dispatch *d, struct MatmulPush *push)
 {
   guint octets = d->local / 8;
-  guint64 step = slice_columns (push, push->m, stream_limits (s)->max_workgroups[0]), end;
+  const guint m = push->m, n = push->n;
+  guint64 step = slice_columns (push, m, stream_limits (s)->max_workgroups[0]), end;
 
   d->shader = matvec_shaders[d->bind[0].tensor->type];
-  d->spec[1] = push->m;
+  d->spec[1] = m;
   d->turns = push->k / 32;
   d->workgroups[1] = d->workgroups[2] = 1;
-  for (guint64 first = 0; first < push->n; first = end) {
+  for (guint64 first = 0; first < n; first = end) {
     end = bind_window (s, d, push, first);
     if (end == 0)
       return;
@@ -128,7 +132,7 @@ matvec_dispatch (OpStream *s, Dispatch *d, struct MatmulPush *push)
       guint64 columns = MIN (step, end - column);
 
       d->workgroups[0] = (columns / TILE_COLUMNS + octets - 1) / octets;
-      dispatch_slice (s, d, push, 0, push->m, column, columns);
+      dispatch_slice (s, d, push, 0, m, column, columns);
     }
   }
 }
@@ -138,8 +142,9 @@ static void
 matmul_dispatch (OpStream *s, Dispatch *d, struct MatmulPush *push)
 {
   const guint *most = stream_limits (s)->max_workgroups;
-  guint rows = push->m < 8 * TILE_ROWS && (push->m - 1) % TILE_ROWS < 8 ? 8 : TILE_ROWS, octets = d->local / 8;
-  guint64 row_step = CLAMP (DISPATCH_FLOPS / (column_flops (push) * TILE_COLUMNS) / rows * rows, rows, push->m);
+  const guint all = push->m, n = push->n;
+  guint rows = all < 8 * TILE_ROWS && (all - 1) % TILE_ROWS < 8 ? 8 : TILE_ROWS, octets = d->local / 8;
+  guint64 row_step = CLAMP (DISPATCH_FLOPS / (column_flops (push) * TILE_COLUMNS) / rows * rows, rows, all);
   guint64 column_step = slice_columns (push, row_step, most[1]), end;
 
   row_step = MIN (row_step, (guint64)most[0] * rows);
@@ -147,7 +152,7 @@ matmul_dispatch (OpStream *s, Dispatch *d, struct MatmulPush *push)
   d->spec[1] = rows;
   d->turns = push->k / 8;
   d->workgroups[2] = 1;
-  for (guint64 first = 0; first < push->n; first = end) {
+  for (guint64 first = 0; first < n; first = end) {
     end = bind_window (s, d, push, first);
     if (end == 0)
       return;
@@ -155,8 +160,8 @@ matmul_dispatch (OpStream *s, Dispatch *d, struct MatmulPush *push)
       guint64 columns = MIN (column_step, end - column);
 
       d->workgroups[1] = columns / TILE_COLUMNS;
-      for (guint64 row = 0; row < push->m; row += row_step) {
-        guint64 m = MIN (row_step, push->m - row), strips = (m + rows - 1) / rows;
+      for (guint64 row = 0; row < all; row += row_step) {
+        guint64 m = MIN (row_step, all - row), strips = (m + rows - 1) / rows;
 
         d->workgroups[0] = (strips + octets - 1) / octets;
         dispatch_slice (s, d, push, row, m, column, columns);

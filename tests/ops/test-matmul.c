@@ -221,22 +221,23 @@ test_views_of_many_rows (Device *dev)
   test_views (dev, 10);
 }
 
-/* More work than a slice may have, so that rows and columns are cut. The seams are checked, and a sample of the rest. */
+/* More work than a slice may have, so that rows and columns are cut, and not where workgroups end. The seams are checked, and a
+ * sample of the rest. */
 static void
-test_long_op_is_cut (void)
+run_long_op (Device *dev)
 {
   enum
   {
-    M = 200,
-    N = 200,
-    K = 32 * 1000,
+    M = 520,
+    N = 40,
+    K = 32 * 2000,
     CHECKED = 400,
   };
-  Device *dev = form_device (0);
   g_autoptr (Arena) a = arena_new (dev, ARENA_DEVICE, "long");
   Tensor w = arena_add (a, TYPE_F32, LAYOUT_WEIGHTS, N, K), x = rows_of (a, M, K), y = rows_of (a, M, N);
   g_autoptr (OpStream) s = op_stream_new (dev, "long");
   g_autofree float *xs = random_floats ((gsize)M * K, 0), *ws = random_floats ((gsize)N * K, 0), *all = g_new (float, M *N);
+  g_autofree float *before = random_floats (M * N, 1000);
   float got[CHECKED];
   double want[CHECKED];
   guint n_timings;
@@ -244,16 +245,17 @@ test_long_op_is_cut (void)
   g_assert_true (arena_commit (a, NULL));
   weights_write (&w, ws);
   rows_write (&x, xs);
-  op_matmul (s, &y, &x, &w, NULL);
+  rows_write (&y, before);
+  op_matmul (s, &y, &x, &w, &(MatmulParams){ .residual = &y });
   stream_go (s);
   rows_read (&y, all);
   for (guint i = 0; i < CHECKED; i++) {
-    guint row = i < 2 * N ? (i / N ? M - 1 : 0) : g_test_rand_int_range (0, M), column = i % N;
+    guint row = i < 2 * N ? (i / N ? M - 1 : 0) : i < 4 * N ? M - 4 * N + i : g_test_rand_int_range (0, M), column = i % N;
     double sum = 0;
 
     for (guint c = 0; c < K; c++)
       sum += (double)xs[(gsize)row * K + c] * ws[(gsize)column * K + c];
-    got[i] = all[row * N + column];
+    got[i] = all[row * N + column] - before[row * N + column];
     want[i] = sum;
   }
   check_nmse ("a matmul cut into slices", got, want, CHECKED, NMSE);
@@ -261,20 +263,27 @@ test_long_op_is_cut (void)
   g_assert_cmpuint (n_timings, ==, 1); /* all slices are one op's */
 }
 
+static void
+test_long_op_is_cut (void)
+{
+  run_long_op (form_device (0));
+  run_long_op (form_device (1));
+}
+
 /* Lavapipe binds 128 MiB of a storage buffer. */
 static void
-test_weights_beyond_a_binding (void)
+run_windows (Device *dev)
 {
   enum
   {
     N = 11000,
     K = 3072
   };
-  Device *dev = form_device (2);
   g_autoptr (Arena) a = arena_new (dev, ARENA_DEVICE, "windows");
   Tensor w = arena_add (a, TYPE_F32, LAYOUT_WEIGHTS, N, K), x = rows_of (a, 1, K), y = rows_of (a, 1, N);
   g_autoptr (OpStream) s = op_stream_new (dev, "windows");
   g_autofree float *xs = random_floats (K, 0), *ws = random_floats ((gsize)N * K, 0), *got = g_new (float, N);
+  g_autofree float *before = random_floats (N, 10);
   g_autofree double *want = g_new (double, N);
 
   if (tensor_bytes (&w) <= device_limits (dev)->bulk_range) {
@@ -284,11 +293,19 @@ test_weights_beyond_a_binding (void)
   g_assert_true (arena_commit (a, NULL));
   weights_write (&w, ws);
   rows_write (&x, xs);
-  op_matmul (s, &y, &x, &w, NULL);
+  rows_write (&y, before);
+  op_matmul (s, &y, &x, &w, &(MatmulParams){ .residual = &y });
   stream_go (s);
   rows_read (&y, got);
-  twin_matmul (want, xs, ws, 1, N, K, &(TwinEpilogue){ .period = 1 });
+  twin_matmul (want, xs, ws, 1, N, K, &(TwinEpilogue){ .residual = before, .period = 1 });
   check_nmse ("a matvec over windows", got, want, N, NMSE);
+}
+
+static void
+test_weights_beyond_a_binding (void)
+{
+  run_windows (form_device (2));
+  run_windows (form_device (3));
 }
 
 static void
