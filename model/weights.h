@@ -30,7 +30,7 @@ typedef struct
   GArray *slots; /* what is copied where */
 
   Tensor patch, patch_bias;
-  Tensor position;     /* F32 [vision_rows()][hidden], what is added to the embedded patches of a tile: see weights.c */
+  Tensor position;     /* F32 [vision_rows()][hidden], what is added to the embedded patches of a tile: see load.c */
   VisionLayer *vision; /* [model_select_layer()]: blocks beyond are not kept */
   guint n_vision;
   Tensor mlp_norm, mlp_norm_bias, mlp1, mlp1_bias, mlp2, mlp2_bias;

@@ -1,0 +1,28 @@
+/*
+ * What weights.c lists and load.c copies.
+ */
+#ifndef MODEL_LOAD_H
+#define MODEL_LOAD_H
+
+#include "weights.h"
+
+/* Read by hand, into one tensor. */
+#define CLASS "vision_model.embeddings.class_embedding"
+#define POSITION "vision_model.embeddings.position_embedding"
+#define PATCH_BIAS "vision_model.embeddings.patch_embedding.bias"
+
+/* What the configuration asks for by name, and where it goes. */
+typedef struct
+{
+  gchar *name;
+  guint n_dims;
+  guint64 shape[TENSOR_MAX_DIMS];
+  Tensor *tensor;  /* NULL: only checked, read by hand */
+  gboolean matrix; /* stored as WEIGHTS, all dimensions but the first together; else as an F32 vector */
+} Slot;
+
+/* A slot's tensor as rows and columns. */
+guint64 slot_rows (const Slot *slot);
+guint64 slot_cols (const Slot *slot);
+
+#endif
