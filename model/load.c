@@ -55,7 +55,7 @@ copy_vector (const Slot *slot, const TensorInfo *info, GError **error)
 static guint64
 packed_row_bytes (const Tensor *t)
 {
-  return (guint64)t->stride * type_size (t->type);
+  return row_bytes (t->type, t->stride);
 }
 
 /* Rows packed at a time: weights_pack() takes them by 8. */

@@ -67,7 +67,17 @@ tensor_window (const Tensor *t)
 guint
 type_size (TensorType type)
 {
+  g_assert (type != TYPE_Q8 && type != TYPE_Q4);
   return type == TYPE_F32 || type == TYPE_U32 ? 4 : 2;
+}
+
+guint64
+row_bytes (TensorType type, guint64 stride)
+{
+  if (type != TYPE_Q8 && type != TYPE_Q4)
+    return stride * type_size (type);
+  g_assert (stride % 32 == 0);
+  return stride / 32 * (type == TYPE_Q8 ? 34 : 20);
 }
 
 guint64
@@ -264,9 +274,9 @@ arena_add (Arena *arena, TensorType type, TensorLayout layout, guint rows, guint
   const guint64 stride = align_up (cols, 32);
   const guint64 stored_rows = layout == LAYOUT_WEIGHTS ? align_up (rows, 32) : rows;
   Tensor t = { arena, arena->items->len, type, layout, rows, cols, stride, 0 };
-  Item item = { .bytes = stored_rows * stride * type_size (type) };
+  Item item = { .bytes = stored_rows * row_bytes (type, stride) };
 
-  g_assert (!arena->committed && rows > 0 && cols > 0);
+  g_assert (!arena->committed && rows > 0 && cols > 0 && (layout == LAYOUT_WEIGHTS || (type != TYPE_Q8 && type != TYPE_Q4)));
   item.window = arena_place (arena, item.bytes, &item.offset);
   arena->largest = MAX (arena->largest, item.bytes);
   g_array_append_val (arena->items, item);

@@ -63,15 +63,27 @@ guint64 device_bytes (const Device *dev);
 const DeviceInfo *device_info (const Device *dev);
 gboolean device_is_lost (const Device *dev);
 
+/* Q8 and Q4 are of WEIGHTS alone: blocks of 32 columns (k) share scales. Eight rows of a block lie together, in quads (16 bytes),
+ * and blocks follow one another along k; rows 8 i .. 8 i + 7 begin at byte row_bytes (type, 8 * i * stride). Q8, 17 quads: the f16
+ * scales of the eight rows; then quad 1 + 8 * h + r holds columns 16 h .. 16 h + 15 of row r, a byte each. A weight is scale *
+ * signed byte. Q4, 10 quads: words r = 0..7 hold row r's f16 scale (low) and f16 least value (high); then quad 2 + 4 * h + p holds
+ * columns 16 h .. 16 h + 15 of rows 2 p and 2 p + 1, such that two rows are computed by one multiplication: its word w holds
+ * columns 4 w .. 4 w + 3 of row 2 p in its low half and of row 2 p + 1 in its high half, 4 bits a column from the lowest on. A
+ * weight is scale * bits + least value. Rows of padding are zeros; columns of padding are about zero. */
 typedef enum
 {
   TYPE_F32,
   TYPE_F16,
   TYPE_BF16,
+  TYPE_Q8,
+  TYPE_Q4,
   TYPE_U32,
 } TensorType;
 
+/* Bytes of an element; not of Q8 and Q4, which have blocks. */
 guint type_size (TensorType type);
+/* Bytes of `stride` elements, a multiple of 32 for Q8 and Q4. */
+guint64 row_bytes (TensorType type, guint64 stride);
 
 /* How the elements of a tensor lie in memory.
  * ROWS: row-major. Rows are `stride` elements apart, cols rounded up to 32; the columns between hold zeros, and every op keeps them
@@ -134,14 +146,17 @@ void convert_to_f32 (float *out, gconstpointer in, TensorType type, guint64 n);
 void convert_from_f32 (gpointer out, TensorType type, const float *in, guint64 n);
 
 /* How many of n numbers of type `source` come before the first that `type` cannot hold: NaN, infinite, or rounded to infinity.
- * n when it holds them all. */
+ * n when it holds them all. Q8 and Q4 hold what F16 holds: their scales and least values are of it. */
 guint64 count_finite (gconstpointer numbers, TensorType source, TensorType type, guint64 n);
 
 /* n_rows of a row-major matrix of F32, F16 or BF16, laid out as WEIGHTS of one of these types, rounded to nearest even where that
- * is narrower. Fills n_rows, rounded up to 8, times cols, rounded up to 32; the padding is zeros. The rows of a tensor can
- * be packed some at a time, from any multiple of 8 on, by any thread: row r begins at byte r * stride * type_size.
+ * is narrower, or of Q8 or Q4: scales of Q8 are for the block's largest number, those of Q4 and least values of least squares.
+ * Fills n_rows, rounded up to 8, times cols, rounded up to 32; the padding is zeros. The rows of a tensor can
+ * be packed some at a time, from any multiple of 8 on, by any thread: row r begins at byte row_bytes (type, r * stride).
  * Returns what count_finite() returns for the n_rows * cols numbers. */
 guint64 weights_pack (gpointer out, TensorType type, gconstpointer rows, TensorType source, guint n_rows, guint cols);
+/* What weights_pack() made of a matrix as Q8 or Q4, as dense f32: what the device computes with. */
+void weights_unpack (float *rows, gconstpointer packed, TensorType type, guint n_rows, guint cols);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Arena, arena_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Device, device_free)

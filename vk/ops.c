@@ -64,29 +64,31 @@ op_glu (OpStream *s, const Tensor *y, const Tensor *x)
   op_stream_dispatch (s, &d);
 }
 
-static const gchar *
-gather_shader (TensorType type)
-{
-  return type == TYPE_F32 ? "gather_f32" : type == TYPE_F16 ? "gather_f16" : "gather_bf16";
-}
+static const gchar *const gather_shaders[] = {
+  [TYPE_F32] = "gather_f32",
+  [TYPE_F16] = "gather_f16",
+  [TYPE_BF16] = "gather_bf16",
+};
 
 void
 op_gather (OpStream *s, const Tensor *y, const Tensor *table, const Tensor *extra, const Tensor *ids)
 {
-  guint size = type_size (table->type);
-  guint64 row_bytes = (guint64)table->stride * size;
-  guint64 window = MIN (window_units (s, stream_limits (s)->bulk_range, 32 * row_bytes) * 32, G_MAXUINT32 / 2);
+  guint64 bytes = row_bytes (table->type, table->stride);
+  guint64 window = MIN (window_units (s, stream_limits (s)->bulk_range, 32 * bytes) * 32, G_MAXUINT32 / 2);
 
   op_stream_begin_op (s, "gather");
-  if (table->layout != LAYOUT_WEIGHTS || table->type == TYPE_U32 || y->cols != table->cols || ids->cols < y->rows
-      || (extra && extra->cols != y->cols) || window == 0) {
+  if (table->layout != LAYOUT_WEIGHTS || table->type >= G_N_ELEMENTS (gather_shaders)) {
+    op_stream_fail (s, "the table is not of weights of 16 or 32 bits");
+    return;
+  }
+  if (y->cols != table->cols || ids->cols < y->rows || (extra && extra->cols != y->cols) || window == 0) {
     op_stream_fail (s, "y is %u x %u, the table %u x %u, %u ids, %u columns of extra rows", y->rows, y->cols, table->rows,
         table->cols, ids->cols, extra ? extra->cols : 0);
     return;
   }
 
   for (guint first = 0; first < table->rows; first += window) {
-    guint rows = MIN (window, table->rows - first);
+    guint rows = MIN (window, table->rows - first), size = type_size (table->type);
     struct GatherPush push = {
       .m = y->rows,
       .n = y->cols,
@@ -94,15 +96,15 @@ op_gather (OpStream *s, const Tensor *y, const Tensor *table, const Tensor *extr
       .ids_first = ids->first,
       .extra = view_of (extra),
       .extra_rows = extra ? extra->rows : 0,
-      .table_quads = row_bytes / 16,
+      .table_quads = bytes / 16,
       .table_rows = table->rows,
       .window_first = first,
       .window_rows = rows,
     };
     Dispatch d = {
-      .shader = gather_shader (table->type),
-      .bind = { { BIND_WRITE, y }, { BIND_BULK, table, first * row_bytes, (guint64)(rows + 31) / 32 * 32 * row_bytes },
-          { BIND_BULK, extra ? extra : table, 0, extra ? 0 : 32 * row_bytes }, { BIND_READ, ids } },
+      .shader = gather_shaders[table->type],
+      .bind = { { BIND_WRITE, y }, { BIND_BULK, table, first * bytes, (guint64)(rows + 31) / 32 * 32 * bytes },
+          { BIND_BULK, extra ? extra : table, 0, extra ? 0 : 32 * bytes }, { BIND_READ, ids } },
       .push = &push,
       .push_size = sizeof push,
       .bytes = first ? 0 : (guint64)y->rows * y->cols * (4 + size),

@@ -78,7 +78,7 @@ void op_norm (OpStream *s, const Tensor *y, const Tensor *x, NormKind kind, floa
 /* y[m][n] = silu (x[m][j]) * x[m][n + j]; x is [m][2n], gate before up; n a multiple of 4 */
 void op_glu (OpStream *s, const Tensor *y, const Tensor *x);
 
-/* y[i] = table row ids[i] for ids[i] >= 0, else extra row -1 - ids[i]. table: WEIGHTS of any type. extra: F32 ROWS or NULL.
+/* y[i] = table row ids[i] for ids[i] >= 0, else extra row -1 - ids[i]. table: WEIGHTS, F32, F16 or BF16. extra: F32 ROWS or NULL.
  * ids: U32 [1][m], two's complement, read at run time; an id without a row gives zeros. */
 void op_gather (OpStream *s, const Tensor *y, const Tensor *table, const Tensor *extra, const Tensor *ids);
 

@@ -81,16 +81,16 @@ static guint64
 bind_window (OpStream *s, Dispatch *d, struct MatmulPush *push, guint64 first)
 {
   const Tensor *w = d->bind[0].tensor;
-  guint64 row_bytes = (guint64)w->stride * type_size (w->type);
-  guint64 window = window_units (s, stream_limits (s)->bulk_range, row_bytes * TILE_COLUMNS) * TILE_COLUMNS;
+  guint64 bytes = row_bytes (w->type, w->stride);
+  guint64 window = window_units (s, stream_limits (s)->bulk_range, bytes * TILE_COLUMNS) * TILE_COLUMNS;
   guint64 n = ((guint64)w->rows + TILE_COLUMNS - 1) / TILE_COLUMNS * TILE_COLUMNS, end = MIN (first + window, n);
 
   if (window == 0) {
     op_stream_fail (s, "%u rows of %u weights are more than the device binds", TILE_COLUMNS, w->stride);
     return 0;
   }
-  d->bind[0].offset = first * row_bytes;
-  d->bind[0].size = (end - first) * row_bytes;
+  d->bind[0].offset = first * bytes;
+  d->bind[0].size = (end - first) * bytes;
   push->window_first = first;
   push->window_rows = end - first;
   return end;
@@ -108,7 +108,7 @@ dispatch_slice (OpStream *s, Dispatch *d, struct MatmulPush *push, guint64 row, 
   push->column_first = column;
   push->n = MIN (column + columns, w->rows);
   d->flops = column_flops (push) * m * columns;
-  d->bytes = columns * w->stride * type_size (w->type) + m * 4 * (w->stride + columns);
+  d->bytes = columns * row_bytes (w->type, w->stride) + m * 4 * (w->stride + columns);
   op_stream_dispatch (s, d);
 }
 

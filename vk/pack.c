@@ -1,5 +1,5 @@
 /* Converts a checkpoint's numbers to what the device reads: types, and rows interleaved by 8. */
-#include "memory.h"
+#include "quant.h"
 
 #include <string.h>
 
@@ -83,6 +83,13 @@ convert_to_f32 (float *out, gconstpointer in, TensorType type, guint64 n)
   }
 }
 
+/* Whether its numbers are, or are made from, those of f16. */
+static gboolean
+has_halves (TensorType type)
+{
+  return type == TYPE_F16 || type == TYPE_Q8 || type == TYPE_Q4;
+}
+
 /* The smallest bits, without the sign, of a number that is not finite as `type`. */
 static guint32
 bits_beyond (TensorType source, TensorType type)
@@ -91,9 +98,9 @@ bits_beyond (TensorType source, TensorType type)
     case TYPE_F16:
       return 0x7c00;
     case TYPE_BF16:
-      return type == TYPE_F16 ? 0x4780 : 0x7f80;
+      return has_halves (type) ? 0x4780 : 0x7f80;
     default:
-      return type == TYPE_F16 ? 0x477ff000 : type == TYPE_BF16 ? 0x7f7f8000 : 0x7f800000;
+      return has_halves (type) ? 0x477ff000 : type == TYPE_BF16 ? 0x7f7f8000 : 0x7f800000;
   }
 }
 
@@ -201,8 +208,26 @@ interleave (guint8 *out, const guint8 *const rows[INTERLEAVED], gsize bytes, gsi
   return are_finite (lifted, limit);
 }
 
-guint64
-weights_pack (gpointer out, TensorType type, gconstpointer rows, TensorType source, guint n_rows, guint cols)
+static guint64
+pack_blocks (gpointer out, TensorType type, gconstpointer rows, TensorType source, guint n_rows, guint cols)
+{
+  gsize from_bytes = (gsize)cols * type_size (source), padded = row_bytes (type, (guint64)(cols + PADDED - 1) / PADDED * PADDED);
+  g_autofree float *wide = g_new (float, (gsize)INTERLEAVED *cols);
+
+  for (guint first = 0; first < n_rows; first += INTERLEAVED) {
+    const float *eight[INTERLEAVED] = { NULL };
+    guint here = MIN (INTERLEAVED, n_rows - first);
+
+    convert_to_f32 (wide, (const guint8 *)rows + first * from_bytes, source, (guint64)here * cols);
+    for (guint r = 0; r < here; r++)
+      eight[r] = wide + (gsize)r * cols;
+    quantise_rows ((guint8 *)out + first * padded, type, eight, cols);
+  }
+  return count_finite (rows, source, type, (guint64)n_rows * cols);
+}
+
+static guint64
+pack_numbers (gpointer out, TensorType type, gconstpointer rows, TensorType source, guint n_rows, guint cols)
 {
   gsize bytes = (gsize)cols * type_size (type), from_bytes = (gsize)cols * type_size (source);
   gsize padded = (gsize)(cols + PADDED - 1) / PADDED * PADDED * type_size (type);
@@ -232,4 +257,10 @@ weights_pack (gpointer out, TensorType type, gconstpointer rows, TensorType sour
       finite += known ? here : count_finite (from_rows, source, type, here);
   }
   return finite;
+}
+
+guint64
+weights_pack (gpointer out, TensorType type, gconstpointer rows, TensorType source, guint n_rows, guint cols)
+{
+  return (type == TYPE_Q8 || type == TYPE_Q4 ? pack_blocks : pack_numbers) (out, type, rows, source, n_rows, cols);
 }

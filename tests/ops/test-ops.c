@@ -326,6 +326,26 @@ test_wrong_shapes (void)
   stream_refused (s, "copy");
 }
 
+/* A table of blocks is no table of numbers, nor are words. */
+static void
+test_gather_refuses_other_types (void)
+{
+  static const TensorType types[] = { TYPE_Q8, TYPE_Q4, TYPE_U32 };
+  Device *dev = form_device (0);
+  g_autoptr (Arena) a = arena_new (dev, ARENA_DEVICE, "types");
+  Tensor y = rows_of (a, 2, 32), ids = arena_add (a, TYPE_U32, LAYOUT_ROWS, 1, 2), tables[G_N_ELEMENTS (types)];
+
+  for (guint i = 0; i < G_N_ELEMENTS (types); i++)
+    tables[i] = arena_add (a, types[i], LAYOUT_WEIGHTS, 8, 32);
+  g_assert_true (arena_commit (a, NULL));
+  for (guint i = 0; i < G_N_ELEMENTS (types); i++) {
+    OpStream *s = op_stream_new (dev, "s");
+
+    op_gather (s, &y, &tables[i], NULL, &ids);
+    stream_refused (s, "gather: the table is not of");
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -337,6 +357,7 @@ main (int argc, char **argv)
   add_in_every_form ("/ops/glu/matches_twin_over_odd_sizes", test_glu);
   add_in_every_form ("/ops/gather/takes_rows_of_every_type_extra_rows_and_zeros_for_unknown_ids", test_gather_types);
   add_in_every_form ("/ops/gather/table_beyond_one_binding", test_gather_windows);
+  g_test_add_func ("/ops/gather/refuses_types_that_are_no_rows_of_numbers", test_gather_refuses_other_types);
   g_test_add_func ("/ops/gather/every_half_is_itself_where_shaders_convert", test_gather_every_half);
   add_in_every_form ("/ops/rows/takes_rows_by_ids", test_rows);
   add_in_every_form ("/ops/copy/any_number_of_rows", test_copy_many_rows);
