@@ -1,5 +1,6 @@
 /*
- * How much memory the host has left for this process. CPU and integrated devices use it, whatever heap their driver reports.
+ * How much memory the host has for this process, in all and left. CPU and integrated devices use it, whatever heap their driver
+ * reports.
  */
 #include "vk.h"
 
@@ -45,6 +46,14 @@ memory_unused (void)
   return sysinfo (&info) == 0 ? ((guint64)info.freeram + info.bufferram) * info.mem_unit : 0;
 }
 
+static guint64
+memory_installed (void)
+{
+  struct sysinfo info;
+
+  return sysinfo (&info) == 0 ? (guint64)info.totalram * info.mem_unit : 0;
+}
+
 typedef struct
 {
   const gchar *mount, *limit, *usage, *cached;
@@ -54,44 +63,58 @@ static const CgroupFiles cgroup_v1 = { "sys/fs/cgroup/memory", "memory.limit_in_
   "total_inactive_file " };
 static const CgroupFiles cgroup_v2 = { "sys/fs/cgroup", "memory.max", "memory.current", "inactive_file " };
 
-/* What the cgroup at path and those above it leave. In a container the path may be the host's and not exist here: then only the
+/* What one cgroup allows, or leaves; no limit is G_MAXUINT64. */
+typedef guint64 (*CgroupFunc) (const gchar *folder, const CgroupFiles *files);
+
+static guint64
+cgroup_limit (const gchar *folder, const CgroupFiles *files)
+{
+  guint64 limit;
+
+  return read_number (folder, files->limit, &limit) ? limit : G_MAXUINT64;
+}
+
+static guint64
+cgroup_left (const gchar *folder, const CgroupFiles *files)
+{
+  guint64 limit = cgroup_limit (folder, files), usage;
+
+  if (limit == G_MAXUINT64 || !read_number (folder, files->usage, &usage))
+    return G_MAXUINT64;
+  /* Inactive file pages count as used, but are freed under pressure. */
+  usage -= MIN (usage, read_key (folder, "memory.stat", files->cached));
+  return limit - MIN (limit, usage);
+}
+
+/* The least of the cgroup at path and those above it. In a container the path may be the host's and not exist here: then only the
  * mount itself counts. */
 static guint64
-cgroup_left (const gchar *root, const CgroupFiles *files, const gchar *path)
+cgroup_least (const gchar *root, const CgroupFiles *files, const gchar *path, CgroupFunc func)
 {
   g_autofree gchar *inner = g_strdup (path);
-  guint64 left = G_MAXUINT64;
+  guint64 least = G_MAXUINT64;
 
   while (TRUE) {
     g_autofree gchar *folder = g_build_filename (root, files->mount, inner, NULL);
-    guint64 limit, usage;
-
-    if (read_number (folder, files->limit, &limit) && read_number (folder, files->usage, &usage)) {
-      /* Inactive file pages count as used, but are freed under pressure. */
-      guint64 cached = read_key (folder, "memory.stat", files->cached);
-      usage -= MIN (usage, cached);
-      left = MIN (left, limit - MIN (limit, usage));
-    }
     gchar *slash = strrchr (inner, '/');
+
+    least = MIN (least, func (folder, files));
     if (!slash)
-      return left;
+      return least;
     *slash = '\0';
   }
 }
 
-guint64
-host_memory_available (const gchar *root)
+static guint64
+cgroups_least (const gchar *root, CgroupFunc func)
 {
-  g_autofree gchar *proc = g_build_filename (root, "proc", NULL);
-  g_autofree gchar *groups = g_build_filename (proc, "self", "cgroup", NULL);
+  g_autofree gchar *path = g_build_filename (root, "proc", "self", "cgroup", NULL);
   g_autofree gchar *text = NULL;
   g_auto (GStrv) lines = NULL;
-  guint64 available = read_key (proc, "meminfo", "MemAvailable:") * 1024;
+  guint64 least = G_MAXUINT64;
 
-  if (available == 0)
-    available = memory_unused ();
-  if (!g_file_get_contents (groups, &text, NULL, NULL))
-    return available;
+  if (!g_file_get_contents (path, &text, NULL, NULL))
+    return least;
   lines = g_strsplit (text, "\n", -1);
   for (guint i = 0; lines[i]; i++) {
     g_auto (GStrv) fields = g_strsplit (lines[i], ":", 3); /* number : controllers : path */
@@ -99,9 +122,27 @@ host_memory_available (const gchar *root)
       continue;
     g_auto (GStrv) controllers = g_strsplit (fields[1], ",", -1);
     if (fields[1][0] == '\0')
-      available = MIN (available, cgroup_left (root, &cgroup_v2, fields[2]));
+      least = MIN (least, cgroup_least (root, &cgroup_v2, fields[2], func));
     else if (g_strv_contains ((const gchar *const *)controllers, "memory"))
-      available = MIN (available, cgroup_left (root, &cgroup_v1, fields[2]));
+      least = MIN (least, cgroup_least (root, &cgroup_v1, fields[2], func));
   }
-  return available;
+  return least;
+}
+
+guint64
+host_memory_available (const gchar *root)
+{
+  g_autofree gchar *proc = g_build_filename (root, "proc", NULL);
+  guint64 available = read_key (proc, "meminfo", "MemAvailable:") * 1024;
+
+  return MIN (available ? available : memory_unused (), cgroups_least (root, cgroup_left));
+}
+
+guint64
+host_memory_total (const gchar *root)
+{
+  g_autofree gchar *proc = g_build_filename (root, "proc", NULL);
+  guint64 total = read_key (proc, "meminfo", "MemTotal:") * 1024;
+
+  return MIN (total ? total : memory_installed (), cgroups_least (root, cgroup_limit));
 }

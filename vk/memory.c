@@ -186,20 +186,37 @@ device_memory_init (Device *dev, gboolean staged, GError **error)
   return TRUE;
 }
 
+/* The heap that memory of a kind is taken from; NULL: it is the host's memory. */
+static const VkMemoryHeap *
+heap_of (const Device *dev, ArenaKind kind)
+{
+  const VkMemoryHeap *heap = &dev->memory.memoryHeaps[dev->kinds[kind].heap];
+
+  return dev->unified || !(heap->flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) ? NULL : heap;
+}
+
+guint64
+device_memory_total (const Device *dev, ArenaKind kind)
+{
+  const VkMemoryHeap *heap = heap_of (dev, kind);
+
+  return heap ? heap->size : host_memory_total ("/");
+}
+
 guint64
 device_memory_left (Device *dev, ArenaKind kind)
 {
-  const MemoryKind *k = &dev->kinds[kind];
+  guint32 i = dev->kinds[kind].heap;
+  const VkMemoryHeap *heap = heap_of (dev, kind);
   VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT };
   VkPhysicalDeviceMemoryProperties2 all = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2, &budget };
-  const VkMemoryHeap *heap = &dev->memory.memoryHeaps[k->heap];
 
-  if (dev->unified || !(heap->flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT))
+  if (!heap)
     return host_memory_available ("/");
   if (!dev->memory_budget)
     return heap->size - MIN (heap->size, dev->bytes);
   vkGetPhysicalDeviceMemoryProperties2 (dev->physical, &all);
-  return budget.heapBudget[k->heap] - MIN (budget.heapBudget[k->heap], budget.heapUsage[k->heap]);
+  return budget.heapBudget[i] - MIN (budget.heapBudget[i], budget.heapUsage[i]);
 }
 
 static gboolean

@@ -120,6 +120,9 @@ typedef enum
 
 /* Bytes that can still be allocated of a kind. */
 guint64 device_memory_left (Device *dev, ArenaKind kind);
+/* Bytes of a kind that there are in all, whatever takes of them now: the heap's size or, where it is the host's memory, MemTotal
+ * within the cgroup's limit. */
+guint64 device_memory_total (const Device *dev, ArenaKind kind);
 
 Arena *arena_new (Device *dev, ArenaKind kind, const gchar *name);
 void arena_free (Arena *arena);

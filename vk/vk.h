@@ -174,6 +174,9 @@ void device_inject_lost (Device *dev, guint after_submits);
 /* hostmem.c. Bytes the host has left for this process: MemAvailable (without /proc, what is free), at most what its cgroup (v1
  * or v2) leaves. root: "/", or a folder in tests. */
 guint64 host_memory_available (const gchar *root);
+/* Bytes there are for it in all, whatever others take of them now: MemTotal (without /proc, what is installed), at most the limit
+ * of its cgroup. */
+guint64 host_memory_total (const gchar *root);
 
 /* memory.c: chooses the kinds of memory. */
 gboolean device_memory_init (Device *dev, gboolean staged, GError **error);

@@ -344,6 +344,32 @@ remove_all (const gchar *path)
   g_remove (path);
 }
 
+/* Of all of it others may take as much as they like. */
+static void
+test_host_memory_in_all_is_within_the_cgroup (void)
+{
+  g_autofree gchar *root = g_dir_make_tmp ("minivl-root-XXXXXX", NULL);
+
+  g_assert_nonnull (root);
+  g_assert_cmpuint (host_memory_total (root), >=, host_memory_available (root)); /* a chroot without /proc */
+  put (root, "proc/meminfo", "MemTotal:  4000 kB\nMemFree: 100 kB\nMemAvailable:    3000 kB\n");
+  g_assert_cmpuint (host_memory_total (root), ==, 4000 * 1024);
+
+  put (root, "proc/self/cgroup", "4:cpu,memory:/jobs/one\n0::/jobs/one\n");
+  put (root, "sys/fs/cgroup/jobs/one/memory.max", "max\n");
+  put (root, "sys/fs/cgroup/jobs/one/memory.current", "1000\n");
+  g_assert_cmpuint (host_memory_total (root), ==, 4000 * 1024);
+  put (root, "sys/fs/cgroup/jobs/memory.max", "900000\n");
+  put (root, "sys/fs/cgroup/jobs/memory.current", "500000\n");
+  g_assert_cmpuint (host_memory_total (root), ==, 900000);
+  put (root, "sys/fs/cgroup/jobs/memory.current", "899999\n");
+  g_assert_cmpuint (host_memory_total (root), ==, 900000);
+
+  put (root, "sys/fs/cgroup/memory/memory.limit_in_bytes", "20000\n");
+  g_assert_cmpuint (host_memory_total (root), ==, 20000);
+  remove_all (root);
+}
+
 static void
 test_host_memory_is_available_within_the_cgroup (void)
 {
@@ -490,6 +516,7 @@ main (int argc, char **argv)
   g_test_add_func ("/device/few-storage-buffers-are-refused-by-name", test_few_storage_buffers_are_refused_by_name);
   g_test_add_func ("/device/narrow-subgroups-are-not-used", test_narrow_subgroups_are_not_used);
   g_test_add_func ("/device/limits-are-those-of-the-form", test_limits_are_those_of_the_form);
+  g_test_add_func ("/device/host-memory-in-all-is-within-the-cgroup", test_host_memory_in_all_is_within_the_cgroup);
   g_test_add_func ("/device/host-memory-is-available-within-the-cgroup", test_host_memory_is_available_within_the_cgroup);
   g_test_add (
       "/device/pipeline-cache-is-read-back", CacheFixture, NULL, cache_set_up, test_pipeline_cache_is_read_back, cache_tear_down);

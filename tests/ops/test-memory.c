@@ -115,7 +115,9 @@ test_discrete_devices_budget_is_its_heap (void)
   g_autoptr (GError) error = NULL;
   const guint64 heap = dev->memory.memoryHeaps[dev->kinds[ARENA_DEVICE].heap].size;
 
+  g_assert_cmpuint (device_memory_total (dev, ARENA_DEVICE), ==, host_memory_total ("/"));
   dev->unified = FALSE;
+  g_assert_cmpuint (device_memory_total (dev, ARENA_DEVICE), ==, heap);
   g_assert_cmpuint (device_memory_left (dev, ARENA_DEVICE), <=, heap);
   for (guint64 planned = 0; planned <= heap; planned += 1 << 30)
     arena_add (arena, TYPE_F32, LAYOUT_ROWS, 1 << 14, 1 << 14);
@@ -127,6 +129,7 @@ test_discrete_devices_budget_is_its_heap (void)
   arena_add (arena, TYPE_F32, LAYOUT_ROWS, 1, 1);
   g_assert_true (arena_commit (arena, NULL));
   g_assert_cmpuint (device_memory_left (dev, ARENA_DEVICE), <=, heap - device_bytes (dev));
+  g_assert_cmpuint (device_memory_total (dev, ARENA_DEVICE), ==, heap);
   arena_free (arena);
   device_free (dev);
 }
