@@ -66,7 +66,7 @@ build (gpointer data, GError **error)
   e->vision = vision_new (e->dev, &e->config, e->weights);
   e->kv = kv_pool_new (e->dev, &e->config.language, e->info.context_size, kv_type);
   e->language = language_new (e->dev, &e->config, e->weights, e->kv);
-  if (!check_memory (b, error)
+  if (!weights_check (e->weights, b->parts->tensors, error) || !check_memory (b, error)
       || !weights_load (e->weights, b->parts->tensors, b->options->on_progress, b->options->user_data, error)
       || !vision_commit (e->vision, error) || !kv_pool_commit (e->kv, error) || !language_commit (e->language, error))
     return FALSE;

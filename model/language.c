@@ -70,6 +70,18 @@ record_embedding (Language *l, OpStream *s, guint m)
 }
 
 static void
+record_qkv (OpStream *s, const Tensor *qkv, const Tensor *normed, const LanguageLayer *w)
+{
+  Tensor first = tensor_columns (qkv, 0, w->qkv.rows), v;
+
+  op_matmul (s, &first, normed, &w->qkv, NULL);
+  if (w->v.rows == 0)
+    return;
+  v = tensor_columns (qkv, w->qkv.rows, w->v.rows);
+  op_matmul (s, &v, normed, &w->v, NULL);
+}
+
+static void
 record_layer (Language *l, OpStream *s, guint i, guint m, gboolean decode)
 {
   const LanguageConfig *c = &l->config->language;
@@ -83,7 +95,7 @@ record_layer (Language *l, OpStream *s, guint i, guint m, gboolean decode)
   MatmulParams plain = { 0 }, onto_x = { .residual = &x };
 
   op_norm (s, &normed, &x, NORM_RMS, c->eps, &w->input_norm, NULL);
-  op_matmul (s, &qkv, &normed, &w->qkv, &plain);
+  record_qkv (s, &qkv, &normed, w);
   op_rope_kv (s, &q, kv, &qkv, &step);
   if (decode)
     op_attention_decode (s, &attended, &q, kv, scale, &step);

@@ -75,10 +75,12 @@ copy_matrix (const Slot *slot, const TensorInfo *info, gpointer stripe, GError *
 
   for (guint r = 0; r < t->rows; r += step) {
     guint n = MIN (step, t->rows - r), padded = (n + 7) / 8 * 8;
-    guint64 finite = weights_pack (stripe, t->type, (const guint8 *)info->data + r * source_row, type_of (info->dtype), n, t->cols);
+    guint64 from = slot->first_row + r;
+    guint64 finite =
+        weights_pack (stripe, t->type, (const guint8 *)info->data + from * source_row, type_of (info->dtype), n, t->cols);
 
     if (finite < (guint64)n * t->cols)
-      return check_finite (info, (guint64)r * t->cols + finite, error);
+      return check_finite (info, from * t->cols + finite, error);
     if (!tensor_write (t, r * row_bytes, stripe, padded * row_bytes, error))
       return FALSE;
   }

@@ -17,12 +17,12 @@ typedef struct
   gchar *name;
   guint n_dims;
   guint64 shape[TENSOR_MAX_DIMS];
-  Tensor *tensor;  /* NULL: only checked, read by hand */
-  gboolean matrix; /* stored as WEIGHTS, all dimensions but the first together; else as an F32 vector */
+  Tensor *tensor;          /* NULL: only checked, read by hand */
+  gboolean matrix;         /* stored as WEIGHTS, all dimensions but the first together; else as an F32 vector */
+  guint64 first_row, rows; /* of a matrix: those that go there. A name may have two slots */
+  MinivlPrecision least;   /* never stored with fewer bits than at this one */
 } Slot;
 
-/* A slot's tensor as rows and columns. */
-guint64 slot_rows (const Slot *slot);
 guint64 slot_cols (const Slot *slot);
 
 #endif

@@ -128,14 +128,18 @@ MINIVL_API gchar *minivl_device_find (const gchar *device, GError **error);
  * @MINIVL_PRECISION_AUTO: f16
  * @MINIVL_PRECISION_F32: weights as float32, for tests and small models
  * @MINIVL_PRECISION_F16: 16 bits as the file has them: BF16 stays bf16, F16 stays f16, F32 becomes f16
+ * @MINIVL_PRECISION_Q8: the language model's matrices in 8 bits, with a scale for each 32; the rest as f16
+ * @MINIVL_PRECISION_Q4: they in 4 bits, with scale and least value for each 32, but for those that suffer most, which are as q8
  *
- * How weights are stored on the device. Sums are always float32.
+ * How weights are stored on the device, in the order of their bits. Sums are always float32.
  */
 typedef enum
 {
   MINIVL_PRECISION_AUTO,
   MINIVL_PRECISION_F32,
   MINIVL_PRECISION_F16,
+  MINIVL_PRECISION_Q8,
+  MINIVL_PRECISION_Q4,
 } MinivlPrecision;
 
 /**

@@ -21,6 +21,7 @@ typedef struct
 typedef struct
 {
   Tensor input_norm, qkv, o, post_norm, gate_up, down;
+  Tensor v; /* the last rows of the file's qkv, which are not in qkv then; without rows: they are */
 } LanguageLayer;
 
 typedef struct
@@ -35,7 +36,7 @@ typedef struct
   guint n_vision;
   Tensor mlp_norm, mlp_norm_bias, mlp1, mlp1_bias, mlp2, mlp2_bias;
 
-  Tensor embed, head; /* the same tensor when tied */
+  Tensor embed, head; /* the same tensor when tied, at 16 bits and more */
   LanguageLayer *language;
   guint n_language;
   Tensor norm;
@@ -44,8 +45,11 @@ typedef struct
 /* Rows a tile takes in the vision transformer: class token and patches, padded to a multiple of 8. */
 guint vision_rows (const ModelConfig *config);
 
-/* Checks names and shapes, and plans. Tensors are valid after this, their contents after weights_load(). */
+/* Looks for what the configuration asks for by name and shape, and plans. precision: not AUTO. Tensors are valid after this, their
+ * contents after weights_load(). */
 Weights *weights_new (Device *dev, const ModelConfig *config, const TensorSet *set, MinivlPrecision precision, GError **error);
+/* FALSE where the set has what the configuration has not. Warns of what is of no use. */
+gboolean weights_check (const Weights *w, const TensorSet *set, GError **error);
 guint64 weights_bytes (const Weights *w);
 /* Allocates and copies. on_progress as in minivl.h; may be NULL. */
 gboolean weights_load (Weights *w, const TensorSet *set, MinivlProgressFunc on_progress, gpointer user_data, GError **error);
