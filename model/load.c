@@ -1,10 +1,13 @@
 #include "load.h"
+#include "team.h"
 
 #include <math.h>
 #include <string.h>
 
-/* Bytes packed at a time; more only where 8 rows are wider than this. */
-#define STRIPE (8u << 20)
+/* Of a matrix, for one thread at a time: little enough to be cancelled after a moment, whatever is computed for each. */
+#define PIECE_ELEMENTS (128u << 10)
+/* Between calls of on_progress, if there was not one in a hundred done. */
+#define REPORT_US 10000
 
 static TensorType
 type_of (Dtype dtype)
@@ -43,46 +46,128 @@ read_vector (const TensorInfo *info, guint64 n, GError **error)
   return values;
 }
 
-static gboolean
-copy_vector (const Slot *slot, const TensorInfo *info, GError **error)
+/* --- a slot at a time ------------------------------------------------------------------------------------------------------ */
+
+typedef struct
 {
-  guint64 n = slot_cols (slot);
+  Arena *arena;
+  Team *team;
+  MinivlProgressFunc on_progress; /* nullable */
+  gpointer user_data;
+  guint64 total, done; /* bytes of the result */
+  guint64 told;        /* what was done when on_progress was called last */
+  gint64 told_at;      /* 0: never */
+
+  /* What the team packs at present: rows of one tensor. */
+  const Tensor *tensor;
+  const TensorInfo *info;
+  guint64 first_row; /* of the file's that is the tensor's row 0 */
+  guint first, rows, piece_rows;
+  guint8 *out;    /* the place of row `first` */
+  GMutex lock;    /* of what follows */
+  guint64 finite; /* elements of the file's tensor before the first that is none, as far as it was packed */
+} Loader;
+
+/* Called much more often than anybody wants to know. */
+static gboolean
+report (Loader *l, guint64 done)
+{
+  gint64 now = g_get_monotonic_time ();
+
+  if (!l->on_progress || (done < l->total && done - l->told < l->total / 100 && now - l->told_at < REPORT_US))
+    return TRUE;
+  l->told = done;
+  l->told_at = now;
+  return l->on_progress ((double)done / l->total, l->user_data);
+}
+
+static gboolean
+fail_cancelled (GError **error)
+{
+  g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_CANCELLED, "loading was cancelled");
+  return FALSE;
+}
+
+static gboolean
+copy_vector (Loader *l, const Slot *slot, const TensorInfo *info, GError **error)
+{
+  guint64 n = slot_cols (slot), bytes = tensor_bytes (slot->tensor);
   g_autofree float *values = read_vector (info, n, error);
+  guint8 *out = values ? tensor_fill_begin (slot->tensor, 0, bytes, error) : NULL;
 
-  return values && tensor_write (slot->tensor, 0, values, n * sizeof *values, error);
+  if (!out)
+    return FALSE;
+  memcpy (out, values, n * sizeof *values);
+  memset (out + n * sizeof *values, 0, bytes - n * sizeof *values);
+  l->done += bytes;
+  return tensor_fill_end (slot->tensor, 0, bytes, error) && (report (l, l->done) || fail_cancelled (error));
 }
 
-static guint64
-packed_row_bytes (const Tensor *t)
-{
-  return row_bytes (t->type, t->stride);
-}
-
-/* Rows packed at a time: weights_pack() takes them by 8. */
+/* About so many as `room` holds of `each`: weights_pack() takes rows by 8. */
 static guint
-stripe_rows (const Tensor *t)
+octets_of_rows (guint64 room, guint64 each)
 {
-  return MAX (STRIPE / packed_row_bytes (t) / 8, 1) * 8;
+  return MAX (room / each / 8, 1) * 8;
 }
 
-/* stripe: of stripe_rows() */
+/* A piece's rows, and the zeroes below the last one. */
+static void
+pack_piece (guint piece, gpointer data)
+{
+  Loader *l = data;
+  const Tensor *t = l->tensor;
+  guint64 packed_row = row_bytes (t->type, t->stride), source_row = t->cols * (guint64)dtype_size (l->info->dtype);
+  guint begin = piece * l->piece_rows, n = MIN (l->piece_rows, l->rows - begin), first = l->first + begin,
+        there = MIN (n, t->rows - MIN (t->rows, first)), packed = (there + 7) / 8 * 8;
+  guint64 from = l->first_row + first;
+  guint8 *out = l->out + begin * packed_row;
+  guint64 finite =
+      weights_pack (out, t->type, (const guint8 *)l->info->data + from * source_row, type_of (l->info->dtype), there, t->cols);
+
+  memset (out + packed * packed_row, 0, (n - packed) * packed_row);
+  if (finite == (guint64)there * t->cols)
+    return;
+  g_mutex_lock (&l->lock);
+  l->finite = MIN (l->finite, from * t->cols + finite);
+  g_mutex_unlock (&l->lock);
+}
+
 static gboolean
-copy_matrix (const Slot *slot, const TensorInfo *info, gpointer stripe, GError **error)
+before_piece (guint begun, gpointer data)
+{
+  Loader *l = data;
+
+  return report (l, l->done + MIN (begun * l->piece_rows, l->rows) * row_bytes (l->tensor->type, l->tensor->stride));
+}
+
+static gboolean
+copy_matrix (Loader *l, const Slot *slot, const TensorInfo *info, GError **error)
 {
   const Tensor *t = slot->tensor;
-  guint64 row_bytes = packed_row_bytes (t), source_row = t->cols * (guint64)dtype_size (info->dtype);
-  guint step = stripe_rows (t);
+  guint64 packed_row = row_bytes (t->type, t->stride), source_row = t->cols * (guint64)dtype_size (info->dtype);
+  guint stored_rows = tensor_bytes (t) / packed_row, step = octets_of_rows (FILL_BYTES, packed_row);
 
-  for (guint r = 0; r < t->rows; r += step) {
-    guint n = MIN (step, t->rows - r), padded = (n + 7) / 8 * 8;
-    guint64 from = slot->first_row + r;
-    guint64 finite =
-        weights_pack (stripe, t->type, (const guint8 *)info->data + from * source_row, type_of (info->dtype), n, t->cols);
+  l->tensor = t;
+  l->info = info;
+  l->first_row = slot->first_row;
+  l->finite = tensor_elements (info);
+  l->piece_rows = octets_of_rows (PIECE_ELEMENTS, t->cols);
+  for (l->first = 0; l->first < stored_rows; l->first += step) {
+    guint64 at = l->first * packed_row, rows_left = t->rows - MIN (l->first, t->rows),
+            source_at = (slot->first_row + t->rows - rows_left) * source_row, source_left = rows_left * source_row,
+            source_bytes = MIN (step * source_row, source_left);
 
-    if (finite < (guint64)n * t->cols)
-      return check_finite (info, from * t->cols + finite, error);
-    if (!tensor_write (t, r * row_bytes, stripe, padded * row_bytes, error))
+    l->rows = MIN (step, stored_rows - l->first);
+    l->out = tensor_fill_begin (t, at, l->rows * packed_row, error);
+    if (!l->out)
       return FALSE;
+    tensor_info_expect (info, source_at, MIN (2 * source_bytes, source_left));
+    if (!team_run (l->team, (l->rows + l->piece_rows - 1) / l->piece_rows, pack_piece, before_piece, l))
+      return fail_cancelled (error);
+    if (!check_finite (info, l->finite, error) || !tensor_fill_end (t, at, l->rows * packed_row, error))
+      return FALSE;
+    tensor_info_forget (info, source_at, source_bytes);
+    l->done += l->rows * packed_row;
   }
   return TRUE;
 }
@@ -130,66 +215,68 @@ copy_positions (Weights *w, const TensorSet *set, GError **error)
   const ModelConfig *config = w->config;
   guint d = config->vision.hidden, n = config->vision.image_size / config->vision.patch_size,
         m = config->tile_side / config->vision.patch_size;
+  gsize stride = w->position.stride;
   g_autofree float *class = read_vector (tensor_set_lookup (set, CLASS), d, error);
   g_autofree float *position = class ? read_vector (tensor_set_lookup (set, POSITION), ((gsize)n * n + 1) * d, error) : NULL;
   g_autofree float *bias = position ? read_vector (tensor_set_lookup (set, PATCH_BIAS), d, error) : NULL;
-  g_autofree float *patches = g_new (float, (gsize)m *m *d);
-  guint64 row_bytes = w->position.stride * sizeof (float);
+  g_autofree float *patches = NULL, *rows = NULL;
 
   if (!bias)
     return FALSE;
-  for (guint k = 0; k < d; k++)
-    class[k] = class[k] + position[k] - bias[k];
+  patches = g_new (float, (gsize)m *m *d);
   if (m == n)
     memcpy (patches, position + d, (gsize)m * m * d * sizeof *patches);
   else
     interpolate (position + d, n, patches, m, d);
 
-  if (!tensor_write (&w->position, 0, class, d * sizeof *class, error))
-    return FALSE;
+  rows = g_malloc0 (tensor_bytes (&w->position));
+  for (guint k = 0; k < d; k++)
+    rows[k] = class[k] + position[k] - bias[k];
   for (guint i = 0; i < m * m; i++)
-    if (!tensor_write (&w->position, (i + 1) * row_bytes, patches + (gsize)i * d, d * sizeof *patches, error))
-      return FALSE;
-  return TRUE;
+    memcpy (rows + (i + 1) * stride, patches + (gsize)i * d, d * sizeof *rows);
+  return tensor_write (&w->position, 0, rows, tensor_bytes (&w->position), error);
 }
 
 static gboolean
-copy_all (GArray *slots, const TensorSet *set, MinivlProgressFunc on_progress, gpointer user_data, GError **error)
+copy_all (Loader *l, GArray *slots, const TensorSet *set, GError **error)
 {
-  g_autofree gpointer stripe = NULL;
-  guint64 total = 0, done = 0, most = 0;
-
   for (guint i = 0; i < slots->len; i++) {
     const Slot *slot = &g_array_index (slots, Slot, i);
 
-    if (!slot->tensor)
-      continue;
-    total += tensor_bytes (slot->tensor);
-    if (slot->matrix)
-      most = MAX (most, stripe_rows (slot->tensor) * packed_row_bytes (slot->tensor));
+    l->total += slot->tensor ? tensor_bytes (slot->tensor) : 0;
   }
-  stripe = g_malloc (most);
-
   for (guint i = 0; i < slots->len; i++) {
     const Slot *slot = &g_array_index (slots, Slot, i);
     const TensorInfo *info = tensor_set_lookup (set, slot->name);
 
     if (!slot->tensor)
       continue;
-    if (!(slot->matrix ? copy_matrix (slot, info, stripe, error) : copy_vector (slot, info, error)))
+    if (!(slot->matrix ? copy_matrix (l, slot, info, error) : copy_vector (l, slot, info, error)))
       return FALSE;
-    done += tensor_bytes (slot->tensor);
-    if (on_progress && !on_progress ((double)done / total, user_data)) {
-      g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_CANCELLED, "loading was cancelled");
-      return FALSE;
-    }
   }
-  return TRUE;
+  /* A tensor that is read brings pages of its neighbours along, those that were given back as well. */
+  for (guint i = 0; i < slots->len; i++) {
+    const TensorInfo *info = tensor_set_lookup (set, g_array_index (slots, Slot, i).name);
+
+    tensor_info_forget (info, 0, tensor_info_bytes (info));
+  }
+  return report (l, l->total) || fail_cancelled (error);
 }
 
 gboolean
 weights_load (Weights *w, const TensorSet *set, MinivlProgressFunc on_progress, gpointer user_data, GError **error)
 {
-  return arena_commit (w->arena, error) && copy_positions (w, set, error)
-         && copy_all (w->slots, set, on_progress, user_data, error);
+  Loader l = { .arena = w->arena, .on_progress = on_progress, .user_data = user_data };
+  gboolean ok;
+
+  if (!arena_allocate (w->arena, error))
+    return FALSE;
+  l.team = team_new ();
+  g_mutex_init (&l.lock);
+  ok = copy_positions (w, set, error) && copy_all (&l, w->slots, set, error);
+  /* Also after a failure: memory that the device still copies to must not be freed. */
+  ok = arena_settle (w->arena, ok ? error : NULL) && ok;
+  g_mutex_clear (&l.lock);
+  team_free (l.team);
+  return ok;
 }

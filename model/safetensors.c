@@ -3,6 +3,8 @@
 #include "strictjson.h"
 
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #define HEADER_ALIGN 8
 /* The format's own bound. */
@@ -521,6 +523,32 @@ tensor_set_lookup (const TensorSet *set, const gchar *name)
   return t != NULL && !t->foreign ? &t->info : NULL;
 }
 
+/* Whole pages, those that are shared with other tensors as well. What a set in memory has is in no file to be read from again. */
+static void
+advise (const TensorInfo *t, guint64 offset, guint64 bytes, gint advice)
+{
+  const guintptr page = sysconf (_SC_PAGESIZE);
+  guintptr begin = (guintptr)t->data + offset, end = begin + bytes;
+
+  g_assert (offset <= tensor_info_bytes (t) && bytes <= tensor_info_bytes (t) - offset);
+  if (((const Tensor *)t)->owned)
+    return;
+  begin -= begin % page;
+  madvise ((gpointer)begin, end - begin, advice); /* a kernel that knows no such advice does without */
+}
+
+void
+tensor_info_expect (const TensorInfo *t, guint64 offset, guint64 bytes)
+{
+  advise (t, offset, bytes, MADV_WILLNEED);
+}
+
+void
+tensor_info_forget (const TensorInfo *t, guint64 offset, guint64 bytes)
+{
+  advise (t, offset, bytes, MADV_DONTNEED);
+}
+
 static gchar *
 shape_text (guint n_dims, const guint64 *shape)
 {
@@ -667,5 +695,6 @@ tensor_set_checksum (const TensorSet *set, GChecksum *checksum)
     const TensorInfo *t = g_ptr_array_index (set->tensors, i);
 
     g_checksum_update (checksum, t->data, MIN (tensor_info_bytes (t), CHECKSUM_BYTES));
+    tensor_info_forget (t, 0, MIN (tensor_info_bytes (t), CHECKSUM_BYTES));
   }
 }

@@ -54,6 +54,10 @@ const TensorInfo *tensor_set_expect (const TensorSet *set, const gchar *name, gu
  * buffers that are made anew and what is of a foreign type, are warned of instead, with `unread`, in one g_warning(). */
 gboolean tensor_set_expect_only (
     const TensorSet *set, const gchar *const *names, guint n_names, const gchar *unread, GError **error);
+/* Bytes [offset, offset + bytes) of a set's tensor will be read soon: those of a file come from the disk meanwhile. */
+void tensor_info_expect (const TensorInfo *t, guint64 offset, guint64 bytes);
+/* They have been read: those of a file no longer take memory of the process, until they are read again. */
+void tensor_info_forget (const TensorInfo *t, guint64 offset, guint64 bytes);
 /* (array length=n) (transfer container): in file order */
 const TensorInfo **tensor_set_list (const TensorSet *set, guint *n);
 /* Feeds the headers' bytes, the files' sizes and the first 64 KiB of each tensor to a checksum, for model_hash. A set in memory

@@ -451,6 +451,7 @@ device_take (Device *dev, Candidate *c, const DeviceOptions *options)
   dev->timestamp_ns = c->timestamp_ns;
   dev->timestamp_mask = c->timestamp_bits >= 64 ? G_MAXUINT64 : (G_GUINT64_CONSTANT (1) << c->timestamp_bits) - 1;
   dev->timed = options && options->timed;
+  dev->dirty = options && options->dirty;
   dev->memory_budget = c->memory_budget;
   dev->unified = c->type == VK_PHYSICAL_DEVICE_TYPE_CPU || c->type == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU;
   dev->tensor_bytes = c->max_allocation;
@@ -514,7 +515,7 @@ device_free (Device *dev)
     return;
   if (dev->vk) {
     device_pipelines_clear (dev);
-    device_memory_clear (dev);
+    device_transfer_clear (dev);
     vkDestroyDevice (dev->vk, NULL);
   }
   if (dev->instance)

@@ -1,5 +1,5 @@
 /*
- * Calls of Vulkan that fail, and devices that are lost. All other files of the runtime need this one, and it needs none.
+ * Calls of Vulkan that fail, devices that are lost or full. All other files of the runtime need this one, and it needs none.
  */
 #include "vk.h"
 
@@ -95,4 +95,20 @@ device_submit (Device *dev, guint n, const VkCommandBuffer *buffers, VkFence fen
   if (dev->lost_after > 0 && --dev->lost_after == 0)
     return VK_ERROR_DEVICE_LOST;
   return vkQueueSubmit (dev->queue, 1, &submit, fence);
+}
+
+/* --- out of memory ---------------------------------------------------------------------------------------------------------- */
+
+void
+device_inject_full (Device *dev, guint after_allocations)
+{
+  dev->full_after = after_allocations + 1;
+}
+
+VkResult
+device_allocate (Device *dev, const VkMemoryAllocateInfo *info, VkDeviceMemory *memory)
+{
+  if (dev->full_after > 0 && --dev->full_after == 0)
+    return VK_ERROR_OUT_OF_DEVICE_MEMORY;
+  return vkAllocateMemory (dev->vk, info, NULL, memory);
 }

@@ -1,13 +1,9 @@
-/*
- * Arenas: tensors are planned one after the other in windows; a window is one allocation and one buffer. The host reaches them in
- * place or through staging.
- */
+/* Arenas: tensors are planned one after the other in windows; a window is one allocation and one buffer. */
 #include "vk.h"
 
 #include <string.h>
 
 #define TENSOR_ALIGN 256
-#define STAGING_BYTES (G_GUINT64_CONSTANT (16) << 20)
 #define BUFFER_USAGE                                                                                                               \
   (VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT                \
       | VK_BUFFER_USAGE_TRANSFER_DST_BIT)
@@ -175,7 +171,6 @@ device_memory_init (Device *dev, gboolean staged, GError **error)
         dev->info.name);
     return FALSE;
   }
-  dev->staging_kind = dev->kinds[ARENA_HOST];
   /* Where the host sees the same heap, it writes without staging. A small host-visible window on a large heap is a heap of its own.
    */
   if (find_kind (dev, needs.memoryTypeBits, HOST_FLAGS | VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, VK_MEMORY_PROPERTY_HOST_CACHED_BIT,
@@ -219,26 +214,50 @@ device_memory_left (Device *dev, ArenaKind kind)
   return budget.heapBudget[i] - MIN (budget.heapBudget[i], budget.heapUsage[i]);
 }
 
-static gboolean
-memory_new (
-    Device *dev, VkBuffer buffer, const MemoryKind *kind, guint64 bytes, VkDeviceMemory *memory, gpointer *map, GError **error)
+/* A driver that has promised memory may still fail to give it. */
+static void
+add_figures (const Device *dev, ArenaKind kind, guint64 asked, GError **error)
+{
+  const guint64 figures[] = { asked, dev->bytes, device_memory_total (dev, kind) };
+  gchar *texts[G_N_ELEMENTS (figures)];
+
+  for (guint i = 0; i < G_N_ELEMENTS (figures); i++)
+    texts[i] = g_format_size_full (figures[i], G_FORMAT_SIZE_LONG_FORMAT | G_FORMAT_SIZE_IEC_UNITS);
+  g_prefix_error (error, "%s asked for, %s taken so far, of %s: ", texts[0], texts[1], texts[2]);
+  for (guint i = 0; i < G_N_ELEMENTS (figures); i++)
+    g_free (texts[i]);
+}
+
+gboolean
+device_memory_new (
+    Device *dev, VkBuffer *buffer, ArenaKind kind, guint64 bytes, VkDeviceMemory *memory, gpointer *map, GError **error)
 {
   const VkMemoryAllocateInfo allocate = { VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO, .allocationSize = bytes,
-    .memoryTypeIndex = kind->type };
+    .memoryTypeIndex = dev->kinds[kind].type };
 
-  VK (vkAllocateMemory (dev->vk, &allocate, NULL, memory));
+  VkResult result;
+
+  if (!buffer_new (dev, bytes, buffer, error))
+    return FALSE;
+  result = device_allocate (dev, &allocate, memory);
+  if (result < 0) {
+    device_fail (dev, "vkAllocateMemory", result, error);
+    goto error;
+  }
   dev->bytes += bytes;
-  VK (vkBindBufferMemory (dev->vk, buffer, *memory, 0));
-  if (kind->mapped)
+  VK (vkBindBufferMemory (dev->vk, *buffer, *memory, 0));
+  if (dev->kinds[kind].mapped)
     VK (vkMapMemory (dev->vk, *memory, 0, VK_WHOLE_SIZE, 0, map));
   return TRUE;
 
 error:
+  add_figures (dev, kind, bytes, error);
+  device_memory_free (dev, buffer, memory, bytes);
   return FALSE;
 }
 
-static void
-memory_free (Device *dev, VkBuffer *buffer, VkDeviceMemory *memory, guint64 bytes)
+void
+device_memory_free (Device *dev, VkBuffer *buffer, VkDeviceMemory *memory, guint64 bytes)
 {
   vkDestroyBuffer (dev->vk, *buffer, NULL);
   if (*memory) {
@@ -310,173 +329,22 @@ arena_bytes (const Arena *arena)
   return bytes;
 }
 
-/* --- staging ---------------------------------------------------------------------------------------------------------------- */
-
-/* Made when first needed; many devices never do. */
-static gboolean
-transfer_init (Device *dev, GError **error)
-{
-  const VkCommandPoolCreateInfo pool = { VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
-    .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT | VK_COMMAND_POOL_CREATE_TRANSIENT_BIT,
-    .queueFamilyIndex = dev->family };
-  VkCommandBufferAllocateInfo allocate = { VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO, .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
-    .commandBufferCount = 1 };
-  const VkFenceCreateInfo fence = { VK_STRUCTURE_TYPE_FENCE_CREATE_INFO };
-
-  if (dev->transfer_fence)
-    return TRUE;
-  VK (vkCreateCommandPool (dev->vk, &pool, NULL, &dev->transfer_pool));
-  allocate.commandPool = dev->transfer_pool;
-  VK (vkAllocateCommandBuffers (dev->vk, &allocate, &dev->transfer));
-  if (!buffer_new (dev, STAGING_BYTES, &dev->staging, error))
-    goto error;
-  if (!memory_new (dev, dev->staging, &dev->staging_kind, STAGING_BYTES, &dev->staging_memory, &dev->staging_map, error))
-    goto error;
-  VK (vkCreateFence (dev->vk, &fence, NULL, &dev->transfer_fence));
-  return TRUE;
-
-error:
-  device_memory_clear (dev);
-  return FALSE;
-}
-
-void
-device_memory_clear (Device *dev)
-{
-  memory_free (dev, &dev->staging, &dev->staging_memory, STAGING_BYTES);
-  vkDestroyCommandPool (dev->vk, dev->transfer_pool, NULL);
-  vkDestroyFence (dev->vk, dev->transfer_fence, NULL);
-  dev->transfer_pool = VK_NULL_HANDLE;
-  dev->transfer_fence = VK_NULL_HANDLE;
-}
-
-static gboolean
-transfer_begin (Device *dev, GError **error)
-{
-  const VkCommandBufferBeginInfo begin = { VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
-    .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT };
-
-  VK (vkBeginCommandBuffer (dev->transfer, &begin));
-  return TRUE;
-
-error:
-  return FALSE;
-}
-
-/* Makes what was written visible to everything after it, submits and waits. */
-static gboolean
-transfer_end (Device *dev, GError **error)
-{
-  const VkMemoryBarrier barrier = { VK_STRUCTURE_TYPE_MEMORY_BARRIER, .srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT,
-    .dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_READ_BIT
-                     | VK_ACCESS_TRANSFER_WRITE_BIT | VK_ACCESS_HOST_READ_BIT };
-
-  vkCmdPipelineBarrier (dev->transfer, VK_PIPELINE_STAGE_TRANSFER_BIT,
-      VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT | VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &barrier, 0, NULL,
-      0, NULL);
-  VK (vkEndCommandBuffer (dev->transfer));
-  VK (device_submit (dev, 1, &dev->transfer, dev->transfer_fence));
-  VK (vkWaitForFences (dev->vk, 1, &dev->transfer_fence, VK_TRUE, G_MAXUINT64));
-  VK (vkResetFences (dev->vk, 1, &dev->transfer_fence));
-  return TRUE;
-
-error:
-  return FALSE;
-}
-
-static gboolean
-staged_copy (Device *dev, VkBuffer from, guint64 from_offset, VkBuffer to, guint64 to_offset, guint64 size, GError **error)
-{
-  const VkBufferCopy region = { from_offset, to_offset, size };
-
-  if (!transfer_begin (dev, error))
-    return FALSE;
-  vkCmdCopyBuffer (dev->transfer, from, to, 1, &region);
-  return transfer_end (dev, error);
-}
-
-static gboolean
-transfer_check (const Tensor *t, guint64 offset, guint64 size, GError **error)
-{
-  g_assert (t->arena->committed);
-  g_assert (offset % 4 == 0 && size % 4 == 0 && offset <= tensor_bytes (t) && size <= tensor_bytes (t) - offset);
-  return device_usable (t->arena->dev, error);
-}
-
-gboolean
-tensor_write (const Tensor *t, guint64 offset, gconstpointer data, guint64 size, GError **error)
-{
-  Device *dev = t->arena->dev;
-  const Window *window = tensor_window (t);
-  const guint64 place = tensor_item (t)->offset + offset;
-
-  if (!transfer_check (t, offset, size, error))
-    return FALSE;
-  if (window->map) {
-    memcpy ((guint8 *)window->map + place, data, size);
-    return TRUE;
-  }
-  if (!transfer_init (dev, error))
-    return FALSE;
-  for (guint64 done = 0, n; done < size; done += n) {
-    n = MIN (size - done, STAGING_BYTES);
-    memcpy (dev->staging_map, (const guint8 *)data + done, n);
-    if (!staged_copy (dev, dev->staging, 0, window->buffer, place + done, n, error))
-      return FALSE;
-  }
-  return TRUE;
-}
-
-gboolean
-tensor_read (const Tensor *t, guint64 offset, gpointer data, guint64 size, GError **error)
-{
-  Device *dev = t->arena->dev;
-  const Window *window = tensor_window (t);
-  const guint64 place = tensor_item (t)->offset + offset;
-
-  if (!transfer_check (t, offset, size, error))
-    return FALSE;
-  if (window->map && (dev->kinds[t->arena->kind].host_cached || t->arena->kind == ARENA_HOST)) {
-    memcpy (data, (const guint8 *)window->map + place, size);
-    return TRUE;
-  }
-  if (!transfer_init (dev, error))
-    return FALSE;
-  for (guint64 done = 0, n; done < size; done += n) {
-    n = MIN (size - done, STAGING_BYTES);
-    if (!staged_copy (dev, window->buffer, place + done, dev->staging, 0, n, error))
-      return FALSE;
-    memcpy ((guint8 *)data + done, dev->staging_map, n);
-  }
-  return TRUE;
-}
-
 /* --- committing ------------------------------------------------------------------------------------------------------------- */
 
 static gboolean
-window_zero (Device *dev, const Window *window, GError **error)
+window_set (Device *dev, const Window *window, guint8 value, GError **error)
 {
-  if (window->map) {
-    memset (window->map, 0, window->bytes);
-    return TRUE;
-  }
-  if (!transfer_init (dev, error) || !transfer_begin (dev, error))
-    return FALSE;
-  vkCmdFillBuffer (dev->transfer, window->buffer, 0, VK_WHOLE_SIZE, 0);
-  return transfer_end (dev, error);
+  if (!window->map)
+    return device_set (dev, window->buffer, value, error);
+  memset (window->map, value, window->bytes);
+  return TRUE;
 }
 
 static gboolean
-window_commit (Arena *arena, Window *window, GError **error)
+window_allocate (Arena *arena, Window *window, GError **error)
 {
-  Device *dev = arena->dev;
-
-  window->bytes = align_up (window->bytes, dev->allocation_align);
-  if (!buffer_new (dev, window->bytes, &window->buffer, error))
-    return FALSE;
-  if (!memory_new (dev, window->buffer, &dev->kinds[arena->kind], window->bytes, &window->memory, &window->map, error))
-    return FALSE;
-  return window_zero (dev, window, error);
+  window->bytes = align_up (window->bytes, arena->dev->allocation_align);
+  return device_memory_new (arena->dev, &window->buffer, arena->kind, window->bytes, &window->memory, &window->map, error);
 }
 
 static void
@@ -492,7 +360,7 @@ arena_release (Arena *arena)
   for (guint i = 0; i < arena->windows->len; i++) {
     Window *window = &g_array_index (arena->windows, Window, i);
 
-    memory_free (arena->dev, &window->buffer, &window->memory, window->bytes);
+    device_memory_free (arena->dev, &window->buffer, &window->memory, window->bytes);
     window->map = NULL;
   }
   arena->committed = FALSE;
@@ -519,22 +387,38 @@ arena_fits (const Arena *arena, GError **error)
   return TRUE;
 }
 
-gboolean
-arena_commit (Arena *arena, GError **error)
+static gboolean
+arena_take (Arena *arena, gboolean zeroed, GError **error)
 {
+  const Device *dev = arena->dev;
+
   g_assert (!arena->committed);
-  if (!device_usable (arena->dev, error) || !arena_fits (arena, error))
+  if (!device_usable (dev, error) || !arena_fits (arena, error))
     return FALSE;
   for (guint i = 0; i < arena->windows->len; i++) {
-    if (!window_commit (arena, &g_array_index (arena->windows, Window, i), error)) {
-      g_prefix_error (error, "%s, %" G_GUINT64_FORMAT " bytes of %" G_GUINT64_FORMAT ": ", arena->name, arena_bytes (arena),
-          device_memory_left (arena->dev, arena->kind));
+    Window *window = &g_array_index (arena->windows, Window, i);
+
+    if (!window_allocate (arena, window, error)
+        || ((zeroed || dev->dirty) && !window_set (arena->dev, window, zeroed ? 0 : 0xff, error))) {
+      g_prefix_error (error, "%s, part %u of %u: ", arena->name, i + 1, arena->windows->len);
       arena_release (arena);
       return FALSE;
     }
   }
   arena->committed = TRUE;
   return TRUE;
+}
+
+gboolean
+arena_commit (Arena *arena, GError **error)
+{
+  return arena_take (arena, TRUE, error);
+}
+
+gboolean
+arena_allocate (Arena *arena, GError **error)
+{
+  return arena_take (arena, FALSE, error);
 }
 
 void
@@ -556,6 +440,29 @@ tensor_map (const Tensor *t)
 
   g_assert (t->arena->committed && t->arena->kind == ARENA_HOST);
   return (guint8 *)window->map + tensor_item (t)->offset + (guint64)t->first * type_size (t->type);
+}
+
+/* --- for the runtime's other files ------------------------------------------------------------------------------------------ */
+
+Device *
+arena_device (const Arena *arena)
+{
+  return arena->dev;
+}
+
+guint8 *
+tensor_host (const Tensor *t)
+{
+  const Window *window = tensor_window (t);
+
+  g_assert (t->arena->committed);
+  return window->map ? (guint8 *)window->map + tensor_item (t)->offset : NULL;
+}
+
+gboolean
+tensor_host_reads (const Tensor *t)
+{
+  return t->arena->kind == ARENA_HOST || t->arena->dev->kinds[t->arena->kind].host_cached;
 }
 
 /* --- what a binding needs --------------------------------------------------------------------------------------------------- */

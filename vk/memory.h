@@ -49,6 +49,7 @@ typedef struct
   const gchar *cache_dir; /* of the pipeline cache; NULL: the user's cache folder /minivl */
   gboolean staged;        /* reaches ARENA_DEVICE through staging even where the host sees it */
   guint64 window_bytes;   /* most bytes of a window of several tensors; 0: 1 GiB */
+  gboolean dirty;         /* memory of arena_allocate() has all bits set */
   guint local;            /* local size of kernels that work in octets; 0: the device's choice. 8 without subgroup operations */
 } DeviceOptions;
 
@@ -132,6 +133,9 @@ Tensor arena_add (Arena *arena, TensorType type, TensorLayout layout, guint rows
 guint64 arena_bytes (const Arena *arena);
 /* Allocates and zeroes. On failure nothing is kept, and the message has the bytes asked for and available. */
 gboolean arena_commit (Arena *arena, GError **error);
+/* The same but for the zeroes: what is in the tensors is undefined until every byte of theirs, padding included, has been written.
+ */
+gboolean arena_allocate (Arena *arena, GError **error);
 
 /* Host address of a tensor of an ARENA_HOST arena; of a view, of its first element. */
 gpointer tensor_map (const Tensor *t);
@@ -140,6 +144,14 @@ gpointer tensor_map (const Tensor *t);
  * layout. offset and size in bytes, multiples of 4, counted from the tensor's first byte (not from a view's). */
 gboolean tensor_write (const Tensor *t, guint64 offset, gconstpointer data, guint64 size, GError **error);
 gboolean tensor_read (const Tensor *t, guint64 offset, gpointer data, guint64 size, GError **error);
+/* For much at a time: the address where the host, with as many threads as it likes, writes `size` bytes of a tensor from `offset`
+ * on, all of them; what is there before is undefined. It is good until tensor_fill_end() with the same values, which does not wait:
+ * the device may copy one piece while the host fills the next, one at a time. Pieces of FILL_BYTES do well. */
+#define FILL_BYTES (G_GUINT64_CONSTANT (16) << 20)
+gpointer tensor_fill_begin (const Tensor *t, guint64 offset, guint64 size, GError **error);
+gboolean tensor_fill_end (const Tensor *t, guint64 offset, guint64 size, GError **error);
+/* Waits until all that was filled is in place, which comes before anything else is done with the device or its arenas. */
+gboolean arena_settle (Arena *arena, GError **error);
 /* Bytes of the whole tensor, padding included, also when t is a view. */
 guint64 tensor_bytes (const Tensor *t);
 

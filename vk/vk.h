@@ -102,6 +102,14 @@ typedef struct
   guint32 heap;
 } MemoryKind;
 
+/* Half of the staging buffer, and what copies it. */
+typedef struct
+{
+  VkCommandBuffer commands;
+  VkFence fence;
+  gboolean busy; /* submitted, and not waited for yet */
+} StagingHalf;
+
 struct _Device
 {
   DeviceInfo info;
@@ -124,19 +132,23 @@ struct _Device
 
   gboolean lost;
   guint lost_after; /* submits until the loss that a test asked for; 0: none */
+  guint full_after; /* allocations until the failure that a test asked for; 0: none */
+  gboolean dirty;   /* DeviceOptions */
 
   /* memory.c */
   VkPhysicalDeviceMemoryProperties memory;
   MemoryKind kinds[2]; /* by ArenaKind */
-  MemoryKind staging_kind;
   guint64 allocation_align;
   guint64 bytes; /* allocated now */
+
+  /* transfer.c */
   VkBuffer staging;
   VkDeviceMemory staging_memory;
   gpointer staging_map;
+  guint64 half_bytes; /* 0: there is no staging buffer */
+  StagingHalf halves[2];
+  guint half; /* the next to be filled */
   VkCommandPool transfer_pool;
-  VkCommandBuffer transfer;
-  VkFence transfer_fence;
 
   /* pipeline.c */
   VkPipelineCache cache;
@@ -170,6 +182,10 @@ gboolean device_usable (const Device *dev, GError **error);
 VkResult device_submit (Device *dev, guint n, const VkCommandBuffer *buffers, VkFence fence);
 /* For tests: the device is lost at the submit after the next `after_submits`. */
 void device_inject_lost (Device *dev, guint after_submits);
+/* vkAllocateMemory. */
+VkResult device_allocate (Device *dev, const VkMemoryAllocateInfo *info, VkDeviceMemory *memory);
+/* For tests: the device has no memory at the allocation after the next `after_allocations`. */
+void device_inject_full (Device *dev, guint after_allocations);
 
 /* hostmem.c. Bytes the host has left for this process: MemAvailable (without /proc, what is free), at most what its cgroup (v1
  * or v2) leaves. root: "/", or a folder in tests. */
@@ -180,11 +196,25 @@ guint64 host_memory_total (const gchar *root);
 
 /* memory.c: chooses the kinds of memory. */
 gboolean device_memory_init (Device *dev, gboolean staged, GError **error);
-void device_memory_clear (Device *dev);
+/* A buffer with memory of its own. On failure there is neither, and the message has the figures. */
+gboolean device_memory_new (
+    Device *dev, VkBuffer *buffer, ArenaKind kind, guint64 bytes, VkDeviceMemory *memory, gpointer *map, GError **error);
+/* Either may be VK_NULL_HANDLE. */
+void device_memory_free (Device *dev, VkBuffer *buffer, VkDeviceMemory *memory, guint64 bytes);
+Device *arena_device (const Arena *arena);
+/* Where the host sees the whole tensor; NULL where it does not. */
+guint8 *tensor_host (const Tensor *t);
+/* Whether it reads there as fast as it writes. */
+gboolean tensor_host_reads (const Tensor *t);
 /* The buffer of the whole tensor and its offset in it. */
 VkBuffer tensor_buffer (const Tensor *t, guint64 *offset);
 /* An RGBA32UI view of part of a tensor; kept by the arena. */
 gboolean tensor_view (const Tensor *t, guint64 offset, guint64 size, VkBufferView *view, GError **error);
+
+/* transfer.c */
+void device_transfer_clear (Device *dev);
+/* Sets all bytes of a buffer, and waits. */
+gboolean device_set (Device *dev, VkBuffer buffer, guint8 value, GError **error);
 
 /* mesa-cache.c: call it before an instance is made. Where the disk of Mesa's cache is full, warns and switches that cache off, by
  * setting a variable of the environment; a variable that is there already is left alone. */

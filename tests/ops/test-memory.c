@@ -211,6 +211,105 @@ test_written_bytes_are_read_back (gconstpointer data)
   device_free (dev);
 }
 
+/* Pieces that are handed over without waiting, of odd sizes and one longer than half of the staging buffer. */
+static void
+test_pieces_filled_one_after_the_other_are_there (gconstpointer data)
+{
+  static const guint64 pieces[] = { FILL_BYTES, 4, FILL_BYTES - 4, 4096, FILL_BYTES + 8, FILL_BYTES, 1048564 };
+  Device *dev = harness_device (&((const Way *)data)->options);
+  Arena *arena = arena_new (dev, ARENA_DEVICE, "pieces");
+  guint64 size = 0;
+
+  for (guint i = 0; i < G_N_ELEMENTS (pieces); i++)
+    size += pieces[i];
+  const Tensor t = arena_add (arena, TYPE_U32, LAYOUT_ROWS, 1, size / 4);
+  g_autofree guint8 *wanted = g_malloc (size), *got = g_malloc0 (size);
+
+  fill (wanted, size, 9);
+  g_assert_true (arena_allocate (arena, NULL));
+  for (guint64 i = 0, at = 0; i < G_N_ELEMENTS (pieces); at += pieces[i++]) {
+    gpointer place = tensor_fill_begin (&t, at, pieces[i], NULL);
+
+    g_assert_nonnull (place);
+    memcpy (place, wanted + at, pieces[i]);
+    g_assert_true (tensor_fill_end (&t, at, pieces[i], NULL));
+  }
+  g_assert_true (arena_settle (arena, NULL));
+  g_assert_true (tensor_read (&t, 0, got, size, NULL));
+  g_assert_cmpmem (got, size, wanted, size);
+  arena_free (arena);
+  g_assert_cmpuint (device_bytes (dev), ==, ((const Way *)data)->options.staged ? 2 * (FILL_BYTES + 8) : 0);
+  device_free (dev);
+}
+
+/* The device gives the first two parts of three, whatever it promised. */
+static void
+test_memory_failing_late_tells_asked_taken_and_heap (gconstpointer data)
+{
+  DeviceOptions options = ((const Way *)data)->options;
+  g_autoptr (GError) error = NULL;
+  g_autofree gchar *heap = NULL;
+  const gchar *figure;
+
+  options.window_bytes = 1 << 20;
+  for (guint zeroed = 0; zeroed < 2; zeroed++) {
+    Device *dev = harness_device (&options);
+    Arena *arena = arena_new (dev, ARENA_DEVICE, "the weights");
+    Arena *small = arena_new (dev, ARENA_HOST, "small");
+
+    arena_add (small, TYPE_F32, LAYOUT_ROWS, 1, 1024);
+    g_assert_true (arena_commit (small, NULL));
+    for (guint i = 0; i < 3; i++)
+      arena_add (arena, TYPE_F32, LAYOUT_ROWS, 256, 1024);
+    device_inject_full (dev, 2);
+    g_assert_false (zeroed ? arena_commit (arena, &error) : arena_allocate (arena, &error));
+    g_assert_error (error, DEVICE_ERROR, DEVICE_ERROR_MEMORY);
+    heap = g_strdup_printf ("(%" G_GUINT64_FORMAT " bytes): ", device_memory_total (dev, ARENA_DEVICE));
+    figure = strstr (error->message, "the weights, part 3 of 3: ");
+    g_assert_nonnull (figure);
+    figure = strstr (figure, "(1048576 bytes) asked for");
+    g_assert_nonnull (figure);
+    figure = strstr (figure, "(2101248 bytes) taken so far");
+    g_assert_nonnull (figure);
+    figure = strstr (figure, heap);
+    g_assert_nonnull (figure);
+    g_assert_nonnull (strstr (figure, "vkAllocateMemory: out of device memory"));
+    g_clear_error (&error);
+
+    /* Nothing is kept, and the device is as good as before. */
+    g_assert_cmpuint (device_bytes (dev), ==, 4096);
+    g_assert_true (arena_commit (arena, &error));
+    g_assert_no_error (error);
+    arena_free (small);
+    arena_free (arena);
+    device_free (dev);
+    g_clear_pointer (&heap, g_free);
+  }
+}
+
+/* Nor is there memory for staging. */
+static void
+test_staging_failing_is_told_and_tried_again (void)
+{
+  const DeviceOptions options = { .staged = TRUE };
+  Device *dev = harness_device (&options);
+  Arena *arena = arena_new (dev, ARENA_DEVICE, "bytes");
+  const Tensor t = arena_add (arena, TYPE_U32, LAYOUT_ROWS, 1, 32);
+  g_autoptr (GError) error = NULL;
+  guint32 value = 5, got = 0;
+
+  g_assert_true (arena_commit (arena, NULL));
+  device_inject_full (dev, 0);
+  g_assert_false (tensor_write (&t, 0, &value, 4, &error));
+  g_assert_error (error, DEVICE_ERROR, DEVICE_ERROR_MEMORY);
+  g_assert_nonnull (strstr (error->message, "staging: "));
+  g_assert_true (tensor_write (&t, 0, &value, 4, NULL));
+  g_assert_true (tensor_read (&t, 0, &got, 4, NULL));
+  g_assert_cmpuint (got, ==, 5);
+  arena_free (arena);
+  device_free (dev);
+}
+
 static void
 test_host_arena_is_mapped (gconstpointer data)
 {
@@ -249,6 +348,9 @@ main (int argc, char **argv)
   g_test_add_func ("/memory/tensor-longer-than-an-allocation-is-an-error", test_tensor_longer_than_an_allocation_is_an_error);
   add_ways ("new-tensors-are-zero", test_new_tensors_are_zero);
   add_ways ("written-bytes-are-read-back", test_written_bytes_are_read_back);
+  add_ways ("pieces-filled-one-after-the-other-are-there", test_pieces_filled_one_after_the_other_are_there);
+  add_ways ("memory-failing-late-tells-asked-taken-and-heap", test_memory_failing_late_tells_asked_taken_and_heap);
+  g_test_add_func ("/memory/staging-failing-is-told-and-tried-again", test_staging_failing_is_told_and_tried_again);
   add_ways ("host-arena-is-mapped", test_host_arena_is_mapped);
   return g_test_run ();
 }
