@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 /* As many answers as the engine computes together. */
-#define TOGETHER 8
+#define TOGETHER 32
 /* A line of ours has two levels in, six out; json-glib has no bound. */
 #define MOST_LEVELS 16
 #define LINE_BEGINS "{\"id\":"

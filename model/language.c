@@ -8,7 +8,7 @@
 /* Rows of a recorded prefill: a prompt's last chunk takes the next larger one. Multiples of 8, as op_attention needs. */
 static const guint buckets[] = { 8, 16, 32, 64, 128, 192, LANGUAGE_CHUNK };
 /* Sequences of a recorded decode step, likewise. */
-static const guint batches[] = { 1, 2, 4, LANGUAGE_BATCH };
+static const guint batches[] = { 1, 2, 4, 8, 16, LANGUAGE_BATCH };
 
 struct _Language
 {

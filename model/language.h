@@ -11,7 +11,7 @@
 /* Most tokens of one prefill step. */
 #define LANGUAGE_CHUNK 256
 /* Most sequences of one decode step. */
-#define LANGUAGE_BATCH 8
+#define LANGUAGE_BATCH 32
 
 typedef struct _Language Language;
 

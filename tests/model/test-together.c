@@ -7,7 +7,7 @@
 #include "watch.h"
 #include "model/model_testing.h"
 
-#define MANY 12 /* more than go into a step */
+#define MANY (LANGUAGE_BATCH + 4) /* more than go into a step */
 
 typedef struct
 {
@@ -116,9 +116,35 @@ test_answers_together_are_what_they_are_alone (void)
 }
 
 static void
+test_thirty_two_answers_are_one_batch (void)
+{
+  enum
+  {
+    N = 32,
+    TOKENS = 40,
+  };
+  MinivlEngine *engine = engine_of (2048);
+  Asker askers[N] = { { .n = 0 } };
+  guint64 before;
+
+  for (guint i = 0; i < N; i++) {
+    askers[i].max_tokens = TOKENS;
+    fill (&askers[i], 0, 20, i);
+  }
+  before = language_steps (engine->language);
+  ask_together (engine, askers, N);
+  /* The last one to join is there a prompt a step later than the first. */
+  g_assert_cmpuint (language_steps (engine->language) - before, <, TOKENS + N);
+  for (guint i = 0; i < N; i += 5)
+    assert_as_alone (&askers[i]);
+  clear_answers (askers, N);
+  minivl_engine_unref (engine);
+}
+
+static void
 test_more_answers_than_go_together_take_turns (void)
 {
-  MinivlEngine *engine = engine_of (1024);
+  MinivlEngine *engine = engine_of (4096);
   Asker askers[MANY] = { { .n = 0 } };
   guint64 before;
   guint tokens = 0;
@@ -221,7 +247,7 @@ test_higher_priority_is_computed_first (void)
 static void
 test_higher_priority_gets_every_step (void)
 {
-  MinivlEngine *engine = engine_of (4096);
+  MinivlEngine *engine = engine_of (16384);
   MinivlParams params = MINIVL_PARAMS_INIT;
   Asker askers[3 * LANGUAGE_BATCH] = { { .n = 0 } };
   GArray *prompt = g_array_new (FALSE, FALSE, sizeof (LanguageToken));
@@ -274,6 +300,7 @@ main (int argc, char **argv)
   harness_init (&argc, &argv);
 #define RULE(name) g_test_add_func ("/together/" #name, test_##name)
   RULE (answers_together_are_what_they_are_alone);
+  RULE (thirty_two_answers_are_one_batch);
   RULE (more_answers_than_go_together_take_turns);
   RULE (questions_asked_at_once_share_their_beginning);
   RULE (who_waits_for_a_beginning_computes_it_if_need_be);
