@@ -1,28 +1,38 @@
 #include "kv.h"
 
-#define ROOT_SHORT -1
-#define ROOT_LONG -2
-#define NOWHERE -3 /* not in the tree: free */
+#include "model_testing.h"
+
+#define NONE -1
+#define ROOT_SHORT -2
+#define ROOT_LONG -3
 
 typedef struct
 {
-  gint parent; /* block in front, or a root */
-  guint n;     /* tokens computed */
+  gint parent; /* block in front, or a root; NONE: not in the tree, free */
+  gint child;  /* its first one */
+  gint next, previous;
+  gint newer, older; /* in the ring of those that nobody holds */
+  guint n;           /* tokens computed */
+  guint holders;     /* sequences that use it; each also holds all blocks in front of it */
   KvKey keys[KV_BLOCK];
-  guint holders;  /* sequences that use it; each also holds all blocks in front of it */
-  guint64 unused; /* when the last holder left */
 } Block;
 
+/*
+ * The blocks that nobody holds, free ones first, then by when they were let go of. A sequence lets go of its last block first, and
+ * whoever holds a block holds those in front of it: so a block comes behind all of its children, and the oldest one has none.
+ */
 struct _KvPool
 {
   Arena *arena;
   KvLayer *layers;
   guint n_layers;
-  Block *blocks;
+  Block *blocks; /* and one more, where the ring begins and ends */
   guint n_blocks;
+  gint roots[2]; /* their first children */
   guint n_sequences;
-  guint promised; /* blocks that sequences may still ask for */
-  guint64 clock;
+  guint held;     /* blocks that sequences hold */
+  guint promised; /* blocks that they may still ask for */
+  guint64 looked_at;
 };
 
 struct _KvSequence
@@ -68,9 +78,15 @@ kv_pool_commit (KvPool *pool, GError **error)
 {
   if (!arena_commit (pool->arena, error))
     return FALSE;
-  pool->blocks = g_new0 (Block, pool->n_blocks);
-  for (guint i = 0; i < pool->n_blocks; i++)
-    pool->blocks[i].parent = NOWHERE;
+  pool->blocks = g_new0 (Block, pool->n_blocks + 1);
+  for (guint i = 0; i <= pool->n_blocks; i++) {
+    Block *b = &pool->blocks[i];
+
+    b->parent = b->child = b->next = b->previous = NONE;
+    b->newer = i < pool->n_blocks ? i + 1 : 0;
+    b->older = i > 0 ? i - 1 : pool->n_blocks;
+  }
+  pool->roots[0] = pool->roots[1] = NONE;
   return TRUE;
 }
 
@@ -107,46 +123,91 @@ kv_pool_bytes (const KvPool *pool)
 guint
 kv_pool_taken (const KvPool *pool)
 {
-  guint taken = pool->promised;
+  return pool->held + pool->promised;
+}
 
-  for (guint i = 0; i < pool->n_blocks; i++)
-    taken += pool->blocks[i].holders > 0;
-  return taken;
+guint64
+kv_pool_looked_at (const KvPool *pool)
+{
+  return pool->looked_at;
 }
 
 /* --- the tree -------------------------------------------------------------------------------------------------------------- */
 
-static gboolean
-has_children (const KvPool *pool, guint block)
+static gint *
+first_child (KvPool *pool, gint parent)
 {
-  for (guint i = 0; i < pool->n_blocks; i++)
-    if (pool->blocks[i].parent == (gint)block)
-      return TRUE;
-  return FALSE;
+  return parent >= 0 ? &pool->blocks[parent].child : &pool->roots[ROOT_SHORT - parent];
 }
 
-/* A free block, or the leaf that has been unused the longest. There is one, because it was promised. */
+static void
+add_child (KvPool *pool, gint parent, gint block)
+{
+  Block *b = &pool->blocks[block];
+  gint *first = first_child (pool, parent);
+
+  b->parent = parent;
+  b->previous = NONE;
+  b->next = *first;
+  if (*first != NONE)
+    pool->blocks[*first].previous = block;
+  *first = block;
+}
+
+static void
+remove_child (KvPool *pool, Block *b)
+{
+  g_assert (b->child == NONE);
+  if (b->next != NONE)
+    pool->blocks[b->next].previous = b->previous;
+  if (b->previous != NONE)
+    pool->blocks[b->previous].next = b->next;
+  else
+    *first_child (pool, b->parent) = b->next;
+  b->parent = NONE;
+}
+
+static void
+hold_block (KvPool *pool, gint block)
+{
+  Block *b = &pool->blocks[block];
+
+  if (b->holders++ > 0)
+    return;
+  pool->held++;
+  pool->blocks[b->newer].older = b->older;
+  pool->blocks[b->older].newer = b->newer;
+}
+
+static void
+let_go_of_block (KvPool *pool, gint block)
+{
+  Block *b = &pool->blocks[block];
+
+  if (--b->holders > 0)
+    return;
+  pool->held--;
+  if (b->n == 0)
+    remove_child (pool, b);
+  b->older = b->parent == NONE ? (gint)pool->n_blocks : pool->blocks[pool->n_blocks].older;
+  b->newer = pool->blocks[b->older].newer;
+  pool->blocks[b->older].newer = pool->blocks[b->newer].older = block;
+}
+
+/* A free block, or the one that has been unused the longest. There is one, because it was promised. */
 static guint
 take_block (KvPool *pool, gint parent)
 {
-  gint found = -1;
+  gint found = pool->blocks[pool->n_blocks].newer;
+  Block *b = &pool->blocks[found];
 
-  for (guint i = 0; i < pool->n_blocks; i++) {
-    const Block *b = &pool->blocks[i];
-
-    if (b->holders > 0)
-      continue;
-    if (b->parent == NOWHERE) {
-      found = i;
-      break;
-    }
-    if ((found < 0 || b->unused < pool->blocks[found].unused) && !has_children (pool, i))
-      found = i;
-  }
-  g_assert (found >= 0);
-  pool->blocks[found].parent = parent;
-  pool->blocks[found].n = 0;
-  pool->blocks[found].holders = 1;
+  g_assert (pool->held < pool->n_blocks);
+  pool->looked_at++;
+  if (b->parent != NONE)
+    remove_child (pool, b);
+  hold_block (pool, found);
+  add_child (pool, parent, found);
+  b->n = 0;
   return found;
 }
 
@@ -162,14 +223,15 @@ in_common (const Block *b, const KvKey *keys, guint n)
 
 /* The child of `parent` that begins most like keys. */
 static gint
-find_child (const KvPool *pool, gint parent, const KvKey *keys, guint n, guint *common)
+find_child (KvPool *pool, gint parent, const KvKey *keys, guint n, guint *common)
 {
-  gint best = -1;
+  gint best = NONE;
 
   *common = 0;
-  for (guint i = 0; i < pool->n_blocks; i++) {
-    guint same = pool->blocks[i].parent == parent ? in_common (&pool->blocks[i], keys, n) : 0;
+  for (gint i = *first_child (pool, parent); i != NONE && *common < KV_BLOCK; i = pool->blocks[i].next) {
+    guint same = in_common (&pool->blocks[i], keys, n);
 
+    pool->looked_at++;
     if (same > *common) {
       *common = same;
       best = i;
@@ -179,9 +241,8 @@ find_child (const KvPool *pool, gint parent, const KvKey *keys, guint n, guint *
 }
 
 static void
-hold (KvSequence *seq, guint32 block)
+add_block (KvSequence *seq, guint32 block)
 {
-  seq->pool->blocks[block].holders++;
   g_array_append_val (seq->blocks, block);
 }
 
@@ -202,17 +263,15 @@ share_begun_block (KvSequence *seq, guint32 block, guint common)
   KvPool *pool = seq->pool;
   Block *from = &pool->blocks[block];
 
-  if (from->holders == 0 && !has_children (pool, block)) {
-    hold (seq, block);
+  if (from->holders == 0 && from->child == NONE) {
+    hold_block (pool, block);
+    add_block (seq, block);
     from->n = common;
   } else {
-    gint parent = last_block (seq);
-    guint32 to;
+    /* Not the one to copy from: that is held, or has a child, which goes first. */
+    guint32 to = take_block (pool, last_block (seq));
 
-    from->holders++; /* so that it is not chosen as the block to copy to */
-    to = take_block (pool, parent);
-    from->holders--;
-    g_array_append_val (seq->blocks, to);
+    add_block (seq, to);
     for (guint i = 0; i < common; i++)
       pool->blocks[to].keys[i] = from->keys[i];
     pool->blocks[to].n = common;
@@ -237,9 +296,10 @@ kv_sequence_new (KvPool *pool, const KvKey *keys, guint n_keys, guint total, gbo
   seq->blocks = g_array_new (FALSE, FALSE, sizeof (guint32));
   pool->n_sequences++;
 
-  while ((child = find_child (pool, last_block (seq), keys + seq->length, n_keys - 1 - seq->length, &common)) >= 0
+  while ((child = find_child (pool, last_block (seq), keys + seq->length, n_keys - 1 - seq->length, &common)) != NONE
          && common == KV_BLOCK) {
-    hold (seq, child);
+    hold_block (pool, child);
+    add_block (seq, child);
     seq->length += KV_BLOCK;
   }
   seq->promised = need - seq->blocks->len;
@@ -248,8 +308,7 @@ kv_sequence_new (KvPool *pool, const KvKey *keys, guint n_keys, guint total, gbo
     kv_sequence_free (seq);
     return NULL;
   }
-  /* The source of a copy must stay until it is made. Where there is not one block more than promised, nothing is copied. */
-  if (child >= 0 && (pool->blocks[child].holders > 0 || !has_children (pool, child) || kv_pool_taken (pool) < pool->n_blocks))
+  if (child != NONE)
     share_begun_block (seq, child, common);
   return seq;
 }
@@ -262,15 +321,8 @@ kv_sequence_free (KvSequence *seq)
   if (!seq)
     return;
   pool = seq->pool;
-  pool->clock++;
-  for (guint i = 0; i < seq->blocks->len; i++) {
-    Block *b = &pool->blocks[g_array_index (seq->blocks, guint32, i)];
-
-    b->holders--;
-    b->unused = pool->clock;
-    if (b->n == 0)
-      b->parent = NOWHERE;
-  }
+  for (guint i = seq->blocks->len; i > 0; i--)
+    let_go_of_block (pool, g_array_index (seq->blocks, guint32, i - 1));
   pool->promised -= seq->promised;
   pool->n_sequences--;
   g_array_unref (seq->blocks);
@@ -299,13 +351,10 @@ kv_sequence_extend (KvSequence *seq, const KvKey *keys, guint n_keys)
     Block *b;
 
     if (place == seq->blocks->len) {
-      guint32 block;
-
       g_assert (seq->promised > 0);
       seq->promised--;
       pool->promised--;
-      block = take_block (pool, last_block (seq));
-      g_array_append_val (seq->blocks, block);
+      add_block (seq, take_block (pool, last_block (seq)));
     }
     b = &pool->blocks[g_array_index (seq->blocks, guint32, place)];
     b->keys[b->n++] = keys[i];
