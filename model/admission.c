@@ -100,15 +100,30 @@ will_share (const Admission *a, const Request *r, GList *requests)
   return FALSE;
 }
 
+/* Of those that were let in before, or of those that were not. FALSE: one of them waits. */
+static gboolean
+let_in_all (Admission *a, GList *requests, gboolean started)
+{
+  gboolean all = TRUE;
+
+  for (GList *l = requests; l; l = l->next) {
+    Request *r = l->data;
+
+    if (r->seq || r->started != started)
+      continue;
+    if (will_share (a, r, requests))
+      all = FALSE;
+    else if (!let_in (a, r))
+      return FALSE;
+  }
+  return all;
+}
+
 void
 admission_let_in (Admission *a)
 {
   g_autolist (Request) requests = admission_list (a);
 
-  for (GList *l = requests; l; l = l->next) {
-    Request *r = l->data;
-
-    if (!r->seq && !will_share (a, r, requests) && !let_in (a, r))
-      return;
-  }
+  if (let_in_all (a, requests, TRUE))
+    let_in_all (a, requests, FALSE);
 }

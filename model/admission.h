@@ -3,7 +3,8 @@
  *
  * A request is let in when the cache has room for its prompt and all of its answer: what is let in is never put out again. The
  * highest priority comes first, and a request that does not fit blocks those behind it. One whose beginning is just being computed
- * for another request waits for that, and then takes it from the cache.
+ * for another request waits for that, and then takes it from the cache. One that grows into the long factors gives its room back to
+ * be computed anew, and is let in again before any that has not started, whatever their priorities: its asker has half an answer.
  */
 #ifndef MODEL_ADMISSION_H
 #define MODEL_ADMISSION_H

@@ -17,16 +17,23 @@ typedef struct
   guint64 deadline;
   MinivlEngine *engine;
   MinivlAnswer answer;
+  gint *n_done, place; /* (nullable) n_done: how many were answered before */
 } Asker;
+
+static MinivlEngine *
+open_variant (const gchar *variant, guint context)
+{
+  g_autoptr (GError) error = NULL;
+  MinivlEngine *engine = variant_open (variant, context, &error);
+
+  g_assert_no_error (error);
+  return engine;
+}
 
 static MinivlEngine *
 engine_of (guint context)
 {
-  g_autoptr (GError) error = NULL;
-  MinivlEngine *engine = variant_open ("plain-gqa-tied", context, &error);
-
-  g_assert_no_error (error);
-  return engine;
+  return open_variant ("plain-gqa-tied", context);
 }
 
 /* Prompts of different seeds have nothing in common. */
@@ -53,6 +60,8 @@ ask (gpointer data)
   params.want_logits = TRUE;
   session_ask_ids (session, a->ids, a->n, NULL, 0, &params, NULL, NULL, &a->answer, &error);
   g_assert_no_error (error);
+  if (a->n_done)
+    a->place = g_atomic_int_add (a->n_done, 1);
   return NULL;
 }
 
@@ -238,6 +247,96 @@ test_higher_priority_is_let_in_first (void)
   higher_priority_is_served_first (256, 150);
 }
 
+#define LONG_CONTEXT 256
+#define LONG_ANSWER 100
+
+/* One whose answer grows into the long factors, at 65 tokens, and then gives all of the cache back; and those who would hold it up
+ * for whole answers. */
+typedef struct
+{
+  MinivlEngine *engine;
+  Request *grower;
+  Asker others[2];
+  GThread *thread, *threads[2];
+  gint n_done, place;
+} Growth;
+
+static gpointer
+ask_grower (gpointer data)
+{
+  Growth *g = data;
+
+  scheduler_ask (g->engine->scheduler, g->grower);
+  g_assert_true (request_end (g->grower, NULL));
+  g->place = g_atomic_int_add (&g->n_done, 1);
+  return NULL;
+}
+
+static void
+hand_in_others (Growth *g)
+{
+  crowd_hand_in (g->engine->scheduler, ask, g->others, sizeof g->others[0], G_N_ELEMENTS (g->others), g->threads);
+}
+
+static gboolean
+hand_in_grower (gpointer data, GError **error)
+{
+  Growth *g = data;
+
+  g->thread = g_thread_new ("grower", ask_grower, g);
+  while (scheduler_waiting (g->engine->scheduler) == 0)
+    g_thread_yield ();
+  if (g->others[0].priority == 0)
+    hand_in_others (g);
+  return TRUE;
+}
+
+/* The others come at once with it or, of a higher priority, when its answer has begun. */
+static void
+half_an_answer_is_let_in_first (gint priority)
+{
+  Growth g = { .engine = open_variant ("long-crossing", LONG_CONTEXT) };
+  MinivlParams params = MINIVL_PARAMS_INIT;
+  GArray *prompt = g_array_new (FALSE, FALSE, sizeof (LanguageToken));
+  gboolean done;
+
+  for (gint32 i = 0; i < 20; i++)
+    g_array_append_val (prompt, ((LanguageToken){ .key.id = 20 + i }));
+  g.grower = request_new (prompt);
+  g.grower->max_tokens = LONG_ANSWER;
+  sampler_init (&g.grower->sampler, &params);
+  for (guint i = 0; i < G_N_ELEMENTS (g.others); i++) {
+    fill (&g.others[i], 0, LONG_CONTEXT - LONG_ANSWER, i);
+    g.others[i].max_tokens = LONG_ANSWER;
+    g.others[i].priority = priority;
+    g.others[i].engine = g.engine;
+    g.others[i].n_done = &g.n_done;
+  }
+  scheduler_run (g.engine->scheduler, hand_in_grower, &g, NULL);
+  request_wait (g.grower, 0, &done);
+  if (priority > 0)
+    hand_in_others (&g);
+  crowd_end (g.threads, G_N_ELEMENTS (g.others));
+  g_thread_join (g.thread);
+  g_assert_cmpuint (g.grower->ids->len, ==, LONG_ANSWER);
+  g_assert_cmpint (g.place, ==, 0);
+  request_unref (g.grower);
+  clear_answers (g.others, G_N_ELEMENTS (g.others));
+  minivl_engine_unref (g.engine);
+}
+
+static void
+test_half_an_answer_is_let_in_before_others (void)
+{
+  half_an_answer_is_let_in_first (0);
+}
+
+static void
+test_half_an_answer_is_let_in_before_higher_priorities (void)
+{
+  half_an_answer_is_let_in_first (1);
+}
+
 static void
 test_higher_priority_is_computed_first (void)
 {
@@ -306,6 +405,8 @@ main (int argc, char **argv)
   RULE (who_waits_for_a_beginning_computes_it_if_need_be);
   RULE (prompts_are_computed_in_turns);
   RULE (higher_priority_is_let_in_first);
+  RULE (half_an_answer_is_let_in_before_others);
+  RULE (half_an_answer_is_let_in_before_higher_priorities);
   RULE (higher_priority_is_computed_first);
   RULE (higher_priority_gets_every_step);
   RULE (a_deadline_cuts_the_answer);
