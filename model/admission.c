@@ -51,6 +51,13 @@ admission_end_unwanted (Admission *a)
       admission_finish (a, l->data, how, NULL);
 }
 
+/* Whether its prompt, or the one that it begins, is computed with the long RoPE factors. */
+static gboolean
+becomes_long (const Admission *a, const Request *r)
+{
+  return language_is_long (a->language, MAX (r->tokens->len, r->expected));
+}
+
 /* FALSE: there is no room. The request may be done after it: when it failed, or when all that it wants is there. */
 static gboolean
 let_in (Admission *a, Request *r)
@@ -61,7 +68,7 @@ let_in (Admission *a, Request *r)
 
   for (guint i = 0; i < n; i++)
     keys[i] = g_array_index (r->tokens, LanguageToken, i).key;
-  r->seq = kv_sequence_new (a->kv, keys, n, r->n_prompt + r->max_tokens, language_is_long (a->language, n));
+  r->seq = kv_sequence_new (a->kv, keys, n, r->n_prompt + r->max_tokens, becomes_long (a, r));
   if (!r->seq)
     return FALSE;
   if (!r->started)
@@ -88,7 +95,7 @@ in_common (const Request *a, const Request *b)
 static gboolean
 will_share (const Admission *a, const Request *r, GList *requests)
 {
-  gboolean is_long = language_is_long (a->language, r->tokens->len);
+  gboolean is_long = becomes_long (a, r);
 
   for (GList *l = requests; l; l = l->next) {
     const Request *other = l->data;
@@ -100,16 +107,37 @@ will_share (const Admission *a, const Request *r, GList *requests)
   return FALSE;
 }
 
+gboolean
+admission_is_occupied (const Admission *a)
+{
+  gboolean answers = FALSE;
+
+  for (const GList *l = a->requests.head; l && !answers; l = l->next)
+    answers = ((const Request *)l->data)->max_tokens > 0;
+  return answers || a->pictures;
+}
+
+static void
+put_out_prepared (Admission *a)
+{
+  for (GList *l = a->requests.head; l; l = l->next) {
+    Request *r = l->data;
+
+    if (r->max_tokens == 0)
+      g_clear_pointer (&r->seq, kv_sequence_free);
+  }
+}
+
 /* Of those that were let in before, or of those that were not. FALSE: one of them waits. */
 static gboolean
-let_in_all (Admission *a, GList *requests, gboolean started)
+let_in_all (Admission *a, GList *requests, gboolean occupied, gboolean started)
 {
   gboolean all = TRUE;
 
   for (GList *l = requests; l; l = l->next) {
     Request *r = l->data;
 
-    if (r->seq || r->started != started)
+    if (r->seq || r->started != started || (occupied && r->max_tokens == 0))
       continue;
     if (will_share (a, r, requests))
       all = FALSE;
@@ -123,7 +151,10 @@ void
 admission_let_in (Admission *a)
 {
   g_autolist (Request) requests = admission_list (a);
+  gboolean occupied = admission_is_occupied (a);
 
-  if (let_in_all (a, requests, TRUE))
-    let_in_all (a, requests, FALSE);
+  if (occupied)
+    put_out_prepared (a);
+  if (let_in_all (a, requests, occupied, TRUE))
+    let_in_all (a, requests, occupied, FALSE);
 }

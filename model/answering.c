@@ -99,15 +99,14 @@ typedef struct
   Request *request;
 } Chunk;
 
-/* admission_end_unwanted() ends it then. */
+/* admission_end_unwanted() ends it then, or what is prepared waits until nothing else is to be done. */
 static gboolean
 chunk_is_unwanted (gpointer data)
 {
   const Chunk *c = data;
-  MinivlFinish how;
 
   c->answering->look_around (c->answering->data);
-  return request_is_over (c->request, &how);
+  return request_is_over_in_chunk (c->request) || (c->request->max_tokens == 0 && admission_is_occupied (c->answering->admission));
 }
 
 void

@@ -635,20 +635,26 @@ MINIVL_API gboolean minivl_session_ask (MinivlSession *session, const gchar *pro
 /**
  * minivl_session_prepare:
  * @beginning: of the next question, as far as it is known; `<image>` marks and pictures as for minivl_session_ask()
+ * @expected: tokens of the whole conversation up to the answer, as minivl_session_count_tokens() will count them; 0: not known
  * @params: (nullable): those of the question. Besides what is checked as for a question, @special_tokens, @deadline and @cancel
  *   count
  *
  * Computes what is known of the next question: the system message, earlier rounds, the pictures there are and the text in front of
  * and between them. The conversation stays as it is and the pictures still wait: add more, and ask with a prompt that begins like
  * this. Asking then computes only what is new, and answers as it would have without. What is prepared stays until its room is
- * needed. A question that becomes longer than what the model's short RoPE factors are for is computed from its start.
+ * needed. A question that becomes longer than what the model's short RoPE factors are for, and was not @expected to, is computed
+ * from its start.
+ *
+ * It works while nothing else is to be done on the engine: answers and pictures of all sessions come first, whatever the priority.
+ * So it may take as long as they do, and is ended by @cancel or @deadline when it is no longer wanted: up to 256 tokens that are
+ * just being computed are still finished then, for the question that follows needs them. minivl_session_cancel() ends it at once.
  *
  * Returns: FALSE with the errors of minivl_session_ask(), when it would refuse the beginning as a question; or with
  *   %MINIVL_ERROR_CANCELLED when it was given up by @cancel, minivl_session_cancel() or @deadline. What was computed until then
  *   counts
  */
 MINIVL_API gboolean minivl_session_prepare (
-    MinivlSession *session, const gchar *beginning, const MinivlParams *params, GError **error);
+    MinivlSession *session, const gchar *beginning, guint expected, const MinivlParams *params, GError **error);
 
 /**
  * minivl_session_count_tokens:

@@ -139,6 +139,14 @@ request_is_over (Request *r, MinivlFinish *how)
   return TRUE;
 }
 
+gboolean
+request_is_over_in_chunk (Request *r)
+{
+  MinivlFinish how;
+
+  return r->max_tokens == 0 ? is_set (r->cancel[0]) : request_is_over (r, &how);
+}
+
 void
 request_set_prefilled (Request *r, float *logits)
 {

@@ -17,12 +17,13 @@ typedef struct
 
   /* What is asked. */
   GArray *tokens;           /* LanguageToken: the prompt; the answer's are added. Features are borrowed until the request is done */
-  guint max_tokens;         /* 0: the prompt is computed for the requests to come, but for its last token at times */
+  guint max_tokens;         /* 0: the prompt is prepared for requests to come, but for its last token at times; see admission.h */
+  guint expected;           /* of what is prepared: tokens of the prompt that it begins, as far as is known; 0: these are all */
   const GArray *end_tokens; /* (nullable) gint32: each ends the answer; borrowed until the request is done */
   Sampler sampler;
   gint priority;
   guint64 deadline;      /* as in MinivlParams */
-  const gint *cancel[2]; /* (nullable): each gives up, set by any thread; borrowed until the request is done */
+  const gint *cancel[2]; /* (nullable): the session's and the caller's; set by any thread; borrowed until the request is done */
   gboolean want_logits;  /* after the prompt's last token */
   guint n_logprobs;      /* of the best tokens at each place, at most TOP_COUNT */
 
@@ -71,6 +72,9 @@ guint request_missing (const Request *r);
 gboolean request_is_prepared (const Request *r);
 /* Whether the answer so far is all that is wanted, and how it ends then. */
 gboolean request_is_over (Request *r, MinivlFinish *how);
+/* The same while a chunk is being computed. What is prepared then only ends at once by cancel[0]: else the chunk is of use to the
+ * request that follows. */
+gboolean request_is_over_in_chunk (Request *r);
 /* The prompt is computed. logits: (nullable) (transfer full) */
 void request_set_prefilled (Request *r, float *logits);
 /* The answer grows by a token, chosen from the logits that top is of. */

@@ -79,6 +79,7 @@ end_unwanted (gpointer data)
   take_up (s);
   admission_end_unwanted (&s->admission);
   encoding_end_unwanted (&s->encoding);
+  s->admission.pictures = s->encoding.pictures.length > 0;
 }
 
 static void

@@ -1,7 +1,8 @@
 /*
  * The one thread of an engine that touches the device. Pictures are encoded, prompts prefilled and answers decoded together,
  * whoever asks: each turn of the scheduler is one batch of tiles (encoding.h), one chunk of one prompt, and one token for every
- * answer that is being written (answering.h). So a long prompt holds an answer up for no more than a chunk.
+ * answer that is being written (answering.h). So a long prompt holds an answer up for no more than a chunk, and one that is only
+ * prepared for no more than a submit.
  *
  * Nothing is called while the scheduler's lock is held, and it is not held while the device works.
  */

@@ -449,7 +449,7 @@ ask_round (MinivlSession *s, const gchar *prompt, const MinivlParams *params, Mi
 }
 
 static gboolean
-prepare_ids (MinivlSession *s, const gint32 *ids, guint n_ids, MinivlPicture *const *pictures, guint n_pictures,
+prepare_ids (MinivlSession *s, const gint32 *ids, guint n_ids, MinivlPicture *const *pictures, guint n_pictures, guint expected,
     const MinivlParams *params, GError **error)
 {
   g_autoptr (Request) r = make_request (s, ids, n_ids, pictures, n_pictures, params, error);
@@ -457,6 +457,7 @@ prepare_ids (MinivlSession *s, const gint32 *ids, guint n_ids, MinivlPicture *co
   if (!r)
     return FALSE;
   r->max_tokens = 0;
+  r->expected = expected;
   r->want_logits = FALSE;
   scheduler_ask (s->engine->scheduler, r);
   if (!request_end (r, error))
@@ -468,7 +469,7 @@ prepare_ids (MinivlSession *s, const gint32 *ids, guint n_ids, MinivlPicture *co
 }
 
 gboolean
-minivl_session_prepare (MinivlSession *s, const gchar *beginning, const MinivlParams *params, GError **error)
+minivl_session_prepare (MinivlSession *s, const gchar *beginning, guint expected, const MinivlParams *params, GError **error)
 {
   const MinivlParams defaults = MINIVL_PARAMS_INIT;
   g_autofree gchar *question = with_marks (s, beginning);
@@ -480,7 +481,7 @@ minivl_session_prepare (MinivlSession *s, const gchar *beginning, const MinivlPa
   params = params ? params : &defaults;
   set_asking (s, TRUE);
   ids = encode_round (s, question, TRUE, params, pictures, &n_ids, error);
-  ok = ids && prepare_ids (s, ids, n_ids, (MinivlPicture *const *)pictures->pdata, pictures->len, params, error);
+  ok = ids && prepare_ids (s, ids, n_ids, (MinivlPicture *const *)pictures->pdata, pictures->len, expected, params, error);
   set_asking (s, FALSE);
   return ok;
 }

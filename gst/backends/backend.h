@@ -92,10 +92,12 @@ typedef struct
   gboolean (*ask) (gpointer self, const BackendQuestion *question, const gint *cancel, BackendAnswer *answer, GError **error);
 
   /* Optional, NULL where there is no use in it: computes what is known of a question, so that an ask whose question begins like it
-   * has less to do. text and pictures: so far; history and params: those of the ask. cancel: as in encode. */
-  gboolean (*prepare) (gpointer self, const BackendQuestion *question, const gint *cancel, GError **error);
+   * has less to do; only while the device has nothing else to do, whoever uses it. text and pictures: so far; history and params:
+   * those of the ask. expected: tokens of the whole question, as far as is known. cancel: as in encode, but it may finish what it
+   * is just computing. */
+  gboolean (*prepare) (gpointer self, const BackendQuestion *question, guint expected, const gint *cancel, GError **error);
 
-  /* Makes a running encode, ask or prepare look at its `cancel`. From any thread, must not block. NULL: they look by themselves. */
+  /* Ends a running encode, ask or prepare at once, whose `cancel` has been set. From any thread, must not block. */
   void (*cancel) (gpointer self);
 
   /* Of the encodes and asks to come: on one device, those with a higher priority go first. 0 after open. */

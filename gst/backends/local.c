@@ -287,7 +287,7 @@ show (Local *self, const BackendQuestion *question)
 }
 
 static gboolean
-local_prepare (gpointer data, const BackendQuestion *question, const gint *cancel, GError **error)
+local_prepare (gpointer data, const BackendQuestion *question, guint expected, const gint *cancel, GError **error)
 {
   Local *self = data;
   MinivlParams params = question->params;
@@ -295,7 +295,7 @@ local_prepare (gpointer data, const BackendQuestion *question, const gint *cance
   params.cancel = cancel;
   begin (self, question);
   show (self, question);
-  if (minivl_session_prepare (self->session, question->text, &params, error))
+  if (minivl_session_prepare (self->session, question->text, expected, &params, error))
     return TRUE;
   note_loss (self->shared, *error);
   return FALSE;
@@ -329,6 +329,14 @@ local_ask (gpointer data, const BackendQuestion *question, const gint *cancel, B
 }
 
 static void
+local_cancel (gpointer data)
+{
+  Local *self = data;
+
+  minivl_session_cancel (self->session);
+}
+
+static void
 local_set_priority (gpointer data, gint priority)
 {
   Local *self = data;
@@ -357,6 +365,7 @@ const Backend backend_local = {
   .encode = local_encode,
   .ask = local_ask,
   .prepare = local_prepare,
+  .cancel = local_cancel,
   .set_priority = local_set_priority,
   .picture_unref = local_picture_unref,
   .similarity = local_similarity,

@@ -28,7 +28,7 @@ typedef struct
 static GMutex lock;
 static GCond changed;
 static StepState steps[FAKE_STEPS];
-static GPtrArray *questions;
+static GPtrArray *questions, *prepared;
 static GArray *encoded; /* Encoded */
 static gchar *fixed_text;
 static GQueue scores = G_QUEUE_INIT; /* gchar, P(yes) */
@@ -66,6 +66,7 @@ fake_reset (void)
     g_clear_error (&steps[i].failure);
   memset (steps, 0, sizeof steps);
   g_clear_pointer (&questions, g_ptr_array_unref);
+  g_clear_pointer (&prepared, g_ptr_array_unref);
   g_clear_pointer (&encoded, g_array_unref);
   g_clear_pointer (&fixed_text, g_free);
   g_queue_clear_full (&scores, g_free);
@@ -77,6 +78,7 @@ fake_reset (void)
   for (guint i = 0; i < G_N_ELEMENTS (took); i++)
     took[i] = 1000 * (i + 1);
   questions = g_ptr_array_new_with_free_func (question_free);
+  prepared = g_ptr_array_new_with_free_func (question_free);
   encoded = g_array_new (FALSE, FALSE, sizeof (Encoded));
   g_mutex_unlock (&lock);
 }
@@ -86,6 +88,7 @@ fake_forget (void)
 {
   g_mutex_lock (&lock);
   g_ptr_array_set_size (questions, 0);
+  g_ptr_array_set_size (prepared, 0);
   g_array_set_size (encoded, 0);
   g_mutex_unlock (&lock);
 }
@@ -207,6 +210,15 @@ fake_question (guint n)
 
   g_assert_cmpuint (n, <, questions->len);
   return g_ptr_array_index (questions, n);
+}
+
+const FakeQuestion *
+fake_prepared (guint n)
+{
+  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lock);
+
+  g_assert_cmpuint (n, <, prepared->len);
+  return g_ptr_array_index (prepared, n);
 }
 
 guint
@@ -390,7 +402,11 @@ fake_count_tokens (gpointer self, const MinivlImage *image, guint max_tiles, gui
 static guint
 text_tokens (const BackendQuestion *question)
 {
-  return (guint)(20 + (strlen (question->text) + (question->system != NULL ? strlen (question->system) : 0) + 3) / 4);
+  gsize bytes = strlen (question->text) + (question->system != NULL ? strlen (question->system) : 0);
+
+  for (guint i = 0; i < question->n_history; i++)
+    bytes += strlen (question->history[i].prompt) + strlen (question->history[i].answer);
+  return (guint)(20 + (bytes + 3) / 4);
 }
 
 static gboolean
@@ -468,14 +484,11 @@ next_text (FakeStep step)
   return fixed_text != NULL ? g_strdup (fixed_text) : g_strdup_printf ("answer %u", steps[FAKE_ASK].calls);
 }
 
-static gboolean
-fake_ask (gpointer self, const BackendQuestion *question, const gint *cancel, BackendAnswer *answer, GError **error)
+/* Holds the lock. */
+static FakeQuestion *
+note (GPtrArray *list, const BackendQuestion *question)
 {
-  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lock);
   FakeQuestion *q = g_new0 (FakeQuestion, 1);
-  static const gchar *const reasons[] = { "stop", "cancelled", "deadline" };
-  FakeStep step = question->params.want_yes ? FAKE_YES : FAKE_ASK;
-  Outcome outcome;
 
   q->text = g_strdup (question->text);
   q->system = g_strdup (question->system);
@@ -489,7 +502,18 @@ fake_ask (gpointer self, const BackendQuestion *question, const gint *cancel, Ba
   g_assert_cmpuint (q->n_history, <=, G_N_ELEMENTS (q->history));
   for (guint i = 0; i < q->n_history; i++)
     q->history[i] = (BackendRound){ g_strdup (question->history[i].prompt), g_strdup (question->history[i].answer) };
-  g_ptr_array_add (questions, q);
+  g_ptr_array_add (list, q);
+  return q;
+}
+
+static gboolean
+fake_ask (gpointer self, const BackendQuestion *question, const gint *cancel, BackendAnswer *answer, GError **error)
+{
+  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lock);
+  FakeQuestion *q = note (questions, question);
+  static const gchar *const reasons[] = { "stop", "cancelled", "deadline" };
+  FakeStep step = question->params.want_yes ? FAKE_YES : FAKE_ASK;
+  Outcome outcome;
 
   outcome = enter (step, cancel, NULL, question->params.deadline);
   if (fails (step, error))
@@ -519,11 +543,13 @@ fake_ask (gpointer self, const BackendQuestion *question, const gint *cancel, Ba
 }
 
 static gboolean
-fake_prepare (gpointer self, const BackendQuestion *question, const gint *cancel, GError **error)
+fake_prepare (gpointer self, const BackendQuestion *question, guint expected, const gint *cancel, GError **error)
 {
   G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lock);
-  Outcome outcome = enter (FAKE_PREPARE, cancel, NULL, question->params.deadline);
+  Outcome outcome;
 
+  note (prepared, question)->expected = expected;
+  outcome = enter (FAKE_PREPARE, cancel, NULL, question->params.deadline);
   if (fails (FAKE_PREPARE, error))
     return FALSE;
   if (outcome != GOES_ON)

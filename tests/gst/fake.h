@@ -26,6 +26,7 @@ typedef struct
   guint n_history;
   BackendRound history[32];
   gint priority;
+  guint expected; /* of what was prepared */
 } FakeQuestion;
 
 extern const Backend backend_fake;
@@ -68,6 +69,8 @@ void fake_listen (void (*asked) (const FakeQuestion *question, const gchar *answ
 
 /* The n-th question, from 0. It has been asked. */
 const FakeQuestion *fake_question (guint n);
+/* What was prepared n-th, from 0, whether it was cancelled or not. */
+const FakeQuestion *fake_prepared (guint n);
 /* The frame whose encoding was n-th, from 0. */
 guint fake_encoded_frame (guint n);
 /* The image whose encoding was n-th, from 0, without its pixels. */

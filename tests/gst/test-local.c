@@ -81,11 +81,11 @@ test_a_question_is_prepared_as_its_frames_come (void)
   BackendAnswer answer;
 
   question.params.max_tokens = 4;
-  g_assert_true (backend_local.prepare (self, &question, NULL, &error));
+  g_assert_true (backend_local.prepare (self, &question, 0, NULL, &error));
   g_assert_no_error (error);
   question.text = "Frame1: <image>\nFrame2: <image>\n";
   question.n_pictures = 2;
-  g_assert_true (backend_local.prepare (self, &question, NULL, &error));
+  g_assert_true (backend_local.prepare (self, &question, 0, NULL, &error));
   g_assert_no_error (error);
   question.text = "Frame1: <image>\nFrame2: <image>\nWhat happens?";
   ask (&question, NULL, &answer);
@@ -105,7 +105,7 @@ test_preparing_is_cancelled (void)
   gint cancel = TRUE;
 
   question.params.max_tokens = 4;
-  g_assert_false (backend_local.prepare (self, &question, &cancel, &error));
+  g_assert_false (backend_local.prepare (self, &question, 0, &cancel, &error));
   g_assert_error (error, MINIVL_ERROR, MINIVL_ERROR_CANCELLED);
 }
 

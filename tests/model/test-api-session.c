@@ -479,7 +479,7 @@ prepare (MinivlSession *session, const gchar *beginning)
   g_autoptr (GError) error = NULL;
 
   params.max_tokens = 8;
-  g_assert_true (minivl_session_prepare (session, beginning, &params, &error));
+  g_assert_true (minivl_session_prepare (session, beginning, 0, &params, &error));
   g_assert_no_error (error);
 }
 
@@ -488,10 +488,10 @@ refuse_to_prepare (MinivlSession *session, const gchar *beginning, const MinivlP
 {
   g_autoptr (GError) error = NULL;
 
-  g_assert_false (minivl_session_prepare (session, beginning, params, &error));
+  g_assert_false (minivl_session_prepare (session, beginning, 0, params, &error));
   g_assert_error (error, MINIVL_ERROR, code);
   g_assert_cmpuint (strlen (error->message), >, 10);
-  g_assert_false (minivl_session_prepare (session, beginning, params, NULL));
+  g_assert_false (minivl_session_prepare (session, beginning, 0, params, NULL));
 }
 
 /* The same ids and text as where nothing was computed before; all but the words that follow is taken from the cache. */
