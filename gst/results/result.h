@@ -40,6 +40,7 @@ typedef struct
   const gchar *finish_reason; /* static */
   guint64 alerts;             /* ns that alert questions about the segment took; in none of the forms */
   guint64 picture_tokens;     /* of the prompt's; in none of the forms */
+  gboolean prepared;          /* all its frames were, before it ended; in none of the forms */
   guint64 beside;             /* id of the segment that an alert is about; 0: none */
   gchar *question;            /* an alert's; `active` applies with it */
   double score;               /* an alert's, 0..1; negative: does not apply */

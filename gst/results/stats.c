@@ -16,6 +16,8 @@ stats_add (Stats *s, const Result *r)
   s->encode += r->encode;
   s->prefill += r->prefill;
   s->decode += r->decode;
+  s->prepared += r->answered && r->prepared;
+  s->cached_tokens += r->cached_tokens;
   s->prefill_tokens += r->prompt_tokens - r->cached_tokens;
   s->decode_tokens += r->output_tokens;
 }
@@ -36,10 +38,11 @@ GstStructure *
 stats_to_structure (const Stats *s, guint64 text_lost, guint64 backlog, guint64 device_bytes)
 {
   return gst_structure_new (STATS_NAME, "segments", G_TYPE_UINT64, s->segments, "results", G_TYPE_UINT64, s->results, "dropped",
-      G_TYPE_UINT64, s->dropped, "unchanged", G_TYPE_UINT64, s->unchanged, "errors", G_TYPE_UINT64, s->errors, "text_lost",
-      G_TYPE_UINT64, text_lost, "backlog", G_TYPE_UINT64, backlog, "untimed", G_TYPE_UINT64, s->untimed, "strays", G_TYPE_UINT64,
-      s->strays, "preprocess", G_TYPE_UINT64, mean (s, s->preprocess), "encode", G_TYPE_UINT64, mean (s, s->encode), "prefill",
-      G_TYPE_UINT64, mean (s, s->prefill), "decode", G_TYPE_UINT64, mean (s, s->decode), "prefill_tokens_per_second", G_TYPE_DOUBLE,
-      per_second (s->prefill_tokens, s->prefill), "decode_tokens_per_second", G_TYPE_DOUBLE,
-      per_second (s->decode_tokens, s->decode), "device_bytes", G_TYPE_UINT64, device_bytes, NULL);
+      G_TYPE_UINT64, s->dropped, "unchanged", G_TYPE_UINT64, s->unchanged, "errors", G_TYPE_UINT64, s->errors, "prepared",
+      G_TYPE_UINT64, s->prepared, "text_lost", G_TYPE_UINT64, text_lost, "backlog", G_TYPE_UINT64, backlog, "untimed",
+      G_TYPE_UINT64, s->untimed, "strays", G_TYPE_UINT64, s->strays, "preprocess", G_TYPE_UINT64, mean (s, s->preprocess), "encode",
+      G_TYPE_UINT64, mean (s, s->encode), "prefill", G_TYPE_UINT64, mean (s, s->prefill), "decode", G_TYPE_UINT64,
+      mean (s, s->decode), "prefill_tokens_per_second", G_TYPE_DOUBLE, per_second (s->prefill_tokens, s->prefill),
+      "decode_tokens_per_second", G_TYPE_DOUBLE, per_second (s->decode_tokens, s->decode), "cached_tokens", G_TYPE_UINT64,
+      mean (s, s->cached_tokens), "device_bytes", G_TYPE_UINT64, device_bytes, NULL);
 }

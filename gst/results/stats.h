@@ -16,8 +16,9 @@ typedef struct
   guint64 strays;                              /* frames that were not looked at, for their time lay far off */
   guint64 untimed;                             /* frames that were not looked at, for want of a PTS */
   guint64 seen;                                /* answered or unchanged */
+  guint64 prepared;                            /* of those seen: all frames were prepared before the end */
   guint64 preprocess, encode, prefill, decode; /* ns, of those seen */
-  guint64 prefill_tokens, decode_tokens;
+  guint64 cached_tokens, prefill_tokens, decode_tokens;
 } Stats;
 
 void stats_add (Stats *stats, const Result *result);

@@ -49,7 +49,7 @@ worker_ask (Worker *w, const SegmentSettings *settings, guint64 duration, const 
   if (s != NULL) {
     s->id = id = ++w->last_id;
     g_queue_push_tail (&w->questions, s);
-    g_cond_broadcast (&w->changed);
+    worker_stir (w);
   }
   g_mutex_unlock (&w->lock);
   return id;

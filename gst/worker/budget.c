@@ -4,10 +4,6 @@
 #include "alerts.h"
 #include "prompt.h"
 
-/* Start and end of a picture, and one more: words on both sides of a picture are two tokens, but may be counted as one without it.
- */
-#define PICTURE_TOKENS 3
-
 /* For what the prompt may say when it is asked, and is not known before: {label} of regions to come, {utc}. */
 #define FACT_TOKENS 128
 

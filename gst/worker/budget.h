@@ -6,6 +6,10 @@
 
 G_BEGIN_DECLS
 
+/* Start and end of a picture, and one more: words on both sides of a picture are two tokens, but may be counted as one without it.
+ */
+#define PICTURE_TOKENS 3
+
 typedef struct
 {
   const Backend *backend; /* counts the tokens of words, with `self` */

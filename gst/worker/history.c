@@ -25,11 +25,19 @@ history_clear (History *h)
   g_clear_pointer (&h->rounds, g_array_unref);
 }
 
+const BackendRound *
+history_last (const History *h, guint run, guint size, guint *n_rounds)
+{
+  *n_rounds = h->run == run ? MIN (h->rounds->len, size) : 0;
+  return (const BackendRound *)(gpointer)h->rounds->data + (h->rounds->len - *n_rounds);
+}
+
 void
 history_begin (History *h, guint run, guint size)
 {
-  guint kept = h->run == run ? MIN (h->rounds->len, size) : 0;
+  guint kept;
 
+  history_last (h, run, size, &kept);
   h->run = run;
   g_array_remove_range (h->rounds, 0, h->rounds->len - kept);
 }

@@ -18,6 +18,8 @@ void history_clear (History *h);
 
 /* Before a segment is asked about: keeps the last `size` rounds, and none of another run. */
 void history_begin (History *h, guint run, guint size);
+/* The rounds that history_begin() would keep. (transfer none) */
+const BackendRound *history_last (const History *h, guint run, guint size, guint *n_rounds);
 /* prompt: expanded; marks are left out, for the frames are gone. */
 void history_add (History *h, const gchar *prompt, const gchar *answer);
 /* As the back end's ask, with the rounds in front of the question. The oldest rounds are forgotten until the rest fits the

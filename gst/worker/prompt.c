@@ -48,6 +48,35 @@ prompt_expand (const gchar *prompt, const PromptFacts *facts)
   return g_string_free (s, FALSE);
 }
 
+/* What is in front of the word, if it is there. (transfer full) */
+static gchar *
+front_of (const gchar *text, const gchar *word)
+{
+  const gchar *at = strstr (text, word);
+
+  return g_strndup (text, at != NULL ? (gsize)(at - text) : strlen (text));
+}
+
+gchar *
+prompt_begin (const gchar *prompt, const PromptFacts *facts, guint *n_pictures)
+{
+  g_autofree gchar *whole = prompt_expand (prompt, facts), *text = NULL;
+  const gchar *end, *mark;
+  guint n = 0;
+
+  if (minivl_prompt_count_marks (whole) == 0) {
+    text = minivl_prompt_add_marks ("", 0, *n_pictures);
+  } else {
+    g_autofree gchar *front = front_of (prompt, "{stop}"), *known = front_of (front, "{label}");
+
+    text = prompt_expand (known, facts);
+  }
+  for (end = text; n < *n_pictures && (mark = strstr (end, MINIVL_IMAGE_MARK)) != NULL; n++)
+    end = mark + strlen (MINIVL_IMAGE_MARK);
+  *n_pictures = n;
+  return g_strndup (text, end - text);
+}
+
 gchar *
 prompt_replace_words (const gchar *prompt, const gchar *words)
 {

@@ -20,6 +20,10 @@ typedef struct
  * {reports}, Those without a value stay as they are, as other braces do. (transfer full) */
 gchar *prompt_expand (const gchar *prompt, const PromptFacts *facts);
 
+/* The prompt as it is asked, marks for frames included, up to the *n_pictures'th mark. It ends before what a segment tells only at
+ * its end, {stop} and {label}; *n_pictures then becomes the number of marks in front. (transfer full) */
+gchar *prompt_begin (const gchar *prompt, const PromptFacts *facts, guint *n_pictures);
+
 /* Replaces what follows the last mark; all in front of it stays as it was. (transfer full) */
 gchar *prompt_replace_words (const gchar *prompt, const gchar *words);
 

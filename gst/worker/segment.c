@@ -74,6 +74,8 @@ remove_place (Segment *s, guint i, GPtrArray *gone)
   g_ptr_array_add (gone, frame_ref (g_ptr_array_index (s->frames, i)));
   g_ptr_array_remove_index (s->frames, i);
   g_array_remove_index (s->times, i);
+  s->prepared = MIN (s->prepared, i);
+  s->early = MIN (s->early, i);
 }
 
 void
@@ -139,6 +141,16 @@ segment_first_to_encode (const Segment *s)
       return frame;
   }
   return NULL;
+}
+
+guint
+segment_count_encoded (const Segment *s)
+{
+  guint n = 0;
+
+  while (n < s->frames->len && ((const Frame *)g_ptr_array_index (s->frames, n))->picture != NULL)
+    n++;
+  return n;
 }
 
 gboolean

@@ -35,6 +35,9 @@ typedef struct
   SegmentSettings settings;
   GPtrArray *frames; /* Frame, one a place */
   GArray *times;     /* guint64, stream time, one a place; outlives the frames of a dropped segment */
+  guint prepared;    /* frames, from the first on, that the back end has prepared */
+  guint early;       /* frames, from the first on, that early_prepare() is done with */
+  gboolean differs;  /* in one of those from what it is compared with */
   guint room;        /* regions of each frame that fit the context; 0: not counted yet */
   gboolean looked;   /* regions were asked about, and a frame had none */
   Frame *picture;    /* for an alert's picture, never encoded; NULL: none is wanted */
@@ -66,6 +69,8 @@ gboolean segment_waits (const Segment *s);
 gboolean segment_is_late (const Segment *s);
 /* NULL when nothing is left to encode, or the segment will not be answered. */
 Frame *segment_first_to_encode (const Segment *s);
+/* From the first on. */
+guint segment_count_encoded (const Segment *s);
 /* None of its frames showed anything. */
 gboolean segment_is_blank (const Segment *s);
 /* Why a frame of it could not be encoded; NULL: none of them failed. */

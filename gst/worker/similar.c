@@ -10,12 +10,18 @@ asks_the_same (const SegmentSettings *a, const SegmentSettings *b)
 double
 similar (const Segment *described, const Segment *s)
 {
+  return described->frames->len == s->frames->len ? similar_so_far (described, &s->settings, s->frames, 0) : -1;
+}
+
+double
+similar_so_far (const Segment *described, const SegmentSettings *settings, const GPtrArray *frames, guint first)
+{
   double least = 1;
 
-  if (described->frames->len != s->frames->len || !asks_the_same (&described->settings, &s->settings))
+  if (described->frames->len < frames->len || !asks_the_same (&described->settings, settings))
     return -1;
-  for (guint i = 0; i < s->frames->len; i++) {
-    const Frame *a = g_ptr_array_index (described->frames, i), *b = g_ptr_array_index (s->frames, i);
+  for (guint i = first; i < frames->len; i++) {
+    const Frame *a = g_ptr_array_index (described->frames, i), *b = g_ptr_array_index (frames, i);
 
     least = MIN (least, a->backend->similarity (a->picture, b->picture));
   }

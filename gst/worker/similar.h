@@ -17,6 +17,8 @@ G_BEGIN_DECLS
 /* All frames of both are encoded. -1..1, 1: equal; -1 when they are asked different things, or differ in the number of frames or
  * tiles. */
 double similar (const Segment *described, const Segment *s);
+/* The same of the frames from place `first` on that a segment has so far, which may be fewer. */
+double similar_so_far (const Segment *described, const SegmentSettings *settings, const GPtrArray *frames, guint first);
 
 G_END_DECLS
 

@@ -57,6 +57,7 @@ struct _Worker
   gboolean finishing;       /* from there until its result is out */
   gpointer self;            /* of the back end, while open */
   gint cancel;              /* atomic, read by the back end; the thread resets it when it runs nothing that should be cancelled */
+  gint stirred;             /* atomic, read by the back end: there is more to do than to prepare */
   gint quit;                /* atomic, for the progress of opening */
   gboolean flushing, failed, opening;
   gboolean closing; /* nobody waits for room */
@@ -74,6 +75,8 @@ struct _Worker
 
 /* Holds the lock. Waits until new ids are none of the journal's, unless there is a flush or an end. */
 void worker_await_ids (Worker *w);
+/* Holds the lock. Wakes the thread up to look for what it has to do, also if it prepares. */
+void worker_stir (Worker *w);
 /* The thread, from worker_start() until it is to quit or has failed. data: the Worker. */
 gpointer worker_run (gpointer data);
 

@@ -1,5 +1,6 @@
 #include "answer.h"
 #include "budget.h"
+#include "early.h"
 #include "gst/results/log.h"
 #include "prompt.h"
 #include "similar.h"
@@ -96,6 +97,7 @@ add_pictures (Result *result, const Segment *s, guint frame_tokens, GPtrArray *p
     g_array_append_val (result->tiles, frame->info.rows);
   }
   result->picture_tokens = (guint64)s->frames->len * frame_tokens;
+  result->prepared = s->prepared == s->frames->len;
   result->preprocess = s->preprocess;
   result->encode = s->encode;
 }
@@ -580,7 +582,7 @@ work (Worker *w)
       finish_segment (w, queue);
     else if (w->ending)
       summaries_end (w);
-    else
+    else if (!early_prepare (w))
       g_cond_wait (&w->changed, &w->lock);
   }
 }

@@ -71,8 +71,16 @@ static void
 cancel_backend (Worker *w)
 {
   g_atomic_int_set (&w->cancel, 1);
-  if (w->self != NULL && w->backend->cancel != NULL)
+  g_atomic_int_set (&w->stirred, 1);
+  if (w->self != NULL)
     w->backend->cancel (w->self);
+}
+
+void
+worker_stir (Worker *w)
+{
+  g_atomic_int_set (&w->stirred, 1);
+  g_cond_broadcast (&w->changed);
 }
 
 void
@@ -222,7 +230,7 @@ worker_set_live (Worker *w, gboolean live, WorkerLeak leak)
   g_mutex_lock (&w->lock);
   w->priority = live ? LIVE_PRIORITY : 0;
   w->leak = leak;
-  g_cond_broadcast (&w->changed);
+  worker_stir (w);
   g_mutex_unlock (&w->lock);
 }
 
@@ -288,7 +296,7 @@ worker_add_frame (Worker *w, guint64 id, Frame *frame, guint times)
   s = find_segment (w, id);
   if (s != NULL && !s->flushed) {
     segment_add_frame (s, frame, times);
-    g_cond_broadcast (&w->changed);
+    worker_stir (w);
   }
   g_mutex_unlock (&w->lock);
 }
@@ -335,7 +343,7 @@ worker_close_segment (Worker *w, guint64 id, guint64 stop, guint64 running_time)
     s->running_time = running_time;
     s->completed = g_get_monotonic_time ();
     s->complete = TRUE;
-    g_cond_broadcast (&w->changed);
+    worker_stir (w);
   }
   if (dropped && w->leak == WORKER_DROPS_NEWEST)
     drop (w, s);
@@ -381,7 +389,7 @@ worker_end (Worker *w)
 {
   g_mutex_lock (&w->lock);
   w->ending = !w->flushing;
-  g_cond_broadcast (&w->changed);
+  worker_stir (w);
   g_mutex_unlock (&w->lock);
 }
 
