@@ -25,6 +25,7 @@ static const BenchStage stages[] = {
   { "decode_step", bench_decode_step },
   { "decode_batch4", bench_decode_batch },
   { "questions_3", bench_questions },
+  { "first_token", bench_first_token },
   { "self_check", bench_self_check },
 };
 

@@ -82,6 +82,7 @@ void bench_prefill (Bench *b);
 void bench_decode_step (Bench *b);
 void bench_decode_batch (Bench *b);
 void bench_questions (Bench *b);
+void bench_first_token (Bench *b);
 void bench_self_check (Bench *b);
 /* Bytes a second that the device copies. */
 double bench_copy (Device *dev);

@@ -17,6 +17,8 @@
 #define N_PROMPTS 4        /* that are kept in the cache */
 #define STEPS 16           /* of a decode run, PROMPT tokens of context at their middle */
 #define QUESTION 24        /* tokens */
+#define FRAME 256          /* tokens of a frame */
+#define FIRST_SEGMENT 32   /* text of the first one that is prepared; no other row has it, or the ones behind it */
 #define ANSWER 8           /* tokens of an answer to a question */
 #define SEED 1             /* of the weights */
 #define PATTERN (1u << 20) /* elements: a matrix repeats them, for making all of them would take longer than the bench */
@@ -519,5 +521,51 @@ bench_questions (Bench *b)
   bench_timer_stop (&one_timer, &one);
   row.ratio = (double)row.ns / one.ns;
   row.ratio_of = "one question";
+  bench_add (b, row);
+}
+
+static void
+prepare (Bench *b, const gint32 *ids, guint n)
+{
+  GArray *tokens = g_array_new (FALSE, FALSE, sizeof (LanguageToken));
+  const MinivlParams params = MINIVL_PARAMS_INIT;
+  g_autoptr (Request) r = NULL;
+  g_autoptr (GError) error = NULL;
+
+  for (guint i = 0; i < n; i++)
+    g_array_append_val (tokens, ((LanguageToken){ .key.id = ids[i] }));
+  r = request_new (tokens);
+  sampler_init (&r->sampler, &params);
+  scheduler_ask (get_engine (b)->scheduler, r);
+  request_end (r, &error);
+  bench_assert (error);
+}
+
+/* From a segment's end to the first token, where its frames of 256 tokens were prepared as they came; in turns with one whose
+ * frames were not. */
+void
+bench_first_token (Bench *b)
+{
+  MinivlEngine *e = get_engine (b);
+  const guint n_ids = PROMPT + QUESTION;
+  gint32 ids[PROMPT + QUESTION];
+  BenchTimer timer, whole_timer;
+  BenchRow row = row_of (b, "first_token", g_strdup_printf ("%u + %u", PROMPT, QUESTION), LIMIT_NONE), whole;
+
+  bench_timer_start (&timer, 0, b->quick ? 1 : SEGMENTS);
+  bench_timer_start (&whole_timer, 0, 0);
+  for (guint segment = FIRST_SEGMENT; bench_goes_on (&timer); segment += 2) {
+    make_ids (e, segment, PROMPT, ids);
+    make_ids (e, 0, QUESTION, ids + PROMPT);
+    for (guint n = FRAME; n <= PROMPT; n += FRAME)
+      prepare (b, ids, n);
+    bench_ran (&timer, ask_alone (b, ids, n_ids, 1, PROMPT), 1);
+    make_ids (e, segment + 1, PROMPT, ids);
+    bench_ran (&whole_timer, ask_alone (b, ids, n_ids, 1, 0), 1);
+  }
+  bench_timer_stop (&timer, &row);
+  bench_timer_stop (&whole_timer, &whole);
+  row.ratio = (double)row.ns / whole.ns;
+  row.ratio_of = "the whole prompt";
   bench_add (b, row);
 }
