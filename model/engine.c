@@ -52,7 +52,7 @@ build (gpointer data, GError **error)
 {
   Build *b = data;
   MinivlEngine *e = b->engine;
-  TensorType kv_type = b->precision == MINIVL_PRECISION_F32 ? TYPE_F32 : TYPE_F16;
+  KvType kv_type = b->precision == MINIVL_PRECISION_F32 ? KV_F32 : KV_F16;
   g_autoptr (OpStream) survey = NULL;
 
   e->dev = device_open (b->options->device, NULL, error);

@@ -53,23 +53,16 @@ kv_key_equal (const KvKey *a, const KvKey *b)
 }
 
 KvPool *
-kv_pool_new (Device *dev, const LanguageConfig *config, guint tokens, TensorType type)
+kv_pool_new (Device *dev, const LanguageConfig *config, guint tokens, KvType type)
 {
   KvPool *pool = g_new0 (KvPool, 1);
-  guint elements = kv_block_elements (config->kv_heads, language_head_dim (config));
 
   pool->n_blocks = (tokens + KV_BLOCK - 1) / KV_BLOCK;
   pool->arena = arena_new (dev, ARENA_DEVICE, "kv cache");
   pool->layers = g_new0 (KvLayer, config->layers);
   pool->n_layers = config->layers;
-  for (guint i = 0; i < config->layers; i++) {
-    KvLayer *l = &pool->layers[i];
-
-    l->k = arena_add (pool->arena, type, LAYOUT_ROWS, pool->n_blocks, elements);
-    l->v = arena_add (pool->arena, type, LAYOUT_ROWS, pool->n_blocks, elements);
-    l->heads = config->kv_heads;
-    l->head_dim = language_head_dim (config);
-  }
+  for (guint i = 0; i < config->layers; i++)
+    pool->layers[i] = kv_layer_add (pool->arena, type, pool->n_blocks, config->kv_heads, language_head_dim (config));
   return pool;
 }
 

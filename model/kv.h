@@ -25,8 +25,8 @@ gboolean kv_key_equal (const KvKey *a, const KvKey *b);
 typedef struct _KvPool KvPool;
 typedef struct _KvSequence KvSequence;
 
-/* Plans room for `tokens` tokens in all, F32 or F16. */
-KvPool *kv_pool_new (Device *dev, const LanguageConfig *config, guint tokens, TensorType type);
+/* Plans room for `tokens` tokens in all. */
+KvPool *kv_pool_new (Device *dev, const LanguageConfig *config, guint tokens, KvType type);
 /* To be called first. */
 gboolean kv_pool_commit (KvPool *pool, GError **error);
 void kv_pool_free (KvPool *pool);

@@ -7,6 +7,11 @@
 
 /* Rows of a recorded prefill: a prompt's last chunk takes the next larger one. Multiples of 8, as op_attention needs. */
 static const guint buckets[] = { 8, 16, 32, 64, 128, 192, LANGUAGE_CHUNK };
+/* Keys that a recording's rows see at most: attention is cut into slices by them. The least, and each twice as many as the one
+ * before.
+ */
+#define KEYS_LEAST 1024
+#define KEYS_LEVELS 12
 /* Sequences of a recorded decode step, likewise. */
 static const guint batches[] = { 1, 2, 4, 8, 16, LANGUAGE_BATCH };
 
@@ -25,9 +30,9 @@ struct _Language
   Arena *step;
   Tensor ids, rows, table, rope, features, last_ids, top;
 
-  OpStream *prefill[G_N_ELEMENTS (buckets)];
-  OpStream *head;                           /* the last row of a prefill to logits */
-  OpStream *decode[G_N_ELEMENTS (batches)]; /* a token a sequence and their logits: one submit */
+  OpStream *prefill[G_N_ELEMENTS (buckets)][KEYS_LEVELS];
+  OpStream *head;                                        /* the last row of a prefill to logits */
+  OpStream *decode[G_N_ELEMENTS (batches)][KEYS_LEVELS]; /* a token a sequence and their logits: one submit */
   guint64 computed, steps, read;
 };
 
@@ -82,7 +87,7 @@ record_qkv (OpStream *s, const Tensor *qkv, const Tensor *normed, const Language
 }
 
 static void
-record_layer (Language *l, OpStream *s, guint i, guint m, gboolean decode)
+record_layer (Language *l, OpStream *s, guint i, guint m, guint keys, gboolean decode)
 {
   const LanguageConfig *c = &l->config->language;
   const LanguageLayer *w = &l->weights->language[i];
@@ -91,7 +96,7 @@ record_layer (Language *l, OpStream *s, guint i, guint m, gboolean decode)
   Tensor x = tensor_rows (&l->x, 0, m), normed = tensor_rows (&l->normed, 0, m), qkv = tensor_rows (&l->qkv, 0, m),
          q = tensor_rows (&l->q, 0, m), attended = tensor_rows (&l->attended, 0, m), gate_up = tensor_rows (&l->gate_up, 0, m),
          glu = tensor_rows (&l->glu, 0, m);
-  Step step = { .rows = &l->rows, .table = &l->table, .rope = &l->rope };
+  Step step = { .rows = &l->rows, .table = &l->table, .rope = &l->rope, .keys = keys };
   MatmulParams plain = { 0 }, onto_x = { .residual = &x };
 
   op_norm (s, &normed, &x, NORM_RMS, c->eps, &w->input_norm, NULL);
@@ -123,11 +128,11 @@ record_head (Language *l, OpStream *s, const Tensor *x)
 }
 
 static void
-record_chunk (Language *l, OpStream *s, guint m)
+record_chunk (Language *l, OpStream *s, guint m, guint keys)
 {
   record_embedding (l, s, m);
   for (guint i = 0; i < l->config->language.layers; i++)
-    record_layer (l, s, i, m, FALSE);
+    record_layer (l, s, i, m, keys, FALSE);
 }
 
 static void
@@ -138,13 +143,13 @@ record_last (Language *l, OpStream *s)
 }
 
 static void
-record_tokens (Language *l, OpStream *s, guint m)
+record_tokens (Language *l, OpStream *s, guint m, guint keys)
 {
   Tensor x = tensor_rows (&l->x, 0, m);
 
   record_embedding (l, s, m);
   for (guint i = 0; i < l->config->language.layers; i++)
-    record_layer (l, s, i, m, TRUE);
+    record_layer (l, s, i, m, keys, TRUE);
   record_head (l, s, &x);
 }
 
@@ -153,10 +158,10 @@ language_survey (Language *l, OpStream *survey)
 {
   g_assert (g_thread_self () == l->owner);
   for (guint i = 0; i < G_N_ELEMENTS (buckets); i++)
-    record_chunk (l, survey, buckets[i]);
+    record_chunk (l, survey, buckets[i], KEYS_LEAST);
   record_last (l, survey);
   for (guint i = 0; i < G_N_ELEMENTS (batches); i++)
-    record_tokens (l, survey, batches[i]);
+    record_tokens (l, survey, batches[i], KEYS_LEAST);
 }
 
 /* Ends a recording. (transfer full), NULL on failure */
@@ -170,20 +175,20 @@ recorded (OpStream *s, GError **error)
 }
 
 static OpStream *
-new_prefill (Language *l, guint m, GError **error)
+new_prefill (Language *l, guint m, guint keys, GError **error)
 {
   OpStream *s = op_stream_new (l->dev, "prefill");
 
-  record_chunk (l, s, m);
+  record_chunk (l, s, m, keys);
   return recorded (s, error);
 }
 
 static OpStream *
-new_decode (Language *l, guint m, GError **error)
+new_decode (Language *l, guint m, guint keys, GError **error)
 {
   OpStream *s = op_stream_new (l->dev, "decode");
 
-  record_tokens (l, s, m);
+  record_tokens (l, s, m, keys);
   return recorded (s, error);
 }
 
@@ -250,10 +255,12 @@ language_free (Language *l)
   if (!l)
     return;
   g_assert (g_thread_self () == l->owner);
-  for (guint i = 0; i < G_N_ELEMENTS (buckets); i++)
-    op_stream_free (l->prefill[i]);
-  for (guint i = 0; i < G_N_ELEMENTS (batches); i++)
-    op_stream_free (l->decode[i]);
+  for (guint level = 0; level < KEYS_LEVELS; level++) {
+    for (guint i = 0; i < G_N_ELEMENTS (buckets); i++)
+      op_stream_free (l->prefill[i][level]);
+    for (guint i = 0; i < G_N_ELEMENTS (batches); i++)
+      op_stream_free (l->decode[i][level]);
+  }
   op_stream_free (l->head);
   arena_free (l->scratch);
   arena_free (l->step);
@@ -327,6 +334,23 @@ bucket_of (const guint *sizes, guint n)
   return i;
 }
 
+/* The first level whose recordings see so many keys; the last one sees all there are. */
+static guint
+level_of (guint keys)
+{
+  guint level = 0;
+
+  while (level + 1 < KEYS_LEVELS && KEYS_LEAST << level < keys)
+    level++;
+  return level;
+}
+
+static guint
+level_keys (guint level)
+{
+  return level + 1 < KEYS_LEVELS ? KEYS_LEAST << level : 0;
+}
+
 static void
 extend (KvSequence *seq, const LanguageToken *tokens, guint n)
 {
@@ -354,20 +378,21 @@ gboolean
 language_prefill (
     Language *l, KvSequence *seq, const LanguageToken *tokens, guint n, Top *top, const OpCancel *cancel, GError **error)
 {
-  guint past = kv_sequence_length (seq), b = bucket_of (buckets, n);
+  guint past = kv_sequence_length (seq), b = bucket_of (buckets, n), level = level_of (past + n);
+  OpStream **s = &l->prefill[b][level];
 
   g_assert (g_thread_self () == l->owner);
   g_return_val_if_fail (n > 0 && n <= LANGUAGE_CHUNK, FALSE);
   if (n == 1 && top)
     return language_decode (l, &seq, tokens, 1, top, error);
-  if (!l->prefill[b])
-    l->prefill[b] = new_prefill (l, buckets[b], error);
-  if (!l->prefill[b])
+  if (!*s)
+    *s = new_prefill (l, buckets[b], level_keys (level), error);
+  if (!*s)
     return FALSE;
 
   extend (seq, tokens, n);
   fill_chunk (l, seq, past, tokens, n, buckets[b]);
-  if (!op_stream_run (l->prefill[b], cancel, error) || (top && !op_stream_run (l->head, NULL, error))) {
+  if (!op_stream_run (*s, cancel, error) || (top && !op_stream_run (l->head, NULL, error))) {
     kv_sequence_forget (seq, n);
     return FALSE;
   }
@@ -380,14 +405,18 @@ language_prefill (
 gboolean
 language_decode (Language *l, KvSequence *const *seqs, const LanguageToken *tokens, guint n, Top *tops, GError **error)
 {
-  guint b = bucket_of (batches, n);
+  guint b = bucket_of (batches, n), level = 0;
+  OpStream **s;
   gboolean ok;
 
   g_assert (g_thread_self () == l->owner);
   g_return_val_if_fail (n > 0 && n <= LANGUAGE_BATCH, FALSE);
-  if (!l->decode[b])
-    l->decode[b] = new_decode (l, batches[b], error);
-  if (!l->decode[b])
+  for (guint i = 0; i < n; i++)
+    level = MAX (level, level_of (kv_sequence_length (seqs[i]) + 1));
+  s = &l->decode[b][level];
+  if (!*s)
+    *s = new_decode (l, batches[b], level_keys (level), error);
+  if (!*s)
     return FALSE;
 
   for (guint i = 0; i < n; i++) {
@@ -396,7 +425,7 @@ language_decode (Language *l, KvSequence *const *seqs, const LanguageToken *toke
     fill_row (l, i, i, seqs[i], kv_sequence_length (seqs[i]) - 1, &tokens[i]);
   }
   fill_padding (l, n, batches[b]);
-  ok = op_stream_run (l->decode[b], NULL, error);
+  ok = op_stream_run (*s, NULL, error);
   for (guint i = 0; i < n; i++) {
     if (ok)
       get_top (l, i, &tops[i]);
@@ -466,7 +495,7 @@ language_stages (Language *l, const gint32 *ids, guint n, StageFunc on_stage, gp
   record_embedding (l, s, m);
   op_copy (s, &stages[0], &x);
   for (guint i = 0; i < c->layers; i++) {
-    record_layer (l, s, i, m, FALSE);
+    record_layer (l, s, i, m, n, FALSE);
     op_copy (s, &qkvs[i], &qkv);
     if (i + 1 < c->layers)
       op_copy (s, &stages[i + 1], &x);

@@ -164,7 +164,7 @@ vision_new (Device *dev, const ModelConfig *config, const Weights *weights)
   Vision *v = g_new0 (Vision, 1);
   const VisionConfig *c = &config->vision;
   guint side = config->tile_side / c->patch_size, head_dim = vision_head_dim (c), tile_tokens = model_tile_tokens (config), m, n,
-        tile_blocks, kv_elements;
+        tile_blocks;
 
   v->owner = g_thread_self ();
   v->dev = dev;
@@ -175,7 +175,6 @@ vision_new (Device *dev, const ModelConfig *config, const Weights *weights)
   m = VISION_BATCH * v->padded;
   n = VISION_BATCH * tile_tokens;
   tile_blocks = (v->tokens + KV_BLOCK - 1) / KV_BLOCK;
-  kv_elements = kv_block_elements (c->heads, head_dim);
 
   v->scratch = arena_new (dev, ARENA_DEVICE, "vision transformer's activations");
   v->patches = arena_add (v->scratch, TYPE_F32, LAYOUT_ROWS, m, 3 * c->patch_size * c->patch_size);
@@ -188,10 +187,7 @@ vision_new (Device *dev, const ModelConfig *config, const Weights *weights)
   v->shuffled = arena_add (v->scratch, TYPE_F32, LAYOUT_ROWS, n, c->hidden * config->shuffle * config->shuffle);
   v->shuffled_normed = arena_add (v->scratch, TYPE_F32, LAYOUT_ROWS, n, c->hidden * config->shuffle * config->shuffle);
   v->projected = arena_add (v->scratch, TYPE_F32, LAYOUT_ROWS, n, config->language.hidden);
-  v->kv.k = arena_add (v->scratch, TYPE_F32, LAYOUT_ROWS, VISION_BATCH * tile_blocks, kv_elements);
-  v->kv.v = arena_add (v->scratch, TYPE_F32, LAYOUT_ROWS, VISION_BATCH * tile_blocks, kv_elements);
-  v->kv.heads = c->heads;
-  v->kv.head_dim = head_dim;
+  v->kv = kv_layer_add (v->scratch, KV_F32, VISION_BATCH * tile_blocks, c->heads, head_dim);
   v->rows = arena_add (v->scratch, TYPE_U32, LAYOUT_ROWS, m, 4);
   v->table = arena_add (v->scratch, TYPE_U32, LAYOUT_ROWS, VISION_BATCH, tile_blocks);
 

@@ -4,13 +4,13 @@
 #extension GL_GOOGLE_include_directive : require
 #include "attention.glsl"
 
-BOARD (vec4, queries, DIM / 4)
+BOARD (vec4, queries, HEAD_FOURS)
 BOARD (uint, seen_by, 1)
 BOARD (float, scores, 8 * 4)
 
 void main ()
 {
-    uint row_first = p.row_first + octet () * 8, head = gl_WorkGroupID.y;
+    uint row_first = p.row_first + octet () * 8, head = p.head_first + gl_WorkGroupID.y;
     if (row_first >= p.m)
         return;
 
@@ -18,8 +18,8 @@ void main ()
     uint keys = row_first + lane () < p.m ? keys_of (entry) : 0;
     uint most = uint (lanes_max (float (keys))), sequence = uint (lanes_max (keys > 0 ? float (sequence_of (entry)) : 0.0));
 
-    vec4 query[DIM / 4];
-    [[unroll]] for (uint c = 0; c < DIM / 4; c++) {
+    vec4 query[HEAD_FOURS];
+    [[unroll]] for (uint c = 0; c < HEAD_FOURS; c++) {
         query[c] = query_four (own, head, c);
         POST (queries, c, query[c]);
     }
@@ -36,7 +36,8 @@ void main ()
     }
 
     for (uint turn = 0; turn * KV_BLOCK < most; turn++) {
-        uint from = head_at (sequence, turn, head), k_from = keys_at (from), v_from = values_at (from);
+        uint from = head_number (sequence, turn, head), k_from = keys_of_head (from), v_from = values_of_head (from);
+        STEPS (steps, k_from);
 
         float s[8][4];
         [[unroll]] for (uint i = 0; i < 8; i++)
@@ -59,14 +60,16 @@ void main ()
         [[unroll]] for (uint i = 0; i < 8; i++) {
             uint seen = POSTED (seen_by, 0, i, keys);
             [[unroll]] for (uint b = 0; b < 4; b++)
-                s[i][b] = turn * KV_BLOCK + b * 8 + lane () < seen ? s[i][b] : NEVER;
+                s[i][b] = turn * KV_BLOCK + b * 8 + lane () < seen ? KEY_SCORE (s[i][b], steps, b) : NEVER;
             float t = max (top[i], lanes_max (max (max (s[i][0], s[i][1]), max (s[i][2], s[i][3])))), fade = exp2 (top[i] - t);
             top[i] = t;
-            [[unroll]] for (uint b = 0; b < 4; b++) {
+            [[unroll]] for (uint b = 0; b < 4; b++)
                 s[i][b] = exp2 (s[i][b] - t);
+            total[i] = total[i] * fade + ((s[i][0] + s[i][1]) + (s[i][2] + s[i][3]));
+            [[unroll]] for (uint b = 0; b < 4; b++) {
+                s[i][b] = VALUE_WEIGHT (s[i][b], steps, b);
                 POST (scores, i * 4 + b, s[i][b]);
             }
-            total[i] = total[i] * fade + ((s[i][0] + s[i][1]) + (s[i][2] + s[i][3]));
             [[unroll]] for (uint g = 0; g < LANE_FOURS; g++)
                 o[i][g] *= fade;
         }
@@ -97,7 +100,7 @@ void main ()
         uint to = output_at (row_first + i, head);
         [[unroll]] for (uint g = 0; g < LANE_QUADS; g++)
             [[unroll]] for (uint h = 0; h < FOURS; h++)
-                if (row_first + i < p.m && has_quad (g))
+                if (row_first + i < p.m && has_four (g, h))
                     y[to + output_four (g, h)] = seen ? o[i][g * FOURS + h] * r : vec4 (0);
     }
 }

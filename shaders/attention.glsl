@@ -1,12 +1,12 @@
 // What the two kernels of attention share: bindings, what a row sees, where keys and values lie, and how output is stored.
 
 #include "common.glsl"
-#include "elements.glsl"
 
 layout (constant_id = 0) const uint DIM = 96;
 #include "kv.glsl"
 const uint LANE_QUADS = (QUADS + 7) / 8; // quads of a value that a lane takes
 const uint LANE_FOURS = LANE_QUADS * FOURS;
+const uint HEAD_FOURS = QUADS * FOURS;
 
 layout (binding = 0, std430) writeonly buffer Y { vec4 y[]; };
 BULK (1, q)
@@ -23,23 +23,39 @@ uint entry_of (uint row) { return ROW_AT (p.rows, row); }
 uint keys_of (uint entry) { return min (rows[entry + 1], p.blocks * KV_BLOCK); }
 uint sequence_of (uint entry) { return rows[entry + 2]; }
 
-// 4 scaled elements of a row's query.
+// 4 scaled elements of a row's query; zeros behind the last.
 vec4 query_four (uint row, uint head, uint i)
 {
-    return F (FETCH (q, (ROW_AT (p.q, row) + head * DIM) / 4 + i)) * p.scale;
+    return i < DIM / 4 ? F (FETCH (q, (ROW_AT (p.q, row) + head * DIM) / 4 + i)) * p.scale : vec4 (0);
 }
 
-// The first quad of a head's keys, and of its values, in a block of the sequence, counted from the first block of all.
-uint head_at (uint sequence, uint block, uint head)
+// The number of a head of a block of the sequence, counted over all blocks.
+uint head_number (uint sequence, uint block, uint head)
 {
-    return (table[ROW_AT (p.table, sequence) + block] * p.heads + head / p.shared_by) * KV_BLOCK * QUADS;
+    return table[ROW_AT (p.table, sequence) + block] * p.heads + head / p.shared_by;
 }
 
-uint keys_at (uint at) { return p.k_first / (4 * FOURS) + at + lane (); }
-uint values_at (uint at) { return p.v_first / (4 * FOURS) + at; }
+// Where the keys and the values begin of the head of that number. STEPS (from): what four() is to be multiplied by, of key
+// b * 8 + lane () of the head, and of its value.
+#ifdef KV_INT8
+uint keys_of_head (uint number) { return p.k_first / 4 + number * (KV_BLOCK * QUADS + STEP_QUADS) + STEP_QUADS + lane (); }
+uint values_of_head (uint number) { return p.v_first / 4 + number * KV_BLOCK * QUADS; }
 
-// A lane's quads g * 8 + lane () of a value and of the output; those behind the last are not stored.
+const float BYTE = 1.0 / 16777216.0;
+#define STEPS(steps, keys) uvec4 steps = FETCH (k, keys - STEP_QUADS)
+#define KEY_SCORE(s, steps, b) ((s) * (F (steps[b] << 16) * BYTE))
+#define VALUE_WEIGHT(w, steps, b) ((w) * (F (steps[b] & 0xffff0000u) * BYTE))
+#else
+uint keys_of_head (uint number) { return p.k_first / (4 * FOURS) + number * KV_BLOCK * QUADS + lane (); }
+uint values_of_head (uint number) { return p.v_first / (4 * FOURS) + number * KV_BLOCK * QUADS; }
+
+#define STEPS(steps, keys)
+#define KEY_SCORE(s, steps, b) (s)
+#define VALUE_WEIGHT(w, steps, b) (w)
+#endif
+
+// A lane's quads g * 8 + lane () of a value, and its fours of the output; those behind the last are not stored.
 uint value_quad (uint g) { return min (g * 8 + lane (), QUADS - 1); }
-bool has_quad (uint g) { return g * 8 + lane () < QUADS; }
 uint output_at (uint row, uint head) { return (ROW_AT (p.y, row) + head * DIM) / 4; }
 uint output_four (uint g, uint h) { return (g * 8 + lane ()) * FOURS + h; }
+bool has_four (uint g, uint h) { return output_four (g, h) < DIM / 4; }

@@ -13,15 +13,16 @@ shared vec4 outs[LANE_FOURS * SHARED];
 
 void main ()
 {
-    if (row () >= p.m)
+    uint at = p.row_first + row (), head = p.head_first + gl_WorkGroupID.x;
+    if (at >= p.m)
         return;
 
-    uint head = gl_WorkGroupID.x, own = gl_LocalInvocationID.x >> 3, octets = gl_WorkGroupSize.x / 8;
-    uint keys = keys_of (entry_of (row ())), sequence = sequence_of (entry_of (row ()));
+    uint own = gl_LocalInvocationID.x >> 3, octets = gl_WorkGroupSize.x / 8;
+    uint keys = keys_of (entry_of (at)), sequence = sequence_of (entry_of (at));
 
-    vec4 query[DIM / 4];
-    [[unroll]] for (uint c = 0; c < DIM / 4; c++)
-        query[c] = query_four (row (), head, c);
+    vec4 query[HEAD_FOURS];
+    [[unroll]] for (uint c = 0; c < HEAD_FOURS; c++)
+        query[c] = query_four (at, head, c);
 
     float top = NEVER, total = 0;
     vec4 o[LANE_FOURS];
@@ -30,7 +31,9 @@ void main ()
 
     // A whole block a turn would be four times the code to compile, and no faster.
     for (uint turn = own; turn * 8 < keys; turn += octets) {
-        uint from = head_at (sequence, turn / 4, head) + turn % 4 * 8 * QUADS, k_from = keys_at (from), v_from = values_at (from);
+        uint from = head_number (sequence, turn / 4, head), skipped = turn % 4 * 8 * QUADS;
+        uint keys_from = keys_of_head (from), k_from = keys_from + skipped, v_from = values_of_head (from) + skipped;
+        STEPS (steps, keys_from);
 
         float s = 0;
         [[unroll]] for (uint c = 0; c < QUADS; c++) {
@@ -39,19 +42,20 @@ void main ()
                 s += dot (query[c * FOURS + h], four (bits, h));
         }
 
-        s = turn * 8 + lane () < keys ? s : NEVER;
+        s = turn * 8 + lane () < keys ? KEY_SCORE (s, steps, turn % 4) : NEVER;
         float t = max (top, lanes_max (s)), fade = exp2 (top - t);
         top = t;
         s = exp2 (s - t);
+        total = total * fade + s;
+        s = VALUE_WEIGHT (s, steps, turn % 4);
         POST (scores, 0, s);
         MEET;
-        total = total * fade + s;
         [[unroll]] for (uint g = 0; g < LANE_QUADS; g++) {
-            uint at = v_from + value_quad (g);
+            uint v_at = v_from + value_quad (g);
             [[unroll]] for (uint h = 0; h < FOURS; h++)
                 o[g * FOURS + h] *= fade;
             [[unroll]] for (uint j = 0; j < 8; j++) {
-                uvec4 bits = FETCH (v, at + j * QUADS);
+                uvec4 bits = FETCH (v, v_at + j * QUADS);
                 [[unroll]] for (uint h = 0; h < FOURS; h++)
                     o[g * FOURS + h] += POSTED (scores, 0, j, s) * four (bits, h);
             }
@@ -81,9 +85,9 @@ void main ()
         }
     }
 
-    uint to = output_at (row (), head);
+    uint to = output_at (at, head);
     [[unroll]] for (uint g = 0; g < LANE_QUADS; g++)
         [[unroll]] for (uint h = 0; h < FOURS; h++)
-            if (has_quad (g))
+            if (has_four (g, h))
                 y[to + output_four (g, h)] = keys > 0 ? o[g * FOURS + h] / total : vec4 (0);
 }

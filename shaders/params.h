@@ -110,8 +110,8 @@ struct AttentionPush
   VIEW (rows);
   VIEW (table);
   uint blocks;
-  uint row_first; /* first row of this slice, a multiple of 8 */
-  float scale;    /* with the factor from exp to exp2 */
+  uint row_first, head_first; /* of this slice; rows of op_attention() from a multiple of 8 on */
+  float scale;                /* with the factor from exp to exp2 */
 };
 
 /* PixelFormat of vk/ops.h. */

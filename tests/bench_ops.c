@@ -171,22 +171,25 @@ bench_matvec (Bench *b)
 
 typedef struct
 {
-  TensorType type; /* of the cache */
+  KvType type;
   guint rows, keys, heads, head_dim;
   gboolean causal; /* the last row sees all keys, the row before it one less */
 } AttentionShape;
 
 /* A tile in InternViT-300M; the second half of 512 tokens in Phi-3-mini. */
 static const AttentionShape attention_shapes[] = {
-  { TYPE_F32, 1025, 1025, 16, 64, FALSE },
-  { TYPE_F16, 256, 512, 32, 96, TRUE },
+  { KV_F32, 1025, 1025, 16, 64, FALSE },
+  { KV_F16, 256, 512, 32, 96, TRUE },
+  { KV_INT8, 256, 512, 32, 96, TRUE },
 };
 
 /* A decode step of Phi-3-mini: each row is a sequence of its own. */
 static const AttentionShape decode_shapes[] = {
-  { TYPE_F16, 1, 512, 32, 96, FALSE },
-  { TYPE_F16, 1, 4096, 32, 96, FALSE },
-  { TYPE_F16, 4, 512, 32, 96, FALSE },
+  { KV_F16, 1, 512, 32, 96, FALSE },
+  { KV_F16, 1, 4096, 32, 96, FALSE },
+  { KV_F16, 4, 512, 32, 96, FALSE },
+  { KV_INT8, 1, 512, 32, 96, FALSE },
+  { KV_INT8, 1, 4096, 32, 96, FALSE },
 };
 
 static double
@@ -207,24 +210,35 @@ twin_attention_gflops (const AttentionShape *c)
   return 1e-3 * n * flops / MAX (g_get_monotonic_time () - start, 1);
 }
 
-/* All blocks of k and v are equal. */
+static void
+write_blocks (const Tensor *t, guint8 *first)
+{
+  g_autoptr (GError) error = NULL;
+  guint64 bytes = tensor_bytes (t), block = bytes / t->rows;
+  g_autofree guint8 *image = g_malloc (bytes);
+
+  for (guint i = 0; i < t->rows; i++)
+    memcpy (image + i * block, first, block);
+  tensor_write (t, 0, image, bytes, &error);
+  bench_assert (error);
+}
+
+/* All blocks are equal. */
 static void
 fill_cache (const KvLayer *kv)
 {
-  g_autoptr (GError) error = NULL;
-  guint64 bytes = tensor_bytes (&kv->k), block = bytes / kv->k.rows;
-  guint n = kv->heads * KV_BLOCK * kv->head_dim;
-  g_autofree float *values = g_new (float, n);
-  g_autofree guint8 *image = g_malloc (bytes);
+  g_autofree guint8 *keys = g_malloc0 (tensor_bytes (&kv->k) / kv->k.rows),
+                    *values = g_malloc0 (tensor_bytes (&kv->v) / kv->v.rows);
 
-  fill (values, n, 1);
-  weights_pack (image, kv->k.type, values, TYPE_F32, 8, n / 8);
-  for (guint i = 1; i < kv->k.rows; i++)
-    memcpy (image + i * block, image, block);
-  tensor_write (&kv->k, 0, image, bytes, &error);
-  bench_assert (error);
-  tensor_write (&kv->v, 0, image, bytes, &error);
-  bench_assert (error);
+  for (guint i = 0; i < KV_BLOCK * kv->heads; i++) {
+    float x[2][128];
+
+    fill (x[0], kv->head_dim, 1);
+    fill (x[1], kv->head_dim, 1);
+    twin_kv_put (kv, keys, values, 0, i / kv->heads, i % kv->heads, x[0], x[1]);
+  }
+  write_blocks (&kv->k, keys);
+  write_blocks (&kv->v, values);
 }
 
 static void
@@ -251,7 +265,7 @@ time_attention (Bench *b, const gchar *name, const AttentionShape *c, gboolean d
   g_autoptr (Arena) arena = arena_new (b->dev, ARENA_DEVICE, name), host = arena_new (b->dev, ARENA_HOST, name);
   g_autoptr (GPtrArray) streams = g_ptr_array_new_with_free_func ((GDestroyNotify)op_stream_free);
   guint sequences = decode ? c->rows : 1, blocks = (c->keys + KV_BLOCK - 1) / KV_BLOCK, width = c->heads * c->head_dim;
-  guint64 bytes = 2 * (guint64)sequences * blocks * KV_BLOCK * width * type_size (c->type);
+  guint64 bytes = 2 * (guint64)sequences * blocks * KV_BLOCK * width * twin_kv_size (c->type);
   guint copies = decode ? copies_of (b, bytes) : 1;
   g_autofree KvLayer *kv = g_new (KvLayer, copies);
   Tensor rows = arena_add (host, TYPE_U32, LAYOUT_ROWS, c->rows, 4);
@@ -262,21 +276,15 @@ time_attention (Bench *b, const gchar *name, const AttentionShape *c, gboolean d
   double seen = (double)c->rows * (c->causal ? c->keys - (c->rows - 1) / 2.0 : c->keys);
   BenchRow row = {
     .name = name,
-    .precision = c->type == TYPE_F32 ? "f32" : "f16",
+    .precision = kv_type_name (c->type),
     .shape = g_strdup_printf ("%ux%ux%ux%u", c->rows, c->keys, c->heads, c->head_dim),
     .flops = 4 * seen * width,
     .bytes = bytes,
     .limit = decode ? LIMIT_READ : LIMIT_MULADD,
   };
 
-  for (guint i = 0; i < copies; i++) {
-    guint elements = kv_block_elements (c->heads, c->head_dim);
-
-    kv[i].heads = c->heads;
-    kv[i].head_dim = c->head_dim;
-    kv[i].k = arena_add (arena, c->type, LAYOUT_ROWS, sequences * blocks, elements);
-    kv[i].v = arena_add (arena, c->type, LAYOUT_ROWS, sequences * blocks, elements);
-  }
+  for (guint i = 0; i < copies; i++)
+    kv[i] = kv_layer_add (arena, c->type, sequences * blocks, c->heads, c->head_dim);
   if (arena_commit (arena, &error))
     arena_commit (host, &error);
   bench_assert (error);
@@ -296,7 +304,7 @@ time_attention (Bench *b, const gchar *name, const AttentionShape *c, gboolean d
   bench_add (b, row);
 }
 
-/* The cache of a model of 16-bit weights is f16, and the vision transformer's f32. */
+/* The cache of a model of 16-bit weights is f16 or bytes, and the vision transformer's f32. */
 void
 bench_attention (Bench *b)
 {

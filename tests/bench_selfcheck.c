@@ -11,7 +11,7 @@
 #define QUICK_RUNS 2
 
 static void
-time_self_check (Bench *b, const gchar *folder, const gchar *precision, TensorType weights, TensorType kv)
+time_self_check (Bench *b, const gchar *folder, const gchar *precision, TensorType weights, KvType kv)
 {
   g_autoptr (GError) error = NULL;
   const DeviceOptions options = { .cache_dir = folder };
@@ -46,9 +46,9 @@ bench_self_check (Bench *b)
   gchar *folder = folder_new ();
 
   if (bench_wants (b, TYPE_F32))
-    time_self_check (b, folder, "f32", TYPE_F32, TYPE_F32);
+    time_self_check (b, folder, "f32", TYPE_F32, KV_F32);
   folder_empty (folder);
   if (bench_wants (b, TYPE_BF16))
-    time_self_check (b, folder, "bf16", TYPE_BF16, TYPE_F16);
+    time_self_check (b, folder, "bf16", TYPE_BF16, KV_F16);
   folder_free (folder);
 }

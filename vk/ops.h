@@ -109,39 +109,54 @@ void op_top (OpStream *s, const Tensor *top, const Tensor *x, const Tensor *work
 
 /* --- attention over a cache of blocks -------------------------------------------------------------------------------------- */
 
-/* One layer's keys and values, as two tensors of [blocks][heads * KV_BLOCK * head_dim] in ROWS, TYPE_F32 or TYPE_F16.
- * A block holds one head after the other. A head's keys are interleaved by 8: quad c (16 bytes: 4 f32 or 8 f16) of key j lies at
- * ((j / 8) * quads + c) * 8 + j % 8. A head's values are row-major [key][head_dim].
- * head_dim is a multiple of 8, at most 128; blocks have no further padding. */
+/* How a cache holds its numbers. KV_INT8: signed bytes, -127 .. 127, of a key's head, or of a value's, times a step of theirs. */
+typedef enum
+{
+  KV_F32,
+  KV_F16,
+  KV_INT8,
+} KvType;
+
+/* One layer's keys and values, as two tensors of a row a block in ROWS: of elements of TYPE_F32 or TYPE_F16, or of words of 4
+ * bytes, TYPE_U32. A block holds one head after the other. A head's keys are interleaved by 8: quad c (16 bytes) of key j lies at
+ * ((j / 8) * quads + c) * 8 + j % 8. A head's values are [key][quads]. Bytes of a last quad that is half full are zeros.
+ * KV_INT8: 8 quads in front of a head's keys hold a word a key, of key j in quad j % 8, word j / 8: the key's step in the lower
+ * half, its value's in the upper, as bf16. head_dim is a multiple of 8, at most 128; blocks have no further padding. */
 typedef struct
 {
   Tensor k, v;
+  KvType type;
   guint heads, head_dim;
 } KvLayer;
 
-/* Elements of one block of one of the two tensors. */
-guint kv_block_elements (guint heads, guint head_dim);
+/* `f32`, `f16` or `q8`. */
+const gchar *kv_type_name (KvType type);
+/* Plans a layer's cache of so many blocks. */
+KvLayer kv_layer_add (Arena *arena, KvType type, guint blocks, guint heads, guint head_dim);
 
 /* Where the rows of a step go and what they see. All of it is read at run time, so one recording serves every length.
  * rows: U32 [m][4]: slot (block * KV_BLOCK + place; G_MAXUINT32: the row is padding, nothing is written), keys (number of leading
  * keys of its sequence that the row sees; 0: padding, its output is zeros), sequence (row of table), unused. table: U32
  * [sequences][blocks]: block numbers of each sequence in order. rope: F32 [m][head_dim]: cosines in the first half, sines in the
- * second, times the attention factor; NULL: no rotation. */
+ * second, times the attention factor; NULL: no rotation.
+ * keys is fixed by the recording: the most that a row may see; 0: as many as the table has room for. */
 typedef struct
 {
   const Tensor *rows, *table, *rope;
+  guint keys;
 } Step;
 
 /* q[m][heads_q * head_dim] = rotated queries of qkv[m][(heads_q + 2 * heads) * head_dim]; rotated keys and the values go to the
  * cache. Rotation: x * cos + rotate_half (x) * sin, as the reference. A cache of f16 holds no
- * infinities: larger numbers become 65504. */
+ * infinities: larger numbers become 65504. KV_INT8: the step is the largest number's 127th part, rounded up to bf16. */
 void op_rope_kv (OpStream *s, const Tensor *q, const KvLayer *kv, const Tensor *qkv, const Step *step);
 
 /* out[m][heads_q * head_dim] = softmax (scale * q . k^T over the row's first `keys` keys) . v
  * heads_q a multiple of kv->heads: query head h reads head h / (heads_q / heads).
  * op_attention: rows 8i .. 8i + 7 are of one sequence (padding rows apart). op_attention_decode: each row is a sequence of its own.
- * Keys are at most table->cols * KV_BLOCK. Blocks after a row's keys are not read, and the rest of its last block has no weight.
- */
+ * Blocks after a row's keys are not read, and the rest of its last block has no weight. Long ops are cut into slices of rows and
+ * heads, by step->keys: at most 1 GFLOP on CPU devices and 8 on others, as far as 8 rows (as many as a workgroup has lanes) of one
+ * head, or of decode one row, are no more. What a row gives depends neither on other rows nor on slices. */
 void op_attention (OpStream *s, const Tensor *out, const Tensor *q, const KvLayer *kv, float scale, const Step *step);
 void op_attention_decode (OpStream *s, const Tensor *out, const Tensor *q, const KvLayer *kv, float scale, const Step *step);
 

@@ -15,7 +15,8 @@ struct _CaseTensor
   Tensor tensor;
   gpointer bytes;
   double *want;
-  double (*element) (const CaseTensor *own, gconstpointer bytes, gsize i); /* what is compared, unless it is the element itself */
+  guint parts; /* numbers in an element, that many are in `want`; 0 is 1 */
+  double (*element) (const CaseTensor *own, gconstpointer bytes, gsize i); /* the i'th number, unless it is the element itself */
 };
 
 #define CASE_MAX_TENSORS 8
@@ -60,6 +61,8 @@ double *case_widened_words (const guint32 *v, gsize n);
 #define TENSOR(c, i) (&(c)->tensors[i].tensor)
 
 CaseTensor *case_add (Case *c, TensorType type, TensorLayout layout, guint rows, guint cols);
+/* One that is in the arena already. */
+CaseTensor *case_own (Case *c, const Tensor *t);
 /* Inputs: dense rows of 4 bytes an element; weights from f32. */
 const Tensor *case_add_rows (Case *c, TensorType type, guint rows, guint cols, gconstpointer dense);
 const Tensor *case_add_weights (Case *c, TensorType type, guint rows, guint cols, const float *dense);

@@ -38,13 +38,21 @@ case_pixels (Case *c, gsize n)
 /* --- tensors ---------------------------------------------------------------------------------------------------------------- */
 
 CaseTensor *
-case_add (Case *c, TensorType type, TensorLayout layout, guint rows, guint cols)
+case_own (Case *c, const Tensor *t)
 {
   CaseTensor *own = &c->tensors[c->n_tensors++];
 
   g_assert (c->n_tensors <= CASE_MAX_TENSORS);
-  own->tensor = arena_add (c->arena, type, layout, rows, cols);
+  own->tensor = *t;
   return own;
+}
+
+CaseTensor *
+case_add (Case *c, TensorType type, TensorLayout layout, guint rows, guint cols)
+{
+  Tensor t = arena_add (c->arena, type, layout, rows, cols);
+
+  return case_own (c, &t);
 }
 
 const Tensor *
@@ -147,10 +155,11 @@ tensor_nmse (const CaseTensor *own, gconstpointer bytes)
 {
   const Tensor *t = &own->tensor;
   double difference = 0, sum = 0;
+  guint parts = MAX (own->parts, 1), cols = t->cols * parts, stride = t->stride * parts;
 
   for (guint i = 0; i < t->rows; i++)
-    for (guint j = 0; j < t->stride; j++) {
-      double got = element (own, bytes, (gsize)i * t->stride + j), want = j < t->cols ? own->want[(gsize)i * t->cols + j] : 0;
+    for (guint j = 0; j < stride; j++) {
+      double got = element (own, bytes, (gsize)i * stride + j), want = j < cols ? own->want[(gsize)i * cols + j] : 0;
 
       difference += (got - want) * (got - want);
       sum += want * want;

@@ -247,36 +247,40 @@ block_of (guint sequence, guint block)
   return (7 * (sequence * BLOCKS + block) + 3) % CACHE_BLOCKS;
 }
 
-/* Element of the whole of one of the cache's two tensors. */
-static gsize
-cache_element (const Case *c, gboolean key, guint block, guint place, guint head, guint column)
+/* Adds the cache as tensors 2 and 3, or 1 and 2: inputs or outputs. */
+static void
+add_cache (Case *c)
 {
-  guint dim = head_dim (c);
+  const gchar *name = c->variant->shader->name;
+  KvType type = strstr (name, "_int8") ? KV_INT8 : strstr (name, "_f16") ? KV_F16 : KV_F32;
 
-  return (gsize)block * kv_block_elements (HEADS, dim) + twin_kv_element (key, dim, type_size (case_type (c)), head, place, column);
+  c->kv = kv_layer_add (c->arena, type, CACHE_BLOCKS, HEADS, head_dim (c));
+  case_own (c, &c->kv.k);
+  case_own (c, &c->kv.v);
 }
 
-/* The cache of dense[SEQUENCES][KEYS][HEADS][head_dim], with numbers around it that must not be read. */
-static const Tensor *
-add_cache (Case *c, gboolean key, const float *dense)
+/* Fills it with k and v, [SEQUENCES][KEYS][HEADS][head_dim], and rounds them to what it holds; around them are numbers that
+ * must not be read. */
+static void
+fill_cache (Case *c, float *k, float *v)
 {
-  TensorType type = case_type (c);
-  guint dim = head_dim (c), elements = kv_block_elements (HEADS, dim);
-  gsize n = (gsize)CACHE_BLOCKS * elements;
-  g_autofree float *image = g_new (float, n);
-  CaseTensor *own = case_add (c, type, LAYOUT_ROWS, CACHE_BLOCKS, elements);
+  CaseTensor *keys = &c->tensors[c->n_tensors - 2], *values = &c->tensors[c->n_tensors - 1];
+  guint dim = head_dim (c);
 
-  for (gsize i = 0; i < n; i++)
-    image[i] = 1000;
-  for (guint i = 0; i < SEQUENCES * KEYS; i++) {
-    guint block = block_of (i / KEYS, i % KEYS / KV_BLOCK);
+  keys->bytes = g_malloc0 (tensor_bytes (&keys->tensor));
+  values->bytes = g_malloc0 (tensor_bytes (&values->tensor));
+  for (guint i = 0; i < CACHE_BLOCKS * KV_BLOCK * HEADS; i++) {
+    float far[2][128];
 
-    for (guint j = 0; j < HEADS * dim; j++)
-      image[cache_element (c, key, block, i % KEYS % KV_BLOCK, j / dim, j % dim)] = dense[(gsize)i * HEADS * dim + j];
+    for (guint j = 0; j < dim; j++)
+      far[0][j] = far[1][j] = 1000;
+    twin_kv_put (&c->kv, keys->bytes, values->bytes, i / HEADS / KV_BLOCK, i / HEADS % KV_BLOCK, i % HEADS, far[0], far[1]);
   }
-  own->bytes = g_malloc0 (tensor_bytes (&own->tensor));
-  convert_from_f32 (own->bytes, type, image, n);
-  return &own->tensor;
+  for (guint i = 0; i < SEQUENCES * KEYS * HEADS; i++) {
+    guint key = i / HEADS % KEYS, block = block_of (i / HEADS / KEYS, key / KV_BLOCK);
+
+    twin_kv_put (&c->kv, keys->bytes, values->bytes, block, key % KV_BLOCK, i % HEADS, k + i * dim, v + i * dim);
+  }
 }
 
 static void
@@ -302,6 +306,10 @@ plan_attention (Case *c)
   guint32 rows[21][4] = { { 0 } }, table[SEQUENCES][BLOCKS];
   double *want = g_new (double, m *n);
 
+  case_add_output (c, TYPE_F32, m, n, want);
+  case_add_rows (c, TYPE_F32, m, n, q);
+  add_cache (c);
+  fill_cache (c, k, v);
   for (guint i = 0; i < m; i++) {
     guint sequence = decode ? i % SEQUENCES : i / 8;
     guint keys = i % 8 == 3 ? 0 : i % 8 == 4 ? KEYS : 1 + i * 13 % KEYS; /* a row of padding, one that sees all */
@@ -317,12 +325,6 @@ plan_attention (Case *c)
   }
   for (guint i = 0; i < SEQUENCES * BLOCKS; i++)
     table[i / BLOCKS][i % BLOCKS] = block_of (i / BLOCKS, i % BLOCKS);
-  case_add_output (c, TYPE_F32, m, n, want);
-  case_add_rows (c, TYPE_F32, m, n, q);
-  c->kv.k = *add_cache (c, TRUE, k);
-  c->kv.v = *add_cache (c, FALSE, v);
-  c->kv.heads = HEADS;
-  c->kv.head_dim = dim;
   case_add_rows (c, TYPE_U32, m, 4, rows);
   case_add_rows (c, TYPE_U32, SEQUENCES, BLOCKS, table);
   c->record = record_attention;
@@ -336,6 +338,38 @@ record_rope_kv (const Case *c, OpStream *s)
   op_rope_kv (s, TENSOR (c, 0), &c->kv, TENSOR (c, 3), &step);
 }
 
+/* Byte i of a cache of bytes is right where it is one of those next to the number that is wanted, which is no whole one. */
+static double
+byte_of_cache (const CaseTensor *own, gconstpointer bytes, gsize i)
+{
+  gint8 got = ((const gint8 *)bytes)[i];
+
+  return fabs (got - own->want[i]) < 0.5001 ? own->want[i] : got;
+}
+
+/* What is wanted of a row's key or value of one head at a slot. */
+static void
+want_in_cache (Case *c, gboolean key, guint slot, guint head, const double *x)
+{
+  double *want = c->tensors[key ? 1 : 2].want, *steps = c->tensors[1].want;
+  guint block = slot / KV_BLOCK, place = slot % KV_BLOCK, dim = head_dim (c), size = twin_kv_size (c->kv.type);
+  float narrow[128];
+  double step = 1;
+  guint16 bits;
+
+  for (guint j = 0; j < dim; j++)
+    narrow[j] = x[j];
+  if (c->kv.type == KV_INT8) {
+    gsize at = twin_kv_steps_byte (&c->kv, block, place, head) + (key ? 0 : 2);
+
+    step = twin_kv_step (narrow, dim, &bits);
+    steps[at] = (gint8)bits;
+    steps[at + 1] = (gint8)(bits >> 8);
+  }
+  for (guint j = 0; j < dim; j++)
+    want[twin_kv_byte (&c->kv, key, block, place, head, j) / size] = x[j] / step;
+}
+
 static void
 plan_rope_kv (Case *c)
 {
@@ -345,12 +379,20 @@ plan_rope_kv (Case *c)
     PADDING = 4, /* the row that is */
   };
   guint dim = head_dim (c), n_q = HEADS_Q * dim, heads = HEADS_Q + 2 * HEADS, n = heads * dim;
-  gsize cached = (gsize)CACHE_BLOCKS * kv_block_elements (HEADS, dim);
   g_autofree float *qkv = case_numbers (c, M * n, 1, 0), *rope = case_numbers (c, M * dim, 0.5f, 0);
   g_autofree double *all = case_widened (qkv, M * n);
   guint32 rows[M][4] = { { 0 } };
-  double *q_want = g_new (double, M *n_q), *k_want = g_new0 (double, cached), *v_want = g_new0 (double, cached);
+  double *q_want = g_new (double, M *n_q);
 
+  case_add_output (c, TYPE_F32, M, n_q, q_want);
+  add_cache (c);
+  for (guint i = 1; i <= 2; i++) {
+    CaseTensor *own = &c->tensors[i];
+
+    own->parts = c->kv.type == KV_INT8 ? 4 : 1;
+    own->element = c->kv.type == KV_INT8 ? byte_of_cache : NULL;
+    own->want = g_new0 (double, (gsize)CACHE_BLOCKS * own->tensor.cols * own->parts);
+  }
   for (guint i = 0; i < M; i++) {
     guint slot = CACHE_BLOCKS * KV_BLOCK - 1 - i * 37;
 
@@ -362,18 +404,12 @@ plan_rope_kv (Case *c)
 
       if (c->variant->spec[1] && key)
         twin_rotate (head, dim, rope + i * dim);
-      for (guint j = 0; j < dim; j++)
-        if (h < HEADS_Q)
-          q_want[i * n_q + own * dim + j] = head[j];
-        else if (i != PADDING)
-          (key ? k_want : v_want)[cache_element (c, key, slot / KV_BLOCK, slot % KV_BLOCK, own, j)] = head[j];
+      if (h < HEADS_Q)
+        memcpy (q_want + i * n_q + own * dim, head, dim * sizeof *head);
+      else if (i != PADDING)
+        want_in_cache (c, key, slot, own, head);
     }
   }
-  case_add_output (c, TYPE_F32, M, n_q, q_want);
-  c->kv.k = *case_add_output (c, case_type (c), CACHE_BLOCKS, kv_block_elements (HEADS, dim), k_want);
-  c->kv.v = *case_add_output (c, case_type (c), CACHE_BLOCKS, kv_block_elements (HEADS, dim), v_want);
-  c->kv.heads = HEADS;
-  c->kv.head_dim = dim;
   case_add_rows (c, TYPE_F32, M, n, qkv);
   case_add_rows (c, TYPE_U32, M, 4, rows);
   case_add_rows (c, TYPE_F32, M, dim, rope);

@@ -61,12 +61,117 @@ twin_attention (double *out, const float *q, const float *k, const float *v, gui
 }
 
 guint
-twin_kv_element (gboolean key, guint head_dim, guint size, guint head, guint place, guint column)
+twin_kv_size (KvType type)
 {
-  guint per_quad = 16 / size, quads = head_dim / per_quad, quad = column / per_quad;
-  guint at = key ? ((place / 8) * quads + quad) * 8 + place % 8 : place * quads + quad;
+  return type == KV_F32 ? 4 : type == KV_F16 ? 2 : 1;
+}
 
-  return (head * KV_BLOCK * quads + at) * per_quad + column % per_quad;
+/* Quads of a head's key. */
+static guint
+kv_quads (const KvLayer *kv)
+{
+  guint per_quad = 16 / twin_kv_size (kv->type);
+
+  return (kv->head_dim + per_quad - 1) / per_quad;
+}
+
+/* Where a head of a block begins. */
+static gsize
+kv_head (const KvLayer *kv, gboolean key, guint block, guint head)
+{
+  gsize steps = key && kv->type == KV_INT8 ? 4 * KV_BLOCK : 0;
+
+  return ((gsize)block * kv->heads + head) * (KV_BLOCK * kv_quads (kv) * 16 + steps);
+}
+
+gsize
+twin_kv_byte (const KvLayer *kv, gboolean key, guint block, guint place, guint head, guint column)
+{
+  guint size = twin_kv_size (kv->type), quads = kv_quads (kv), quad = column * size / 16;
+  gsize at = key ? ((place / 8) * quads + quad) * 8 + place % 8 : place * quads + quad;
+
+  return kv_head (kv, key, block, head) + (key && kv->type == KV_INT8 ? 4 * KV_BLOCK : 0) + at * 16 + column * size % 16;
+}
+
+gsize
+twin_kv_steps_byte (const KvLayer *kv, guint block, guint place, guint head)
+{
+  return kv_head (kv, TRUE, block, head) + place % 8 * 16 + place / 8 * 4;
+}
+
+float
+twin_kv_step (const float *x, guint dim, guint16 *bits)
+{
+  float largest = 0, step;
+  guint32 u;
+
+  for (guint i = 0; i < dim; i++)
+    largest = MAX (largest, fabsf (x[i]));
+  step = MIN (largest, 1e30f) * (1 / 127.0f);
+  memcpy (&u, &step, 4);
+  *bits = largest < 1e-28f ? 0 : (u + 0xffff) >> 16;
+  u = (guint32)*bits << 16;
+  memcpy (&step, &u, 4);
+  return step;
+}
+
+static void
+kv_put_bytes (const KvLayer *kv, guint8 *image, gboolean key, guint block, guint place, guint head, float *x, guint16 *bits)
+{
+  float step = twin_kv_step (x, kv->head_dim, bits);
+
+  for (guint i = 0; i < kv->head_dim; i++) {
+    gint8 n = step > 0 ? CLAMP (rintf (x[i] / step), -127, 127) : 0;
+
+    image[twin_kv_byte (kv, key, block, place, head, i)] = n;
+    x[i] = n * step;
+  }
+}
+
+void
+twin_kv_put (const KvLayer *kv, guint8 *keys, guint8 *values, guint block, guint place, guint head, float *key, float *value)
+{
+  if (kv->type == KV_INT8) {
+    guint16 *steps = (guint16 *)(gpointer)(keys + twin_kv_steps_byte (kv, block, place, head));
+
+    kv_put_bytes (kv, keys, TRUE, block, place, head, key, &steps[0]);
+    kv_put_bytes (kv, values, FALSE, block, place, head, value, &steps[1]);
+    return;
+  }
+  for (guint i = 0; i < kv->head_dim; i++) {
+    convert_from_f32 (keys + twin_kv_byte (kv, TRUE, block, place, head, i), kv->k.type, &key[i], 1);
+    convert_from_f32 (values + twin_kv_byte (kv, FALSE, block, place, head, i), kv->v.type, &value[i], 1);
+  }
+  twin_kv_get (kv, keys, values, block, place, head, key, value);
+}
+
+static float
+kv_get (const KvLayer *kv, const guint8 *image, gboolean key, guint block, guint place, guint head, guint column, guint16 bits)
+{
+  const guint8 *from = image + twin_kv_byte (kv, key, block, place, head, column);
+  guint32 u = (guint32)bits << 16;
+  float f;
+
+  if (kv->type == KV_INT8) {
+    memcpy (&f, &u, 4);
+    return *(const gint8 *)from * f;
+  }
+  convert_to_f32 (&f, from, kv->k.type, 1);
+  return f;
+}
+
+void
+twin_kv_get (
+    const KvLayer *kv, const guint8 *keys, const guint8 *values, guint block, guint place, guint head, float *key, float *value)
+{
+  guint16 steps[2] = { 0 };
+
+  if (kv->type == KV_INT8)
+    memcpy (steps, keys + twin_kv_steps_byte (kv, block, place, head), sizeof steps);
+  for (guint i = 0; i < kv->head_dim; i++) {
+    key[i] = kv_get (kv, keys, TRUE, block, place, head, i, steps[0]);
+    value[i] = kv_get (kv, values, FALSE, block, place, head, i, steps[1]);
+  }
 }
 
 guint8

@@ -22,8 +22,18 @@ void twin_rotate (double *x, guint dim, const float *rope);
 void twin_attention (
     double *out, const float *q, const float *k, const float *v, guint keys, guint dim, gsize stride, double scale);
 
-/* Element of a block of the cache (ops.h, KvLayer), of elements of `size` bytes, that holds a column of a head's key or value. */
-guint twin_kv_element (gboolean key, guint head_dim, guint size, guint head, guint place, guint column);
+/* How the cache holds numbers (ops.h, KvLayer). Bytes are counted from the first of a whole tensor of keys, or of values. */
+guint twin_kv_size (KvType type); /* bytes of a number */
+gsize twin_kv_byte (const KvLayer *kv, gboolean key, guint block, guint place, guint head, guint column);
+/* KV_INT8: of the word of two steps; the tensor is that of the keys. */
+gsize twin_kv_steps_byte (const KvLayer *kv, guint block, guint place, guint head);
+/* KV_INT8: the step of a key's head, or a value's, x[dim], and the bits of it that are kept. */
+float twin_kv_step (const float *x, guint dim, guint16 *bits);
+/* Puts a head's key and value, [head_dim] each, into images of the two tensors, and rounds both to what is then there. */
+void twin_kv_put (const KvLayer *kv, guint8 *keys, guint8 *values, guint block, guint place, guint head, float *key, float *value);
+/* What is there. */
+void twin_kv_get (
+    const KvLayer *kv, const guint8 *keys, const guint8 *values, guint block, guint place, guint head, float *key, float *value);
 
 /* --- the ops of vk/ops_picture.c -------------------------------------------------------------------------------------------- */
 

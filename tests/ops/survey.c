@@ -13,7 +13,8 @@ typedef struct
 {
   OpStream *s;
   Arena *a;
-  TensorType weights, kv;
+  TensorType weights;
+  KvType kv;
 } Survey;
 
 static Tensor
@@ -60,13 +61,12 @@ norm (Survey *v, guint m, guint n, NormKind kind)
 }
 
 static void
-attend (Survey *v, guint m, guint dim, TensorType type, gboolean rotate, gboolean decode)
+attend (Survey *v, guint m, guint dim, KvType type, gboolean rotate, gboolean decode)
 {
-  guint n = kv_block_elements (2, dim);
-  const KvLayer kv = { arena_add (v->a, type, LAYOUT_ROWS, BLOCKS, n), arena_add (v->a, type, LAYOUT_ROWS, BLOCKS, n), 2, dim };
+  const KvLayer kv = kv_layer_add (v->a, type, BLOCKS, 2, dim);
   Tensor qkv = rows_of (v, m, 6 * dim), q = rows_of (v, m, 2 * dim), out = rows_of (v, m, 2 * dim), rope = rows_of (v, m, dim);
   Tensor rows = words_of (v, m, 4), table = words_of (v, m, BLOCKS);
-  const Step step = { &rows, &table, rotate ? &rope : NULL };
+  const Step step = { .rows = &rows, .table = &table, .rope = rotate ? &rope : NULL };
 
   op_rope_kv (v->s, &q, &kv, &qkv, &step);
   if (decode)
@@ -103,7 +103,7 @@ survey_vision (Survey *v)
   linear (v, m, VISION_WIDTH, 588, BIAS | RESIDUAL);
   norm (v, m, VISION_WIDTH, NORM_LAYER);
   linear (v, m, 3 * VISION_WIDTH, VISION_WIDTH, BIAS);
-  attend (v, m, VISION_DIM, TYPE_F32, FALSE, FALSE);
+  attend (v, m, VISION_DIM, KV_F32, FALSE, FALSE);
   linear (v, m, VISION_WIDTH, VISION_WIDTH, BIAS | SCALE | RESIDUAL);
   linear (v, m, 4 * VISION_WIDTH, VISION_WIDTH, BIAS | GELU);
   op_pixel_shuffle (v->s, &shuffled, &all, SIDE, 2, FALSE);
@@ -132,7 +132,7 @@ survey_language (Survey *v, guint m, gboolean decode)
 }
 
 OpStream *
-survey_model (Device *dev, TensorType weights, TensorType kv)
+survey_model (Device *dev, TensorType weights, KvType kv)
 {
   g_autoptr (Arena) arena = arena_new (dev, ARENA_DEVICE, "survey");
   Survey v = { op_survey_new (dev), arena, weights, kv };

@@ -8,6 +8,6 @@
 
 /* A survey of pictures, vision transformer, projector and language model with matrices of type `weights` and a cache of type `kv`.
  * (transfer full): op_stream_free() */
-OpStream *survey_model (Device *dev, TensorType weights, TensorType kv);
+OpStream *survey_model (Device *dev, TensorType weights, KvType kv);
 
 #endif

@@ -20,55 +20,15 @@ typedef struct
   Tensor table_tensor;
 } World;
 
-/* Byte of the cache where an element lies. */
-static gsize
-kv_place (const KvLayer *kv, gboolean key, guint block, guint place, guint head, guint column)
-{
-  guint size = type_size (kv->k.type);
-
-  return ((gsize)block * kv_block_elements (kv->heads, kv->head_dim)
-             + twin_kv_element (key, kv->head_dim, size, head, place, column))
-         * size;
-}
-
 static void
-kv_put (const KvLayer *kv, guint8 *image, gsize at, float *value)
-{
-  if (kv->k.type == TYPE_F16) {
-    guint16 h = half_from_float (*value);
-    memcpy (image + at, &h, 2);
-    *value = float_from_half (h);
-  } else {
-    memcpy (image + at, value, 4);
-  }
-}
-
-static float
-kv_get (const KvLayer *kv, const guint8 *image, gsize at)
-{
-  guint16 h;
-  float f;
-
-  if (kv->k.type == TYPE_F16) {
-    memcpy (&h, image + at, 2);
-    return float_from_half (h);
-  }
-  memcpy (&f, image + at, 4);
-  return f;
-}
-
-static void
-world_plan (World *w, Device *dev, TensorType type, guint heads, guint head_dim, guint n_sequences, guint keys)
+world_plan (World *w, Device *dev, KvType type, guint heads, guint head_dim, guint n_sequences, guint keys)
 {
   guint n;
 
   *w = (World){ .arena = arena_new (dev, ARENA_DEVICE, "world"), .n_sequences = n_sequences, .keys = keys, .spare = 3 };
   w->blocks = (keys + KV_BLOCK - 1) / KV_BLOCK;
   n = n_sequences * w->blocks + w->spare;
-  w->kv.heads = heads;
-  w->kv.head_dim = head_dim;
-  w->kv.k = arena_add (w->arena, type, LAYOUT_ROWS, n, kv_block_elements (heads, head_dim));
-  w->kv.v = arena_add (w->arena, type, LAYOUT_ROWS, n, kv_block_elements (heads, head_dim));
+  w->kv = kv_layer_add (w->arena, type, n, heads, head_dim);
   w->table_tensor = arena_add (w->arena, TYPE_U32, LAYOUT_ROWS, n_sequences, w->blocks);
   w->table = g_new (guint32, n);
   for (guint i = 0; i < n; i++)
@@ -86,33 +46,33 @@ static void
 world_fill (World *w)
 {
   const KvLayer *kv = &w->kv;
-  gsize n = (gsize)w->n_sequences * w->keys * kv->heads * kv->head_dim, bytes;
+  gsize n = (gsize)w->n_sequences * w->keys * kv->heads * kv->head_dim;
+  g_autofree guint8 *keys = g_malloc0 (tensor_bytes (&kv->k)), *values = g_malloc0 (tensor_bytes (&kv->v));
   g_autoptr (GError) error = NULL;
 
   arena_commit (w->arena, &error);
   g_assert_no_error (error);
-  bytes = tensor_bytes (&kv->k);
   rows_write (&w->table_tensor, w->table);
   w->k = random_floats (n, 0);
   w->v = random_floats (n, 0.5);
-  for (guint part = 0; part < 2; part++) {
-    g_autofree guint8 *image = g_malloc (bytes);
-    float *dense = part == 0 ? w->k : w->v;
+  for (guint i = 0; i < kv->k.rows * KV_BLOCK * kv->heads; i++) {
+    float rubbish[2][128];
 
-    for (gsize i = 0; i < bytes; i += type_size (kv->k.type)) {
-      float rubbish = 1000;
-      kv_put (kv, image, i, &rubbish);
-    }
-    for (guint s = 0; s < w->n_sequences; s++)
-      for (guint j = 0; j < w->keys; j++)
-        for (guint c = 0; c < kv->heads * kv->head_dim; c++) {
-          guint block = w->table[s * w->blocks + j / KV_BLOCK];
-          gsize at = kv_place (kv, part == 0, block, j % KV_BLOCK, c / kv->head_dim, c % kv->head_dim);
-          kv_put (kv, image, at, &dense[((gsize)s * w->keys + j) * kv->heads * kv->head_dim + c]);
-        }
-    tensor_write (part == 0 ? &kv->k : &kv->v, 0, image, bytes, &error);
-    g_assert_no_error (error);
+    for (guint j = 0; j < kv->head_dim; j++)
+      rubbish[0][j] = rubbish[1][j] = 1000;
+    twin_kv_put (kv, keys, values, i / kv->heads / KV_BLOCK, i / kv->heads % KV_BLOCK, i % kv->heads, rubbish[0], rubbish[1]);
   }
+  for (guint s = 0; s < w->n_sequences; s++)
+    for (guint j = 0; j < w->keys * kv->heads; j++) {
+      guint key = j / kv->heads, block = w->table[s * w->blocks + key / KV_BLOCK];
+      gsize at = ((gsize)s * w->keys * kv->heads + j) * kv->head_dim;
+
+      twin_kv_put (kv, keys, values, block, key % KV_BLOCK, j % kv->heads, w->k + at, w->v + at);
+    }
+  tensor_write (&kv->k, 0, keys, tensor_bytes (&kv->k), &error);
+  g_assert_no_error (error);
+  tensor_write (&kv->v, 0, values, tensor_bytes (&kv->v), &error);
+  g_assert_no_error (error);
 }
 
 static void
@@ -128,7 +88,7 @@ world_clear (World *w)
 
 typedef struct
 {
-  TensorType type;
+  KvType type;
   guint head_dim, heads_q, heads, keys, m;
 } AttentionCase;
 
@@ -209,22 +169,29 @@ attention_case (Device *dev, AttentionOp op, Pattern pattern, const AttentionCas
 }
 
 static const AttentionCase attention_cases[] = {
-  { TYPE_F32, 40, 4, 2, 300, 21 },
-  { TYPE_F16, 24, 6, 2, 64, 5 },
+  { KV_F32, 40, 4, 2, 300, 21 },
+  { KV_F16, 24, 6, 2, 64, 5 },
+  { KV_INT8, 24, 6, 2, 300, 21 },
 };
 
 /* The same code for other heads, in one form only, as compiling takes seconds. */
 static const AttentionCase attention_cases_first_form[] = {
-  { TYPE_F32, 96, 3, 3, 33, 8 },
-  { TYPE_F16, 96, 2, 1, 77, 17 },
-  { TYPE_F32, 64, 2, 2, 1025, 40 },
-  { TYPE_F32, 64, 8, 1, 1, 3 },
-  { TYPE_F32, 64, 2, 1, 2000, 19 },
-  { TYPE_F32, 8, 1, 1, 31, 1 },
-  { TYPE_F32, 128, 2, 1, 40, 9 },
-  { TYPE_F16, 8, 2, 2, 50, 12 },
-  { TYPE_F16, 80, 1, 1, 32, 16 },
-  { TYPE_F16, 128, 1, 1, 65, 9 },
+  { KV_F32, 96, 3, 3, 33, 8 },
+  { KV_F16, 96, 2, 1, 77, 17 },
+  { KV_F32, 64, 2, 2, 1025, 40 },
+  { KV_F32, 64, 8, 1, 1, 3 },
+  { KV_F32, 64, 2, 1, 2000, 19 },
+  { KV_F32, 8, 1, 1, 31, 1 },
+  { KV_F32, 128, 2, 1, 40, 9 },
+  { KV_F16, 8, 2, 2, 50, 12 },
+  { KV_F16, 80, 1, 1, 32, 16 },
+  { KV_F16, 128, 1, 1, 65, 9 },
+  { KV_INT8, 96, 2, 1, 77, 17 },
+  { KV_INT8, 64, 3, 3, 1025, 40 },
+  { KV_INT8, 8, 2, 2, 31, 12 },
+  { KV_INT8, 40, 1, 1, 32, 16 },
+  { KV_INT8, 80, 4, 2, 1, 3 },
+  { KV_INT8, 128, 1, 1, 65, 9 },
 };
 
 static void
@@ -258,7 +225,7 @@ test_attention_decode (Device *dev)
 static void
 test_attention_cut (Device *dev)
 {
-  static const AttentionCase c = { TYPE_F32, 64, 128, 1, 640, 100 };
+  static const AttentionCase c = { KV_F32, 64, 128, 1, 640, 100 };
   guint64 submit_ns = dev->limits.submit_ns;
   guint submits;
 
@@ -268,10 +235,17 @@ test_attention_cut (Device *dev)
   dev->limits.submit_ns = submit_ns;
 }
 
-/* As many turns as lavapipe runs: the table repeats the same blocks, and only its last turn comes to the key
- * that outweighs all others. */
-static void
-long_table (Device *dev, AttentionOp op, guint turns)
+/* The table repeats the same blocks, and only its last turn comes to the key that outweighs all others. keys: of the step. Returns
+ * how many slices there are. */
+typedef struct
+{
+  KvType type;
+  guint m, heads_q, turns, room; /* room: blocks in the table, beside those that hold `turns` */
+  guint keys;
+} LongCase;
+
+static guint
+long_table (Device *dev, AttentionOp op, const LongCase *c)
 {
   enum
   {
@@ -279,82 +253,217 @@ long_table (Device *dev, AttentionOp op, guint turns)
     LAST = 96, /* the first key of the last block */
     KEYS = 128,
   };
+  const guint n = c->heads_q * DIM, blocks = c->turns + c->room;
   World w;
   g_autoptr (OpStream) s = op_stream_new (dev, "long");
-  guint32 row[4] = { PADDING, turns * KV_BLOCK, 0, 0 };
-  g_autofree guint32 *round = g_new (guint32, turns);
-  float qs[DIM], outs[DIM];
-  double want[DIM];
+  g_autofree guint32 *row = g_new0 (guint32, c->m * 4), *round = g_new (guint32, blocks);
+  g_autofree float *qs = g_new (float, c->m *n), *outs = g_new (float, c->m *n);
+  g_autofree double *want = g_new (double, c->m *n);
+  guint64 submit_ns = dev->limits.submit_ns;
   Tensor q, out, rows, table;
-  Step step = { .rows = &rows, .table = &table };
+  Step step = { .rows = &rows, .table = &table, .keys = c->keys };
 
-  world_plan (&w, dev, TYPE_F32, 1, DIM, 1, KEYS);
-  q = arena_add (w.arena, TYPE_F32, LAYOUT_ROWS, 1, DIM);
-  out = arena_add (w.arena, TYPE_F32, LAYOUT_ROWS, 1, DIM);
-  rows = arena_add (w.arena, TYPE_U32, LAYOUT_ROWS, 1, 4);
-  table = arena_add (w.arena, TYPE_U32, LAYOUT_ROWS, 1, turns);
+  world_plan (&w, dev, c->type, 1, DIM, 1, KEYS);
+  q = arena_add (w.arena, TYPE_F32, LAYOUT_ROWS, c->m, n);
+  out = arena_add (w.arena, TYPE_F32, LAYOUT_ROWS, c->m, n);
+  rows = arena_add (w.arena, TYPE_U32, LAYOUT_ROWS, c->m, 4);
+  table = arena_add (w.arena, TYPE_U32, LAYOUT_ROWS, 1, blocks);
   world_fill (&w);
-  for (guint i = 0; i < turns; i++)
-    round[i] = w.table[i + 1 < turns ? i % (w.blocks - 1) : w.blocks - 1];
-  for (guint i = 0; i < DIM; i++) {
-    qs[i] = 1.5f * w.k[LAST * DIM + i];
-    want[i] = w.v[LAST * DIM + i];
+  for (guint i = 0; i < blocks; i++)
+    round[i] = w.table[i + 1 == c->turns ? w.blocks - 1 : i % (w.blocks - 1)];
+  for (guint i = 0; i < c->m * n; i++) {
+    qs[i] = 1.5f * w.k[LAST * DIM + i % DIM];
+    want[i] = w.v[LAST * DIM + i % DIM];
+  }
+  for (guint i = 0; i < c->m; i++) {
+    row[i * 4] = PADDING;
+    row[i * 4 + 1] = c->turns * KV_BLOCK;
   }
   rows_write (&q, qs);
   rows_write (&rows, row);
   rows_write (&table, round);
+  dev->limits.submit_ns = 1; /* a submit a slice */
   op (s, &out, &q, &w.kv, 1, &step);
   stream_go (s);
+  dev->limits.submit_ns = submit_ns;
   rows_read (&out, outs);
-  check_nmse ("long table", outs, want, DIM, 1e-8);
+  check_nmse ("long table", outs, want, c->m * n, 1e-8);
   world_clear (&w);
+  return op_stream_submits (s);
 }
 
 static void
 test_turns (Device *dev)
 {
-  long_table (dev, op_attention, 65532);
-  long_table (dev, op_attention_decode, 16379);
+  static const LongCase most = { KV_F32, 1, 1, 65532, 0, 0 }, most_decode = { KV_F32, 1, 1, 16379, 0, 0 };
+
+  long_table (dev, op_attention, &most);
+  long_table (dev, op_attention_decode, &most_decode);
+}
+
+/* A GPU's slices are larger, and these are one. */
+static void
+check_slices (Device *dev, AttentionOp op, const LongCase *c, guint on_cpu)
+{
+  guint slices = long_table (dev, op, c);
+
+  if (dev->limits.cpu)
+    g_assert_cmpuint (slices, ==, on_cpu);
+}
+
+/* 8 rows of one head are 0.17 GFLOP: 6 of 16 heads a slice. A row of decode is 0.34 GFLOP: 3 rows. */
+static void
+test_slices_at_128k (void)
+{
+  for (KvType type = KV_F16; type <= KV_INT8; type++) {
+    const LongCase c = { type, 8, 16, 4096, 0, 0 };
+
+    check_slices (form_device (0), op_attention, &c, 3);
+    check_slices (form_device (0), op_attention_decode, &c, 3);
+  }
+}
+
+/* The table has room for 131,072 keys, and its rows see 96: one slice, where all of it would take as many as above. */
+static void
+test_slices_by_keys_seen (void)
+{
+  static const LongCase seen = { KV_F16, 8, 16, 3, 4093, 96 }, unsaid = { KV_F16, 8, 16, 3, 4093, 0 };
+
+  check_slices (form_device (0), op_attention, &seen, 1);
+  check_slices (form_device (0), op_attention_decode, &seen, 1);
+  check_slices (form_device (0), op_attention, &unsaid, 3);
+  check_slices (form_device (0), op_attention_decode, &unsaid, 3);
+}
+
+/* --- the same bits ---------------------------------------------------------------------------------------------------------- */
+
+#define MOST_TOGETHER 8
+
+typedef struct
+{
+  World w;
+  Tensor q, out, rows;
+  guint heads_q;
+} Together;
+
+/* Rows first .. first + m at once. */
+static void
+run_together (Device *dev, const Together *t, guint first, guint m, float *outs)
+{
+  g_autoptr (OpStream) s = op_stream_new (dev, "together");
+  Tensor q = tensor_rows (&t->q, first, m), out = tensor_rows (&t->out, first, m), rows = tensor_rows (&t->rows, first, m);
+  const Step step = { .rows = &rows, .table = &t->w.table_tensor };
+
+  op_attention_decode (s, &out, &q, &t->w.kv, 0.2f, &step);
+  stream_go (s);
+  rows_read (&out, outs);
+}
+
+static void
+together_case (Device *dev, KvType type, guint head_dim)
+{
+  Together t = { .heads_q = 4 };
+  const guint n = t.heads_q * head_dim;
+  g_autofree float *qs = random_floats (MOST_TOGETHER * n, 0), *alone = g_new (float, MOST_TOGETHER *n),
+                   *outs = g_new (float, MOST_TOGETHER *n);
+  guint32 rows[MOST_TOGETHER][4];
+
+  world_plan (&t.w, dev, type, 2, head_dim, 3, 200);
+  t.q = arena_add (t.w.arena, TYPE_F32, LAYOUT_ROWS, MOST_TOGETHER, n);
+  t.out = arena_add (t.w.arena, TYPE_F32, LAYOUT_ROWS, MOST_TOGETHER, n);
+  t.rows = arena_add (t.w.arena, TYPE_U32, LAYOUT_ROWS, MOST_TOGETHER, 4);
+  world_fill (&t.w);
+  /* Sequences of their own, then some rows that follow each other in one. */
+  for (guint i = 0; i < MOST_TOGETHER; i++) {
+    rows[i][0] = PADDING;
+    rows[i][1] = i < 3 ? 1 + 67 * i : 193 + i;
+    rows[i][2] = i < 3 ? i : 1;
+    rows[i][3] = 0;
+  }
+  rows_write (&t.q, qs);
+  rows_write (&t.rows, rows);
+  for (guint i = 0; i < MOST_TOGETHER; i++)
+    run_together (dev, &t, i, 1, alone + i * n);
+  for (guint m = 1; m <= MOST_TOGETHER; m++)
+    for (guint first = 0; first + m <= MOST_TOGETHER; first++) {
+      run_together (dev, &t, first, m, outs);
+      g_assert_cmpmem (outs, m * n * sizeof *outs, alone + first * n, m * n * sizeof *outs);
+    }
+  world_clear (&t.w);
+}
+
+static void
+test_same_bits_together (Device *dev)
+{
+  together_case (dev, KV_F32, 40);
+  together_case (dev, KV_F16, 24);
+  together_case (dev, KV_INT8, 24);
 }
 
 /* --- rotation and the cache ------------------------------------------------------------------------------------------------- */
 
 typedef struct
 {
-  TensorType type;
+  KvType type;
   guint head_dim, heads_q, heads, m;
   gboolean rotate;
 } RopeCase;
 
-static void
-rope_check_cache (const World *w, const RopeCase *c, gboolean key, const guint32 *rows, const double *want)
+/* How far a number may be from what the cache holds of it: half a unit in the last place of 11 bits, or half a step; and what f32
+ * adds. */
+static double
+rope_tolerance (KvType type, double want, float step)
 {
+  switch (type) {
+    case KV_F16:
+      return 0x1.01p-11 * fabs (want) + 1e-6;
+    case KV_INT8:
+      return 0.5001 * step + 1e-6;
+    case KV_F32:
+      break;
+  }
+  return 1e-6 * (1 + fabs (want));
+}
+
+static void
+rope_check_head (const RopeCase *c, const float *got, const double *want)
+{
+  float narrow[128];
+  guint16 bits;
+
+  for (guint i = 0; i < c->head_dim; i++)
+    narrow[i] = want[i];
+  for (guint i = 0; i < c->head_dim; i++)
+    g_assert_cmpfloat (fabs (got[i] - want[i]), <=, rope_tolerance (c->type, want[i], twin_kv_step (narrow, c->head_dim, &bits)));
+}
+
+/* Where no row was put there are zeros. */
+static void
+rope_check_cache (const World *w, const RopeCase *c, const guint32 *rows, const double *k_want, const double *v_want)
+{
+  static const double zeros[128];
   const KvLayer *kv = &w->kv;
-  const Tensor *t = key ? &kv->k : &kv->v;
   g_autoptr (GError) error = NULL;
-  g_autofree guint8 *image = g_malloc (tensor_bytes (t));
-  guint width = c->heads * c->head_dim;
+  g_autofree guint8 *keys = g_malloc (tensor_bytes (&kv->k)), *values = g_malloc (tensor_bytes (&kv->v));
 
-  tensor_read (t, 0, image, tensor_bytes (t), &error);
+  tensor_read (&kv->k, 0, keys, tensor_bytes (&kv->k), &error);
   g_assert_no_error (error);
-  for (guint block = 0; block < t->rows; block++)
-    for (guint place = 0; place < KV_BLOCK; place++) {
-      guint row = 0;
+  tensor_read (&kv->v, 0, values, tensor_bytes (&kv->v), &error);
+  g_assert_no_error (error);
+  for (guint slot = 0; slot < kv->k.rows * KV_BLOCK; slot++) {
+    guint row = 0;
 
-      while (row < c->m && rows[row * 4] != block * KV_BLOCK + place)
-        row++;
-      for (guint i = 0; i < width; i++) {
-        gsize at = kv_place (kv, key, block, place, i / c->head_dim, i % c->head_dim);
-        float got = kv_get (kv, image, at);
+    while (row < c->m && rows[row * 4] != slot)
+      row++;
+    for (guint h = 0; h < c->heads; h++) {
+      gsize at = ((gsize)row * c->heads + h) * c->head_dim;
+      float key[128], value[128];
 
-        if (row == c->m)
-          g_assert_cmpfloat (got, ==, 0);
-        else if (c->type == TYPE_F16) /* half a unit in the last place of 11 bits, and what f32 adds */
-          g_assert_cmpfloat (fabs (got - want[row * width + i]), <=, 0x1.01p-11 * fabs (want[row * width + i]) + 1e-6);
-        else
-          g_assert_cmpfloat (fabs (got - want[row * width + i]), <=, 1e-6 * (1 + fabs (want[row * width + i])));
-      }
+      twin_kv_get (kv, keys, values, slot / KV_BLOCK, slot % KV_BLOCK, h, key, value);
+      rope_check_head (c, key, row < c->m ? k_want + at : zeros);
+      rope_check_head (c, value, row < c->m ? v_want + at : zeros);
     }
+  }
 }
 
 static void
@@ -380,9 +489,9 @@ rope_case (Device *dev, const RopeCase *c)
   rows_tensor = arena_add (w.arena, TYPE_U32, LAYOUT_ROWS, c->m, 4);
   arena_commit (w.arena, &error);
   g_assert_no_error (error);
-  step = (Step){ &rows_tensor, &w.table_tensor, c->rotate ? &rope : NULL };
+  step = (Step){ .rows = &rows_tensor, .table = &w.table_tensor, .rope = c->rotate ? &rope : NULL };
 
-  if (c->type == TYPE_F16)
+  if (c->type == KV_F16)
     xs[c->m * n - 1] = 1e6; /* beyond f16: a value of the last row */
   for (guint i = 0; i < c->m; i++) {
     const float *turn = ropes + i * c->head_dim;
@@ -400,7 +509,7 @@ rope_case (Device *dev, const RopeCase *c)
     for (guint h = 0; c->rotate && h < c->heads; h++)
       twin_rotate (k_want + i * n_kv + h * c->head_dim, c->head_dim, turn);
   }
-  if (c->type == TYPE_F16)
+  if (c->type == KV_F16)
     v_want[c->m * n_kv - 1] = 65504;
   rows_write (&qkv, xs);
   rows_write (&rope, ropes);
@@ -409,18 +518,23 @@ rope_case (Device *dev, const RopeCase *c)
   stream_go (s);
   rows_read (&q, qs);
   check_nmse (what, qs, q_want, c->m * n_q, 1e-10);
-  rope_check_cache (&w, c, TRUE, rows, k_want);
-  rope_check_cache (&w, c, FALSE, rows, v_want);
+  rope_check_cache (&w, c, rows, k_want, v_want);
   world_clear (&w);
 }
 
 static const RopeCase rope_cases[] = {
-  { TYPE_F32, 96, 4, 2, 11, TRUE },
-  { TYPE_F16, 96, 4, 2, 11, TRUE },
-  { TYPE_F32, 64, 3, 3, 7, FALSE },
-  { TYPE_F16, 40, 2, 1, 6, TRUE },
-  { TYPE_F16, 8, 1, 1, 1, TRUE },
-  { TYPE_F32, 24, 6, 1, 20, TRUE },
+  { KV_F32, 96, 4, 2, 11, TRUE },
+  { KV_F16, 96, 4, 2, 11, TRUE },
+  { KV_F32, 64, 3, 3, 7, FALSE },
+  { KV_F16, 40, 2, 1, 6, TRUE },
+  { KV_F16, 8, 1, 1, 1, TRUE },
+  { KV_F32, 24, 6, 1, 20, TRUE },
+  { KV_INT8, 96, 4, 2, 11, TRUE },
+  { KV_INT8, 64, 3, 3, 7, FALSE },
+  { KV_INT8, 40, 2, 1, 6, TRUE },
+  { KV_INT8, 8, 1, 1, 1, TRUE },
+  { KV_INT8, 24, 6, 1, 20, TRUE },
+  { KV_INT8, 128, 2, 2, 9, TRUE },
 };
 
 static void
@@ -435,11 +549,40 @@ static void
 test_rope_kv_windows (Device *dev)
 {
   guint64 range = dev->limits.storage_range;
-  static const RopeCase c = { TYPE_F32, 32, 2, 2, 20, TRUE };
+  static const RopeCase c = { KV_F32, 32, 2, 2, 20, TRUE };
 
   dev->limits.storage_range = 20000;
   rope_case (dev, &c);
   dev->limits.storage_range = range;
+}
+
+/* --- memory ---------------------------------------------------------------------------------------------------------------- */
+
+static guint64
+cache_bytes (KvType type, guint tokens)
+{
+  enum
+  {
+    LAYERS = 32,
+    HEADS = 32,
+    DIM = 96,
+  };
+  g_autoptr (Arena) a = arena_new (form_device (0), ARENA_DEVICE, "cache");
+
+  for (guint i = 0; i < LAYERS; i++)
+    kv_layer_add (a, type, (tokens + KV_BLOCK - 1) / KV_BLOCK, HEADS, DIM);
+  return arena_bytes (a);
+}
+
+/* Of Mini-InternVL-Chat-4B. 16 cameras, 8 frames of a tile and a question each. */
+static void
+test_bytes_of_16_cameras (void)
+{
+  guint64 bytes = cache_bytes (KV_INT8, 16 * 2300), halves = cache_bytes (KV_F16, 16 * 2300);
+
+  g_test_message ("%" G_GUINT64_FORMAT " bytes, at 16 bits %" G_GUINT64_FORMAT, bytes, halves);
+  g_assert_cmpuint (bytes, <, (guint64)7 << 30);
+  g_assert_cmpfloat (bytes, <, 0.511 * halves);
 }
 
 /* --- what is refused -------------------------------------------------------------------------------------------------------- */
@@ -449,12 +592,10 @@ refused (guint head_dim, guint cols, guint turns, const gchar *part)
 {
   Device *dev = form_device (0);
   g_autoptr (Arena) a = arena_new (dev, ARENA_DEVICE, "refused");
-  Tensor k = arena_add (a, TYPE_F32, LAYOUT_ROWS, 1, kv_block_elements (2, head_dim));
-  Tensor v = arena_add (a, TYPE_F32, LAYOUT_ROWS, 1, kv_block_elements (2, head_dim));
+  const KvLayer kv = kv_layer_add (a, KV_F32, 1, 2, head_dim);
   Tensor q = arena_add (a, TYPE_F32, LAYOUT_ROWS, 1, cols), rows = arena_add (a, TYPE_U32, LAYOUT_ROWS, 1, 4);
   Tensor table = arena_add (a, TYPE_U32, LAYOUT_ROWS, 1, turns);
-  const KvLayer kv = { k, v, 2, head_dim };
-  const Step step = { &rows, &table, NULL };
+  const Step step = { .rows = &rows, .table = &table };
   OpStream *s = op_stream_new (dev, "s");
 
   g_assert_true (arena_commit (a, NULL));
@@ -495,8 +636,12 @@ main (int argc, char **argv)
   add_in_every_form ("/attention_decode/rows_of_any_length_in_any_order", test_attention_decode);
   add_in_every_form ("/attention/long_work_is_cut", test_attention_cut);
   add_in_every_form ("/attention/turns_up_to_the_limit", test_turns);
+  g_test_add_func ("/attention/slices_at_131072_keys", test_slices_at_128k);
+  g_test_add_func ("/attention/slices_by_the_keys_seen", test_slices_by_keys_seen);
+  add_in_every_form ("/attention_decode/rows_have_the_same_bits_alone_and_together", test_same_bits_together);
   add_in_every_form ("/rope_kv/rotates_and_fills_the_cache_but_for_padding", test_rope_kv);
   add_in_every_form ("/rope_kv/cache_beyond_one_binding", test_rope_kv_windows);
+  g_test_add_func ("/kv/16_cameras_fit_7_gib_at_8_bits", test_bytes_of_16_cameras);
   g_test_add_func ("/attention/refuses_head_sizes", test_head_sizes);
   g_test_add_func ("/attention/refuses_heads_that_do_not_share", test_heads);
   g_test_add_func ("/attention/refuses_more_turns_than_are_run", test_too_many_turns);

@@ -28,7 +28,7 @@ rig_keep_only (OpStream *survey, const gchar *op)
 }
 
 SelfCheck
-rig_check (const Rig *f, const gchar *op, TensorType weights, TensorType kv, GError **error)
+rig_check (const Rig *f, const gchar *op, TensorType weights, KvType kv, GError **error)
 {
   g_autoptr (Device) dev = rig_open (f, FALSE, 0);
   g_autoptr (OpStream) survey = survey_model (dev, weights, kv);

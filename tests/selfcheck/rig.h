@@ -20,7 +20,7 @@ Device *rig_open (const Rig *f, gboolean storage_form, guint local);
 /* Removes all variants but one op's from a survey. Returns how many it has left. */
 guint rig_keep_only (OpStream *survey, const gchar *op);
 /* The self-check of a device just opened, for a model of these types; of an op of it, or NULL for all. */
-SelfCheck rig_check (const Rig *f, const gchar *op, TensorType weights, TensorType kv, GError **error);
+SelfCheck rig_check (const Rig *f, const gchar *op, TensorType weights, KvType kv, GError **error);
 
 /* g_test_add() of a test of a rig. */
 #define RIG_TEST(path, function) g_test_add ("/selfcheck/" path, Rig, NULL, rig_set_up, function, rig_tear_down)

@@ -104,14 +104,14 @@ test_used_without_subgroup_operations (Rig *f, gconstpointer data)
       g_unsetenv ("MINIVL_TEST_LACKS");
       g_assert_true (device_limits (dev)->no_subgroup);
       g_assert_cmpuint (device_limits (dev)->local, ==, 8);
-      survey = survey_model (dev, TYPE_BF16, TYPE_F16);
+      survey = survey_model (dev, TYPE_BF16, KV_F16);
       g_assert_cmpuint (count_that_need_subgroups (survey), ==, 0);
       rig_keep_only (survey, "norm");
       device_self_check (dev, survey, &result, &error);
       g_assert_no_error (error);
     }
   if (!device_limits (whole)->no_subgroup) {
-    g_autoptr (OpStream) survey = survey_model (whole, TYPE_BF16, TYPE_F16);
+    g_autoptr (OpStream) survey = survey_model (whole, TYPE_BF16, KV_F16);
 
     g_assert_cmpuint (count_that_need_subgroups (survey), >, 0);
   }

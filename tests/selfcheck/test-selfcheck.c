@@ -25,7 +25,7 @@ static void
 test_checks_take_less_than_a_second (Rig *f, gconstpointer data)
 {
   g_autoptr (Device) dev = rig_open (f, FALSE, 0);
-  g_autoptr (OpStream) survey = survey_model (dev, TYPE_BF16, TYPE_F16);
+  g_autoptr (OpStream) survey = survey_model (dev, TYPE_BF16, KV_F16);
   g_autoptr (GError) error = NULL;
   SelfCheck first, second;
   gint64 start = g_get_monotonic_time ();
@@ -48,12 +48,16 @@ test_checks_take_less_than_a_second (Rig *f, gconstpointer data)
 static void
 test_every_variant_passes (Rig *f, gconstpointer data)
 {
-  static const TensorType types[][2] = { { TYPE_BF16, TYPE_F16 }, { TYPE_F16, TYPE_F16 }, { TYPE_F32, TYPE_F32 } };
+  static const struct
+  {
+    TensorType weights;
+    KvType kv;
+  } types[] = { { TYPE_BF16, KV_F16 }, { TYPE_F16, KV_INT8 }, { TYPE_F32, KV_F32 } };
   guint checked = 0;
 
   for (guint i = 0; i < G_N_ELEMENTS (types); i++) {
     g_autoptr (GError) error = NULL;
-    SelfCheck result = rig_check (f, NULL, types[i][0], types[i][1], &error);
+    SelfCheck result = rig_check (f, NULL, types[i].weights, types[i].kv, &error);
 
     g_assert_no_error (error);
     g_assert_cmpuint (result.variants, >=, 25);
@@ -84,8 +88,12 @@ test_every_form_of_a_device_passes (Rig *f, gconstpointer data)
       one_size = device_limits (dev)->no_subgroup;
       one_form = device_limits (dev)->storage_form;
     }
-    survey = survey_model (dev, TYPE_BF16, TYPE_F16);
+    survey = survey_model (dev, TYPE_BF16, KV_F16);
     device_self_check (dev, survey, &result, &error);
+    g_assert_no_error (error);
+    op_stream_free (survey);
+    survey = survey_model (dev, TYPE_BF16, KV_INT8);
+    device_self_check (dev, survey, NULL, &error);
     g_assert_no_error (error);
     /* Without subgroup operations there is one local size, without large texel buffers one form of reads: the rest are known. */
     g_assert_true (result.checked > 0 || (i % 3 > 0 && one_size) || (i >= 3 && one_form));
@@ -96,8 +104,7 @@ static void
 test_verdict_is_remembered (Rig *f, gconstpointer data)
 {
   g_autoptr (GError) error = NULL;
-  SelfCheck first = rig_check (f, SOME_OP, TYPE_BF16, TYPE_F16, &error),
-            second = rig_check (f, SOME_OP, TYPE_BF16, TYPE_F16, &error);
+  SelfCheck first = rig_check (f, SOME_OP, TYPE_BF16, KV_F16, &error), second = rig_check (f, SOME_OP, TYPE_BF16, KV_F16, &error);
 
   g_assert_no_error (error);
   g_assert_cmpuint (first.checked, ==, first.variants);
@@ -112,10 +119,10 @@ test_verdict_of_another_device_is_ignored (Rig *f, gconstpointer data)
 {
   g_autoptr (GError) error = NULL;
 
-  rig_check (f, SOME_OP, TYPE_BF16, TYPE_F16, &error);
+  rig_check (f, SOME_OP, TYPE_BF16, KV_F16, &error);
   for (guint i = 0; i < 4; i++) {
     g_autoptr (Device) dev = rig_open (f, FALSE, 0);
-    g_autoptr (OpStream) survey = survey_model (dev, TYPE_BF16, TYPE_F16);
+    g_autoptr (OpStream) survey = survey_model (dev, TYPE_BF16, KV_F16);
     gchar *driver = dev->info.driver, *name = dev->info.name;
     g_autofree gchar *other = g_strconcat ("another ", name, NULL);
     SelfCheck result;
@@ -132,7 +139,7 @@ test_verdict_of_another_device_is_ignored (Rig *f, gconstpointer data)
     if (i > 0) {
       g_autoptr (GError) again = NULL;
 
-      rig_check (f, SOME_OP, TYPE_BF16, TYPE_F16, &again); /* writes this device's verdict again */
+      rig_check (f, SOME_OP, TYPE_BF16, KV_F16, &again); /* writes this device's verdict again */
       g_assert_no_error (again);
     }
   }
@@ -145,7 +152,7 @@ test_damaged_verdict_is_ignored (Rig *f, gconstpointer data)
   g_autofree gchar *whole = NULL;
   gsize length;
 
-  rig_check (f, SOME_OP, TYPE_BF16, TYPE_F16, &error);
+  rig_check (f, SOME_OP, TYPE_BF16, KV_F16, &error);
   g_assert_true (g_file_get_contents (f->file, &whole, &length, NULL));
   for (guint i = 0; i < 6; i++) {
     g_autofree gchar *text = g_strndup (whole, length);
@@ -171,9 +178,9 @@ test_damaged_verdict_is_ignored (Rig *f, gconstpointer data)
         n = 0;
     }
     g_assert_true (g_file_set_contents (f->file, text, n, NULL));
-    g_assert_cmpuint (rig_check (f, SOME_OP, TYPE_BF16, TYPE_F16, &error).checked, >, 0);
+    g_assert_cmpuint (rig_check (f, SOME_OP, TYPE_BF16, KV_F16, &error).checked, >, 0);
     g_assert_no_error (error);
-    g_assert_cmpuint (rig_check (f, SOME_OP, TYPE_BF16, TYPE_F16, &error).checked, ==, 0); /* it was written again */
+    g_assert_cmpuint (rig_check (f, SOME_OP, TYPE_BF16, KV_F16, &error).checked, ==, 0); /* it was written again */
     g_assert_no_error (error);
   }
 }
@@ -184,7 +191,7 @@ test_verdict_that_cannot_be_written_is_no_error (void)
   const Rig nowhere = { .folder = "/proc/nowhere" };
   g_autoptr (GError) error = NULL;
 
-  g_assert_cmpuint (rig_check (&nowhere, SOME_OP, TYPE_BF16, TYPE_F16, &error).checked, >, 0);
+  g_assert_cmpuint (rig_check (&nowhere, SOME_OP, TYPE_BF16, KV_F16, &error).checked, >, 0);
   g_assert_no_error (error);
 }
 
@@ -193,7 +200,7 @@ static void
 test_every_case_can_fail (Rig *f, gconstpointer data)
 {
   g_autoptr (Device) dev = rig_open (f, FALSE, 0);
-  g_autoptr (OpStream) survey = survey_model (dev, TYPE_BF16, TYPE_F16);
+  g_autoptr (OpStream) survey = survey_model (dev, TYPE_BF16, KV_F16);
   GHashTable *variants = op_survey_variants (survey, NULL);
   GHashTableIter iter;
   gpointer variant, op;
@@ -253,7 +260,7 @@ static void
 test_op_without_a_case_is_refused (Rig *f, gconstpointer data)
 {
   g_autoptr (Device) dev = rig_open (f, FALSE, 0);
-  g_autoptr (OpStream) survey = survey_model (dev, TYPE_BF16, TYPE_F16);
+  g_autoptr (OpStream) survey = survey_model (dev, TYPE_BF16, KV_F16);
   g_autoptr (GError) error = NULL;
   GHashTable *variants = op_survey_variants (survey, NULL);
   GHashTableIter iter;
@@ -296,7 +303,7 @@ main (int argc, char **argv)
     const Rig there = { .folder = argv[2] };
     g_autoptr (GError) error = NULL;
 
-    rig_check (&there, NULL, TYPE_BF16, TYPE_F16, &error);
+    rig_check (&there, NULL, TYPE_BF16, KV_F16, &error);
     return error != NULL;
   }
   RIG_TEST ("every-variant-passes", test_every_variant_passes);

@@ -34,7 +34,7 @@ test_wrong_op_is_refused_by_name_each_time (Rig *f, gconstpointer data)
 {
   for (guint i = 0; i < 2; i++) {
     g_autoptr (GError) error = NULL;
-    SelfCheck result = rig_check (f, NULL, TYPE_BF16, TYPE_F16, &error);
+    SelfCheck result = rig_check (f, NULL, TYPE_BF16, KV_F16, &error);
 
     assert_refused (error, f);
     g_assert_cmpuint (result.checked, ==, result.variants);
@@ -49,7 +49,7 @@ test_verdict_of_another_shader_is_not_believed (Rig *f, gconstpointer data)
   SelfCheck result;
 
   verdict_of_right_shaders (f);
-  result = rig_check (f, NULL, TYPE_BF16, TYPE_F16, &error);
+  result = rig_check (f, NULL, TYPE_BF16, KV_F16, &error);
   assert_refused (error, f);
   g_assert_cmpuint (result.checked, ==, 1);
 }
