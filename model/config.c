@@ -182,20 +182,6 @@ static const struct
   { "vocab_size", LANGUAGE, READ },
 };
 
-static gboolean
-is_off (JsonNode *node)
-{
-  if (JSON_NODE_HOLDS_NULL (node))
-    return TRUE;
-  if (JSON_NODE_HOLDS_OBJECT (node))
-    return json_object_get_size (json_node_get_object (node)) == 0;
-  if (JSON_NODE_HOLDS_ARRAY (node))
-    return json_array_get_length (json_node_get_array (node)) == 0;
-  if (json_node_get_value_type (node) == G_TYPE_BOOLEAN)
-    return !json_node_get_boolean (node);
-  return json_is_number (node) && json_node_get_double (node) == 0;
-}
-
 static void
 check_keys (const Section *s, Part part)
 {
@@ -213,7 +199,7 @@ check_keys (const Section *s, Part part)
       row++;
     if (row == G_N_ELEMENTS (keys))
       g_string_append_printf (s->unknown, "%s%s%s", s->unknown->len > 0 ? ", " : "", s->prefix, key);
-    else if (keys[row].use == OFF && !is_off (node))
+    else if (keys[row].use == OFF && !json_is_off (node))
       section_refuse_value (s, key, "only models without it");
   }
 }

@@ -6,7 +6,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define HEADER_ALIGN 8
 /* The format's own bound. */
 #define MAX_HEADER 100000000
 #define MAX_SHARDS 10000
@@ -38,40 +37,6 @@ struct _TensorSet
   GPtrArray *foreign; /* Tensor of types that are not read, which does no harm where nobody wants them */
   GHashTable *by_name;
 };
-
-static const struct
-{
-  const gchar *name;
-  guint size;
-} dtypes[] = { [DTYPE_F32] = { "F32", 4 }, [DTYPE_F16] = { "F16", 2 }, [DTYPE_BF16] = { "BF16", 2 } };
-
-guint
-dtype_size (Dtype dtype)
-{
-  return dtypes[dtype].size;
-}
-
-const gchar *
-dtype_name (Dtype dtype)
-{
-  return dtypes[dtype].name;
-}
-
-guint64
-tensor_elements (const TensorInfo *t)
-{
-  guint64 n = 1;
-
-  for (guint i = 0; i < t->n_dims; i++)
-    n *= t->shape[i];
-  return n;
-}
-
-guint64
-tensor_info_bytes (const TensorInfo *t)
-{
-  return tensor_elements (t) * dtype_size (t->dtype);
-}
 
 static gboolean G_GNUC_PRINTF (4, 5) fail (GError **error, const gchar *file, const gchar *tensor, const gchar *format, ...)
 {
@@ -141,12 +106,8 @@ read_dtype (Tensor *t, JsonNode *node, GError **error)
   if (!JSON_NODE_HOLDS_VALUE (node) || json_node_get_value_type (node) != G_TYPE_STRING)
     return fail (error, t->info.file, t->info.name, "dtype is no string");
   name = json_node_get_string (node);
-  for (guint i = 0; i < G_N_ELEMENTS (dtypes); i++)
-    if (strcmp (dtypes[i].name, name) == 0) {
-      t->info.dtype = i;
-      return TRUE;
-    }
-  t->foreign = g_strdup (name);
+  if (!dtype_parse (name, &t->info.dtype))
+    t->foreign = g_strdup (name);
   return TRUE;
 }
 
@@ -479,6 +440,14 @@ tensor_set_open (const gchar *folder, GError **error)
 }
 
 TensorSet *
+tensor_set_open_file (const gchar *path, GError **error)
+{
+  g_autoptr (TensorSet) set = set_new (path);
+
+  return set_read_file (set, path, error) ? g_steal_pointer (&set) : NULL;
+}
+
+TensorSet *
 tensor_set_new (void)
 {
   return set_new ("(memory)");
@@ -549,15 +518,10 @@ tensor_info_forget (const TensorInfo *t, guint64 offset, guint64 bytes)
   advise (t, offset, bytes, MADV_DONTNEED);
 }
 
-static gchar *
-shape_text (guint n_dims, const guint64 *shape)
+static gboolean
+fail_foreign (const Tensor *t, GError **error)
 {
-  GString *text = g_string_new ("[");
-
-  for (guint i = 0; i < n_dims; i++)
-    g_string_append_printf (text, "%s%" G_GUINT64_FORMAT, i > 0 ? ", " : "", shape[i]);
-  g_string_append_c (text, ']');
-  return g_string_free (text, FALSE);
+  return fail (error, t->info.file, t->info.name, "dtype %s is not known; F32, F16 and BF16 are", t->foreign);
 }
 
 const TensorInfo *
@@ -572,17 +536,25 @@ tensor_set_expect (const TensorSet *set, const gchar *name, guint n_dims, const 
   }
   t = &found->info;
   if (found->foreign) {
-    fail (error, t->file, name, "dtype %s is not known; F32, F16 and BF16 are", found->foreign);
+    fail_foreign (found, error);
     return NULL;
   }
   if (t->n_dims != n_dims || memcmp (t->shape, shape, n_dims * sizeof *shape) != 0) {
-    g_autofree gchar *there = shape_text (t->n_dims, t->shape);
-    g_autofree gchar *expected = shape_text (n_dims, shape);
+    g_autofree gchar *there = tensor_shape_text (t->n_dims, t->shape);
+    g_autofree gchar *expected = tensor_shape_text (n_dims, shape);
 
     fail (error, t->file, name, "its shape is %s, config.json makes it %s", there, expected);
     return NULL;
   }
   return t;
+}
+
+gboolean
+tensor_set_expect_known (const TensorSet *set, GError **error)
+{
+  const Tensor *t = set->foreign->len > 0 ? g_ptr_array_index (set->foreign, 0) : NULL;
+
+  return t == NULL || fail_foreign (t, error);
 }
 
 /* Buffers that a model makes anew from its configuration, which some versions save as well. */
@@ -630,46 +602,6 @@ tensor_set_list (const TensorSet *set, guint *n)
     list[i] = g_ptr_array_index (set->tensors, i);
   *n = set->tensors->len;
   return list;
-}
-
-static void
-append_quoted (GString *out, const gchar *text)
-{
-  g_string_append_c (out, '"');
-  for (; *text != '\0'; text++) {
-    if (*text == '"' || *text == '\\')
-      g_string_append_c (out, '\\');
-    if ((guchar)*text < 0x20)
-      g_string_append_printf (out, "\\u%04x", *text);
-    else
-      g_string_append_c (out, *text);
-  }
-  g_string_append_c (out, '"');
-}
-
-GString *
-tensors_header (const TensorInfo *const *tensors, guint n, guint64 *data_bytes)
-{
-  GString *out = g_string_new ("12345678{\"__metadata__\":{\"format\":\"pt\"}");
-  guint64 at = 0, length;
-
-  for (guint i = 0; i < n; i++) {
-    g_string_append_c (out, ',');
-    append_quoted (out, tensors[i]->name);
-    g_string_append_printf (out, ":{\"dtype\":\"%s\",\"shape\":[", dtype_name (tensors[i]->dtype));
-    for (guint k = 0; k < tensors[i]->n_dims; k++)
-      g_string_append_printf (out, "%s%" G_GUINT64_FORMAT, k > 0 ? "," : "", tensors[i]->shape[k]);
-    g_string_append_printf (
-        out, "],\"data_offsets\":[%" G_GUINT64_FORMAT ",%" G_GUINT64_FORMAT "]}", at, at + tensor_info_bytes (tensors[i]));
-    at += tensor_info_bytes (tensors[i]);
-  }
-  g_string_append_c (out, '}');
-  while (out->len % HEADER_ALIGN != 0)
-    g_string_append_c (out, ' ');
-  length = GUINT64_TO_LE (out->len - sizeof length);
-  memcpy (out->str, &length, sizeof length);
-  *data_bytes = at;
-  return out;
 }
 
 void

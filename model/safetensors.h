@@ -17,6 +17,8 @@ typedef enum
 guint dtype_size (Dtype dtype);
 /* As safetensors writes it: `F32`, `F16`, `BF16` */
 const gchar *dtype_name (Dtype dtype);
+/* FALSE: it is none of them. */
+gboolean dtype_parse (const gchar *name, Dtype *dtype);
 
 #define TENSOR_MAX_DIMS 4
 
@@ -33,12 +35,17 @@ typedef struct
 guint64 tensor_elements (const TensorInfo *t);
 guint64 tensor_info_bytes (const TensorInfo *t);
 
+/* As `[2, 3]`. (transfer full) */
+gchar *tensor_shape_text (guint n_dims, const guint64 *shape);
+
 typedef struct _TensorSet TensorSet;
 
 /* All tensors of a checkpoint folder: model.safetensors.index.json and its shards, else model.safetensors.
  * Nothing is read but the headers, and those are checked: shapes against sizes, overlaps, gaps, bounds, duplicates. Tensors of
  * other types than the above are there for tensor_set_expect() and tensor_set_expect_only() alone, to be named by them. */
 TensorSet *tensor_set_open (const gchar *folder, GError **error);
+/* The same of one file. */
+TensorSet *tensor_set_open_file (const gchar *path, GError **error);
 /* An empty set to be filled with tensor_set_add(). Its tensors' file is "(memory)". */
 TensorSet *tensor_set_new (void);
 /* data: taken, freed with g_free(). name and shape are copied. */
@@ -58,7 +65,9 @@ gboolean tensor_set_expect_only (
 void tensor_info_expect (const TensorInfo *t, guint64 offset, guint64 bytes);
 /* They have been read: those of a file no longer take memory of the process, until they are read again. */
 void tensor_info_forget (const TensorInfo *t, guint64 offset, guint64 bytes);
-/* (array length=n) (transfer container): in file order */
+/* FALSE with MINIVL_ERROR_FILE, naming file and tensor, when one is of a type that is not read. */
+gboolean tensor_set_expect_known (const TensorSet *set, GError **error);
+/* (array length=n) (transfer container): in file order, those of types that are read */
 const TensorInfo **tensor_set_list (const TensorSet *set, guint *n);
 /* Feeds the headers' bytes, the files' sizes and the first 64 KiB of each tensor to a checksum, for model_hash. A set in memory
  * counts as the file that tensor_set_write() makes of it. */

@@ -37,5 +37,8 @@ void section_open (const Section *from, const gchar *key, const gchar *prefix, S
 gchar *json_value_text (JsonNode *node);
 gboolean json_is_integer (JsonNode *node);
 gboolean json_is_number (JsonNode *node);
+gboolean json_is_string (JsonNode *node);
+/* Null, false, 0 or empty: it asks for nothing. */
+gboolean json_is_off (JsonNode *node);
 
 #endif
