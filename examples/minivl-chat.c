@@ -104,6 +104,7 @@ open_engine (Chat *c, GError **error)
     .precision = c->options.precision,
     .context_size = c->options.context_size,
     .tokenizer = c->options.tokenizer,
+    .lora = c->options.lora,
     .on_progress = on_loading,
     .user_data = &loading,
   };

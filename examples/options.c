@@ -27,6 +27,7 @@ void
 options_clear (Options *o)
 {
   g_free (o->model);
+  g_free (o->lora);
   g_free (o->device);
   g_free (o->system);
   g_free (o->logits);
@@ -197,6 +198,7 @@ options_parse (Options *options, gint argc, gchar **argv, GError **error)
   /* Texts are taken as file names are, byte for byte: GOption would recode strings, and fail at any letter in the C locale. */
   const GOptionEntry entries[] = {
     { "model", 0, 0, G_OPTION_ARG_FILENAME, &o.model, "checkpoint folder (the demo model)", "DIR" },
+    { "lora", 0, 0, G_OPTION_ARG_FILENAME, &o.lora, "an adapter's folder, merged into it SCALE times (1)", "DIR[:SCALE]" },
     { "device", 0, 0, G_OPTION_ARG_FILENAME, &o.device, "index, UUID or part of a name (a GPU before a CPU)", "D" },
     { "list-devices", 0, 0, G_OPTION_ARG_NONE, &o.list_devices, "print the devices; * marks the one taken by default", NULL },
     { "precision", 0, 0, G_OPTION_ARG_FILENAME, &raw.precision, "auto, f32 or f16 (auto, which is f16)", "P" },

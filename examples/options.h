@@ -7,7 +7,7 @@
 
 typedef struct
 {
-  gchar *model, *device, *system, *logits, *dump_tiles; /* NULL: not given */
+  gchar *model, *lora, *device, *system, *logits, *dump_tiles; /* NULL: not given */
   MinivlPrecision precision;
   MinivlTokenizer tokenizer;
   guint context_size;

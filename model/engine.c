@@ -63,6 +63,8 @@ build (gpointer data, GError **error)
   e->weights = weights_new (e->dev, &e->config, b->parts->tensors, b->precision, error);
   if (!e->weights)
     return FALSE;
+  if (b->parts->lora)
+    weights_merge (e->weights, b->parts->lora);
   e->vision = vision_new (e->dev, &e->config, e->weights);
   e->kv = kv_pool_new (e->dev, &e->config.language, e->info.context_size, kv_type);
   e->language = language_new (e->dev, &e->config, e->weights, e->kv);

@@ -63,6 +63,7 @@ typedef struct
   const gchar *name;
   ModelConfig *config;           /* contents taken, also on failure */
   TensorSet *tensors;            /* borrowed; may be freed after */
+  const Lora *lora;              /* merged into them; borrowed, may be freed after; nullable */
   Tokenizer *tokenizer;          /* taken, also on failure; nullable */
   Generation generation;         /* contents taken, also on failure */
   ChatTemplate *template;        /* taken, also on failure; NULL is the one that config names, as it is known */

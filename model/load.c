@@ -59,9 +59,8 @@ typedef struct
   gint64 told_at;      /* 0: never */
 
   /* What the team packs at present: rows of one tensor. */
-  const Tensor *tensor;
+  const Slot *slot;
   const TensorInfo *info;
-  guint64 first_row; /* of the file's that is the tensor's row 0 */
   guint first, rows, piece_rows;
   guint8 *out;    /* the place of row `first` */
   GMutex lock;    /* of what follows */
@@ -110,19 +109,49 @@ octets_of_rows (guint64 room, guint64 each)
   return MAX (room / each / 8, 1) * 8;
 }
 
+/* Packs rows first .. first + n, with what an adapter adds to them. Returns what weights_pack() does. */
+static guint64
+pack_rows (const Slot *slot, const TensorInfo *info, guint first, guint n, gpointer out)
+{
+  const Tensor *t = slot->tensor;
+  TensorType type = type_of (info->dtype);
+  const guint8 *rows = (const guint8 *)info->data + first * (guint64)t->cols * dtype_size (info->dtype);
+  g_autofree float *merged = NULL;
+
+  if (!slot->lora)
+    return weights_pack (out, t->type, rows, type, n, t->cols);
+  merged = g_new (float, (gsize)n * t->cols);
+  convert_to_f32 (merged, rows, type, (guint64)n * t->cols);
+  lora_add (slot->lora, first, n, merged);
+  return weights_pack (out, t->type, merged, TYPE_F32, n, t->cols);
+}
+
+/* finite: what pack_rows() says of all of the file's tensor. */
+static gboolean
+check_packed (const Slot *slot, const TensorInfo *info, guint64 finite, GError **error)
+{
+  const guint8 *number = (const guint8 *)info->data + finite * dtype_size (info->dtype);
+
+  if (!slot->lora || finite == tensor_elements (info) || count_finite (number, type_of (info->dtype), slot->tensor->type, 1) == 0)
+    return check_finite (info, finite, error);
+  g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_FILE,
+      "%s: tensor %s: with the adapter merged, what is at element %" G_GUINT64_FORMAT " is no number, or too large a one",
+      info->file, info->name, finite);
+  return FALSE;
+}
+
 /* A piece's rows, and the zeroes below the last one. */
 static void
 pack_piece (guint piece, gpointer data)
 {
   Loader *l = data;
-  const Tensor *t = l->tensor;
-  guint64 packed_row = row_bytes (t->type, t->stride), source_row = t->cols * (guint64)dtype_size (l->info->dtype);
+  const Tensor *t = l->slot->tensor;
+  guint64 packed_row = row_bytes (t->type, t->stride);
   guint begin = piece * l->piece_rows, n = MIN (l->piece_rows, l->rows - begin), first = l->first + begin,
         there = MIN (n, t->rows - MIN (t->rows, first)), packed = (there + 7) / 8 * 8;
-  guint64 from = l->first_row + first;
+  guint64 from = l->slot->first_row + first;
   guint8 *out = l->out + begin * packed_row;
-  guint64 finite =
-      weights_pack (out, t->type, (const guint8 *)l->info->data + from * source_row, type_of (l->info->dtype), there, t->cols);
+  guint64 finite = pack_rows (l->slot, l->info, from, there, out);
 
   memset (out + packed * packed_row, 0, (n - packed) * packed_row);
   if (finite == (guint64)there * t->cols)
@@ -137,7 +166,7 @@ before_piece (guint begun, gpointer data)
 {
   Loader *l = data;
 
-  return report (l, l->done + MIN (begun * l->piece_rows, l->rows) * row_bytes (l->tensor->type, l->tensor->stride));
+  return report (l, l->done + MIN (begun * l->piece_rows, l->rows) * row_bytes (l->slot->tensor->type, l->slot->tensor->stride));
 }
 
 static gboolean
@@ -147,9 +176,8 @@ copy_matrix (Loader *l, const Slot *slot, const TensorInfo *info, GError **error
   guint64 packed_row = row_bytes (t->type, t->stride), source_row = t->cols * (guint64)dtype_size (info->dtype);
   guint stored_rows = tensor_bytes (t) / packed_row, step = octets_of_rows (FILL_BYTES, packed_row);
 
-  l->tensor = t;
+  l->slot = slot;
   l->info = info;
-  l->first_row = slot->first_row;
   l->finite = tensor_elements (info);
   l->piece_rows = octets_of_rows (PIECE_ELEMENTS, t->cols);
   for (l->first = 0; l->first < stored_rows; l->first += step) {
@@ -164,7 +192,7 @@ copy_matrix (Loader *l, const Slot *slot, const TensorInfo *info, GError **error
     tensor_info_expect (info, source_at, MIN (2 * source_bytes, source_left));
     if (!team_run (l->team, (l->rows + l->piece_rows - 1) / l->piece_rows, pack_piece, before_piece, l))
       return fail_cancelled (error);
-    if (!check_finite (info, l->finite, error) || !tensor_fill_end (t, at, l->rows * packed_row, error))
+    if (!check_packed (slot, info, l->finite, error) || !tensor_fill_end (t, at, l->rows * packed_row, error))
       return FALSE;
     tensor_info_forget (info, source_at, source_bytes);
     l->done += l->rows * packed_row;

@@ -21,6 +21,7 @@ typedef struct
   gboolean matrix;         /* stored as WEIGHTS, all dimensions but the first together; else as an F32 vector */
   guint64 first_row, rows; /* of a matrix: those that go there. A name may have two slots */
   MinivlPrecision least;   /* never stored with fewer bits than at this one */
+  const LoraMatrix *lora;  /* added to it; NULL: nothing */
 } Slot;
 
 guint64 slot_cols (const Slot *slot);

@@ -176,6 +176,8 @@ typedef gboolean (*MinivlProgressFunc) (double fraction, gpointer user_data);
  * @on_progress: (nullable): see #MinivlProgressFunc
  * @user_data: handed to @on_progress
  * @tokenizer: which of the two
+ * @lora: (nullable): `DIR[:SCALE]`: a LoRA adapter, a folder as PEFT writes it (adapter_config.json, adapter_model.safetensors),
+ *   that is merged into the language model's weights while they are loaded, SCALE times (1)
  */
 typedef struct
 {
@@ -186,13 +188,15 @@ typedef struct
   MinivlProgressFunc on_progress;
   gpointer user_data;
   MinivlTokenizer tokenizer;
+  const gchar *lora;
 } MinivlEngineOptions;
 
 /**
  * MinivlEngineInfo: what is true of an engine as long as it lives. Strings belong to the engine.
  * @model: the checkpoint folder's name
  * @model_hash: SHA-256, in hexadecimal, over config.json, conversation.py, generation_config.json and the tokenizer files, as far
- * as they are there, and of the safetensors files over headers, sizes and the first 64 KiB of each tensor
+ * as they are there, and of the safetensors files over headers, sizes and the first 64 KiB of each tensor;
+ *   with an adapter also over its file and its scale
  * @precision: `f32` or `f16`
  * @device: the device's name
  * @device_bytes: device memory taken by weights, cache and activations
@@ -237,7 +241,8 @@ MINIVL_API gchar *minivl_default_model_path (void);
  *
  * Looks whether a checkpoint can be opened, as far as it shows at once. Nothing is read.
  *
- * Returns: FALSE with %MINIVL_ERROR_USAGE without a model_path, %MINIVL_ERROR_FILE when it is no folder
+ * Returns: FALSE with %MINIVL_ERROR_USAGE without a model_path or when the adapter's SCALE is no number, %MINIVL_ERROR_FILE when
+ *   one of the two is no folder
  */
 MINIVL_API gboolean minivl_engine_check (const MinivlEngineOptions *options, GError **error);
 

@@ -17,7 +17,7 @@ hash_file (GChecksum *sum, const gchar *folder, const gchar *name, GError **erro
 }
 
 static gchar *
-hash_model (const gchar *folder, const Tokenizer *tokenizer, const TensorSet *set, GError **error)
+hash_model (const gchar *folder, const Tokenizer *tokenizer, const TensorSet *set, const Lora *lora, GError **error)
 {
   static const gchar *const optional[] = { "conversation.py", "generation_config.json" };
   g_autoptr (GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
@@ -32,12 +32,17 @@ hash_model (const gchar *folder, const Tokenizer *tokenizer, const TensorSet *se
   }
   tokenizer_checksum (tokenizer, sum);
   tensor_set_checksum (set, sum);
+  if (lora)
+    lora_checksum (lora, sum);
   return g_strdup (g_checksum_get_string (sum));
 }
 
 gboolean
 minivl_engine_check (const MinivlEngineOptions *options, GError **error)
 {
+  g_autofree gchar *lora = NULL;
+  double scale;
+
   if (!options->model_path) {
     g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_USAGE, "no checkpoint folder is given");
     return FALSE;
@@ -47,7 +52,7 @@ minivl_engine_check (const MinivlEngineOptions *options, GError **error)
         "%s is no folder: a checkpoint folder holds config.json, safetensors and tokenizer files", options->model_path);
     return FALSE;
   }
-  return TRUE;
+  return !options->lora || lora_parse (options->lora, &lora, &scale, error);
 }
 
 /* V1.5's card takes the fast one; InternVL2's, whose models differ in the system message, the slow one. */
@@ -65,6 +70,7 @@ minivl_engine_open (const MinivlEngineOptions *options, GError **error)
   gint64 start = g_get_monotonic_time ();
   g_autofree gchar *config_path = NULL, *name = NULL, *folder = NULL, *hash = NULL;
   g_autoptr (TensorSet) set = NULL;
+  g_autoptr (Lora) lora = NULL;
   g_autoptr (Tokenizer) tokenizer = NULL;
   g_autoptr (ChatTemplate) template = NULL;
   g_auto (Generation) generation = { NULL };
@@ -83,13 +89,16 @@ minivl_engine_open (const MinivlEngineOptions *options, GError **error)
   template = chat_template_new (config.template, folder, error);
   tokenizer = template ? tokenizer_load (folder, wants_slow (options->tokenizer, template, folder), error) : NULL;
   set = tokenizer ? tensor_set_open (folder, error) : NULL;
-  hash = set ? hash_model (folder, tokenizer, set, error) : NULL;
+  if (!set || (options->lora && !(lora = lora_open (options->lora, &config.language, error))))
+    return NULL;
+  hash = hash_model (folder, tokenizer, set, lora, error);
   if (!hash || !generation_load (&generation, folder, config.language.vocab, error))
     return NULL;
 
   parts.name = name;
   parts.config = &config;
   parts.tensors = set;
+  parts.lora = lora;
   parts.tokenizer = g_steal_pointer (&tokenizer);
   parts.template = g_steal_pointer (&template);
   parts.generation = generation;

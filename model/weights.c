@@ -250,6 +250,16 @@ weights_new (Device *dev, const ModelConfig *config, const TensorSet *set, Miniv
   return g_steal_pointer (&w);
 }
 
+void
+weights_merge (Weights *w, const Lora *lora)
+{
+  for (guint i = 0; i < w->slots->len; i++) {
+    Slot *slot = &g_array_index (w->slots, Slot, i);
+
+    slot->lora = lora_lookup (lora, slot->name);
+  }
+}
+
 guint64
 weights_bytes (const Weights *w)
 {

@@ -6,6 +6,7 @@
 #define MODEL_WEIGHTS_H
 
 #include "config.h"
+#include "lora.h"
 #include "safetensors.h"
 #include "vk/ops.h"
 
@@ -50,6 +51,8 @@ guint vision_rows (const ModelConfig *config);
 Weights *weights_new (Device *dev, const ModelConfig *config, const TensorSet *set, MinivlPrecision precision, GError **error);
 /* FALSE where the set has what the configuration has not. Warns of what is of no use. */
 gboolean weights_check (const Weights *w, const TensorSet *set, GError **error);
+/* What weights_load() will add to matrices while it copies them. lora: lives until then. */
+void weights_merge (Weights *w, const Lora *lora);
 guint64 weights_bytes (const Weights *w);
 /* Allocates and copies. on_progress as in minivl.h; may be NULL. */
 gboolean weights_load (Weights *w, const TensorSet *set, MinivlProgressFunc on_progress, gpointer user_data, GError **error);

@@ -5,9 +5,9 @@
  *
  * FOLDER: config.json, cases.json, golden.safetensors and what else there is of grids.json, segments.json, preprocess.json,
  * tokenization.json, images/ and frames/. The weights are made in memory from config.json and the seed in cases.json.
- * Without TOKENIZER_DIR conversations are asked by their token ids. Where cases.json has no seed, TOKENIZER_DIR is the checkpoint,
- * and what is tested is all its own. Cases that have `batch` are asked one by one, as all are, and then together.
- * Exit 0: all passed; 1: some failed; 2: bad input.
+ * `lora` in cases.json is an adapter in FOLDER, as minivl-chat's option. Without TOKENIZER_DIR conversations are asked by their
+ * token ids. Where cases.json has no seed, TOKENIZER_DIR is the checkpoint, and what is tested is all its own. Cases that have
+ * `batch` are asked one by one, as all are, and then together. Exit 0: all passed; 1: some failed; 2: bad input.
  */
 #include <json-glib/json-glib.h>
 #include <string.h>
@@ -443,6 +443,7 @@ open_engine (Conformance *c, JsonObject *cases, const gchar *tokenizer_dir, Mini
 {
   g_autofree gchar *path = g_build_filename (c->folder, "config.json", NULL);
   g_autoptr (TensorSet) set = NULL;
+  g_autoptr (Lora) lora = NULL;
   ModelConfig config = { 0 };
   EngineParts parts = { .name = c->folder, .config = &config, .image_token = -1, .end_token = -1 };
 
@@ -457,6 +458,15 @@ open_engine (Conformance *c, JsonObject *cases, const gchar *tokenizer_dir, Mini
   options->context_size = MIN (8192, config.language.max_position);
   set = synth_tensors (&config, json_object_get_int_member (cases, "seed"), DTYPE_BF16);
   parts.tensors = set;
+  if (json_object_has_member (cases, "lora")) {
+    g_autofree gchar *adapter = g_build_filename (c->folder, json_object_get_string_member (cases, "lora"), NULL);
+
+    parts.lora = lora = lora_open (adapter, &config.language, error);
+    if (!lora) {
+      model_config_clear (&config);
+      return FALSE;
+    }
+  }
   if (tokenizer_dir) {
     parts.tokenizer = tokenizer_load (tokenizer_dir, FALSE, error);
     if (!parts.tokenizer) {

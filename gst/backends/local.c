@@ -1,6 +1,6 @@
 /*
- * The back end that answers in this process, by libminivl. Elements with the same checkpoint, device, precision and context size
- * share one engine; each has a session of its own.
+ * The back end that answers in this process, by libminivl. Elements with the same checkpoint, adapter, device, precision and
+ * context size share one engine; each has a session of its own.
  */
 #include "backend.h"
 
@@ -57,14 +57,20 @@ local_check (const MinivlEngineOptions *options, GError **error)
 {
   g_autofree gchar *path = NULL;
   g_autoptr (GError) failure = NULL;
-  MinivlEngineOptions filled;
+  MinivlEngineOptions filled, alone;
 
   if (!fill_options (options, &filled, &path, error))
     return FALSE;
   if (minivl_engine_check (&filled, &failure))
     return TRUE;
-  g_set_error (
-      error, MINIVL_ERROR, failure->code, "No model: %s. Set the property model-path to a checkpoint folder.", failure->message);
+  alone = filled;
+  alone.lora = NULL;
+  if (minivl_engine_check (&alone, NULL))
+    g_set_error (
+        error, MINIVL_ERROR, failure->code, "No adapter: %s. Set the property lora to DIR or DIR:SCALE.", failure->message);
+  else
+    g_set_error (
+        error, MINIVL_ERROR, failure->code, "No model: %s. Set the property model-path to a checkpoint folder.", failure->message);
   return FALSE;
 }
 
@@ -76,8 +82,8 @@ make_key (const MinivlEngineOptions *options)
   const gchar *device = found != NULL ? found : options->device; /* opening will say what is wrong */
   MinivlPrecision precision = options->precision == MINIVL_PRECISION_AUTO ? MINIVL_PRECISION_F16 : options->precision;
 
-  return g_strdup_printf ("%s\n%s\n%d\n%u\n%d", path != NULL ? path : options->model_path, device != NULL ? device : "", precision,
-      options->context_size, options->tokenizer);
+  return g_strdup_printf ("%s\n%s\n%d\n%u\n%d\n%s", path != NULL ? path : options->model_path, device != NULL ? device : "",
+      precision, options->context_size, options->tokenizer, options->lora != NULL ? options->lora : "");
 }
 
 static gboolean

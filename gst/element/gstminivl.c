@@ -145,13 +145,14 @@ check_settings (GstMinivl *self)
 static gboolean
 check_model (GstMinivl *self)
 {
-  g_autofree gchar *path = NULL;
+  g_autofree gchar *path = NULL, *lora = NULL;
   g_autoptr (GError) error = NULL;
 
   GST_OBJECT_LOCK (self);
   path = g_strdup (self->settings.model_path);
+  lora = g_strdup (self->settings.lora);
   GST_OBJECT_UNLOCK (self);
-  if (self->backend->check != NULL && !self->backend->check (&(MinivlEngineOptions){ .model_path = path }, &error)) {
+  if (self->backend->check != NULL && !self->backend->check (&(MinivlEngineOptions){ .model_path = path, .lora = lora }, &error)) {
     announce_callbacks.refused (error, self);
     return FALSE;
   }
@@ -212,7 +213,8 @@ gst_minivl_start (GstBaseTransform *base)
         .device = s->device,
         .precision = s->precision,
         .context_size = s->context_size,
-        .tokenizer = s->tokenizer },
+        .tokenizer = s->tokenizer,
+        .lora = s->lora },
     .stream = s->stream != NULL ? s->stream : name,
     .frames = s->segments.frames,
     .max_tiles = s->max_tiles,

@@ -130,6 +130,10 @@ static const Setting table[] = {
   { "model-path", "Model path", FILE_NAME, AT (model_path), AT_START,
       .blurb = "Checkpoint folder: config.json, safetensors and tokenizer files; demo is the demo model, which knows one drawn "
                "yard. Unset is the demo model too, with a warning" },
+  { "lora", "LoRA adapter", FOLDER, AT (lora), AT_START,
+      .blurb =
+          "DIR[:SCALE]: folder of an adapter as PEFT writes it (adapter_config.json, adapter_model.safetensors), merged into the "
+          "model's weights while they are loaded, SCALE times (1). Unset = none" },
   { "device", "Device", TEXT, AT (device), AT_START,
       .blurb = "Vulkan device: index, UUID or part of the name; unset takes a real GPU before a CPU device" },
   { "precision", "Precision", CHOICE, AT (precision), AT_START, .choice = { precision_get_type, MINIVL_PRECISION_AUTO },

@@ -13,7 +13,7 @@ static KvPool *
 pool_of (Device *dev, guint blocks)
 {
   const LanguageConfig config = { .hidden = 8, .heads = 1, .kv_heads = 1, .layers = 1 };
-  KvPool *pool = kv_pool_new (dev, &config, blocks * KV_BLOCK, TYPE_F32);
+  KvPool *pool = kv_pool_new (dev, &config, blocks * KV_BLOCK, KV_F32);
   g_autoptr (GError) error = NULL;
 
   kv_pool_commit (pool, &error);
