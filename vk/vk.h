@@ -194,13 +194,17 @@ guint64 host_memory_available (const gchar *root);
  * of its cgroup. */
 guint64 host_memory_total (const gchar *root);
 
-/* memory.c: chooses the kinds of memory. */
+#define TENSOR_ALIGN 256 /* of a tensor in its window */
+
+/* heap.c: chooses the kinds of memory. */
 gboolean device_memory_init (Device *dev, gboolean staged, GError **error);
 /* A buffer with memory of its own. On failure there is neither, and the message has the figures. */
 gboolean device_memory_new (
     Device *dev, VkBuffer *buffer, ArenaKind kind, guint64 bytes, VkDeviceMemory *memory, gpointer *map, GError **error);
 /* Either may be VK_NULL_HANDLE. */
 void device_memory_free (Device *dev, VkBuffer *buffer, VkDeviceMemory *memory, guint64 bytes);
+
+/* memory.c */
 Device *arena_device (const Arena *arena);
 /* Where the host sees the whole tensor; NULL where it does not. */
 guint8 *tensor_host (const Tensor *t);
@@ -211,8 +215,18 @@ VkBuffer tensor_buffer (const Tensor *t, guint64 *offset);
 /* An RGBA32UI view of part of a tensor; kept by the arena. */
 gboolean tensor_view (const Tensor *t, guint64 offset, guint64 size, VkBufferView *view, GError **error);
 
-/* transfer.c */
+/* staging.c */
 void device_transfer_clear (Device *dev);
+/* What both halves need, and room for `size` bytes in each. */
+gboolean halves_prepare (Device *dev, guint64 size, GError **error);
+guint8 *half_address (const Device *dev, guint half);
+/* Until the device has done what was last asked of this half. */
+gboolean half_wait (Device *dev, StagingHalf *half, GError **error);
+/* Until it has done that of both. */
+gboolean halves_settle (Device *dev, GError **error);
+/* Begins a copy. */
+gboolean half_copy (Device *dev, StagingHalf *half, VkBuffer from, guint64 from_offset, VkBuffer to, guint64 to_offset,
+    guint64 size, GError **error);
 /* Sets all bytes of a buffer, and waits. */
 gboolean device_set (Device *dev, VkBuffer buffer, guint8 value, GError **error);
 
