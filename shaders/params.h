@@ -43,6 +43,7 @@ struct MatmulPush
 {
   uint m, n; /* of the whole op, up to the end of this slice */
   uint k;    /* padded to 32 */
+  uint k_end;
   VIEW (x);
   VIEW (y);
   uint bias_first, scale_first;

@@ -43,7 +43,11 @@ bench_assert (GError *error)
 gboolean
 bench_wants (const Bench *b, TensorType type)
 {
-  return g_str_equal (b->precision, "auto") || g_str_equal (b->precision, "f32") == (type == TYPE_F32);
+  static const gchar *const names[] = {
+    [TYPE_F32] = "f32", [TYPE_F16] = "f16", [TYPE_BF16] = "f16", [TYPE_Q8] = "q8", [TYPE_Q4] = "q4"
+  };
+
+  return g_str_equal (b->precision, "auto") || g_str_equal (b->precision, names[type]);
 }
 
 /* --- time -------------------------------------------------------------------------------------------------------------------- */

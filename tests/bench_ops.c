@@ -39,7 +39,7 @@ static const struct
 {
   TensorType type;
   const gchar *name;
-} weight_types[] = { { TYPE_F32, "f32" }, { TYPE_F16, "f16" }, { TYPE_BF16, "bf16" } };
+} weight_types[] = { { TYPE_F32, "f32" }, { TYPE_F16, "f16" }, { TYPE_BF16, "bf16" }, { TYPE_Q8, "q8" }, { TYPE_Q4, "q4" } };
 
 static void
 fill (float *values, gsize n, float most)
@@ -124,7 +124,7 @@ time_linear (Bench *b, const gchar *name, const Shape *shape, guint type, BenchL
   /* Eight rows, again and again: the values do not change the time, as long as they are normal numbers. */
   fill (values, 8 * (gsize)shape->k, 0.05f);
   for (guint r = 0; r + 8 <= shape->n; r += 8)
-    weights_pack (packed + (gsize)r * first.stride * type_size (first.type), first.type, values, TYPE_F32, 8, shape->k);
+    weights_pack (packed + row_bytes (first.type, (guint64)r * first.stride), first.type, values, TYPE_F32, 8, shape->k);
   for (guint i = 0; i < copies; i++) {
     tensor_write (&w[i], 0, packed, bytes, &error);
     bench_assert (error);
@@ -142,7 +142,7 @@ time_linear (Bench *b, const gchar *name, const Shape *shape, guint type, BenchL
     bench_assert (error);
   }
   time_streams (b, streams, &row);
-  row.bytes = row.weights * type_size (first.type);
+  row.bytes = (double)row_bytes (first.type, (guint64)shape->n * first.stride);
   row.twin_gflops = twin_gflops (shape);
   bench_add (b, row);
 }

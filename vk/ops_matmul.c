@@ -3,6 +3,9 @@
 
 #define TILE_ROWS 16  /* of the tiled kernel; 8 where 16 would mostly compute rows that there are not */
 #define MATVEC_ROWS 7 /* most rows of the kernel that reads each weight once for all of them */
+/* The same for weights in blocks: rows of up to 8 have the bits that each has alone, which the tiled kernel, whose sums are others,
+ * does not give. */
+#define MATVEC_BLOCK_ROWS 8
 /* Most operations of a slice: about 50 ms on the slowest device, so that submits can be kept short on any. */
 #define DISPATCH_FLOPS G_GUINT64_CONSTANT (2000000000)
 
@@ -10,13 +13,23 @@ static const gchar *const matvec_shaders[] = {
   [TYPE_F32] = "matvec_f32",
   [TYPE_F16] = "matvec_f16",
   [TYPE_BF16] = "matvec_bf16",
+  [TYPE_Q8] = "matvec_q8",
+  [TYPE_Q4] = "matvec_q4",
 };
 
 static const gchar *const matmul_shaders[] = {
   [TYPE_F32] = "matmul_f32",
   [TYPE_F16] = "matmul_f16",
   [TYPE_BF16] = "matmul_bf16",
+  [TYPE_Q8] = "matmul_q8",
+  [TYPE_Q4] = "matmul_q4",
 };
+
+static gboolean
+has_blocks (const Tensor *w)
+{
+  return w->type == TYPE_Q8 || w->type == TYPE_Q4;
+}
 
 /* Views begin and step by whole quads. */
 static gboolean
@@ -175,7 +188,7 @@ op_matmul (OpStream *s, const Tensor *y, const Tensor *x, const Tensor *w, const
 {
   static const MatmulParams plain = { 0 };
   guint m = x->rows, period;
-  gboolean few = m <= MATVEC_ROWS;
+  gboolean few = m <= (has_blocks (w) ? MATVEC_BLOCK_ROWS : MATVEC_ROWS);
 
   op_stream_begin_op (s, few ? "matvec" : "matmul");
   p = p ? p : &plain;
@@ -189,6 +202,7 @@ op_matmul (OpStream *s, const Tensor *y, const Tensor *x, const Tensor *w, const
     .m = m,
     .n = w->rows,
     .k = w->stride,
+    .k_end = w->cols,
     .x = view_of (x),
     .y = view_of (y),
     .bias_first = p->bias ? p->bias->first : 0,
@@ -202,8 +216,8 @@ op_matmul (OpStream *s, const Tensor *y, const Tensor *x, const Tensor *w, const
     .push = &push,
     .push_size = sizeof push,
     .local = stream_limits (s)->local,
-    .spec = { epilogue },
-    .n_spec = 2,
+    .spec = { epilogue, 0, w->cols % 32 != 0 },
+    .n_spec = has_blocks (w) ? 3 : 2,
   };
 
   if (few)

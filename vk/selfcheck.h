@@ -63,9 +63,9 @@ double *case_widened_words (const guint32 *v, gsize n);
 CaseTensor *case_add (Case *c, TensorType type, TensorLayout layout, guint rows, guint cols);
 /* One that is in the arena already. */
 CaseTensor *case_own (Case *c, const Tensor *t);
-/* Inputs: dense rows of 4 bytes an element; weights from f32. */
+/* Inputs: dense rows of 4 bytes an element; weights from f32, which are rounded to what these become. */
 const Tensor *case_add_rows (Case *c, TensorType type, guint rows, guint cols, gconstpointer dense);
-const Tensor *case_add_weights (Case *c, TensorType type, guint rows, guint cols, const float *dense);
+const Tensor *case_add_weights (Case *c, TensorType type, guint rows, guint cols, float *dense);
 /* Takes want. */
 const Tensor *case_add_output (Case *c, TensorType type, guint rows, guint cols, double *want);
 

@@ -67,12 +67,14 @@ case_add_rows (Case *c, TensorType type, guint rows, guint cols, gconstpointer d
 }
 
 const Tensor *
-case_add_weights (Case *c, TensorType type, guint rows, guint cols, const float *dense)
+case_add_weights (Case *c, TensorType type, guint rows, guint cols, float *dense)
 {
   CaseTensor *own = case_add (c, type, LAYOUT_WEIGHTS, rows, cols);
 
   own->bytes = g_malloc0 (tensor_bytes (&own->tensor));
   weights_pack (own->bytes, type, dense, TYPE_F32, rows, cols);
+  if (type == TYPE_Q8 || type == TYPE_Q4)
+    weights_unpack (dense, own->bytes, type, rows, cols);
   return &own->tensor;
 }
 
@@ -110,7 +112,11 @@ case_type (const Case *c)
 {
   const gchar *name = c->variant->shader->name;
 
-  return strstr (name, "_bf16") ? TYPE_BF16 : strstr (name, "_f16") ? TYPE_F16 : TYPE_F32;
+  return strstr (name, "_bf16")  ? TYPE_BF16
+         : strstr (name, "_f16") ? TYPE_F16
+         : strstr (name, "_q8")  ? TYPE_Q8
+         : strstr (name, "_q4")  ? TYPE_Q4
+                                 : TYPE_F32;
 }
 
 /* --- cases ------------------------------------------------------------------------------------------------------------------ */

@@ -13,7 +13,8 @@ typedef struct
 {
   OpStream *s;
   Arena *a;
-  TensorType weights;
+  TensorType weights; /* of the language model */
+  TensorType wide;    /* of the others, which have no blocks */
   KvType kv;
 } Survey;
 
@@ -38,10 +39,10 @@ enum
 };
 
 static void
-linear (Survey *v, guint m, guint n, guint k, guint what)
+linear (Survey *v, TensorType type, guint m, guint n, guint k, guint what)
 {
   Tensor x = rows_of (v, m, k), y = rows_of (v, m, n), vector = rows_of (v, 1, n), residual = rows_of (v, m, n);
-  Tensor w = arena_add (v->a, v->weights, LAYOUT_WEIGHTS, n, k);
+  Tensor w = arena_add (v->a, type, LAYOUT_WEIGHTS, n, k);
   const MatmulParams p = {
     .bias = what & BIAS ? &vector : NULL,
     .act = what & GELU ? ACT_GELU : ACT_NONE,
@@ -100,34 +101,34 @@ survey_vision (Survey *v)
   guint m = VISION_ROWS, tokens = SIDE * SIDE / 4;
   Tensor all = rows_of (v, SIDE * SIDE, VISION_WIDTH), shuffled = rows_of (v, tokens, 4 * VISION_WIDTH);
 
-  linear (v, m, VISION_WIDTH, 588, BIAS | RESIDUAL);
+  linear (v, v->wide, m, VISION_WIDTH, 588, BIAS | RESIDUAL);
   norm (v, m, VISION_WIDTH, NORM_LAYER);
-  linear (v, m, 3 * VISION_WIDTH, VISION_WIDTH, BIAS);
+  linear (v, v->wide, m, 3 * VISION_WIDTH, VISION_WIDTH, BIAS);
   attend (v, m, VISION_DIM, KV_F32, FALSE, FALSE);
-  linear (v, m, VISION_WIDTH, VISION_WIDTH, BIAS | SCALE | RESIDUAL);
-  linear (v, m, 4 * VISION_WIDTH, VISION_WIDTH, BIAS | GELU);
+  linear (v, v->wide, m, VISION_WIDTH, VISION_WIDTH, BIAS | SCALE | RESIDUAL);
+  linear (v, v->wide, m, 4 * VISION_WIDTH, VISION_WIDTH, BIAS | GELU);
   op_pixel_shuffle (v->s, &shuffled, &all, SIDE, 2, FALSE);
-  linear (v, tokens, LANGUAGE_WIDTH, LANGUAGE_WIDTH, BIAS);
+  linear (v, v->wide, tokens, LANGUAGE_WIDTH, LANGUAGE_WIDTH, BIAS);
 }
 
 /* A chunk of m tokens of a prompt, or a token for each of m sequences. */
 static void
 survey_language (Survey *v, guint m, gboolean decode)
 {
-  Tensor table = arena_add (v->a, v->weights, LAYOUT_WEIGHTS, VOCAB, LANGUAGE_WIDTH), x = rows_of (v, m, LANGUAGE_WIDTH);
+  Tensor table = arena_add (v->a, v->wide, LAYOUT_WEIGHTS, VOCAB, LANGUAGE_WIDTH), x = rows_of (v, m, LANGUAGE_WIDTH);
   Tensor ids = words_of (v, 1, m), gate_up = rows_of (v, m, 2 * LANGUAGE_WIDTH), one = rows_of (v, 1, LANGUAGE_WIDTH);
   Tensor last = words_of (v, 1, 1), logits = rows_of (v, 1, VOCAB), top = words_of (v, 1, TOP_COLUMNS);
   Tensor work = words_of (v, 1, top_work_columns (VOCAB));
 
   op_gather (v->s, &x, &table, &x, &ids);
   norm (v, m, LANGUAGE_WIDTH, NORM_RMS);
-  linear (v, m, 3 * LANGUAGE_WIDTH, LANGUAGE_WIDTH, 0);
+  linear (v, v->weights, m, 3 * LANGUAGE_WIDTH, LANGUAGE_WIDTH, 0);
   attend (v, m, LANGUAGE_DIM, v->kv, TRUE, decode);
-  linear (v, m, LANGUAGE_WIDTH, LANGUAGE_WIDTH, RESIDUAL);
+  linear (v, v->weights, m, LANGUAGE_WIDTH, LANGUAGE_WIDTH, RESIDUAL);
   op_glu (v->s, &x, &gate_up);
   op_rows (v->s, &one, &x, &last);
   op_copy (v->s, &x, &x);
-  linear (v, 1, VOCAB, LANGUAGE_WIDTH, 0);
+  linear (v, v->weights, 1, VOCAB, LANGUAGE_WIDTH, 0);
   op_top (v->s, &top, &logits, &work);
 }
 
@@ -135,7 +136,7 @@ OpStream *
 survey_model (Device *dev, TensorType weights, KvType kv)
 {
   g_autoptr (Arena) arena = arena_new (dev, ARENA_DEVICE, "survey");
-  Survey v = { op_survey_new (dev), arena, weights, kv };
+  Survey v = { op_survey_new (dev), arena, weights, weights == TYPE_Q8 || weights == TYPE_Q4 ? TYPE_BF16 : weights, kv };
 
   survey_pictures (&v);
   survey_vision (&v);

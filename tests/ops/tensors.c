@@ -128,8 +128,17 @@ weights_write (const Tensor *t, float *dense)
 {
   g_autoptr (GError) error = NULL;
   g_autofree guint8 *all = g_malloc0 (tensor_bytes (t));
-  guint size = type_size (t->type), quads = t->stride * size / 16;
+  guint size, quads;
 
+  if (t->type == TYPE_Q8 || t->type == TYPE_Q4) {
+    weights_pack (all, t->type, dense, TYPE_F32, t->rows, t->cols);
+    weights_unpack (dense, all, t->type, t->rows, t->cols);
+    tensor_write (t, 0, all, tensor_bytes (t), &error);
+    g_assert_no_error (error);
+    return;
+  }
+  size = type_size (t->type);
+  quads = t->stride * size / 16;
   for (guint r = 0; r < t->rows; r++)
     for (guint c = 0; c < t->cols; c++) {
       float *v = &dense[(gsize)r * t->cols + c];
@@ -161,6 +170,14 @@ random_floats (gsize n, float offset)
   for (gsize i = 0; i < n; i++)
     v[i] = offset + g_test_rand_double_range (-1.7, 1.7);
   return v;
+}
+
+void
+make_eight_bits (float *x, guint m, guint k)
+{
+  for (guint i = 0; i < m; i++)
+    for (guint j = 0; j < k; j++)
+      x[(gsize)i * k + j] = j % 32 == i % 32 || k - j / 32 * 32 <= i % 32 ? 127 / 64.0f : g_test_rand_int_range (-127, 128) / 64.0f;
 }
 
 void

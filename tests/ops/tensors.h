@@ -28,6 +28,9 @@ float float_from_half (guint16 h);
 /* n values of mean `offset` and deviation about 1. */
 float *random_floats (gsize n, float offset);
 
+/* x[m][k] of numbers that blocks of 32 hold in 8 bits without rounding. */
+void make_eight_bits (float *x, guint m, guint k);
+
 /* Ends the recording, runs it. */
 void stream_go (OpStream *s);
 /* Ends a recording that an op must have refused, with a message that holds `part`; frees it. */

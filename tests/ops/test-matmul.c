@@ -44,6 +44,23 @@ static const MatmulCase cases[] = {
   { 33, 8193, 33, TYPE_BF16 },
   { 257, 33, 96, TYPE_F16 },
   { 257, 1, 5, TYPE_F32 },
+  { 1, 3072, 3072, TYPE_Q8 },
+  { 1, 3072, 3072, TYPE_Q4 },
+  { 1, 31, 33, TYPE_Q8 },
+  { 1, 31, 33, TYPE_Q4 },
+  { 1, 1, 1, TYPE_Q4 },
+  { 2, 33, 3072, TYPE_Q4 },
+  { 3, 33, 588, TYPE_Q8 },
+  { 3, 33, 588, TYPE_Q4 },
+  { 7, 8193, 96, TYPE_Q4 },
+  { 8, 33, 96, TYPE_Q8 },
+  { 8, 130, 5, TYPE_Q4 },
+  { 9, 33, 3072, TYPE_Q8 },
+  { 9, 33, 3072, TYPE_Q4 },
+  { 33, 31, 588, TYPE_Q8 },
+  { 33, 31, 588, TYPE_Q4 },
+  { 257, 33, 96, TYPE_Q8 },
+  { 257, 130, 5, TYPE_Q4 },
 };
 
 static const MatmulCase epilogue_cases[] = {
@@ -56,6 +73,9 @@ static const MatmulCase epilogue_cases[] = {
   { 3, 33, 96, TYPE_BF16, BIAS | GELU | SCALE | RESIDUAL | ONTO_Y },
   { 3, 129, 33, TYPE_F16, BIAS | RESIDUAL, 1 },
   { 1, 31, 96, TYPE_F32, RESIDUAL },
+  { 3, 33, 96, TYPE_Q8, BIAS | GELU | SCALE | RESIDUAL | ONTO_Y },
+  { 8, 33, 96, TYPE_Q4, BIAS | GELU | SCALE | RESIDUAL | ONTO_Y },
+  { 33, 130, 32, TYPE_Q4, BIAS | GELU | SCALE | RESIDUAL | ONTO_Y },
 };
 
 static Tensor
@@ -64,10 +84,13 @@ rows_of (Arena *a, guint rows, guint cols)
   return arena_add (a, TYPE_F32, LAYOUT_ROWS, rows, cols);
 }
 
+static const gchar *const type_names[] = {
+  [TYPE_F32] = "f32", [TYPE_F16] = "f16", [TYPE_BF16] = "bf16", [TYPE_Q8] = "q8", [TYPE_Q4] = "q4"
+};
+
 static void
 run_case (Device *dev, const MatmulCase *c)
 {
-  static const gchar *const types[] = { [TYPE_F32] = "f32", [TYPE_F16] = "f16", [TYPE_BF16] = "bf16" };
   guint period = c->period ? c->period : c->m;
   gsize n = (gsize)c->m * c->n;
   g_autoptr (Arena) a = arena_new (dev, ARENA_DEVICE, "matmul");
@@ -80,7 +103,7 @@ run_case (Device *dev, const MatmulCase *c)
   g_autofree float *got = g_new (float, n);
   g_autofree double *want = g_new (double, n);
   g_autofree gchar *what = g_strdup_printf (
-      "matmul m %u, n %u, k %u, %s, epilogue %u, period %u", c->m, c->n, c->k, types[c->type], c->epilogue, period);
+      "matmul m %u, n %u, k %u, %s, epilogue %u, period %u", c->m, c->n, c->k, type_names[c->type], c->epilogue, period);
   const MatmulParams p = {
     .bias = c->epilogue & BIAS ? &bias : NULL,
     .act = c->epilogue & GELU ? ACT_GELU : ACT_NONE,
@@ -102,6 +125,8 @@ run_case (Device *dev, const MatmulCase *c)
   for (gsize i = 0; i < (gsize)c->n * c->k; i++)
     ws[i] /= sqrtf (c->k);
   weights_write (&w, ws);
+  if (c->type == TYPE_Q4)
+    make_eight_bits (xs, c->m, c->k);
   rows_write (&x, xs);
   rows_write (&bias, bs);
   rows_write (&scale, ss);
@@ -159,9 +184,114 @@ test_gelu_is_that_of_erf (Device *dev)
   }
 }
 
+/* Numbers that 8 bits do not hold: matvec rounds them for Q4 by blocks of 32, each with a scale of its own, and for no other type.
+ */
+static void
+test_rows_lose_no_more_than_8_bits (Device *dev)
+{
+  enum
+  {
+    M = 3,
+    N = 70,
+    K = 300,
+  };
+  for (TensorType type = TYPE_F32; type <= TYPE_Q4; type++) {
+    g_autoptr (Arena) a = arena_new (dev, ARENA_DEVICE, "eight");
+    Tensor w = arena_add (a, type, LAYOUT_WEIGHTS, N, K), x = rows_of (a, M, K), y = rows_of (a, M, N);
+    g_autoptr (OpStream) s = op_stream_new (dev, "eight");
+    g_autofree float *xs = random_floats (M * K, 0), *ws = random_floats (N * K, 0), *got = g_new (float, M *N);
+    g_autofree double *want = g_new (double, M *N);
+
+    /* The blocks' sizes differ by a thousand, and some are zeros or next to it; what they are multiplied by makes up for it. */
+    for (guint i = 0; i < M * K; i++)
+      xs[i] *= i % K / 32 == 2 ? 0 : i % K / 32 == 3 ? 1e-36f : exp2f (i % K / 32);
+    for (guint i = 0; i < N * K; i++)
+      ws[i] /= exp2f (i % K / 32);
+    g_assert_true (arena_commit (a, NULL));
+    weights_write (&w, ws);
+    rows_write (&x, xs);
+    op_matmul (s, &y, &x, &w, NULL);
+    stream_go (s);
+    rows_read (&y, got);
+    twin_matmul (want, xs, ws, M, N, K, &(TwinEpilogue){ .period = M });
+    check_nmse (type_names[type], got, want, M * N, type == TYPE_Q4 ? 4e-5 : NMSE);
+  }
+}
+
+/* A number that is none reaches the whole row, and no other. */
+static void
+test_what_is_no_number_stays_none (Device *dev)
+{
+  enum
+  {
+    N = 33,
+    K = 70,
+  };
+  const float values[] = { NAN, INFINITY, -INFINITY };
+
+  for (TensorType type = TYPE_F32; type <= TYPE_Q4; type++)
+    for (guint v = 0; v < G_N_ELEMENTS (values); v++)
+      for (guint m = 3; m <= 10; m += 7) {
+        g_autoptr (Arena) a = arena_new (dev, ARENA_DEVICE, "none");
+        Tensor w = arena_add (a, type, LAYOUT_WEIGHTS, N, K), x = rows_of (a, m, K), y = rows_of (a, m, N);
+        g_autoptr (OpStream) s = op_stream_new (dev, "none");
+        g_autofree float *xs = random_floats (m * K, 0), *ws = random_floats (N * K, 3), *got = g_new (float, m *N);
+
+        xs[K + 40] = values[v];
+        g_assert_true (arena_commit (a, NULL));
+        weights_write (&w, ws);
+        rows_write (&x, xs);
+        op_matmul (s, &y, &x, &w, NULL);
+        stream_go (s);
+        rows_read (&y, got);
+        for (guint i = 0; i < m * N; i++)
+          if (isfinite (got[i]) != (i / N != 1))
+            g_test_fail_printf ("%s: %g became %g in row %u", type_names[type], values[v], got[i], i / N);
+      }
+}
+
+/* Of up to 8 rows each has the bits that it has alone. */
+static void
+test_rows_are_what_they_are_alone (Device *dev)
+{
+  enum
+  {
+    M = 8,
+    N = 70,
+    K = 588,
+  };
+  for (TensorType type = TYPE_F32; type <= TYPE_Q4; type++) {
+    g_autoptr (Arena) a = arena_new (dev, ARENA_DEVICE, "alone");
+    Tensor w = arena_add (a, type, LAYOUT_WEIGHTS, N, K), x = rows_of (a, M, K), y = rows_of (a, M, N), bias = rows_of (a, 1, N);
+    g_autofree float *xs = random_floats (M * K, 0), *ws = random_floats (N * K, 0), *bs = random_floats (N, 0);
+    g_autofree float *alone = g_new (float, M *N), *got = g_new (float, M *N);
+
+    g_assert_true (arena_commit (a, NULL));
+    weights_write (&w, ws);
+    rows_write (&x, xs);
+    rows_write (&bias, bs);
+    for (guint m = 1; m <= M; m++) {
+      g_autoptr (OpStream) s = op_stream_new (dev, "alone");
+
+      for (guint first = 0; first + m <= M; first += m) {
+        Tensor from = tensor_rows (&x, first, m), to = tensor_rows (&y, first, m);
+
+        op_matmul (s, &to, &from, &w, &(MatmulParams){ .bias = &bias, .act = ACT_GELU });
+      }
+      stream_go (s);
+      rows_read (&y, m == 1 ? alone : got);
+      for (guint i = 0; m > 1 && i < M / m * m * N; i++)
+        if (memcmp (&alone[i], &got[i], sizeof *got) != 0) {
+          g_test_fail_printf ("%s: row %u alone has %.9g, among %u rows %.9g", type_names[type], i / N, alone[i], m, got[i]);
+          break;
+        }
+    }
+  }
+}
+
 /* Windows of larger tensors: what lies beside y stays, and what lies behind the k of x does not count. */
 static void
-test_views (Device *dev, guint m)
+test_views (Device *dev, guint m, TensorType type)
 {
   enum
   {
@@ -172,7 +302,7 @@ test_views (Device *dev, guint m)
     BELOW = 2,
   };
   g_autoptr (Arena) a = arena_new (dev, ARENA_DEVICE, "views");
-  Tensor w = arena_add (a, TYPE_BF16, LAYOUT_WEIGHTS, N, K), vectors = rows_of (a, 3, WIDTH);
+  Tensor w = arena_add (a, type, LAYOUT_WEIGHTS, N, K), vectors = rows_of (a, 3, WIDTH);
   Tensor all_x = rows_of (a, m + 2 * BELOW, WIDTH), all_y = rows_of (a, m + 2 * BELOW, WIDTH);
   Tensor mid_x = tensor_rows (&all_x, BELOW, m), x = tensor_columns (&mid_x, BESIDE, K);
   Tensor mid_y = tensor_rows (&all_y, BELOW, m), y = tensor_columns (&mid_y, BESIDE, N);
@@ -187,6 +317,10 @@ test_views (Device *dev, guint m)
 
   g_assert_true (arena_commit (a, NULL));
   weights_write (&w, ws);
+  for (guint i = 0; i < size; i++) /* 8 bits hold what the view has of a row; what is behind it is larger */
+    xs[i] = i % WIDTH % 32 == BESIDE + 1 && i % WIDTH < BESIDE + K ? 127 / 64.0f
+            : i % WIDTH < BESIDE + K                               ? g_test_rand_int_range (-127, 128) / 64.0f
+                                                                   : 1000;
   rows_write (&all_x, xs);
   rows_write (&all_y, before);
   rows_write (&vectors, vs);
@@ -212,13 +346,17 @@ test_views (Device *dev, guint m)
 static void
 test_views_of_few_rows (Device *dev)
 {
-  test_views (dev, 3);
+  test_views (dev, 3, TYPE_BF16);
+  test_views (dev, 3, TYPE_Q8);
+  test_views (dev, 3, TYPE_Q4);
 }
 
 static void
 test_views_of_many_rows (Device *dev)
 {
-  test_views (dev, 10);
+  test_views (dev, 10, TYPE_BF16);
+  test_views (dev, 10, TYPE_Q8);
+  test_views (dev, 10, TYPE_Q4);
 }
 
 /* More work than a slice may have, so that rows and columns are cut, and not where workgroups end. The seams are checked, and a
@@ -463,6 +601,9 @@ main (int argc, char **argv)
   add_in_every_form ("/matmul/shapes", test_shapes);
   add_in_every_form ("/matmul/epilogue", test_epilogue);
   add_in_every_form ("/matmul/gelu-is-that-of-erf", test_gelu_is_that_of_erf);
+  add_in_every_form ("/matmul/rows-lose-no-more-than-8-bits", test_rows_lose_no_more_than_8_bits);
+  add_in_every_form ("/matmul/what-is-no-number-stays-none", test_what_is_no_number_stays_none);
+  add_in_every_form ("/matmul/rows-are-what-they-are-alone", test_rows_are_what_they_are_alone);
   add_in_every_form ("/matmul/views-of-few-rows", test_views_of_few_rows);
   add_in_every_form ("/matmul/views-of-many-rows", test_views_of_many_rows);
   g_test_add_func ("/matmul/long-op-is-cut", test_long_op_is_cut);

@@ -52,7 +52,7 @@ test_every_variant_passes (Rig *f, gconstpointer data)
   {
     TensorType weights;
     KvType kv;
-  } types[] = { { TYPE_BF16, KV_F16 }, { TYPE_F16, KV_INT8 }, { TYPE_F32, KV_F32 } };
+  } types[] = { { TYPE_BF16, KV_F16 }, { TYPE_F16, KV_INT8 }, { TYPE_F32, KV_F32 }, { TYPE_Q8, KV_F16 }, { TYPE_Q4, KV_F16 } };
   guint checked = 0;
 
   for (guint i = 0; i < G_N_ELEMENTS (types); i++) {
@@ -78,9 +78,6 @@ test_every_form_of_a_device_passes (Rig *f, gconstpointer data)
   for (guint i = 0; i < G_N_ELEMENTS (forms); i++) {
     DeviceOptions options = forms[i];
     g_autoptr (Device) dev = NULL;
-    g_autoptr (OpStream) survey = NULL;
-    g_autoptr (GError) error = NULL;
-    SelfCheck result;
 
     options.cache_dir = f->folder;
     dev = harness_device (&options);
@@ -88,15 +85,16 @@ test_every_form_of_a_device_passes (Rig *f, gconstpointer data)
       one_size = device_limits (dev)->no_subgroup;
       one_form = device_limits (dev)->storage_form;
     }
-    survey = survey_model (dev, TYPE_BF16, KV_F16);
-    device_self_check (dev, survey, &result, &error);
-    g_assert_no_error (error);
-    op_stream_free (survey);
-    survey = survey_model (dev, TYPE_BF16, KV_INT8);
-    device_self_check (dev, survey, NULL, &error);
-    g_assert_no_error (error);
-    /* Without subgroup operations there is one local size, without large texel buffers one form of reads: the rest are known. */
-    g_assert_true (result.checked > 0 || (i % 3 > 0 && one_size) || (i >= 3 && one_form));
+    for (TensorType type = TYPE_BF16; type <= TYPE_Q4; type++) {
+      g_autoptr (OpStream) survey = survey_model (dev, type, type == TYPE_Q4 ? KV_INT8 : KV_F16);
+      g_autoptr (GError) error = NULL;
+      SelfCheck result;
+
+      device_self_check (dev, survey, &result, &error);
+      g_assert_no_error (error);
+      /* Without subgroup operations there is one local size, without large texel buffers one form of reads: the rest are known. */
+      g_assert_true (result.checked > 0 || (i % 3 > 0 && one_size) || (i >= 3 && one_form));
+    }
   }
 }
 
