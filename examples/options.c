@@ -55,17 +55,16 @@ static gboolean G_GNUC_PRINTF (2, 3) bad (GError **error, const gchar *format, .
 static gboolean
 parse_precision (Options *o, const gchar *text, GError **error)
 {
-  if (!text || g_str_equal (text, "auto"))
-    o->precision = MINIVL_PRECISION_AUTO;
-  else if (g_str_equal (text, "f32"))
-    o->precision = MINIVL_PRECISION_F32;
-  else if (g_str_equal (text, "f16"))
-    o->precision = MINIVL_PRECISION_F16;
-  else if (g_str_equal (text, "q8") || g_str_equal (text, "q4"))
-    return bad (error, "--precision %s: not there yet; f16 is the smallest there is", text);
-  else
-    return bad (error, "--precision %s: auto, f32 or f16", text);
-  return TRUE;
+  static const gchar *const names[] = { [MINIVL_PRECISION_AUTO] = "auto",
+    [MINIVL_PRECISION_F32] = "f32",
+    [MINIVL_PRECISION_F16] = "f16",
+    [MINIVL_PRECISION_Q8] = "q8",
+    [MINIVL_PRECISION_Q4] = "q4" };
+
+  o->precision = MINIVL_PRECISION_AUTO;
+  while (text && o->precision < G_N_ELEMENTS (names) && !g_str_equal (text, names[o->precision]))
+    o->precision++;
+  return o->precision < G_N_ELEMENTS (names) || bad (error, "--precision %s: auto, f32, f16, q8 or q4", text);
 }
 
 static gboolean
@@ -201,7 +200,7 @@ options_parse (Options *options, gint argc, gchar **argv, GError **error)
     { "lora", 0, 0, G_OPTION_ARG_FILENAME, &o.lora, "an adapter's folder, merged into it SCALE times (1)", "DIR[:SCALE]" },
     { "device", 0, 0, G_OPTION_ARG_FILENAME, &o.device, "index, UUID or part of a name (a GPU before a CPU)", "D" },
     { "list-devices", 0, 0, G_OPTION_ARG_NONE, &o.list_devices, "print the devices; * marks the one taken by default", NULL },
-    { "precision", 0, 0, G_OPTION_ARG_FILENAME, &raw.precision, "auto, f32 or f16 (auto, which is f16)", "P" },
+    { "precision", 0, 0, G_OPTION_ARG_FILENAME, &raw.precision, "f16, q8, q4, the first of them that fits (auto), or f32", "P" },
     { "tokenizer", 0, 0, G_OPTION_ARG_FILENAME, &raw.tokenizer, "auto, fast or slow (auto: as the model's card does)", "T" },
     { "context-size", 0, 0, G_OPTION_ARG_INT, &raw.context_size, "most tokens of a conversation (8192)", "N" },
     { "system", 0, 0, G_OPTION_ARG_FILENAME, &o.system, "system message, \"\" for none (the checkpoint's own)", "TEXT" },

@@ -578,7 +578,7 @@ read_model (JsonObject *root, const gchar *name, guint context, ModelConfig *c, 
 }
 
 static gboolean
-take_object (ModelConfig *config, JsonObject *root, const gchar *name, guint context, GError **error)
+take_object (ModelConfig *config, JsonObject *root, const gchar *name, guint context, gboolean warn, GError **error)
 {
   g_autoptr (GString) unknown = g_string_new (NULL);
   GError *failure = NULL;
@@ -590,7 +590,7 @@ take_object (ModelConfig *config, JsonObject *root, const gchar *name, guint con
     model_config_clear (&c);
     return FALSE;
   }
-  if (unknown->len > 0)
+  if (unknown->len > 0 && warn)
     g_warning ("%s: keys that minivl does not know, ignored: %s", name, unknown->str);
   *config = c;
   return TRUE;
@@ -601,7 +601,7 @@ model_config_parse (ModelConfig *config, const gchar *json, gssize length, const
 {
   g_autoptr (JsonObject) root = strict_json_parse (json, length < 0 ? strlen (json) : (gsize)length, name, error);
 
-  return root != NULL && take_object (config, root, name, context, error);
+  return root != NULL && take_object (config, root, name, context, TRUE, error);
 }
 
 gboolean
@@ -609,7 +609,15 @@ model_config_load (ModelConfig *config, const gchar *path, guint context, GError
 {
   g_autoptr (JsonObject) root = strict_json_load (path, error);
 
-  return root != NULL && take_object (config, root, path, context, error);
+  return root != NULL && take_object (config, root, path, context, TRUE, error);
+}
+
+gboolean
+model_config_peek (ModelConfig *config, const gchar *path, guint context, GError **error)
+{
+  g_autoptr (JsonObject) root = strict_json_load (path, error);
+
+  return root != NULL && take_object (config, root, path, context, FALSE, error);
 }
 
 void

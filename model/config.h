@@ -60,6 +60,8 @@ guint model_select_layer (const ModelConfig *c); /* 0 .. vision.layers: number o
 gboolean model_config_parse (
     ModelConfig *config, const gchar *json, gssize length, const gchar *name, guint context, GError **error);
 gboolean model_config_load (ModelConfig *config, const gchar *path, guint context, GError **error);
+/* As model_config_load(), for what will be loaded later: warns of nothing. */
+gboolean model_config_peek (ModelConfig *config, const gchar *path, guint context, GError **error);
 void model_config_clear (ModelConfig *config);
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (ModelConfig, model_config_clear)

@@ -11,65 +11,34 @@ typedef struct
   MinivlEngine *engine;
   const EngineParts *parts;
   const MinivlEngineOptions *options;
-  MinivlPrecision precision;
 } Build;
-
-static gchar *
-size_text (guint64 bytes)
-{
-  return g_format_size_full (bytes, G_FORMAT_SIZE_IEC_UNITS);
-}
-
-/* Before the first byte is copied: compares what everything takes with what there is, and says what would make it fit. */
-static gboolean
-check_memory (const Build *b, GError **error)
-{
-  const MinivlEngine *e = b->engine;
-  guint64 weights = weights_bytes (e->weights), cache = kv_pool_bytes (e->kv),
-          rest = vision_bytes (e->vision) + language_bytes (e->language), left = device_memory_left (e->dev, ARENA_DEVICE),
-          tokens = (left - MIN (left, weights + rest)) / (cache / kv_pool_blocks (e->kv)) * KV_BLOCK;
-  g_autofree gchar *weights_text = size_text (weights), *cache_text = size_text (cache), *rest_text = size_text (rest),
-                   *left_text = size_text (left);
-  g_autoptr (GString) fix = g_string_new (NULL);
-
-  if (weights + cache + rest <= left)
-    return TRUE;
-  if (tokens > 0)
-    g_string_append_printf (fix, "Lower context-size to %" G_GUINT64_FORMAT, tokens);
-  if (b->precision == MINIVL_PRECISION_F32)
-    g_string_append (fix, fix->len ? ", or precision to f16" : "Lower precision to f16");
-  if (fix->len == 0)
-    g_string_append (fix, "Free memory, or choose another device");
-  g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_MEMORY,
-      "%s does not fit into the memory of %s: weights of %s, a cache of %s for context-size=%u and activations of %s, and there "
-      "are %s. %s.",
-      e->model, e->device_name, weights_text, cache_text, e->info.context_size, rest_text, left_text, fix->str);
-  return FALSE;
-}
 
 static gboolean
 build (gpointer data, GError **error)
 {
   Build *b = data;
   MinivlEngine *e = b->engine;
-  KvType kv_type = b->precision == MINIVL_PRECISION_F32 ? KV_F32 : KV_F16;
+  g_auto (Plan) plan = { 0 };
   g_autoptr (OpStream) survey = NULL;
+  PlanBytes bytes;
 
   e->dev = device_open (b->options->device, NULL, error);
   if (!e->dev)
     return FALSE;
   e->device_name = g_strdup (device_info (e->dev)->name);
   e->driver = g_strdup (device_info (e->dev)->driver);
-  e->weights = weights_new (e->dev, &e->config, b->parts->tensors, b->precision, error);
-  if (!e->weights)
+  if (!plan_init (&plan, e->dev, &e->config, b->parts->tensors, b->options->precision, e->info.context_size, error)
+      || !weights_check (plan.weights, b->parts->tensors, error) || !plan_check (&plan, e->dev, e->model, error))
     return FALSE;
+  bytes = plan_bytes (&plan);
+  e->info.precision = precision_name (plan.precision);
+  e->weights = g_steal_pointer (&plan.weights);
+  e->vision = g_steal_pointer (&plan.vision);
+  e->kv = g_steal_pointer (&plan.kv);
+  e->language = g_steal_pointer (&plan.language);
   if (b->parts->lora)
     weights_merge (e->weights, b->parts->lora);
-  e->vision = vision_new (e->dev, &e->config, e->weights);
-  e->kv = kv_pool_new (e->dev, &e->config.language, e->info.context_size, kv_type);
-  e->language = language_new (e->dev, &e->config, e->weights, e->kv);
-  if (!weights_check (e->weights, b->parts->tensors, error) || !check_memory (b, error)
-      || !weights_load (e->weights, b->parts->tensors, b->options->on_progress, b->options->user_data, error)
+  if (!weights_load (e->weights, b->parts->tensors, b->options->on_progress, b->options->user_data, error)
       || !vision_commit (e->vision, error) || !kv_pool_commit (e->kv, error) || !language_commit (e->language, error))
     return FALSE;
   survey = op_survey_new (e->dev);
@@ -78,8 +47,7 @@ build (gpointer data, GError **error)
   if (!device_self_check (e->dev, survey, &e->self_check, error))
     return FALSE;
   scheduler_set_model (e->scheduler, e->vision, e->kv, e->language);
-  e->info.device_bytes =
-      weights_bytes (e->weights) + vision_bytes (e->vision) + kv_pool_bytes (e->kv) + language_bytes (e->language);
+  e->info.device_bytes = bytes.weights + bytes.cache + bytes.rest;
   return TRUE;
 }
 
@@ -121,7 +89,7 @@ MinivlEngine *
 engine_new (EngineParts *parts, const MinivlEngineOptions *options, GError **error)
 {
   MinivlEngine *e = g_new0 (MinivlEngine, 1);
-  Build b = { e, parts, options, options->precision };
+  Build b = { e, parts, options };
   gint64 start = g_get_monotonic_time ();
   gboolean ok = TRUE;
 
@@ -143,8 +111,6 @@ engine_new (EngineParts *parts, const MinivlEngineOptions *options, GError **err
   e->pictures = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
   e->asked = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
   e->scheduler = scheduler_new ();
-  if (b.precision == MINIVL_PRECISION_AUTO)
-    b.precision = MINIVL_PRECISION_F16;
   e->info.context_size = options->context_size ? options->context_size : ENGINE_DEFAULT_CONTEXT;
 
   if (e->tokenizer) {
@@ -177,7 +143,6 @@ engine_new (EngineParts *parts, const MinivlEngineOptions *options, GError **err
   }
 
   e->info.model = e->model;
-  e->info.precision = b.precision == MINIVL_PRECISION_F32 ? "f32" : "f16";
   e->info.device = e->device_name;
   e->info.tokenizer = e->tokenizer && tokenizer_is_slow (e->tokenizer) ? "slow" : "fast";
   e->info.system_source = e->template ? chat_template_system_source (e->template) : NULL;

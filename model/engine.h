@@ -10,10 +10,9 @@
 
 #include "chat.h"
 #include "generation.h"
-#include "language.h"
+#include "plan.h"
 #include "scheduler.h"
 #include "tokenizer.h"
-#include "vision.h"
 #include "yesno.h"
 
 #define ENGINE_DEFAULT_CONTEXT 8192

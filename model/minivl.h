@@ -125,7 +125,8 @@ MINIVL_API gchar *minivl_device_find (const gchar *device, GError **error);
 
 /**
  * MinivlPrecision:
- * @MINIVL_PRECISION_AUTO: f16
+ * @MINIVL_PRECISION_AUTO: the first of f16, q8 and q4 with which all of it fits into what memory the device has in all, whatever
+ * other programs take of it now; q4 where none does. See minivl_precision_find()
  * @MINIVL_PRECISION_F32: weights as float32, for tests and small models
  * @MINIVL_PRECISION_F16: 16 bits as the file has them: BF16 stays bf16, F16 stays f16, F32 becomes f16
  * @MINIVL_PRECISION_Q8: the language model's matrices in 8 bits, with a scale for each 32; the rest as f16
@@ -197,7 +198,7 @@ typedef struct
  * @model_hash: SHA-256, in hexadecimal, over config.json, conversation.py, generation_config.json and the tokenizer files, as far
  * as they are there, and of the safetensors files over headers, sizes and the first 64 KiB of each tensor;
  *   with an adapter also over its file and its scale
- * @precision: `f32` or `f16`
+ * @precision: `f32`, `f16`, `q8` or `q4`: what `auto` became
  * @device: the device's name
  * @device_bytes: device memory taken by weights, cache and activations
  * @load_ns: time taken to open
@@ -247,6 +248,17 @@ MINIVL_API gchar *minivl_default_model_path (void);
 MINIVL_API gboolean minivl_engine_check (const MinivlEngineOptions *options, GError **error);
 
 /**
+ * minivl_precision_find:
+ * @options: as for minivl_engine_open()
+ *
+ * Finds what minivl_engine_open() would store weights as, without loading them. It depends on the checkpoint, @context_size and the
+ * device's memory in all, and so is the same at any time.
+ *
+ * Returns: the precision; %MINIVL_PRECISION_AUTO with the error that opening would have
+ */
+MINIVL_API MinivlPrecision minivl_precision_find (const MinivlEngineOptions *options, GError **error);
+
+/**
  * minivl_engine_open:
  * @options: model_path is required
  *
@@ -255,8 +267,8 @@ MINIVL_API gboolean minivl_engine_check (const MinivlEngineOptions *options, GEr
  * A folder that brings a file minivl-check.json has it compared with what the device makes of it: an object of `width`, `height`
  * and `rgb` (a picture, [height][width][3] bytes in base64), `prompt` (a question about it as one tile, under the checkpoint's own
  * system message) and `logits` (a list, of the whole vocabulary, after the prompt's last token). They may differ by an NMSE of 1e-8
- * at f32 and 1e-5 at f16; else the device, or the folder, is refused. A @context_size that does not hold the prompt and one token
- * leaves the comparison out.
+ * at f32 and 1e-5 at f16, and less their mean by 3e-3 at q8 and 0.15 at q4; else the device, or the folder, is refused. A
+ * @context_size that does not hold the prompt and one token leaves the comparison out.
  *
  * Returns: (transfer full): one reference; released with minivl_engine_unref(). NULL with %MINIVL_ERROR_FILE or %MINIVL_ERROR_MODEL
  *   for what is wrong with the folder, %MINIVL_ERROR_DEVICE when no device is what @device names or can compute this,

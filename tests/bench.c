@@ -29,8 +29,6 @@ static const BenchStage stages[] = {
   { "self_check", bench_self_check },
 };
 
-static const gchar *const precisions[] = { "auto", "f32", "f16" };
-
 void
 bench_assert (GError *error)
 {
@@ -43,11 +41,15 @@ bench_assert (GError *error)
 gboolean
 bench_wants (const Bench *b, TensorType type)
 {
-  static const gchar *const names[] = {
-    [TYPE_F32] = "f32", [TYPE_F16] = "f16", [TYPE_BF16] = "f16", [TYPE_Q8] = "q8", [TYPE_Q4] = "q4"
+  static const MinivlPrecision precisions[] = {
+    [TYPE_F32] = MINIVL_PRECISION_F32,
+    [TYPE_F16] = MINIVL_PRECISION_F16,
+    [TYPE_BF16] = MINIVL_PRECISION_F16,
+    [TYPE_Q8] = MINIVL_PRECISION_Q8,
+    [TYPE_Q4] = MINIVL_PRECISION_Q4,
   };
 
-  return g_str_equal (b->precision, "auto") || g_str_equal (b->precision, names[type]);
+  return b->precision == MINIVL_PRECISION_AUTO || b->precision == precisions[type];
 }
 
 /* --- time -------------------------------------------------------------------------------------------------------------------- */
@@ -253,15 +255,6 @@ is_stage (const gchar *name)
   return FALSE;
 }
 
-static gboolean
-is_precision (const gchar *name)
-{
-  for (guint i = 0; i < G_N_ELEMENTS (precisions); i++)
-    if (g_str_equal (name, precisions[i]))
-      return TRUE;
-  return FALSE;
-}
-
 int
 main (int argc, char **argv)
 {
@@ -270,7 +263,7 @@ main (int argc, char **argv)
   const GOptionEntry entries[] = {
     { "model", 0, 0, G_OPTION_ARG_FILENAME, &model, "Checkpoint folder for the stages (random weights of the true widths)", "DIR" },
     { "device", 0, 0, G_OPTION_ARG_STRING, &device, "Index, UUID, or part of a name (a real GPU before a CPU device)", "D" },
-    { "precision", 0, 0, G_OPTION_ARG_STRING, &precision, "auto, f32 or f16 (16 bits as the file has them)", "P" },
+    { "precision", 0, 0, G_OPTION_ARG_STRING, &precision, "auto, f32, f16 (16 bits as the file has them), q8 or q4", "P" },
     { "only", 0, 0, G_OPTION_ARG_STRING, &only, "Only the rows of this name", "NAME" },
     { "json", 0, 0, G_OPTION_ARG_FILENAME, &json, "Write the figures to a file, too", "FILE" },
     { "quick", 0, 0, G_OPTION_ARG_NONE, &quick, "Few layers and runs: shows that it works, no figures to go by", NULL },
@@ -290,8 +283,8 @@ main (int argc, char **argv)
     g_printerr ("bench: it takes options only, not '%s'\n", argv[1]);
     return 2;
   }
-  if (!is_precision (precision)) {
-    g_printerr ("bench: there is no precision '%s': auto, f32, f16\n", precision);
+  if (!precision_parse (precision, &b.precision)) {
+    g_printerr ("bench: there is no precision '%s': auto, f32, f16, q8, q4\n", precision);
     return 2;
   }
   if (only && !is_stage (only)) {
@@ -302,7 +295,6 @@ main (int argc, char **argv)
     return 2;
   }
 
-  b.precision = precision;
   b.device = device;
   b.model = model;
   b.quick = quick;

@@ -5,7 +5,7 @@
 #define TESTS_BENCH_H
 
 #include "machine.h"
-#include "model/minivl.h"
+#include "precision.h"
 #include "vk/vk.h"
 
 /* What a row's share is of. */
@@ -31,9 +31,9 @@ typedef struct
 
 typedef struct
 {
-  const gchar *precision; /* as asked for: "auto", "f32" or "f16" */
-  const gchar *device;    /* as asked for, nullable */
-  const gchar *model;     /* checkpoint folder of the stages; NULL: random weights of the true widths */
+  MinivlPrecision precision; /* as asked for */
+  const gchar *device;       /* as asked for, nullable */
+  const gchar *model;        /* checkpoint folder of the stages; NULL: random weights of the true widths */
   gboolean quick;
   Machine machine;
   Device *dev;

@@ -102,7 +102,7 @@ open_engine (const Bench *b, const TensorSet *tensors)
   MinivlEngineOptions options = {
     .model_path = b->model,
     .device = b->device,
-    .precision = g_str_equal (b->precision, "f32") ? MINIVL_PRECISION_F32 : MINIVL_PRECISION_F16,
+    .precision = b->precision,
     .context_size = CONTEXT,
   };
   ModelConfig config = true_widths (b->quick);
@@ -187,6 +187,21 @@ head_weights (const LanguageConfig *c)
   return (double)c->vocab * c->hidden;
 }
 
+/* Of the layers and the head, as they are stored. */
+static double
+step_bytes (const Weights *w)
+{
+  double bytes = tensor_bytes (&w->head);
+
+  for (guint i = 0; i < w->n_language; i++) {
+    const LanguageLayer *l = &w->language[i];
+
+    bytes += tensor_bytes (&l->qkv) + (l->v.rows ? tensor_bytes (&l->v) : 0) + tensor_bytes (&l->o) + tensor_bytes (&l->gate_up)
+             + tensor_bytes (&l->down);
+  }
+  return bytes;
+}
+
 /* Of a sequence of `keys`. */
 static double
 cache_bytes (const MinivlEngine *e, guint keys)
@@ -199,9 +214,11 @@ cache_bytes (const MinivlEngine *e, guint keys)
 static BenchRow
 row_of (Bench *b, const gchar *name, gchar *shape, BenchLimit limit)
 {
-  static const gchar *const names[] = { [TYPE_F32] = "f32", [TYPE_F16] = "f16", [TYPE_BF16] = "bf16" };
+  const MinivlEngine *e = get_engine (b);
 
-  return (BenchRow){ .name = name, .shape = shape, .limit = limit, .precision = names[get_engine (b)->weights->head.type] };
+  return (BenchRow){
+    .name = name, .shape = shape, .limit = limit, .precision = e->weights->head.type == TYPE_BF16 ? "bf16" : e->info.precision
+  };
 }
 
 /* The row of a stage that another one is compared with; it is also measured when nobody asked for it. */
@@ -234,7 +251,7 @@ bench_load (Bench *b)
   row = row_of (b, "load", g_strdup_printf ("%.2f G weights", weights * 1e-9), LIMIT_NONE);
   bench_timer_stop (&timer, &row);
   row.weights = weights;
-  row.bytes = weights * type_size (b->engine->weights->head.type);
+  row.bytes = weights_bytes (b->engine->weights);
   bench_add (b, row);
 }
 
@@ -447,7 +464,7 @@ count_work (Bench *b, guint n, BenchRow *row)
   const MinivlEngine *e = get_engine (b);
 
   row->weights = layers_weights (&e->config.language) + head_weights (&e->config.language);
-  row->bytes = row->weights * type_size (e->weights->head.type) + n * cache_bytes (e, PROMPT);
+  row->bytes = step_bytes (e->weights) + n * cache_bytes (e, PROMPT);
   row->flops = 2 * n * row->weights;
 }
 

@@ -83,14 +83,38 @@ golden_names (const Golden *g)
   return (gchar **)g_ptr_array_free (g_steal_pointer (&names), FALSE);
 }
 
-double
-golden_nmse (const float *a, const float *b, gsize n)
+static double
+mean (const float *a, gsize n)
+{
+  double sum = 0.0;
+
+  for (gsize i = 0; i < n; i++)
+    sum += a[i];
+  return sum / n;
+}
+
+static double
+nmse (const float *a, double mean_a, const float *b, double mean_b, gsize n)
 {
   double error = 0.0, power = 0.0;
 
   for (gsize i = 0; i < n; i++) {
-    error += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
-    power += (double)b[i] * b[i];
+    double wanted = b[i] - mean_b, off = a[i] - mean_a - wanted;
+
+    error += off * off;
+    power += wanted * wanted;
   }
   return power > 0.0 ? error / power : error;
+}
+
+double
+golden_nmse (const float *a, const float *b, gsize n)
+{
+  return nmse (a, 0.0, b, 0.0, n);
+}
+
+double
+golden_nmse_less_mean (const float *a, const float *b, gsize n)
+{
+  return nmse (a, mean (a, n), b, mean (b, n), n);
 }

@@ -16,6 +16,8 @@ gchar **golden_names (const Golden *g);
 
 /* sum ((a - b)^2) / sum (b^2), b the golden value */
 double golden_nmse (const float *a, const float *b, gsize n);
+/* The same of a and b less the mean of each. */
+double golden_nmse_less_mean (const float *a, const float *b, gsize n);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Golden, golden_free)
 

@@ -21,9 +21,11 @@ precision_get_type (void)
 {
   static gsize type = 0;
   static const GEnumValue values[] = {
-    { MINIVL_PRECISION_AUTO, "What suits the model and the device", "auto" },
+    { MINIVL_PRECISION_AUTO, "The first of f16, q8 and q4 that fits the device's memory", "auto" },
     { MINIVL_PRECISION_F32, "32 bits, for tests and small models", "f32" },
     { MINIVL_PRECISION_F16, "16 bits as the file has them: BF16 stays BF16", "f16" },
+    { MINIVL_PRECISION_Q8, "8 bits in the language model's matrices", "q8" },
+    { MINIVL_PRECISION_Q4, "4 bits in most of them", "q4" },
     { 0 },
   };
 

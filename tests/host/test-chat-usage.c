@@ -23,8 +23,6 @@ static const Case cases[] = {
   { "no-prompt", { "--model", "@" }, "PROMPT" },
   { "unknown-option", { "--model", "@", "--nosuch", "hello" }, "--nosuch" },
   { "option-without-value", { "hello", "--model" }, "--model" },
-  { "q8-is-not-there-yet", { "--model", "@", "--precision", "q8", "hello" }, "not there yet" },
-  { "q4-is-not-there-yet", { "--model", "@", "--precision", "q4", "hello" }, "not there yet" },
   { "unknown-precision", { "--model", "@", "--precision", "f64", "hello" }, "f64" },
   { "unknown-tokenizer", { "--model", "@", "--tokenizer", "quick", "hello" }, "auto, fast or slow" },
   { "context-not-a-number", { "--model", "@", "--context-size", "8k", "hello" }, "--context-size" },

@@ -72,6 +72,20 @@ test_devices_are_listed_and_selected_by (void)
 }
 
 static void
+test_precision_is_found_without_opening (void)
+{
+  MinivlEngineOptions options = { .model_path = api_model, .precision = MINIVL_PRECISION_Q8, .context_size = CONTEXT };
+  g_autoptr (GError) error = NULL;
+
+  g_assert_cmpint (minivl_precision_find (&options, NULL), ==, MINIVL_PRECISION_Q8);
+  options.precision = MINIVL_PRECISION_AUTO; /* any device holds so small a model */
+  g_assert_cmpint (minivl_precision_find (&options, NULL), ==, MINIVL_PRECISION_F16);
+  options.model_path = NULL;
+  g_assert_cmpint (minivl_precision_find (&options, &error), ==, MINIVL_PRECISION_AUTO);
+  g_assert_error (error, MINIVL_ERROR, MINIVL_ERROR_USAGE);
+}
+
+static void
 test_info_tells_what_was_opened (void)
 {
   const MinivlEngineInfo *info = minivl_engine_get_info (api_engine);
@@ -358,6 +372,7 @@ add_tests (void)
   g_test_add_func ("/api/nothing-is-legal-to-release", test_nothing_is_legal_to_release);
   g_test_add_func ("/api/error-domain-has-a-name", test_error_domain_has_a_name);
   g_test_add_func ("/api/devices-are-listed-and-selected-by", test_devices_are_listed_and_selected_by);
+  g_test_add_func ("/api/precision-is-found-without-opening", test_precision_is_found_without_opening);
   g_test_add_func ("/api/info-tells-what-was-opened", test_info_tells_what_was_opened);
   g_test_add_func ("/api/progress-rises-and-zeroes-are-defaults", test_progress_rises_and_zeroes_are_defaults);
   g_test_add_func ("/api/hash-tells-what-is-beside-the-weights", test_hash_tells_what_is_beside_the_weights);

@@ -127,6 +127,8 @@ typedef struct
 static const Model models[] = {
   { "small", MINIVL_PRECISION_F16 },
   { "variants/yarn-v1-rms", MINIVL_PRECISION_F32 },
+  { "variants/plain-gqa-tied", MINIVL_PRECISION_Q8 },
+  { "variants/odd-widths", MINIVL_PRECISION_Q4 },
 };
 
 static void
