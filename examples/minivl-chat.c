@@ -227,6 +227,8 @@ run (Chat *c, GError **error)
 {
   if (c->options.list_devices)
     return report_devices (error);
+  if (c->options.budget)
+    return report_budget (c->options.model, c->options.device, error);
   return c->options.batch ? answer_batch (c, error) : converse (c, error);
 }
 

@@ -147,6 +147,12 @@ check_batch (const Options *o, const Raw *raw, GError **error)
 }
 
 static gboolean
+check_budget (const Options *o, const Raw *raw, GError **error)
+{
+  return (!o->topic.prompts && !raw->images && !raw->videos && !o->batch) || bad (error, "--budget: nothing is asked");
+}
+
+static gboolean
 check_single (const Options *o, GError **error)
 {
   if (o->output)
@@ -161,7 +167,7 @@ check (Options *o, const Raw *raw, GError **error)
 
   if (o->list_devices)
     return TRUE;
-  if (!(o->batch ? check_batch (o, raw, error) : check_single (o, error)))
+  if (!(o->budget ? check_budget (o, raw, error) : o->batch ? check_batch (o, raw, error) : check_single (o, error)))
     return FALSE;
   if (!o->model)
     o->model = minivl_default_model_path ();
@@ -200,6 +206,7 @@ options_parse (Options *options, gint argc, gchar **argv, GError **error)
     { "lora", 0, 0, G_OPTION_ARG_FILENAME, &o.lora, "an adapter's folder, merged into it SCALE times (1)", "DIR[:SCALE]" },
     { "device", 0, 0, G_OPTION_ARG_FILENAME, &o.device, "index, UUID or part of a name (a GPU before a CPU)", "D" },
     { "list-devices", 0, 0, G_OPTION_ARG_NONE, &o.list_devices, "print the devices; * marks the one taken by default", NULL },
+    { "budget", 0, 0, G_OPTION_ARG_NONE, &o.budget, "print what the checkpoint takes of the device's memory", NULL },
     { "precision", 0, 0, G_OPTION_ARG_FILENAME, &raw.precision, "f16, q8, q4, the first of them that fits (auto), or f32", "P" },
     { "tokenizer", 0, 0, G_OPTION_ARG_FILENAME, &raw.tokenizer, "auto, fast or slow (auto: as the model's card does)", "T" },
     { "context-size", 0, 0, G_OPTION_ARG_INT, &raw.context_size, "most tokens of a conversation (8192)", "N" },

@@ -13,7 +13,7 @@ typedef struct
   guint context_size;
   gchar *batch, *output; /* likewise; with batch the topic is empty */
   Topic topic;
-  gboolean json, list_devices, checkpoint_sampling;
+  gboolean json, list_devices, budget, checkpoint_sampling;
   gchar **stop;
   MinivlParams params; /* stop and want_logits as asked for */
 } Options;

@@ -1,5 +1,7 @@
 #include "report.h"
 
+#include "model/minivl-budget.h"
+
 #include <json-glib/json-glib.h>
 #include <stdio.h>
 #include <string.h>
@@ -183,6 +185,64 @@ report_devices (GError **error)
     g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_DEVICE,
         "there is no Vulkan device: install a driver (mesa-vulkan-drivers has one for every GPU and for the CPU)");
     return FALSE;
+  }
+  return TRUE;
+}
+
+static const gchar *
+precision_name (MinivlPrecision precision)
+{
+  return precision == MINIVL_PRECISION_F16 ? "f16" : precision == MINIVL_PRECISION_Q8 ? "q8" : "q4";
+}
+
+static guint64
+row_bytes (const MinivlBudgetRow *row)
+{
+  return row->weights + row->cache + row->scratch;
+}
+
+/* The most tokens that fit into so many bytes. */
+static gchar *
+most_context (const MinivlBudget *budget, MinivlPrecision precision, guint64 memory)
+{
+  guint most = 0;
+
+  for (guint i = 0; i < budget->n_rows; i++)
+    if (budget->rows[i].precision == precision && row_bytes (&budget->rows[i]) <= memory)
+      most = MAX (most, budget->rows[i].context_size);
+  return most > 0 ? g_strdup_printf ("%u", most) : g_strdup ("-");
+}
+
+gboolean
+report_budget (const gchar *model, const gchar *device, GError **error)
+{
+  static const guint cards[] = { 4, 6, 8, 11, 24 };
+  const MinivlEngineOptions options = { .model_path = model, .device = device };
+  g_auto (MinivlBudget) budget = { NULL };
+
+  if (!minivl_budget_init (&budget, &options, error))
+    return FALSE;
+  printf ("%s: %" G_GUINT64_FORMAT " MiB\n\n", budget.device, budget.memory >> 20);
+  printf ("precision  context   weights     cache   scratch    in all  (MiB)\n");
+  for (guint i = 0; i < budget.n_rows; i++) {
+    const MinivlBudgetRow *row = &budget.rows[i];
+    const guint64 parts[] = { row->weights, row->cache, row->scratch, row_bytes (row) };
+
+    printf ("%-9s %8u", precision_name (row->precision), row->context_size);
+    for (guint k = 0; k < G_N_ELEMENTS (parts); k++)
+      printf ("%10" G_GUINT64_FORMAT, (parts[k] + (1 << 20) - 1) >> 20);
+    printf ("  %s\n", row->fits ? "fits" : "does not fit");
+  }
+
+  printf ("\ncontext of    f16      q8      q4\n");
+  for (guint i = 0; i < G_N_ELEMENTS (cards); i++) {
+    printf ("%2u GiB    ", cards[i]);
+    for (MinivlPrecision p = MINIVL_PRECISION_F16; p <= MINIVL_PRECISION_Q4; p++) {
+      g_autofree gchar *most = most_context (&budget, p, (guint64)cards[i] << 30);
+
+      printf ("%8s", most);
+    }
+    printf ("\n");
   }
   return TRUE;
 }

@@ -1,4 +1,4 @@
-/* What minivl-chat hands out besides text: a round as JSON, logits as a file, the list of devices. */
+/* What minivl-chat hands out besides text: a round as JSON, logits as a file, the list of devices, a budget. */
 #ifndef EXAMPLES_REPORT_H
 #define EXAMPLES_REPORT_H
 
@@ -26,6 +26,9 @@ gchar *report_to_json (const Report *report);
 
 /* A safetensors file of one tensor `logits`, F32. */
 gboolean report_write_logits (const gchar *path, const MinivlAnswer *answer, GError **error);
+
+/* Prints what the checkpoint takes of the device's memory to standard output. device may be NULL. */
+gboolean report_budget (const gchar *model, const gchar *device, GError **error);
 
 /* Prints the devices to standard output. FALSE with MINIVL_ERROR_DEVICE when there is none. */
 gboolean report_devices (GError **error);

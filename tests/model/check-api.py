@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""The public header against what it stands for.
+"""The public headers against what they stand for.
 
-check-api.py symbols LIBRARY HEADER TEST...: the library exports what the header declares and nothing else, the tests name all of
+check-api.py symbols LIBRARY HEADER,HEADER... TEST...: the library exports what the headers declare and nothing else, the tests name all of
 it, and each function, field and value is documented.
 check-api.py compile HEADER LANGUAGE STANDARD COMPILER...: the header compiles alone, without a warning.
 """
@@ -29,8 +29,8 @@ def undocumented(header):
             yield match[2]
 
 
-def symbols(library, header_path, *test_paths):
-    header = open(header_path).read()
+def symbols(library, header_paths, *test_paths):
+    header = '\n'.join(open(path).read() for path in header_paths.split(','))
     declared = set(re.findall(r'^MINIVL_API[^;]*?\b(minivl_\w+) \(', header, re.M))
     there = exported(library)
     words = {word for path in test_paths for word in re.findall(r'\w+', open(path).read())}
