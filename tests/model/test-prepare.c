@@ -1,6 +1,7 @@
 /* What is prepared gives way to all else, in time and in room, and is found by the question that follows. What computes a chunk is
  * watched on its way (the linker's --wrap). */
-#include "device-error.h"
+#include <string.h>
+
 #include "harness.h"
 #include "variant.h"
 #include "model/model_testing.h"
@@ -234,6 +235,45 @@ test_who_gives_up_has_the_chunk_in_hand (void)
   }
 }
 
+/* Wherever the chunks begin. */
+static void
+test_an_answer_is_the_one_without (void)
+{
+  static const guint lengths[] = { 70, LANGUAGE_CHUNK + 3, N_PREPARED };
+  const guint n = N_PREPARED + 9, vocab = engine->config.language.vocab;
+  g_autoptr (MinivlSession) session = NULL;
+  g_autofree gint32 *ids = g_new (gint32, n);
+  MinivlParams params = MINIVL_PARAMS_INIT;
+  g_auto (MinivlAnswer) with = { 0 }, without = { 0 };
+  double error = 0, power = 0;
+  MinivlEngine *fresh = variant_open ("plain-gqa-tied", CONTEXT, NULL);
+
+  begin (NULL, 0);
+  params.max_tokens = 20;
+  params.want_logits = TRUE;
+  for (guint i = 0; i < G_N_ELEMENTS (lengths); i++)
+    request_unref (run (7, lengths[i], 0));
+  for (guint k = 0; k < 2; k++) {
+    g_autoptr (Request) same = make (7, n, 0);
+
+    memcpy (ids, same->seen->data, n * sizeof *ids);
+    g_clear_pointer (&session, minivl_session_free);
+    session = minivl_session_new (k == 0 ? engine : fresh, NULL);
+    g_assert_true (session_ask_ids (session, ids, n, NULL, 0, &params, NULL, NULL, k == 0 ? &with : &without, NULL));
+  }
+  g_clear_pointer (&session, minivl_session_free);
+  minivl_engine_unref (fresh);
+  g_assert_cmpuint (with.cached_tokens, >=, N_PREPARED - 1);
+  g_assert_cmpuint (without.cached_tokens, ==, 0);
+  g_assert_cmpmem (with.token_ids, with.output_tokens * 4, without.token_ids, without.output_tokens * 4);
+  for (guint i = 0; i < vocab; i++) {
+    error += (with.logits[i] - without.logits[i]) * (with.logits[i] - without.logits[i]);
+    power += without.logits[i] * without.logits[i];
+  }
+  g_test_message ("NMSE of the logits: %g", error / power);
+  g_assert_cmpfloat (error, <=, 1e-8 * power);
+}
+
 /* original_max_position_embeddings is 64. */
 static void
 test_a_long_question_is_prepared_with_its_factors (void)
@@ -269,6 +309,7 @@ main (int argc, char **argv)
   RULE (it_goes_on_where_it_was);
   RULE (pictures_come_first);
   RULE (who_gives_up_has_the_chunk_in_hand);
+  RULE (an_answer_is_the_one_without);
   RULE (a_long_question_is_prepared_with_its_factors);
 #undef RULE
   failures = g_test_run ();
