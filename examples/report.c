@@ -99,6 +99,8 @@ report_to_json (const Report *r)
   add_int (b, "prompt_tokens", a->prompt_tokens);
   add_int (b, "output_tokens", a->output_tokens);
   add_int (b, "cached_tokens", a->cached_tokens);
+  add_int (b, "drafted", a->drafted);
+  add_int (b, "accepted", a->accepted);
   add_ids (b, "input_ids", a->input_ids, a->prompt_tokens);
   add_ids (b, "token_ids", a->token_ids, a->output_tokens);
   add_pictures (b, r);

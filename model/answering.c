@@ -46,8 +46,8 @@ is_end (const Request *r, gint32 id)
   return FALSE;
 }
 
-/* The token that follows, from the row of logits of the step that has just been made. */
-static void
+/* The token that follows, from the row of logits of the step that has just been made. -1: the request is done. */
+static gint32
 take_token (Answering *w, Request *r, const Top *top, guint row)
 {
   LanguageToken token = { 0 };
@@ -58,17 +58,19 @@ take_token (Answering *w, Request *r, const Top *top, guint row)
     id = choose_token (w, r, top, row, &error);
   if (error) {
     admission_finish (w->admission, r, MINIVL_FINISH_CANCELLED, error);
-    return;
+    return -1;
   }
   if (is_end (r, id)) {
     admission_finish (w->admission, r, MINIVL_FINISH_STOP, NULL);
-    return;
+    return -1;
   }
   g_array_append_val (r->seen, id);
   request_add_token (r, top, id);
+  if (r->draft)
+    draft_add (r->draft, id);
   if (r->seen->len == r->n_prompt + r->max_tokens) {
     admission_finish (w->admission, r, MINIVL_FINISH_LENGTH, NULL);
-    return;
+    return -1;
   }
 
   token.key.id = id;
@@ -76,6 +78,7 @@ take_token (Answering *w, Request *r, const Top *top, guint row)
   /* The reference computes a conversation that grows into the long factors anew. */
   if (language_is_long (w->language, r->tokens->len) != kv_sequence_is_long (r->seq))
     g_clear_pointer (&r->seq, kv_sequence_free);
+  return id;
 }
 
 /* Of the highest priority, in turns. (transfer full) (nullable) */
@@ -136,36 +139,106 @@ answering_prefill (Answering *w)
     admission_finish (w->admission, r, MINIVL_FINISH_CANCELLED, g_steal_pointer (&error));
 }
 
+/* An answer in a step: its last token, and behind it a draft of what may follow. */
+typedef struct
+{
+  Request *request;
+  gint32 draft[DRAFT_ROWS - 1];
+  guint n_draft;
+} Writer;
+
+/* Tokens that may be drafted: none that ends the answer, none behind its last one or on other factors. */
+static guint
+find_draft (const Answering *w, Writer *writer)
+{
+  Request *r = writer->request;
+  guint n = 0, left = r->n_prompt + r->max_tokens - r->seen->len, found;
+
+  if (!r->draft)
+    return 0;
+  found = draft_find (r->draft, writer->draft, MIN (left - 1, DRAFT_ROWS - 1));
+  while (n < found && !is_end (r, writer->draft[n])
+         && language_is_long (w->language, r->tokens->len + n + 1) == kv_sequence_is_long (r->seq))
+    n++;
+  return n;
+}
+
+static void
+find_drafts (const Answering *w, Writer *writers, guint n)
+{
+  DraftShare shares[DRAFT_ROWS];
+
+  for (guint i = 0; i < n; i++)
+    writers[i].n_draft = 0;
+  if (n >= w->draft_rows)
+    return;
+  for (guint i = 0; i < n; i++)
+    shares[i] = (DraftShare){ .draft = writers[i].request->draft, .found = find_draft (w, &writers[i]) };
+  draft_share (shares, n, w->draft_rows);
+  for (guint i = 0; i < n; i++)
+    writers[i].n_draft = shares[i].n;
+}
+
+/* What a step makes of an answer. Of each row that follows on what the answer is, it takes the token. */
+static void
+take_tokens (Answering *w, const Writer *writer, const Top *tops, guint row)
+{
+  Request *r = writer->request;
+
+  kv_sequence_forget (r->seq, writer->n_draft);
+  r->drafted += writer->n_draft;
+  for (guint i = 0;; i++) {
+    gint32 id = take_token (w, r, &tops[row + i], row + i);
+    const KvKey key = { .id = id };
+
+    if (i == writer->n_draft || id != writer->draft[i])
+      return;
+    kv_sequence_extend (r->seq, &key, 1); /* its keys and values are there */
+    r->accepted++;
+  }
+}
+
 void
 answering_decode (Answering *w)
 {
   g_autolist (Request) requests = admission_list (w->admission);
-  Request *batch[LANGUAGE_BATCH];
+  Writer writers[LANGUAGE_BATCH];
   KvSequence *seqs[LANGUAGE_BATCH];
   LanguageToken tokens[LANGUAGE_BATCH];
   Top tops[LANGUAGE_BATCH];
   g_autoptr (GError) error = NULL;
-  guint n = 0;
+  guint n = 0, rows = 0, row = 0;
 
   for (GList *l = requests; l && n < LANGUAGE_BATCH; l = l->next) {
     Request *r = l->data;
 
-    if (!r->seq || request_missing (r) != 1)
-      continue;
-    batch[n] = r;
-    seqs[n] = r->seq;
-    tokens[n++] = g_array_index (r->tokens, LanguageToken, r->tokens->len - 1);
+    if (r->seq && request_missing (r) == 1)
+      writers[n++].request = r;
   }
   if (n == 0)
     return;
 
-  language_decode (w->language, seqs, tokens, n, tops, &error);
+  find_drafts (w, writers, n);
   for (guint i = 0; i < n; i++) {
+    const Request *r = writers[i].request;
+
+    seqs[rows] = r->seq;
+    tokens[rows++] = g_array_index (r->tokens, LanguageToken, r->tokens->len - 1);
+    for (guint j = 0; j < writers[i].n_draft; j++) {
+      seqs[rows] = r->seq;
+      tokens[rows++] = (LanguageToken){ .key.id = writers[i].draft[j] };
+    }
+  }
+  language_decode (w->language, seqs, tokens, rows, tops, &error);
+  for (guint i = 0; i < n; i++) {
+    Request *r = writers[i].request;
+
     if (n == LANGUAGE_BATCH) /* there may be more of them than go together */
-      admission_to_the_end (w->admission, batch[i]);
+      admission_to_the_end (w->admission, r);
     if (error)
-      admission_finish (w->admission, batch[i], MINIVL_FINISH_CANCELLED, g_error_copy (error));
+      admission_finish (w->admission, r, MINIVL_FINISH_CANCELLED, g_error_copy (error));
     else
-      take_token (w, batch[i], &tops[i], i);
+      take_tokens (w, &writers[i], tops, row);
+    row += 1 + writers[i].n_draft;
   }
 }

@@ -8,13 +8,14 @@ typedef struct
 {
   Admission *admission;
   Language *language;
+  guint draft_rows;                    /* most rows of a step with drafts, 1: there are none */
   void (*look_around) (gpointer data); /* called between two submits: others may have given up meanwhile */
   gpointer data;
 } Answering;
 
 /* One chunk of one prompt, if there is any to be computed. */
 void answering_prefill (Answering *w);
-/* One token for every answer, or for as many as go together. */
+/* One token for every answer, or for as many as go together; more where a draft (draft.h) was right. */
 void answering_decode (Answering *w);
 
 #endif

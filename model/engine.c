@@ -44,7 +44,7 @@ build (gpointer data, GError **error)
   survey = op_survey_new (e->dev);
   vision_survey (e->vision, survey);
   language_survey (e->language, survey);
-  if (!device_self_check (e->dev, survey, &e->self_check, error))
+  if (!device_self_check (e->dev, survey, &e->self_check, error) || !language_compare_rows (e->language, error))
     return FALSE;
   scheduler_set_model (e->scheduler, e->vision, e->kv, e->language);
   e->info.device_bytes = bytes.weights + bytes.cache + bytes.rest;

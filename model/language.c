@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "draft.h"
 #include "model_testing.h"
 
 /* Rows of a recorded prefill: a prompt's last chunk takes the next larger one. Multiples of 8, as op_attention needs. */
@@ -33,6 +34,7 @@ struct _Language
   OpStream *prefill[G_N_ELEMENTS (buckets)][KEYS_LEVELS];
   OpStream *head;                                        /* the last row of a prefill to logits */
   OpStream *decode[G_N_ELEMENTS (batches)][KEYS_LEVELS]; /* a token a sequence and their logits: one submit */
+  guint equal_rows;
   guint64 computed, steps, read;
 };
 
@@ -405,14 +407,17 @@ language_prefill (
 gboolean
 language_decode (Language *l, KvSequence *const *seqs, const LanguageToken *tokens, guint n, Top *tops, GError **error)
 {
-  guint b = bucket_of (batches, n), level = 0;
+  guint b = bucket_of (batches, n), level = 0, place = 0; /* place: the first row of the sequence's */
   OpStream **s;
   gboolean ok;
 
   g_assert (g_thread_self () == l->owner);
   g_return_val_if_fail (n > 0 && n <= LANGUAGE_BATCH, FALSE);
-  for (guint i = 0; i < n; i++)
-    level = MAX (level, level_of (kv_sequence_length (seqs[i]) + 1));
+  for (guint i = 0; i < n; i++) {
+    if (i == 0 || seqs[i] != seqs[i - 1])
+      place = i;
+    level = MAX (level, level_of (kv_sequence_length (seqs[i]) + i - place + 1));
+  }
   s = &l->decode[b][level];
   if (!*s)
     *s = new_decode (l, batches[b], level_keys (level), error);
@@ -420,9 +425,11 @@ language_decode (Language *l, KvSequence *const *seqs, const LanguageToken *toke
     return FALSE;
 
   for (guint i = 0; i < n; i++) {
+    if (i == 0 || seqs[i] != seqs[i - 1])
+      place = i;
     extend (seqs[i], &tokens[i], 1);
-    fill_table (l, i, seqs[i]);
-    fill_row (l, i, i, seqs[i], kv_sequence_length (seqs[i]) - 1, &tokens[i]);
+    fill_table (l, place, seqs[i]);
+    fill_row (l, i, place, seqs[i], kv_sequence_length (seqs[i]) - 1, &tokens[i]);
   }
   fill_padding (l, n, batches[b]);
   ok = op_stream_run (*s, NULL, error);
@@ -445,6 +452,80 @@ language_logits (Language *l, guint i, float *logits, GError **error)
   l->read++;
   return tensor_read (
       &l->logits, (guint64)i * l->logits.stride * sizeof *logits, logits, l->config->language.vocab * sizeof *logits, error);
+}
+
+/* --- are rows of a step what they are alone? ------------------------------------------------------------------------------- */
+
+/* Of the probe: tokens of one sequence, through layer 0 and the head. What layer 0 makes of a token's key does not depend on the
+ * other rows, so that rows that are computed once more find the cache as it was. */
+static OpStream *
+new_probe (Language *l, guint m, GError **error)
+{
+  OpStream *s = op_stream_new (l->dev, "rows");
+  Tensor x = tensor_rows (&l->x, 0, m);
+
+  record_embedding (l, s, m);
+  record_layer (l, s, 0, m, TRUE);
+  record_head (l, s, &x);
+  return recorded (s, error);
+}
+
+/* Logits [m][vocab] of m tokens from the first on. */
+static gboolean
+run_probe (Language *l, OpStream *s, const KvSequence *seq, const LanguageToken *tokens, guint first, guint m, float *logits,
+    GError **error)
+{
+  guint vocab = language_vocab (l);
+
+  fill_table (l, 0, seq);
+  for (guint i = 0; i < m; i++)
+    fill_row (l, i, 0, seq, first + i, &tokens[first + i]);
+  if (!op_stream_run (s, NULL, error))
+    return FALSE;
+  for (guint i = 0; i < m; i++)
+    if (!tensor_read (
+            &l->logits, (guint64)i * l->logits.stride * sizeof *logits, logits + (gsize)i * vocab, vocab * sizeof *logits, error))
+      return FALSE;
+  return TRUE;
+}
+
+gboolean
+language_compare_rows (Language *l, GError **error)
+{
+  gsize vocab = language_vocab (l);
+  LanguageToken tokens[DRAFT_ROWS] = { { .feature = NULL } };
+  g_autoptr (KvSequence) seq = NULL;
+  g_autoptr (OpStream) one = new_probe (l, 1, error);
+  g_autofree float *alone = g_new (float, DRAFT_ROWS *vocab), *together = g_new (float, DRAFT_ROWS *vocab);
+
+  g_assert (g_thread_self () == l->owner);
+  l->equal_rows = 1;
+  for (guint i = 0; i < DRAFT_ROWS; i++)
+    tokens[i].key.id = (i + 1) * 977 % vocab;
+  seq = kv_sequence_new (l->pool, &tokens[0].key, 1, DRAFT_ROWS, FALSE);
+  if (!seq) /* a cache that does not hold so many tokens */
+    return TRUE;
+  extend (seq, tokens, DRAFT_ROWS);
+  for (guint i = 0; i < DRAFT_ROWS; i++)
+    if (!one || !run_probe (l, one, seq, tokens, i, 1, alone + i * vocab, error))
+      return FALSE;
+  for (guint b = 1; b < G_N_ELEMENTS (batches) && batches[b] <= DRAFT_ROWS; b++) {
+    g_autoptr (OpStream) s = new_probe (l, batches[b], error);
+
+    if (!s || !run_probe (l, s, seq, tokens, 0, batches[b], together, error))
+      return FALSE;
+    if (memcmp (alone, together, batches[b] * vocab * sizeof *alone) != 0)
+      break;
+    l->equal_rows = batches[b];
+  }
+  kv_sequence_forget (seq, DRAFT_ROWS);
+  return TRUE;
+}
+
+guint
+language_equal_rows (const Language *l)
+{
+  return l->equal_rows;
 }
 
 guint64

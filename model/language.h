@@ -38,10 +38,16 @@ gboolean language_is_long (const Language *l, guint n);
  * On failure seq is as before. */
 gboolean language_prefill (
     Language *l, KvSequence *seq, const LanguageToken *tokens, guint n, Top *top, const OpCancel *cancel, GError **error);
-/* Appends a token each to n <= LANGUAGE_BATCH sequences, in one submit. tops: [n]. */
+/* Appends a token each to n <= LANGUAGE_BATCH sequences, in one submit. tops: [n]. A sequence that stands there several times, one
+ * behind the other, gets as many tokens; each sees those before it. */
 gboolean language_decode (Language *l, KvSequence *const *seqs, const LanguageToken *tokens, guint n, Top *tops, GError **error);
 /* All logits [vocab] that the i'th top of the step before is of, 0 for a prefill's. They are there until the next step. */
 gboolean language_logits (Language *l, guint i, float *logits, GError **error);
+
+/* Finds out which rows have the bits that they have alone, on this device; takes some ten steps of one layer. */
+gboolean language_compare_rows (Language *l, GError **error);
+/* Most rows of a step that all have them, at most DRAFT_ROWS; 1: rows are not computed alike. */
+guint language_equal_rows (const Language *l);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Language, language_free)
 

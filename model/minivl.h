@@ -476,8 +476,8 @@ MINIVL_API MinivlSession *minivl_session_new (MinivlEngine *engine, GError **err
 /* @session: (nullable). From any thread: an answer in hand is cancelled first, and waited for. */
 MINIVL_API void minivl_session_free (MinivlSession *session);
 
-/* Forgets all rounds and pictures; the system message and the priority stay. What later prompts have in common with earlier ones
- * is still not computed again. */
+/* Forgets all rounds and pictures; the system message, the priority and what later answers may be drafted from stay. What later
+ * prompts have in common with earlier ones is still not computed again. */
 MINIVL_API void minivl_session_reset (MinivlSession *session);
 
 /* @system: (nullable): NULL is the checkpoint's own, "" leaves the system part out. Takes effect with the next question. */
@@ -589,6 +589,9 @@ MINIVL_API const gchar *minivl_finish_to_string (MinivlFinish finish);
  * @token_ids: (array length=output_tokens): the answer's, without the one it stopped at
  * @output_tokens: tokens of the answer
  * @cached_tokens: of the prompt, not computed again
+ * @drafted: tokens that were computed because the answer may go on with them, as the conversation or an earlier answer of the
+ *   session does. They change no token, only how many steps an answer takes; on a device where they would, there are none
+ * @accepted: tokens of the answer that were drafted
  * @logprobs: (array length=output_tokens): natural logarithm of the probability of each of @token_ids: over the whole vocabulary,
  *   by the model alone: before penalty, temperature, @top_k and @top_p
  * @top_ids, @top_logprobs: (nullable): [output_tokens][n_logprobs], if asked for: the most probable tokens at the place of each
@@ -608,6 +611,7 @@ typedef struct
   gint32 *token_ids;
   guint output_tokens;
   guint cached_tokens;
+  guint drafted, accepted;
   double *logprobs;
   gint32 *top_ids;
   double *top_logprobs;

@@ -12,6 +12,11 @@ gboolean session_ask_ids (MinivlSession *session, const gint32 *ids, guint n_ids
 /* Questions and pictures that were handed in and are not done, while a function of scheduler_run() keeps the thread from others. */
 guint scheduler_waiting (Scheduler *s);
 
+/* Most rows of a step with drafts from now on: 1 for none, at most what the engine found to be right. */
+void scheduler_set_draft_rows (Scheduler *s, guint rows);
+/* As if the session had answered so. */
+void session_remember (MinivlSession *session, const gint32 *prompt, guint n_prompt, const gint32 *answer, guint n_answer);
+
 /* Numbers of the model, which may be read by any thread while nothing is computed. */
 
 /* Tokens computed since the model was made. */

@@ -43,6 +43,7 @@ request_unref (Request *r)
   g_array_unref (r->logprobs);
   g_array_unref (r->top_ids);
   g_array_unref (r->top_logprobs);
+  draft_free (r->draft);
   g_free (r->logits);
   g_free (r->prompt_logits);
   g_clear_error (&r->error);

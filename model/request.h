@@ -8,6 +8,7 @@
 #ifndef MODEL_REQUEST_H
 #define MODEL_REQUEST_H
 
+#include "draft.h"
 #include "language.h"
 #include "sampler.h"
 
@@ -32,6 +33,7 @@ typedef struct
   KvSequence *seq;  /* NULL: waits for room */
   GArray *seen;     /* gint32: ids of prompt and answer */
   float *logits;    /* [vocab]; NULL: were not needed yet */
+  Draft *draft;     /* (nullable): nothing is drafted; the asker makes it */
   gboolean started; /* was let in once */
 
   /* Under the lock until the request is done; nothing changes after that. */
@@ -44,8 +46,9 @@ typedef struct
   gboolean enough, done;
   MinivlFinish finish;
   GError *error;
-  guint cached;     /* tokens of the prompt that were not computed */
-  gint64 prefilled; /* monotonic time of the prompt's end, 0 before */
+  guint cached;            /* tokens of the prompt that were not computed */
+  guint drafted, accepted; /* tokens of drafts that were computed; of them, that the answer went on with */
+  gint64 prefilled;        /* monotonic time of the prompt's end, 0 before */
 } Request;
 
 /* Of a prompt of LanguageTokens, (transfer full). (transfer full): request_unref() */

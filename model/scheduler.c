@@ -161,6 +161,7 @@ scheduler_set_model (Scheduler *s, Vision *vision, KvPool *kv, Language *languag
   s->encoding.vision = vision;
   s->admission.kv = kv;
   s->admission.language = s->answering.language = language;
+  s->answering.draft_rows = language_equal_rows (language);
 }
 
 /* --- for other threads ----------------------------------------------------------------------------------------------------- */
@@ -211,4 +212,27 @@ scheduler_waiting (Scheduler *s)
   n = s->pictures.length + s->questions.length + s->taken_up;
   g_mutex_unlock (&s->lock);
   return n;
+}
+
+typedef struct
+{
+  Scheduler *scheduler;
+  guint rows;
+} DraftRows;
+
+static gboolean
+set_draft_rows (gpointer data, GError **error)
+{
+  const DraftRows *d = data;
+
+  d->scheduler->answering.draft_rows = d->rows;
+  return TRUE;
+}
+
+void
+scheduler_set_draft_rows (Scheduler *s, guint rows)
+{
+  DraftRows d = { s, rows };
+
+  scheduler_run (s, set_draft_rows, &d, NULL);
 }

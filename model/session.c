@@ -19,6 +19,7 @@ struct _MinivlSession
   guint n_marks_asked;
   gint cancelled;
   gint priority;
+  DraftMemory *memory;
 
   GMutex lock; /* see engine.h */
   GCond idle;
@@ -41,6 +42,7 @@ minivl_session_new (MinivlEngine *engine, GError **error)
   MinivlSession *s = g_new0 (MinivlSession, 1);
 
   s->engine = minivl_engine_ref (engine);
+  s->memory = draft_memory_new ();
   s->rounds = g_ptr_array_new_with_free_func (round_free);
   s->marks = g_ptr_array_new_with_free_func ((GDestroyNotify)g_ptr_array_unref);
   g_mutex_init (&s->lock);
@@ -60,6 +62,7 @@ minivl_session_free (MinivlSession *s)
   g_mutex_unlock (&s->lock);
   g_ptr_array_unref (s->rounds);
   g_ptr_array_unref (s->marks);
+  draft_memory_free (s->memory);
   g_free (s->system);
   g_mutex_clear (&s->lock);
   g_cond_clear (&s->idle);
@@ -318,6 +321,26 @@ make_request (MinivlSession *s, const gint32 *ids, guint n_ids, MinivlPicture *c
   return r;
 }
 
+/* Of the session's earlier answers and the prompt. */
+static Draft *
+make_draft (const MinivlSession *s, const GArray *tokens)
+{
+  g_autofree gint32 *ids = g_new (gint32, tokens->len);
+
+  for (guint i = 0; i < tokens->len; i++) {
+    const KvKey *key = &g_array_index (tokens, LanguageToken, i).key;
+
+    ids[i] = key->picture ? DRAFT_GAP : key->id;
+  }
+  return draft_new (s->memory, ids, tokens->len);
+}
+
+void
+session_remember (MinivlSession *s, const gint32 *prompt, guint n_prompt, const gint32 *answer, guint n_answer)
+{
+  draft_memory_add (s->memory, NULL, prompt, n_prompt, answer, n_answer);
+}
+
 /* An answer of n tokens, from a request that is done. */
 static void
 fill_answer (MinivlAnswer *answer, Request *r, guint n, const MinivlParams *params, const MinivlEngine *e)
@@ -327,6 +350,8 @@ fill_answer (MinivlAnswer *answer, Request *r, guint n, const MinivlParams *para
   answer->input_ids = g_memdup2 (r->seen->data, r->n_prompt * sizeof (gint32));
   answer->prompt_tokens = r->n_prompt;
   answer->cached_tokens = r->cached;
+  answer->drafted = r->drafted;
+  answer->accepted = MIN (r->accepted, n); /* more may have been there when a stop string was seen */
   answer->token_ids = g_memdup2 (r->ids->data, n * sizeof (gint32));
   answer->output_tokens = n;
   answer->logprobs = g_memdup2 (r->logprobs->data, n * sizeof (double));
@@ -352,6 +377,7 @@ answer_ids (MinivlSession *s, const gint32 *ids, guint n_ids, MinivlPicture *con
 
   if (!r)
     return FALSE;
+  r->draft = make_draft (s, r->tokens);
   scheduler_ask (e->scheduler, r);
   stopped = follow (r, stream, on_text, user_data, &n_tokens);
   if (!request_end (r, error))
@@ -366,6 +392,7 @@ answer_ids (MinivlSession *s, const gint32 *ids, guint n_ids, MinivlPicture *con
     .total_ns = (done - start) * 1000,
   };
   fill_answer (answer, r, n_tokens, params, e);
+  draft_memory_add (s->memory, r->draft, answer->input_ids, r->n_prompt, answer->token_ids, n_tokens);
   return TRUE;
 }
 

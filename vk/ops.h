@@ -154,7 +154,7 @@ void op_rope_kv (OpStream *s, const Tensor *q, const KvLayer *kv, const Tensor *
 
 /* out[m][heads_q * head_dim] = softmax (scale * q . k^T over the row's first `keys` keys) . v
  * heads_q a multiple of kv->heads: query head h reads head h / (heads_q / heads).
- * op_attention: rows 8i .. 8i + 7 are of one sequence (padding rows apart). op_attention_decode: each row is a sequence of its own.
+ * op_attention: rows 8i .. 8i + 7 are of one sequence (padding rows apart). op_attention_decode: rows are of any sequences.
  * Blocks after a row's keys are not read, and the rest of its last block has no weight. Long ops are cut into slices of rows and
  * heads, by step->keys: at most 1 GFLOP on CPU devices and 8 on others, as far as 8 rows (as many as a workgroup has lanes) of one
  * head, or of decode one row, are no more. What a row gives depends neither on other rows nor on slices. */

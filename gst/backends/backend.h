@@ -62,6 +62,7 @@ typedef struct
   gchar *text;
   const gchar *finish_reason; /* as minivl_finish_to_string() */
   guint prompt_tokens, output_tokens, cached_tokens;
+  guint drafted, accepted; /* as MinivlAnswer has them */
   guint64 prefill_ns, decode_ns;
   double yes; /* if params.want_yes, as MinivlAnswer has it */
 } BackendAnswer;

@@ -327,6 +327,8 @@ local_ask (gpointer data, const BackendQuestion *question, const gint *cancel, B
     .prompt_tokens = from.prompt_tokens,
     .output_tokens = from.output_tokens,
     .cached_tokens = from.cached_tokens,
+    .drafted = from.drafted,
+    .accepted = from.accepted,
     .prefill_ns = from.prefill_ns,
     .decode_ns = from.decode_ns,
     .yes = from.yes,

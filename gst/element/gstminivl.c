@@ -560,8 +560,8 @@ gst_minivl_install_properties (GObjectClass *klass)
           "backlog are counts, and of frames that were not looked at untimed (without a PTS) and strays (single ones whose time "
           "lies far off); preprocess, encode, prefill and "
           "decode mean ns of the segments "
-          "that were answered or unchanged; prefill_tokens_per_second and decode_tokens_per_second; device_bytes. Also an element "
-          "message at the end of the stream",
+          "that were answered or unchanged; prefill_tokens_per_second and decode_tokens_per_second; tokens drafted and accepted; "
+          "device_bytes. Also an element message at the end of the stream",
           GST_TYPE_STRUCTURE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
 }
 

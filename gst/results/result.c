@@ -29,6 +29,8 @@ static const gchar *const field_names[] = {
   "prompt_tokens",
   "output_tokens",
   "cached_tokens",
+  "drafted",
+  "accepted",
   "seed",
   "finish_reason",
   "timings",
@@ -159,7 +161,8 @@ result_to_structure (const Result *r, const gchar *name)
     gst_structure_set (s, "same_as", G_TYPE_UINT64, r->same_as, NULL);
   if (r->answered)
     gst_structure_set (s, "prompt_tokens", G_TYPE_UINT64, r->prompt_tokens, "output_tokens", G_TYPE_UINT64, r->output_tokens,
-        "cached_tokens", G_TYPE_UINT64, r->cached_tokens, NULL);
+        "cached_tokens", G_TYPE_UINT64, r->cached_tokens, "drafted", G_TYPE_UINT64, r->drafted, "accepted", G_TYPE_UINT64,
+        r->accepted, NULL);
   return s;
 }
 

@@ -35,7 +35,7 @@ typedef struct
   gchar *prompt;
   gchar *model, *model_hash, *precision, *device, *tokenizer, *system_source;
   gboolean answered; /* the token counts apply */
-  guint64 prompt_tokens, output_tokens, cached_tokens;
+  guint64 prompt_tokens, output_tokens, cached_tokens, drafted, accepted;
   guint64 seed;
   const gchar *finish_reason; /* static */
   guint64 alerts;             /* ns that alert questions about the segment took; in none of the forms */

@@ -20,6 +20,8 @@ stats_add (Stats *s, const Result *r)
   s->cached_tokens += r->cached_tokens;
   s->prefill_tokens += r->prompt_tokens - r->cached_tokens;
   s->decode_tokens += r->output_tokens;
+  s->drafted += r->drafted;
+  s->accepted += r->accepted;
 }
 
 static guint64
@@ -44,5 +46,6 @@ stats_to_structure (const Stats *s, guint64 text_lost, guint64 backlog, guint64 
       G_TYPE_UINT64, mean (s, s->encode), "prefill", G_TYPE_UINT64, mean (s, s->prefill), "decode", G_TYPE_UINT64,
       mean (s, s->decode), "prefill_tokens_per_second", G_TYPE_DOUBLE, per_second (s->prefill_tokens, s->prefill),
       "decode_tokens_per_second", G_TYPE_DOUBLE, per_second (s->decode_tokens, s->decode), "cached_tokens", G_TYPE_UINT64,
-      mean (s, s->cached_tokens), "device_bytes", G_TYPE_UINT64, device_bytes, NULL);
+      mean (s, s->cached_tokens), "drafted", G_TYPE_UINT64, s->drafted, "accepted", G_TYPE_UINT64, s->accepted, "device_bytes",
+      G_TYPE_UINT64, device_bytes, NULL);
 }

@@ -19,6 +19,7 @@ typedef struct
   guint64 prepared;                            /* of those seen: all frames were prepared before the end */
   guint64 preprocess, encode, prefill, decode; /* ns, of those seen */
   guint64 cached_tokens, prefill_tokens, decode_tokens;
+  guint64 drafted, accepted; /* of decode_tokens, those that were drafted are accepted */
 } Stats;
 
 void stats_add (Stats *stats, const Result *result);

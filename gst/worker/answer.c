@@ -39,6 +39,8 @@ answer_add (Result *result, const BackendAnswer *answer)
   result->prompt_tokens = answer->prompt_tokens;
   result->output_tokens = answer->output_tokens;
   result->cached_tokens = answer->cached_tokens;
+  result->drafted = answer->drafted;
+  result->accepted = answer->accepted;
   result->prefill = answer->prefill_ns;
   result->decode = answer->decode_ns;
   result->finish_reason = answer->finish_reason;

@@ -517,6 +517,8 @@ ask_about_lines (Summary *s, const SummaryAsker *asker, guint from, guint n, gch
   s->spent.prompt_tokens += answer->prompt_tokens;
   s->spent.output_tokens += answer->output_tokens;
   s->spent.cached_tokens += answer->cached_tokens;
+  s->spent.drafted += answer->drafted;
+  s->spent.accepted += answer->accepted;
   s->spent.prefill_ns += answer->prefill_ns;
   s->spent.decode_ns += answer->decode_ns;
   *prompt = g_steal_pointer (&text);

@@ -470,6 +470,7 @@ answer_yes_or_no (BackendAnswer *answer, Outcome outcome)
   if (outcome == GOES_ON)
     answer->finish_reason = "length";
   answer->output_tokens = 1;
+  answer->drafted = answer->accepted = 0;
   answer->cached_tokens = 90;
 }
 
@@ -529,6 +530,8 @@ fake_ask (gpointer self, const BackendQuestion *question, const gint *cancel, Ba
     .prompt_tokens = 100,
     .output_tokens = fixed_text != NULL && fixed_text[0] == '\0' ? 0 : 7,
     .cached_tokens = 5,
+    .drafted = 4,
+    .accepted = 3,
     .prefill_ns = took[2],
     .decode_ns = took[3],
     .yes = -1,

@@ -60,6 +60,8 @@ test_result_in_three_forms_with_one_id (void)
   g_assert_cmpint (json_object_get_int_member (json, "prompt_tokens"), ==, 100);
   g_assert_cmpint (json_object_get_int_member (json, "output_tokens"), ==, 7);
   g_assert_cmpint (json_object_get_int_member (json, "cached_tokens"), ==, 5);
+  g_assert_cmpint (json_object_get_int_member (json, "drafted"), ==, 4);
+  g_assert_cmpint (json_object_get_int_member (json, "accepted"), ==, 3);
   g_assert_cmpint (json_object_get_int_member (json, "seed"), ==, 5);
   g_assert_cmpstr (json_object_get_string_member (json, "finish_reason"), ==, "stop");
   g_assert_cmpint (json_array_get_int_element (json_object_get_array_member (json, "frames"), 0), ==, 200 * GST_MSECOND);

@@ -374,8 +374,8 @@ static void
 assert_stats (const GstStructure *stats)
 {
   static const gchar *const names[] = { "segments", "results", "dropped", "unchanged", "errors", "text_lost", "backlog",
-    "preprocess", "encode", "prefill", "decode", "device_bytes" };
-  static const guint64 expected[] = { 6, 6, 1, 0, 1, 0, 0, 2000, 4000, 3000, 4000, 12345 };
+    "preprocess", "encode", "prefill", "decode", "drafted", "accepted", "device_bytes" };
+  static const guint64 expected[] = { 6, 6, 1, 0, 1, 0, 0, 2000, 4000, 3000, 4000, 16, 12, 12345 };
   double rate;
 
   g_assert_true (gst_structure_has_name (stats, "minivl-stats"));

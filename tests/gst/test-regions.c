@@ -375,7 +375,8 @@ static void
 test_none_present_nothing_asked (void)
 {
   static const Mark marks[] = { { 10 + FIRST, "a", 1, 1, 2, 2 }, { 0, "a", 1, 1, 2, 2 }, { SECOND, "b", 1, 1, 2, 2 }, { 0 } };
-  static const gchar *const absent[] = { "prompt", "tiles", "prompt_tokens", "output_tokens", "cached_tokens" };
+  static const gchar *const absent[] = { "prompt", "tiles", "prompt_tokens", "output_tokens", "cached_tokens", "drafted",
+    "accepted" };
   Rig *rig = new_rig ("roi=a", marks);
   g_autoptr (GstStructure) result = NULL, stats = NULL;
   g_autoptr (JsonObject) json = NULL;

@@ -31,6 +31,8 @@ make_result (void)
   r->prompt_tokens = 300;
   r->output_tokens = 12;
   r->cached_tokens = 4;
+  r->drafted = 9;
+  r->accepted = 8;
   r->seed = G_MAXINT64;
   r->finish_reason = "stop";
   r->wait = 1;
@@ -55,7 +57,8 @@ test_json_line_is_exact (void)
       "\"system_source\":\"checkpoint\",\"question\":null,"
       "\"score\":null,\"active\":null,\"same_as\":null,\"segment_start\":10000000000,\"segment_stop\":20000000000,"
       "\"running_time\":21000000000,\"utc\":null,\"frames\":[600000000,1800000000],\"tiles\":[[3,2],[1,1]],\"prompt_tokens\":300,"
-      "\"output_tokens\":12,\"cached_tokens\":4,\"seed\":9223372036854775807,\"finish_reason\":\"stop\","
+      "\"output_tokens\":12,\"cached_tokens\":4,\"drafted\":9,\"accepted\":8,\"seed\":9223372036854775807,\"finish_reason\":"
+      "\"stop\","
       "\"timings\":{\"wait\":1,\"preprocess\":2,\"encode\":3,\"prefill\":4,\"decode\":5,\"total\":6},\"dropped_segments\":1}\n");
 }
 
@@ -78,7 +81,8 @@ test_what_does_not_apply_is_null_or_absent (void)
       "\"model_hash\":null,\"precision\":null,\"device\":null,\"tokenizer\":null,\"system_source\":null,\"question\":null,"
       "\"score\":null,\"active\":null,\"same_as\":null,"
       "\"segment_start\":0,\"segment_stop\":0,\"running_time\":null,\"utc\":null,\"frames\":[],\"tiles\":null,"
-      "\"prompt_tokens\":null,\"output_tokens\":null,\"cached_tokens\":null,\"seed\":0,\"finish_reason\":\"dropped\","
+      "\"prompt_tokens\":null,\"output_tokens\":null,\"cached_tokens\":null,\"drafted\":null,\"accepted\":null,\"seed\":0,\"finish_"
+      "reason\":\"dropped\","
       "\"timings\":{\"wait\":0,\"preprocess\":0,\"encode\":0,\"prefill\":0,\"decode\":0,\"total\":0},\"dropped_segments\":0}\n");
   g_assert_false (gst_structure_has_field (s, "model"));
   g_assert_false (gst_structure_has_field (s, "running_time"));

@@ -37,6 +37,8 @@ test_all_three_ways (void)
   g_assert_cmpuint (rig_uint64 (s, "running_time"), ==, 3 * GST_SECOND);
   g_assert_cmpuint (rig_uint64 (s, "prompt_tokens"), ==, 100);
   g_assert_cmpuint (rig_uint64 (s, "output_tokens"), ==, 7);
+  g_assert_cmpuint (rig_uint64 (s, "drafted"), ==, 4);
+  g_assert_cmpuint (rig_uint64 (s, "accepted"), ==, 3);
   g_assert_cmpuint (rig_uint64 (s, "seed"), ==, 7);
   g_assert_false (gst_structure_has_field (s, "frames"));
   g_assert_false (gst_structure_has_field (s, "tiles"));
