@@ -465,7 +465,7 @@ new_probe (Language *l, guint m, GError **error)
   Tensor x = tensor_rows (&l->x, 0, m);
 
   record_embedding (l, s, m);
-  record_layer (l, s, 0, m, TRUE);
+  record_layer (l, s, 0, m, KEYS_LEAST, TRUE);
   record_head (l, s, &x);
   return recorded (s, error);
 }
