@@ -14,7 +14,7 @@ static MinivlBudgetRow
 plan_row (Device *dev, const ModelConfig *config, const Weights *weights, const Vision *vision, MinivlPrecision precision,
     guint context_size)
 {
-  g_autoptr (KvPool) kv = kv_pool_new (dev, &config->language, context_size, TYPE_F16);
+  g_autoptr (KvPool) kv = kv_pool_new (dev, &config->language, context_size, KV_F16);
   g_autoptr (Language) language = language_new (dev, config, weights, kv);
   MinivlBudgetRow row = { .precision = precision,
     .context_size = context_size,

@@ -43,7 +43,7 @@ find_segment (Worker *w)
   for (GList *l = w->segments.head; l != NULL; l = l->next) {
     Segment *s = l->data;
 
-    if (!s->complete && !s->flushed && segment_first_error (s) == NULL && is_known (w, s) && segment_count_encoded (s) > s->early)
+    if (!s->flushed && segment_first_error (s) == NULL && is_known (w, s) && segment_count_encoded (s) > s->early)
       return s;
   }
   return NULL;

@@ -119,16 +119,28 @@ fake_release_all (FakeStep step)
   g_mutex_unlock (&lock);
 }
 
-void
-fake_await (FakeStep step, guint calls)
+static void
+await (FakeStep step, const guint *count, guint calls, const gchar *what)
 {
   gint64 end = g_get_monotonic_time () + PATIENCE;
 
   g_mutex_lock (&lock);
-  while (steps[step].calls < calls)
+  while (*count < calls)
     if (!g_cond_wait_until (&changed, &lock, end))
-      g_error ("step %d was called %u times, %u were awaited", step, steps[step].calls, calls);
+      g_error ("step %d was %s %u times, %u were awaited", step, what, *count, calls);
   g_mutex_unlock (&lock);
+}
+
+void
+fake_await (FakeStep step, guint calls)
+{
+  await (step, &steps[step].calls, calls, "called");
+}
+
+void
+fake_await_cancelled (FakeStep step, guint calls)
+{
+  await (step, &steps[step].cancelled, calls, "cancelled");
 }
 
 guint
@@ -343,6 +355,7 @@ enter (FakeStep step, const gint *cancel, const MinivlEngineOptions *options, gu
     g_mutex_lock (&lock);
     if (cancelled) {
       s->cancelled++;
+      g_cond_broadcast (&changed);
       return IS_CANCELLED;
     }
     if (deadline > 0) /* its time comes while it is held */

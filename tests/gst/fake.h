@@ -48,6 +48,8 @@ void fake_release (FakeStep step, guint calls);
 void fake_release_all (FakeStep step);
 /* Waits until so many calls of a step have begun since fake_reset(). */
 void fake_await (FakeStep step, guint calls);
+/* Waits until so many of the calls that have begun were cancelled. */
+void fake_await_cancelled (FakeStep step, guint calls);
 guint fake_count (FakeStep step);
 /* Of the calls that have begun, those that were cancelled. */
 guint fake_count_cancelled (FakeStep step);

@@ -1,6 +1,7 @@
 /* Frames that are prepared while their segment is still open: what is prepared, what comes before it, and that it changes no
  * answer. */
 #include "gst/element/gstminivl.h"
+#include "gst/worker/prompt.h"
 #include "rig.h"
 
 #include <string.h>
@@ -30,6 +31,17 @@ push_prepared (Rig *rig, guint segments)
       fake_await (FAKE_ASK, n / 2 + 1);
     }
   }
+}
+
+/* The first n frames of a segment are being prepared, or have been. */
+static void
+await_prepared (guint n)
+{
+  guint calls = 0;
+
+  do
+    fake_await (FAKE_PREPARE, ++calls);
+  while (fake_prepared (calls - 1)->n_pictures < n);
 }
 
 static guint64
@@ -133,6 +145,7 @@ test_answers_come_first (void)
 
   fake_hold (FAKE_PREPARE);
   push_sample (rig, &pushed, 1, 0);
+  await_prepared (2);
   rig_push (rig, pushed, 11);
   rig_assert_result (rig, 1, 0, 1000, "stop");
   g_assert_cmpuint (stat (rig, "prepared"), ==, 0);
@@ -177,14 +190,18 @@ static void
 test_a_flush_ends_it (void)
 {
   Rig *rig = rig_new (NULL);
-  guint pushed = 0;
+  guint pushed = 0, n, calls;
 
   fake_hold (FAKE_PREPARE);
   push_sample (rig, &pushed, 1, 0);
-  fake_await (FAKE_PREPARE, 1);
+  await_prepared (2);
+  n = fake_count_cancelled (FAKE_PREPARE);
+  calls = fake_count (FAKE_PREPARE);
   gst_harness_push_event (rig->video, gst_event_new_flush_start ());
+  fake_await_cancelled (FAKE_PREPARE, n + 1);
   gst_harness_push_event (rig->video, gst_event_new_flush_stop (TRUE));
   rig_assert_result (rig, 1, 0, 800, "flush");
+  g_assert_cmpuint (fake_count (FAKE_PREPARE), ==, calls);
   fake_release_all (FAKE_PREPARE);
   rig_push_segment (rig, 0, 0, 0);
   pushed = 0;
@@ -268,23 +285,31 @@ test_a_device_that_is_lost_is_opened_again (void)
   push_sample (rig, &pushed, 0, 0);
   fake_await (FAKE_OPEN, 2);
   push_sample (rig, &pushed, 1, 0);
+  fake_await (FAKE_PREPARE, 2);
   rig_push (rig, pushed, 11);
   rig_assert_result (rig, 1, 0, 1000, "stop");
   g_assert_cmpuint (fake_question (0)->n_pictures, ==, 1); /* the other one went with the device */
-  g_assert_cmpstr (fake_prepared (fake_count (FAKE_PREPARE) - 1)->text, ==, "Frame1: <image>");
+  g_assert_cmpuint (fake_prepared (1)->n_pictures, ==, 1);
+  g_assert_cmpuint (fake_prepared (1)->frames[0], ==, 7);
   rig_free (rig);
 }
 
+static gint last_compared; /* atomic */
+
+/* Frame 27 shows something new. */
 static double
-alike_up_to_the_second_frame (guint a, guint b)
+until_27 (guint a, guint b)
 {
-  return b % 10 == 7 ? 0.5 : 0.95;
+  g_atomic_int_set (&last_compared, b);
+  return b == 27 ? 0.5 : 0.95;
 }
 
-static double
-always (guint a, guint b)
+static void
+push_compared (Rig *rig, guint *pushed, guint n)
 {
-  return 0.95;
+  push_sample (rig, pushed, n, 0);
+  while (g_atomic_int_get (&last_compared) != n / 2 * 10 + (n % 2 ? 7 : 2))
+    g_thread_yield ();
 }
 
 /* A quiet scene is not to cost anything. */
@@ -292,25 +317,50 @@ static void
 test_what_shows_nothing_new_is_not_prepared (void)
 {
   Rig *rig = rig_new ("skip-similar=0.9");
-  guint pushed = 0;
+  guint pushed = 0, calls;
 
-  fake_set_similarity (always);
-  for (guint n = 0; n < 4; n++)
-    push_sample (rig, &pushed, n, 3);
+  fake_set_similarity (until_27);
+  rig_push (rig, 0, 11);
+  pushed = 11;
   rig_await_second (rig, 0, "stop");
+  calls = fake_count (FAKE_PREPARE);
+  for (guint n = 2; n < 5; n++)
+    push_compared (rig, &pushed, n);
   rig_await_second (rig, 1, "unchanged");
-  for (guint i = 0; i < fake_count (FAKE_PREPARE); i++)
-    g_assert_cmpuint (fake_prepared (i)->frames[0], ==, 2);
-
-  fake_set_similarity (alike_up_to_the_second_frame);
-  push_sample (rig, &pushed, 4, 1);
-  fake_await (FAKE_ENCODE, 5);
-  push_sample (rig, &pushed, 5, 0);
-  while (fake_count (FAKE_ENCODE) < 6 || fake_prepared (fake_count (FAKE_PREPARE) - 1)->frames[1] != 27)
-    g_thread_yield ();
-  g_assert_cmpuint (fake_prepared (fake_count (FAKE_PREPARE) - 1)->n_pictures, ==, 2);
-  rig_eos (rig);
+  push_compared (rig, &pushed, 5);
+  fake_await (FAKE_PREPARE, calls + 1);
+  g_assert_cmpuint (fake_prepared (calls)->n_pictures, ==, 2);
+  g_assert_cmpuint (fake_prepared (calls)->frames[1], ==, 27);
   rig_free (rig);
+}
+
+static void
+test_a_beginning_ends_before_what_is_not_known (void)
+{
+  static const struct
+  {
+    const gchar *prompt, *begins;
+    guint pictures, known; /* of them */
+  } cases[] = {
+    { "What?", "Frame1: <image>\nFrame2: <image>", 2, 2 },
+    { "From {start} to {stop}, {label}?", "Frame1: <image>", 1, 1 },
+    { "{n}: <image> {utc} <image>, <image>?", "4: <image> unknown <image>", 2, 2 },
+    { "<image> {stream} <image>", "<image> s <image>", 2, 2 },
+    { "<image> {label} <image> {stop} <image>?", "<image>", 3, 1 },
+    { "<image> {stop} <image> {label} <image>?", "<image>", 3, 1 },
+    { "{label}: <image>", "", 1, 0 },
+    { "One <image>", "One <image>", 2, 1 },
+    { "What?", "", 0, 0 },
+  };
+  const PromptFacts facts = { .number = 4, .stream = "s", .label = "person" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    guint n = cases[i].pictures;
+    g_autofree gchar *text = prompt_begin (cases[i].prompt, &facts, &n);
+
+    g_assert_cmpstr (text, ==, cases[i].begins);
+    g_assert_cmpuint (n, ==, cases[i].known);
+  }
 }
 
 /* What is in front of the second one's frames is the answer to the first, if it is told of it. */
@@ -388,6 +438,7 @@ main (int argc, char **argv)
   RULE (a_device_that_is_lost_is_opened_again);
   RULE (what_shows_nothing_new_is_not_prepared);
   RULE (overlapping_segments_wait_for_what_they_are_told);
+  RULE (a_beginning_ends_before_what_is_not_known);
   RULE (the_whole_question_is_expected);
   RULE (rounds_that_do_not_fit_are_left_out);
 #undef RULE
