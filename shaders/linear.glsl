@@ -24,52 +24,42 @@ layout (push_constant) uniform Push { MatmulPush p; };
 #define FETCHED(v, l) LANE (v, l)
 #endif
 
+#ifdef FOURS
+// Quads of the 8 weights of a row that kernels take at a time. Of x it is two.
+#define QUADS (2 / FOURS)
+
+// Weights 8 * k8 to 8 * k8 + 7 of the column that begins at `at`; each lane has its own column.
+void fetch_weights (uint at, uint k8, out float w[8])
+{
+    [[unroll]] for (uint h = 0u; h < QUADS; h++) {
+        uvec4 quad = FETCH (weights, at + (k8 * QUADS + h) * 8u);
+        [[unroll]] for (uint i = 0u; i < FOURS; i++) {
+            vec4 v = four (quad, i);
+            [[unroll]] for (uint j = 0u; j < 4u; j++)
+                w[(h * FOURS + i) * 4u + j] = v[j];
+        }
+    }
+}
+#endif
+
 // A lane owns 4 neighbouring columns of a tile, so that it stores, and reads bias and residual, a quad at a time. Its weights
 // share cache lines with those of its neighbours.
 uint first_column (uint tile) { return p.column_first + tile * TILE_COLUMNS + lane () * 4u; }
 
-// The row of weights of a column, in the window. After the last tile, where lanes compute what is not stored, the last tile is read
-// again.
+// A column's row of the bound weights. After the last tile, where lanes compute what is not stored, the last tile is read again.
 uint weights_row (uint column)
 {
     uint row = column - p.window_first;
     return row < p.window_rows ? row : p.window_rows - TILE_COLUMNS + row % TILE_COLUMNS;
 }
 
-#if defined BLOCK_Q8 || defined BLOCK_Q4
-#include "blocks.glsl"
-#else
-// Quads of the 8 weights of a row that kernels take at a time. Of x it is two.
-#define QUADS (2 / FOURS)
-
-// The first quads of the weights of a lane's 4 columns.
-#define WEIGHTS_AT uvec4
-WEIGHTS_AT weights_at (uint column)
+#ifdef FOURS
+// The first quad of a column's weights.
+uint weights_at (uint column)
 {
-    uvec4 at;
-    [[unroll]] for (uint c = 0u; c < 4u; c++) {
-        uint row = weights_row (column + c);
-        at[c] = row / 8u * (p.k / 8u) * uint (QUADS * 8) + row % 8u;
-    }
-    return at;
+    uint row = weights_row (column);
+    return row / 8u * (p.k / 8u) * uint (QUADS * 8) + row % 8u;
 }
-
-// Weights 8 * k8 to 8 * k8 + 7 of the 4 columns that begin at `at`.
-void fetch_weights (WEIGHTS_AT at, uint k8, out float w[4][8])
-{
-    [[unroll]] for (uint c = 0u; c < 4u; c++)
-        [[unroll]] for (uint h = 0u; h < QUADS; h++) {
-            uvec4 quad = FETCH (weights, at[c] + (k8 * QUADS + h) * 8u);
-            [[unroll]] for (uint i = 0u; i < FOURS; i++) {
-                vec4 v = four (quad, i);
-                [[unroll]] for (uint j = 0u; j < 4u; j++)
-                    w[c][(h * FOURS + i) * 4u + j] = v[j];
-            }
-        }
-}
-
-// 4 numbers of x from column k on.
-vec4 x_four (uvec4 quad, uint k) { return F (quad); }
 #endif
 
 uint x_at (uint row) { return ROW_AT (p.x, min (row, p.m - 1u)) / 4u; }

@@ -12,11 +12,12 @@ void main ()
 {
     uint column = first_column (octet ());
     float sum[MAX_ROWS][4];
-    uint x_row[MAX_ROWS];
-    WEIGHTS_AT at = weights_at (column);
+    uint x_row[MAX_ROWS], weights_row[4];
 
     [[unroll]] for (uint i = 0u; i < ROWS; i++)
         x_row[i] = x_at (i) + PLACE;
+    [[unroll]] for (uint c = 0u; c < 4u; c++)
+        weights_row[c] = weights_at (column + c);
     [[unroll]] for (uint i = 0u; i < ROWS; i++)
         [[unroll]] for (uint c = 0u; c < 4u; c++)
             sum[i][c] = 0.0;
@@ -30,7 +31,8 @@ void main ()
         [[unroll]] for (uint q = 0u; q < 4u; q++) {
             float w[4][8];
 
-            fetch_weights (at, k32 * 4u + q, w);
+            [[unroll]] for (uint c = 0u; c < 4u; c++)
+                fetch_weights (weights_row[c], k32 * 4u + q, w[c]);
             [[unroll]] for (uint i = 0u; i < ROWS; i++) {
                 float value[8];
 

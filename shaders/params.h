@@ -41,9 +41,9 @@ typedef struct
 
 struct MatmulPush
 {
-  uint m, n; /* of the whole op, up to the end of this slice */
-  uint k;    /* padded to 32 */
-  uint k_end;
+  uint m, n;  /* of the whole op, up to the end of this slice */
+  uint k;     /* padded to 32 */
+  uint k_end; /* before padding */
   VIEW (x);
   VIEW (y);
   uint bias_first, scale_first;

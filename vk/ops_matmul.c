@@ -3,9 +3,7 @@
 
 #define TILE_ROWS 16  /* of the tiled kernel; 8 where 16 would mostly compute rows that there are not */
 #define MATVEC_ROWS 7 /* most rows of the kernel that reads each weight once for all of them */
-/* The same for weights in blocks: rows of up to 8 have the bits that each has alone, which the tiled kernel, whose sums are others,
- * does not give. */
-#define MATVEC_BLOCK_ROWS 8
+#define BLOCK_ROWS 8  /* of both kernels for weights in blocks, which are one: it is as fast as larger tiles */
 /* Most operations of a slice: about 50 ms on the slowest device, so that submits can be kept short on any. */
 #define DISPATCH_FLOPS G_GUINT64_CONSTANT (2000000000)
 
@@ -156,14 +154,15 @@ matmul_dispatch (OpStream *s, Dispatch *d, struct MatmulPush *push)
 {
   const guint *most = stream_limits (s)->max_workgroups;
   const guint all = push->m, n = push->n;
-  guint rows = all < 8 * TILE_ROWS && (all - 1) % TILE_ROWS < 8 ? 8 : TILE_ROWS, octets = d->local / 8;
+  gboolean blocks = has_blocks (d->bind[0].tensor), half = all < 8 * TILE_ROWS && (all - 1) % TILE_ROWS < 8;
+  guint rows = blocks ? BLOCK_ROWS : half ? 8 : TILE_ROWS, octets = d->local / 8;
   guint64 row_step = CLAMP (DISPATCH_FLOPS / (column_flops (push) * TILE_COLUMNS) / rows * rows, rows, all);
   guint64 column_step = slice_columns (push, row_step, most[1]), end;
 
   row_step = MIN (row_step, (guint64)most[0] * rows);
   d->shader = matmul_shaders[d->bind[0].tensor->type];
   d->spec[1] = rows;
-  d->turns = push->k / 8;
+  d->turns = push->k / (blocks ? 32 : 8);
   d->workgroups[2] = 1;
   for (guint64 first = 0; first < n; first = end) {
     end = bind_window (s, d, push, first);
@@ -188,7 +187,7 @@ op_matmul (OpStream *s, const Tensor *y, const Tensor *x, const Tensor *w, const
 {
   static const MatmulParams plain = { 0 };
   guint m = x->rows, period;
-  gboolean few = m <= (has_blocks (w) ? MATVEC_BLOCK_ROWS : MATVEC_ROWS);
+  gboolean few = m <= (has_blocks (w) ? BLOCK_ROWS : MATVEC_ROWS);
 
   op_stream_begin_op (s, few ? "matvec" : "matmul");
   p = p ? p : &plain;
@@ -217,7 +216,7 @@ op_matmul (OpStream *s, const Tensor *y, const Tensor *x, const Tensor *w, const
     .push_size = sizeof push,
     .local = stream_limits (s)->local,
     .spec = { epilogue, 0, w->cols % 32 != 0 },
-    .n_spec = has_blocks (w) ? 3 : 2,
+    .n_spec = w->type == TYPE_Q4 ? 3 : 2,
   };
 
   if (few)

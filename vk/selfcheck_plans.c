@@ -33,8 +33,7 @@ plan_matmul (Case *c)
     N = 70,
   };
   TensorType type = case_type (c);
-  gboolean blocks = type == TYPE_Q8 || type == TYPE_Q4;
-  guint k = blocks && !c->variant->spec[2] ? 128 : 100, epilogue = c->variant->spec[0], tile = c->variant->spec[1];
+  guint k = type == TYPE_Q4 && !c->variant->spec[2] ? 128 : 100, epilogue = c->variant->spec[0], tile = c->variant->spec[1];
   /* matvec has the rows it is compiled for; matmul has rows that take a tile of 8 or 16, with a partial tile at the edge. */
   guint m = g_str_equal (c->op, "matvec") ? tile : tile == 8 ? 21 : 27;
   g_autofree float *x = case_numbers (c, m * k, 1, 0), *w = case_numbers (c, N * k, 0.125f, 0),

@@ -2,8 +2,60 @@
 #extension GL_GOOGLE_include_directive : require
 #include "linear.glsl"
 
-// matvec.comp for weights in blocks. Sums of a block are scaled when it is done.
+// An octet computes TILE_COLUMNS columns of ROWS rows: of all there are, or with -D TILED of 8 at a time. Weights are those of
+// TYPE_Q8 or, with -D BLOCK_Q4, of TYPE_Q4, as vk/memory.h has them; sums of a block are scaled when it is done. What a row becomes
+// does not depend on the rows beside it.
 layout (constant_id = 1) const uint ROWS = 1u;
+
+#ifdef BLOCK_Q8
+#define BLOCK_QUADS 17u
+#else
+#define BLOCK_QUADS 10u
+// Whether k is no multiple of 32: columns of padding have least values and count unless x is zero there.
+layout (constant_id = 2) const bool RAGGED = false;
+#endif
+
+// The first block of the 8 rows that a lane's 4 columns are of, and whether these are the upper 4.
+uvec2 weights_at (uint column)
+{
+    uint row = weights_row (column);
+    return uvec2 (row / 8u * (p.k / 32u) * BLOCK_QUADS, row / 4u % 2u);
+}
+
+// Of a quad of x, whose first column is k.
+vec4 x_four (uvec4 quad, uint k)
+{
+    vec4 v = F (quad);
+#ifdef BLOCK_Q4
+    if (RAGGED)
+        v = mix (v, vec4 (0.0), greaterThanEqual (uvec4 (k, k + 1u, k + 2u, k + 3u), uvec4 (p.k_end)));
+#endif
+    return v;
+}
+
+#ifdef BLOCK_Q8
+// The scales of the 4 columns.
+vec4 fetch_scales (uvec2 at)
+{
+    uvec4 quad = FETCH (weights, at.x);
+    return halves (at.y == 0u ? quad.xy : quad.zw);
+}
+
+// Columns 16 * h to 16 * h + 15 of one of the 4 rows.
+uvec4 fetch_bytes (uvec2 at, uint h, uint c) { return FETCH (weights, at.x + 1u + h * 8u + at.y * 4u + c); }
+#else
+// The scales of the 4 columns, and their least values.
+void fetch_fits (uvec2 at, out vec4 scale, out vec4 low)
+{
+    uvec4 quad = FETCH (weights, at.x + at.y);
+    vec4 a = halves (quad.xy), b = halves (quad.zw);
+    scale = vec4 (a.xz, b.xz);
+    low = vec4 (a.yw, b.yw);
+}
+
+// Columns 16 * h to 16 * h + 15 of two of the 4 rows.
+uvec4 fetch_pairs (uvec2 at, uint h, uint pair) { return FETCH (weights, at.x + 2u + h * 4u + at.y * 2u + pair); }
+#endif
 
 #define MAX_ROWS 8
 #define FETCHES (8u / FETCHERS) // of a lane, for a block of a row
@@ -58,12 +110,17 @@ Integers to_integers (vec4 x[FETCHES])
 
 void main ()
 {
-    uint column = first_column (octet ()), x_row[MAX_ROWS];
-    WEIGHTS_AT at = weights_at (column);
+#ifdef TILED
+    uint row = p.row_first + octet () * ROWS, column = first_column (gl_WorkGroupID.y);
+#else
+    uint row = 0u, column = first_column (octet ());
+#endif
+    uint x_row[MAX_ROWS];
+    uvec2 at = weights_at (column);
     float sum[MAX_ROWS][4];
 
     [[unroll]] for (uint i = 0u; i < ROWS; i++)
-        x_row[i] = x_at (i) + PLACE;
+        x_row[i] = x_at (row + i) + PLACE;
     [[unroll]] for (uint i = 0u; i < ROWS; i++)
         [[unroll]] for (uint c = 0u; c < 4u; c++)
             sum[i][c] = 0.0;
@@ -141,5 +198,5 @@ void main ()
     }
 
     [[unroll]] for (uint i = 0u; i < ROWS; i++)
-        store (i, column, vec4 (sum[i][0], sum[i][1], sum[i][2], sum[i][3]));
+        store (row + i, column, vec4 (sum[i][0], sum[i][1], sum[i][2], sum[i][3]));
 }
