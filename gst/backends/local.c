@@ -80,7 +80,8 @@ make_key (const MinivlEngineOptions *options)
 {
   g_autofree gchar *path = realpath (options->model_path, NULL), *found = minivl_device_find (options->device, NULL);
   const gchar *device = found != NULL ? found : options->device; /* opening will say what is wrong */
-  MinivlPrecision precision = minivl_precision_find (options, NULL);
+  MinivlPrecision precision =
+      options->precision == MINIVL_PRECISION_AUTO ? minivl_precision_find (options, NULL) : options->precision;
 
   return g_strdup_printf ("%s\n%s\n%d\n%u\n%d\n%s", path != NULL ? path : options->model_path, device != NULL ? device : "",
       precision, options->context_size, options->tokenizer, options->lora != NULL ? options->lora : "");
