@@ -105,6 +105,7 @@ open_engine (Chat *c, GError **error)
     .context_size = c->options.context_size,
     .tokenizer = c->options.tokenizer,
     .lora = c->options.lora,
+    .cache_size = c->options.cache_size || c->options.batch ? c->options.cache_size : 1, /* one conversation's */
     .on_progress = on_loading,
     .user_data = &loading,
   };

@@ -19,7 +19,7 @@ typedef struct
 {
   gchar *precision, *tokenizer;
   gchar **images, **videos;
-  gint context_size, max_tokens, top_k;
+  gint context_size, cache_size, max_tokens, top_k;
   gint64 seed;
 } Raw;
 
@@ -175,9 +175,12 @@ check (Options *o, const Raw *raw, GError **error)
     return bad (error, "--model DIR is needed: the folder of a checkpoint, for the demo model is not beside libminivl");
   if (!parse_precision (o, raw->precision, error) || !parse_tokenizer (o, raw->tokenizer, error))
     return FALSE;
-  if (raw->context_size < 1)
-    return bad (error, "--context-size %d: at least 1", raw->context_size);
+  if (raw->context_size < 0)
+    return bad (error, "--context-size %d: at least 1, or 0 for what fits", raw->context_size);
+  if (raw->cache_size < 0)
+    return bad (error, "--cache-size %d: at least 1, or 0 for what fits", raw->cache_size);
   o->context_size = raw->context_size;
+  o->cache_size = raw->cache_size;
   if (!check_sampling (o, raw, error) || !check_utf8 ("PROMPT", o->topic.prompts, TRUE, error)
       || !check_utf8 ("--system", system, TRUE, error) || !check_utf8 ("--stop", o->stop, FALSE, error))
     return FALSE;
@@ -199,7 +202,7 @@ gboolean
 options_parse (Options *options, gint argc, gchar **argv, GError **error)
 {
   Options o = { .params = MINIVL_PARAMS_INIT };
-  Raw raw = { .context_size = 8192, .max_tokens = o.params.max_tokens, .top_k = o.params.top_k };
+  Raw raw = { .max_tokens = o.params.max_tokens, .top_k = o.params.top_k };
   /* Texts are taken as file names are, byte for byte: GOption would recode strings, and fail at any letter in the C locale. */
   const GOptionEntry entries[] = {
     { "model", 0, 0, G_OPTION_ARG_FILENAME, &o.model, "checkpoint folder (the demo model)", "DIR" },
@@ -209,7 +212,8 @@ options_parse (Options *options, gint argc, gchar **argv, GError **error)
     { "budget", 0, 0, G_OPTION_ARG_NONE, &o.budget, "print what the checkpoint takes of the device's memory", NULL },
     { "precision", 0, 0, G_OPTION_ARG_FILENAME, &raw.precision, "f16, q8, q4, the first of them that fits (auto), or f32", "P" },
     { "tokenizer", 0, 0, G_OPTION_ARG_FILENAME, &raw.tokenizer, "auto, fast or slow (auto: as the model's card does)", "T" },
-    { "context-size", 0, 0, G_OPTION_ARG_INT, &raw.context_size, "most tokens of a conversation (8192)", "N" },
+    { "context-size", 0, 0, G_OPTION_ARG_INT, &raw.context_size, "most tokens of a conversation (0: 8192 or what fits)", "N" },
+    { "cache-size", 0, 0, G_OPTION_ARG_INT, &raw.cache_size, "tokens of all conversations (0: one; --batch: what fits)", "N" },
     { "system", 0, 0, G_OPTION_ARG_FILENAME, &o.system, "system message, \"\" for none (the checkpoint's own)", "TEXT" },
     { "image", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &raw.images, "a picture in at most MAX_TILES tiles (6); repeatable",
         "FILE[:MAX_TILES]" },

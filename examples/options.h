@@ -10,7 +10,7 @@ typedef struct
   gchar *model, *lora, *device, *system, *logits, *dump_tiles; /* NULL: not given */
   MinivlPrecision precision;
   MinivlTokenizer tokenizer;
-  guint context_size;
+  guint context_size, cache_size;
   gchar *batch, *output; /* likewise; with batch the topic is empty */
   Topic topic;
   gboolean json, list_devices, budget, checkpoint_sampling;

@@ -75,7 +75,7 @@ take_token (Answering *w, Request *r, const Top *top, guint row)
 
   token.key.id = id;
   g_array_append_val (r->tokens, token);
-  /* The reference computes a conversation that grows into the long factors anew. */
+  /* All of a conversation that grows into the long factors is computed anew with them: see README. */
   if (language_is_long (w->language, r->tokens->len) != kv_sequence_is_long (r->seq))
     g_clear_pointer (&r->seq, kv_sequence_free);
   return id;

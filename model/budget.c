@@ -15,7 +15,7 @@ plan_row (Device *dev, const ModelConfig *config, const Weights *weights, const 
     guint context_size)
 {
   g_autoptr (KvPool) kv = kv_pool_new (dev, &config->language, context_size, KV_F16);
-  g_autoptr (Language) language = language_new (dev, config, weights, kv);
+  g_autoptr (Language) language = language_new (dev, config, weights, kv, context_size);
   MinivlBudgetRow row = { .precision = precision,
     .context_size = context_size,
     .weights = weights_bytes (weights),

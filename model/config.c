@@ -480,6 +480,7 @@ read_language (const Section *s, LanguageConfig *c, guint context)
         "is %" G_GINT64_FORMAT
         ", less than the context of %u tokens; windows are not known: use a context of at most %" G_GINT64_FORMAT,
         window, context, window);
+  c->window = MIN (window, G_MAXUINT);
   read_rope (s, c);
 }
 

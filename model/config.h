@@ -25,6 +25,7 @@ typedef struct
 {
   guint hidden, heads, kv_heads, intermediate, layers, vocab;
   guint max_position, original_max_position;
+  guint window; /* sliding_window: most tokens back that attention reaches; G_MAXUINT: all */
   float eps;
   double rope_theta;
   RopeKind rope;
@@ -53,7 +54,7 @@ double rope_attention_factor (const LanguageConfig *c);
 guint model_tile_tokens (const ModelConfig *c);  /* (tile_side / patch)^2 / shuffle^2 */
 guint model_select_layer (const ModelConfig *c); /* 0 .. vision.layers: number of blocks to run */
 
-/* name: what errors call the text (a path). context: tokens of a conversation, for sliding_window; 0 does not ask.
+/* name: what errors call the text (a path). context: tokens of a conversation, which sliding_window must reach; 0 does not ask.
  * Missing keys, and those that are null, have the defaults of the reference's classes; sizes have none and are errors. Unknown keys
  * are warned of, in one g_warning(). FALSE with MINIVL_ERROR_FILE for what is missing, of a wrong type or out of bounds, with
  * MINIVL_ERROR_MODEL for a value that asks for what this model does not do; the message names the key. config is then as it was. */

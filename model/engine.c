@@ -1,5 +1,6 @@
 /* An engine: the weights of a checkpoint on a device, and what works with them. */
 #include "engine.h"
+#include "sizes.h"
 
 #include <string.h>
 #ifdef __GLIBC__
@@ -27,11 +28,13 @@ build (gpointer data, GError **error)
     return FALSE;
   e->device_name = g_strdup (device_info (e->dev)->name);
   e->driver = g_strdup (device_info (e->dev)->driver);
-  if (!plan_init (&plan, e->dev, &e->config, b->parts->tensors, b->options->precision, e->info.context_size, error)
+  if (!plan_init (&plan, e->dev, &e->config, b->parts->tensors, b->options, error)
       || !weights_check (plan.weights, b->parts->tensors, error) || !plan_check (&plan, e->dev, e->model, error))
     return FALSE;
   bytes = plan_bytes (&plan);
   e->info.precision = precision_name (plan.precision);
+  e->info.context_size = plan.context_size;
+  e->info.cache_size = plan.cache_size;
   e->weights = g_steal_pointer (&plan.weights);
   e->vision = g_steal_pointer (&plan.vision);
   e->kv = g_steal_pointer (&plan.kv);
@@ -111,7 +114,6 @@ engine_new (EngineParts *parts, const MinivlEngineOptions *options, GError **err
   e->pictures = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
   e->asked = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
   e->scheduler = scheduler_new ();
-  e->info.context_size = options->context_size ? options->context_size : ENGINE_DEFAULT_CONTEXT;
 
   if (e->tokenizer) {
     if (!e->template)
@@ -121,9 +123,10 @@ engine_new (EngineParts *parts, const MinivlEngineOptions *options, GError **err
   if (ok && e->tokenizer)
     e->end_token = find_end (e->tokenizer, e->template);
   list_ends (e);
-  if (ok && e->info.context_size > e->config.language.max_position) {
+  e->info.max_context_size = sizes_most_context (&e->config.language);
+  if (ok && options->context_size > e->info.max_context_size) {
     g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_USAGE, "a context of %u tokens is more than the %u that %s was made for",
-        e->info.context_size, e->config.language.max_position, e->model);
+        options->context_size, e->info.max_context_size, e->model);
     ok = FALSE;
   }
   if (ok && e->tokenizer && (e->image_token < 0 || e->end_token < 0)) {
@@ -146,7 +149,6 @@ engine_new (EngineParts *parts, const MinivlEngineOptions *options, GError **err
   e->info.device = e->device_name;
   e->info.tokenizer = e->tokenizer && tokenizer_is_slow (e->tokenizer) ? "slow" : "fast";
   e->info.system_source = e->template ? chat_template_system_source (e->template) : NULL;
-  e->info.max_context_size = e->config.language.max_position;
   e->info.tile_side = e->config.tile_side;
   e->info.tile_tokens = model_tile_tokens (&e->config);
   e->info.load_ns = (g_get_monotonic_time () - start) * 1000;

@@ -15,8 +15,6 @@
 #include "tokenizer.h"
 #include "yesno.h"
 
-#define ENGINE_DEFAULT_CONTEXT 8192
-
 struct _MinivlEngine
 {
   gint ref_count;

@@ -204,7 +204,7 @@ new_head (Language *l, GError **error)
 }
 
 Language *
-language_new (Device *dev, const ModelConfig *config, const Weights *weights, KvPool *pool)
+language_new (Device *dev, const ModelConfig *config, const Weights *weights, KvPool *pool, guint context)
 {
   Language *l = g_new0 (Language, 1);
   const LanguageConfig *c = &config->language;
@@ -233,7 +233,7 @@ language_new (Device *dev, const ModelConfig *config, const Weights *weights, Kv
   l->step = arena_new (dev, ARENA_HOST, "language model's steps");
   l->ids = arena_add (l->step, TYPE_U32, LAYOUT_ROWS, 1, m);
   l->rows = arena_add (l->step, TYPE_U32, LAYOUT_ROWS, m, 4);
-  l->table = arena_add (l->step, TYPE_U32, LAYOUT_ROWS, LANGUAGE_BATCH, kv_pool_blocks (pool));
+  l->table = arena_add (l->step, TYPE_U32, LAYOUT_ROWS, LANGUAGE_BATCH, (context + KV_BLOCK - 1) / KV_BLOCK);
   l->rope = arena_add (l->step, TYPE_F32, LAYOUT_ROWS, m, head_dim);
   l->features = arena_add (l->step, TYPE_F32, LAYOUT_ROWS, m, c->hidden);
   l->last_ids = arena_add (l->step, TYPE_U32, LAYOUT_ROWS, 1, 1);

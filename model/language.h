@@ -15,8 +15,9 @@
 
 typedef struct _Language Language;
 
-/* Plans its memory; language_commit() allocates it, and comes before anything is computed. */
-Language *language_new (Device *dev, const ModelConfig *config, const Weights *weights, KvPool *pool);
+/* Plans its memory, for sequences of at most `context` tokens; language_commit() allocates it, and comes before anything is
+ * computed. */
+Language *language_new (Device *dev, const ModelConfig *config, const Weights *weights, KvPool *pool, guint context);
 gboolean language_commit (Language *l, GError **error);
 void language_free (Language *l);
 /* Records every operation it will ever use, for device_self_check(). */

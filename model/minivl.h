@@ -173,12 +173,16 @@ typedef gboolean (*MinivlProgressFunc) (double fraction, gpointer user_data);
  * @model_path: checkpoint folder: config.json, safetensors, tokenizer files. Required
  * @device: (nullable): index, UUID or part of a name; NULL takes a real GPU before a CPU device
  * @precision: how weights are stored
- * @context_size: most tokens of a conversation, 0 for 8192; at most what the checkpoint was made for
+ * @context_size: most tokens of a conversation, at most what the checkpoint was made for. 0: the least of 8192, that, and what the
+ *   device has memory for in all, whatever other programs take of it now
  * @on_progress: (nullable): see #MinivlProgressFunc
  * @user_data: handed to @on_progress
  * @tokenizer: which of the two
  * @lora: (nullable): `DIR[:SCALE]`: a LoRA adapter, a folder as PEFT writes it (adapter_config.json, adapter_model.safetensors),
  *   that is merged into the language model's weights while they are loaded, SCALE times (1)
+ * @cache_size: tokens that the conversations of all sessions keep in the cache, in all: one context at least, also where this is
+ *   less. 0: as many contexts as fit, from one to eight; where the device's memory is the host's, in a quarter of that.
+ *   A question that finds no room waits for one
  */
 typedef struct
 {
@@ -190,6 +194,7 @@ typedef struct
   gpointer user_data;
   MinivlTokenizer tokenizer;
   const gchar *lora;
+  guint cache_size;
 } MinivlEngineOptions;
 
 /**
@@ -209,6 +214,7 @@ typedef struct
  * @tokenizer: `fast` or `slow`
  * @system_source: whose the system message is that stands where a session sets none: `checkpoint`, read from the folder's
  *   conversation.py, or `v1.5`, Mini-InternVL-Chat-4B-V1-5's
+ * @cache_size: tokens that the conversations of all sessions keep in the cache, in all
  */
 typedef struct
 {
@@ -224,6 +230,7 @@ typedef struct
   guint max_context_size;
   const gchar *tokenizer;
   const gchar *system_source;
+  guint cache_size;
 } MinivlEngineInfo;
 
 /**

@@ -64,16 +64,9 @@ wants_slow (MinivlTokenizer which, const ChatTemplate *template, const gchar *fo
          || (which == MINIVL_TOKENIZER_AUTO && chat_template_has_other_system (template) && tokenizer_has_model (folder));
 }
 
-static guint
-context_of (const MinivlEngineOptions *options)
-{
-  return options->context_size ? options->context_size : ENGINE_DEFAULT_CONTEXT;
-}
-
 MinivlPrecision
 minivl_precision_find (const MinivlEngineOptions *options, GError **error)
 {
-  guint context = context_of (options);
   g_autofree gchar *config_path = NULL;
   g_autoptr (TensorSet) set = NULL;
   g_autoptr (Device) dev = NULL;
@@ -84,13 +77,13 @@ minivl_precision_find (const MinivlEngineOptions *options, GError **error)
   if (!minivl_engine_check (options, error))
     return MINIVL_PRECISION_AUTO;
   config_path = g_build_filename (options->model_path, "config.json", NULL);
-  if (!model_config_peek (&config, config_path, context, error))
+  if (!model_config_peek (&config, config_path, options->context_size, error))
     return MINIVL_PRECISION_AUTO;
   set = tensor_set_open (options->model_path, error);
   if (!set)
     return MINIVL_PRECISION_AUTO;
   dev = device_open (options->device, NULL, &failure);
-  if (!dev || !plan_init (&plan, dev, &config, set, options->precision, context, &failure))
+  if (!dev || !plan_init (&plan, dev, &config, set, options, &failure))
     device_error_propagate (error, failure);
   return plan.precision;
 }
@@ -98,7 +91,6 @@ minivl_precision_find (const MinivlEngineOptions *options, GError **error)
 MinivlEngine *
 minivl_engine_open (const MinivlEngineOptions *options, GError **error)
 {
-  guint context = context_of (options);
   gint64 start = g_get_monotonic_time ();
   g_autofree gchar *config_path = NULL, *name = NULL, *folder = NULL, *hash = NULL;
   g_autoptr (TensorSet) set = NULL;
@@ -116,7 +108,7 @@ minivl_engine_open (const MinivlEngineOptions *options, GError **error)
   name = g_path_get_basename (folder);
   config_path = g_build_filename (folder, "config.json", NULL);
 
-  if (!model_config_load (&config, config_path, context, error))
+  if (!model_config_load (&config, config_path, options->context_size, error))
     return NULL;
   template = chat_template_new (config.template, folder, error);
   tokenizer = template ? tokenizer_load (folder, wants_slow (options->tokenizer, template, folder), error) : NULL;

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "sizes.h"
+
 const gchar *
 precision_name (MinivlPrecision precision)
 {
@@ -14,36 +16,79 @@ precision_name (MinivlPrecision precision)
   return names[precision];
 }
 
+/* Conversations of so many tokens, and so many of them in the cache. */
+static void
+plan_tokens (Plan *plan, Device *dev, const ModelConfig *config, guint context, guint cache)
+{
+  language_free (plan->language);
+  kv_pool_free (plan->kv);
+  plan->context_size = context;
+  plan->cache_size = cache;
+  plan->kv = kv_pool_new (dev, &config->language, cache, plan->precision == MINIVL_PRECISION_F32 ? KV_F32 : KV_F16);
+  plan->language = language_new (dev, config, plan->weights, plan->kv, context);
+}
+
 static gboolean
 plan_precision (Plan *plan, Device *dev, const ModelConfig *config, const TensorSet *tensors, MinivlPrecision precision,
-    guint context_size, GError **error)
+    const MinivlEngineOptions *options, GError **error)
 {
-  KvType kv_type = precision == MINIVL_PRECISION_F32 ? KV_F32 : KV_F16;
+  guint context = options->context_size ? options->context_size : sizes_wanted_context (&config->language);
 
-  *plan = (Plan){ .precision = precision, .context_size = context_size };
+  *plan = (Plan){ .precision = precision };
   plan->weights = weights_new (dev, config, tensors, precision, error);
   if (!plan->weights) {
     plan->precision = MINIVL_PRECISION_AUTO;
     return FALSE;
   }
   plan->vision = vision_new (dev, config, plan->weights);
-  plan->kv = kv_pool_new (dev, &config->language, context_size, kv_type);
-  plan->language = language_new (dev, config, plan->weights, plan->kv);
+  plan_tokens (plan, dev, config, context, MAX (context, options->cache_size));
   return TRUE;
 }
 
-gboolean
-plan_init (Plan *plan, Device *dev, const ModelConfig *config, const TensorSet *tensors, MinivlPrecision precision,
-    guint context_size, GError **error)
+/* Sizes that are not asked for, as they fit. */
+static void
+plan_sizes (Plan *plan, Device *dev, const ModelConfig *config, const MinivlEngineOptions *options)
 {
-  if (precision != MINIVL_PRECISION_AUTO)
-    return plan_precision (plan, dev, config, tensors, precision, context_size, error);
-  for (precision = MINIVL_PRECISION_F16; plan_precision (plan, dev, config, tensors, precision, context_size, error); precision++) {
+  const gchar *type = device_info (dev)->type;
+  PlanBytes bytes = plan_bytes (plan);
+  const SizesMemory memory = {
+    .total = device_memory_total (dev, ARENA_DEVICE),
+    .left = device_memory_left (dev, ARENA_DEVICE),
+    .is_host = g_str_equal (type, "cpu") || g_str_equal (type, "integrated"),
+    .rest = bytes.weights + bytes.rest,
+    .block = bytes.cache / kv_pool_blocks (plan->kv),
+  };
+  guint context = options->context_size ? options->context_size : sizes_context (plan->context_size, &memory);
+
+  plan_tokens (plan, dev, config, context, sizes_cache (options->cache_size, context, &memory));
+}
+
+/* The first of f16, q8 and q4 that fits. */
+static gboolean
+plan_auto (Plan *plan, Device *dev, const ModelConfig *config, const TensorSet *tensors, const MinivlEngineOptions *options,
+    GError **error)
+{
+  MinivlPrecision precision = MINIVL_PRECISION_F16;
+
+  for (; plan_precision (plan, dev, config, tensors, precision, options, error); precision++) {
     if (precision == MINIVL_PRECISION_Q4 || plan_fits (plan, dev))
       return TRUE;
     plan_clear (plan);
   }
   return FALSE;
+}
+
+gboolean
+plan_init (Plan *plan, Device *dev, const ModelConfig *config, const TensorSet *tensors, const MinivlEngineOptions *options,
+    GError **error)
+{
+  gboolean ok = options->precision == MINIVL_PRECISION_AUTO
+                    ? plan_auto (plan, dev, config, tensors, options, error)
+                    : plan_precision (plan, dev, config, tensors, options->precision, options, error);
+
+  if (ok)
+    plan_sizes (plan, dev, config, options);
+  return ok;
 }
 
 void
@@ -89,7 +134,9 @@ plan_check (const Plan *plan, Device *dev, const gchar *name, GError **error)
 
   if (bytes.weights + bytes.cache + bytes.rest <= left)
     return TRUE;
-  if (tokens > 0)
+  if (tokens > plan->context_size)
+    g_string_append_printf (fix, "Lower cache-size to %" G_GUINT64_FORMAT, tokens);
+  else if (tokens > 0)
     g_string_append_printf (fix, "Lower context-size to %" G_GUINT64_FORMAT, tokens);
   if (plan->precision < MINIVL_PRECISION_Q4)
     g_string_append_printf (
@@ -97,9 +144,9 @@ plan_check (const Plan *plan, Device *dev, const gchar *name, GError **error)
   if (fix->len == 0)
     g_string_append (fix, "Free memory, or choose another device");
   g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_MEMORY,
-      "%s does not fit into the memory of %s: weights of %s at precision=%s, a cache of %s for context-size=%u and activations of "
-      "%s, and there are %s free of %s. %s.",
-      name, device_info (dev)->name, weights, precision_name (plan->precision), cache, plan->context_size, rest, left_text, total,
-      fix->str);
+      "%s does not fit into the memory of %s: weights of %s at precision=%s, a cache of %s for context-size=%u and cache-size=%u, "
+      "and activations of %s, and there are %s free of %s. %s.",
+      name, device_info (dev)->name, weights, precision_name (plan->precision), cache, plan->context_size, plan->cache_size, rest,
+      left_text, total, fix->str);
   return FALSE;
 }

@@ -11,7 +11,7 @@
 typedef struct
 {
   MinivlPrecision precision; /* never auto */
-  guint context_size;
+  guint context_size, cache_size;
   Weights *weights;
   Vision *vision;
   KvPool *kv;
@@ -23,10 +23,11 @@ typedef struct
   guint64 weights, cache, rest; /* rest: activations */
 } PlanBytes;
 
-/* precision: AUTO is the first of f16, q8 and q4 of which plan_fits() is TRUE, or q4. config is kept, tensors are not. FALSE when
- * they are not each other's. */
-gboolean plan_init (Plan *plan, Device *dev, const ModelConfig *config, const TensorSet *tensors, MinivlPrecision precision,
-    guint context_size, GError **error);
+/* By precision, context_size and cache_size of options. Precision AUTO is the first of f16, q8 and q4 of which plan_fits() is TRUE,
+ * with one context where no cache is asked for, or q4; sizes.h has what sizes of 0 are, then. config is kept, tensors are not.
+ * FALSE when they are not each other's. */
+gboolean plan_init (Plan *plan, Device *dev, const ModelConfig *config, const TensorSet *tensors,
+    const MinivlEngineOptions *options, GError **error);
 void plan_clear (Plan *plan);
 PlanBytes plan_bytes (const Plan *plan);
 /* Whether it would fit if nothing else were on the device. */

@@ -238,7 +238,7 @@ check_budget (const MinivlSession *s, const gint32 *ids, guint n_ids, guint max_
     g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_BUDGET,
         "a prompt of %u tokens is alone %u too many for a context of %u: %s%s would do", n_ids, n_ids + 1 - context, context,
         pictures ? "fewer pictures, frames or tiles, a shorter prompt" : "a shorter prompt or conversation",
-        context < s->engine->config.language.max_position ? " or a larger context" : "");
+        context < s->engine->info.max_context_size ? " or a larger context" : "");
     return FALSE;
   }
   g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_BUDGET,

@@ -142,8 +142,14 @@ static const Setting table[] = {
       .blurb = "How the weights are kept on the device" },
   { "tokenizer", "Tokenizer", CHOICE, AT (tokenizer), AT_START, .choice = { tokenizer_get_type, MINIVL_TOKENIZER_AUTO },
       .blurb = "Which of transformers' two tokenizers reads the texts" },
-  { "context-size", "Context size", COUNT, AT (context_size), AT_START, .n = { 1, G_MAXINT, 8192 },
-      .blurb = "Most tokens of a segment's frames, prompt and answer together; more takes more device memory" },
+  { "context-size", "Context size", COUNT, AT (context_size), AT_START, .n = { 0, G_MAXINT, 0 },
+      .blurb =
+          "Most tokens of a segment's frames, prompt and answer together; 0 = 8192, or what the checkpoint was made for or the "
+          "device's memory is enough for, if that is less" },
+  { "cache-size", "Cache size", COUNT, AT (cache_size), AT_START, .n = { 0, G_MAXINT, 0 },
+      .blurb =
+          "Tokens that the questions of all elements that share a model keep on the device, in all; one that finds no room waits. "
+          "At least one context-size; 0 = as many of these as fit, up to eight" },
   { "prompt", "Prompt", TEXT, AT (per_segment.prompt), ANY_TIME, .text = DEFAULT_PROMPT,
       .blurb = "What is asked of each segment, from the next one on. {start} and {stop} stand for the segment's bounds "
                "(H:MM:SS.mmm in the stream), {n} for its number, {stream} for the stream's name, {utc} for the time of day of its "

@@ -23,7 +23,7 @@ typedef struct
   gchar *journal; /* file that results are appended to; NULL: none */
   MinivlPrecision precision;
   MinivlTokenizer tokenizer;
-  guint context_size, max_tiles, max_backlog;
+  guint context_size, cache_size, max_tiles, max_backlog;
   Leaky leaky;
   double roi_confidence;
   SegmenterConfig segments;

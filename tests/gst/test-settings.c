@@ -26,7 +26,8 @@ typedef struct
 #define NONE ((double)G_MAXUINT64)
 
 static const Range ranges[] = {
-  { "context-size", "tokens", 1, G_MAXINT },
+  { "context-size", "tokens", 0, G_MAXINT },
+  { "cache-size", "Tokens", 0, G_MAXINT },
   { "segment-duration", "in ns", 0, LONGEST },
   { "segment-overlap", "in ns", 0, LONGEST },
   { "num-segments", "Frames", 1, 128 },

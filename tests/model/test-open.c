@@ -126,6 +126,21 @@ test_what_does_not_fit_is_told_before_it_is_loaded (void)
   g_assert_cmpuint (calls, ==, 0);
 }
 
+/* The context fits, and is not what the advice is about. */
+static void
+test_a_cache_that_does_not_fit_can_be_smaller (void)
+{
+  g_autoptr (GError) error = NULL;
+  Model m;
+
+  model_init (&m);
+  m.options.cache_size = 1 << 30;
+  error = model_refused (&m);
+  g_assert_error (error, MINIVL_ERROR, MINIVL_ERROR_MEMORY);
+  assert_says (error, "context-size=256 and cache-size=1073741824");
+  assert_says (error, "Lower cache-size to ");
+}
+
 /* Each number is one that f32 holds, which is all that loading asks; what comes of them is not. */
 static void
 test_an_answer_of_no_numbers_is_an_error (void)
@@ -197,6 +212,7 @@ main (int argc, char **argv)
   RULE (missing_tensor_is_named);
   RULE (context_beyond_the_model_is_refused);
   RULE (what_does_not_fit_is_told_before_it_is_loaded);
+  RULE (a_cache_that_does_not_fit_can_be_smaller);
   RULE (an_answer_of_no_numbers_is_an_error);
   RULE (the_model_is_used_by_its_own_thread);
 #undef RULE

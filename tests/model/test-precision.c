@@ -61,7 +61,8 @@ plan (Fixture *f, Plan *p, MinivlPrecision precision)
 {
   g_autoptr (GError) error = NULL;
 
-  plan_init (p, f->dev, &f->config, f->tensors, precision, CONTEXT, &error);
+  plan_init (p, f->dev, &f->config, f->tensors,
+      &(MinivlEngineOptions){ .precision = precision, .context_size = CONTEXT, .cache_size = CONTEXT }, &error);
   g_assert_no_error (error);
 }
 

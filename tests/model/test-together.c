@@ -11,7 +11,7 @@
 
 typedef struct
 {
-  gint32 ids[1024];
+  gint32 ids[2400];
   guint n, max_tokens;
   gint priority;
   guint64 deadline;
@@ -147,6 +147,35 @@ test_thirty_two_answers_are_one_batch (void)
   for (guint i = 0; i < N; i += 5)
     assert_as_alone (&askers[i]);
   clear_answers (askers, N);
+  minivl_engine_unref (engine);
+}
+
+/* A context holds three of them, and without another room the cache held one. */
+static void
+test_cameras_do_not_wait_for_each_other (void)
+{
+  enum
+  {
+    CAMERAS = 7,
+    PROMPT = 2300,
+    TOKENS = 128,
+  };
+  MinivlEngine *engine = variant_open_with_cache ("plain-gqa-tied", 8192, 0, NULL);
+  Asker askers[CAMERAS] = { { .n = 0 } };
+  guint64 before;
+
+  g_assert_cmpuint (minivl_engine_get_info (engine)->cache_size, ==, 8 * 8192);
+  for (guint i = 0; i < CAMERAS; i++) {
+    askers[i].max_tokens = TOKENS;
+    fill (&askers[i], 0, PROMPT, i);
+  }
+  before = language_steps (engine->language);
+  ask_together (engine, askers, CAMERAS);
+  /* Each joins when its prompt is computed, a chunk a step; none waits for the end of another. */
+  g_assert_cmpuint (language_steps (engine->language) - before, <, TOKENS + CAMERAS * (PROMPT / LANGUAGE_CHUNK + 1));
+  for (guint i = 0; i < CAMERAS; i++)
+    g_assert_cmpuint (askers[i].answer.output_tokens, ==, TOKENS);
+  clear_answers (askers, CAMERAS);
   minivl_engine_unref (engine);
 }
 
@@ -400,6 +429,7 @@ main (int argc, char **argv)
 #define RULE(name) g_test_add_func ("/together/" #name, test_##name)
   RULE (answers_together_are_what_they_are_alone);
   RULE (thirty_two_answers_are_one_batch);
+  RULE (cameras_do_not_wait_for_each_other);
   RULE (more_answers_than_go_together_take_turns);
   RULE (questions_asked_at_once_share_their_beginning);
   RULE (who_waits_for_a_beginning_computes_it_if_need_be);

@@ -4,7 +4,9 @@
 
 #include "model/engine.h"
 
-/* In f32; image token 3, end token 2. (transfer full): NULL with error on failure */
+/* In f32; image token 3, end token 2; with a cache of one context. (transfer full): NULL with error on failure */
 MinivlEngine *variant_open (const gchar *variant, guint context, GError **error);
+/* cache: as MinivlEngineOptions has it */
+MinivlEngine *variant_open_with_cache (const gchar *variant, guint context, guint cache, GError **error);
 
 #endif
