@@ -31,11 +31,12 @@ struct _Draft
   guint last[PAIRS]; /* the last place that follows on a pair of this entry */
   guint next;        /* the place that is expected next, NOWHERE at first */
   guint scored;      /* tokens to come that are scored: those that were drafted, or else the first of them */
-  guint class;
+  guint common;      /* tokens in front of `next` that are the answer's last ones */
   Score scores[CLASSES];
 };
 
-static const Score unknown = { 1, 2 };
+/* As if so many had been seen. */
+static const Score unknown[CLASSES] = { { 1, 2 }, { 1, 2 }, { 3, 4 }, { 7, 8 } };
 
 DraftMemory *
 draft_memory_new (void)
@@ -43,8 +44,7 @@ draft_memory_new (void)
   DraftMemory *m = g_new (DraftMemory, 1);
 
   m->ids = g_array_new (FALSE, FALSE, sizeof (gint32));
-  for (guint i = 0; i < CLASSES; i++)
-    m->scores[i] = unknown;
+  memcpy (m->scores, unknown, sizeof unknown);
   return m;
 }
 
@@ -111,7 +111,7 @@ draft_new (const DraftMemory *m, const gint32 *prompt, guint n_prompt)
   for (guint i = 0; i < PAIRS; i++)
     d->last[i] = NOWHERE;
   d->next = NOWHERE;
-  d->scored = d->class = 0;
+  d->scored = d->common = 0;
   memcpy (d->scores, m->scores, sizeof d->scores);
   for (guint i = 0; i < m->ids->len; i++)
     append (d, g_array_index (m->ids, gint32, i));
@@ -141,14 +141,21 @@ add_score (Score *s, gboolean right)
   }
 }
 
+static guint
+class_of (guint common)
+{
+  return common < 2 ? 0 : common == 2 ? 1 : common < LONGEST / 2 ? 2 : 3;
+}
+
 void
 draft_add (Draft *d, gint32 id)
 {
   gboolean right = d->next != NOWHERE && id_at (d, d->next) == id;
 
   if (d->scored > 0) {
-    add_score (&d->scores[d->class], right);
+    add_score (&d->scores[class_of (d->common)], right);
     d->scored = right ? d->scored - 1 : 0;
+    d->common++;
   }
   append (d, id);
   /* Where a token differs, it mostly stands for another one, and what follows is the same again. */
@@ -173,12 +180,6 @@ is_token (const Draft *d, guint place)
   return place < d->ids->len && id_at (d, place) >= 0;
 }
 
-static guint
-class_of (guint common)
-{
-  return common < 2 ? 0 : common == 2 ? 1 : common < LONGEST / 2 ? 2 : 3;
-}
-
 guint
 draft_find (Draft *d, gint32 *ids, guint n)
 {
@@ -197,7 +198,7 @@ draft_find (Draft *d, gint32 *ids, guint n)
     place = g_array_index (d->before, guint, place);
   }
   d->next = best;
-  d->class = class_of (most);
+  d->common = most;
   /* Behind the answer's end it goes on with what is drafted: text that goes round in circles. */
   for (; best != NOWHERE && found < n; found++) {
     ids[found] = best + found < end ? id_at (d, best + found) : ids[best + found - end];
@@ -228,15 +229,17 @@ rows_of (guint n)
   return rows;
 }
 
-/* That the token behind the first n of a draft is right, and those are. */
+/* That the token behind the first n of a draft is right, and those are. Each of them is one more in common. */
 static double
 chance (const DraftShare *s, guint n)
 {
-  const Score *score = &s->draft->scores[s->draft->class];
   double p = 1;
 
-  for (guint i = 0; i <= n; i++)
+  for (guint i = 0; i <= n; i++) {
+    const Score *score = &s->draft->scores[class_of (s->draft->common + i)];
+
     p *= score->right / score->all;
+  }
   return p;
 }
 

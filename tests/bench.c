@@ -24,6 +24,8 @@ static const BenchStage stages[] = {
   { "prefill_512", bench_prefill },
   { "decode_step", bench_decode_step },
   { "decode_batch4", bench_decode_batch },
+  { "decode_repeat", bench_decode_repeat },
+  { "decode_fresh", bench_decode_fresh },
   { "questions_3", bench_questions },
   { "first_token", bench_first_token },
   { "self_check", bench_self_check },
@@ -233,6 +235,8 @@ write_json (const Bench *b, const gchar *path, GError **error)
     add_figure (json, "twin_gflops", row->twin_gflops);
     add_figure (json, "ratio", row->ratio);
     add_text (json, "ratio_of", row->ratio_of);
+    add_figure (json, "drafted", row->drafted);
+    add_figure (json, "accepted", row->accepted);
     json_builder_end_object (json);
   }
   json_builder_end_array (json);

@@ -25,8 +25,9 @@ typedef struct
   double flops, bytes, weights; /* of one run; 0: does not apply */
   double twin_gflops;           /* of the plain C twin on one core; 0: none was run */
   BenchLimit limit;
-  double ratio;          /* of ns to that of what ratio_of names; 0: does not apply */
-  const gchar *ratio_of; /* static */
+  double ratio;             /* of ns to that of what ratio_of names; 0: does not apply */
+  const gchar *ratio_of;    /* static */
+  double drafted, accepted; /* tokens of all runs; 0: does not apply */
 } BenchRow;
 
 typedef struct
@@ -81,6 +82,8 @@ void bench_preprocess (Bench *b);
 void bench_prefill (Bench *b);
 void bench_decode_step (Bench *b);
 void bench_decode_batch (Bench *b);
+void bench_decode_repeat (Bench *b);
+void bench_decode_fresh (Bench *b);
 void bench_questions (Bench *b);
 void bench_first_token (Bench *b);
 void bench_self_check (Bench *b);

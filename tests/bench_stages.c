@@ -20,6 +20,7 @@
 #define FRAME 256          /* tokens of a frame */
 #define FIRST_SEGMENT 32   /* text of the first one that is prepared; no other row has it, or the ones behind it */
 #define ANSWER 8           /* tokens of an answer to a question */
+#define TEXT 64            /* tokens of an answer to be drafted */
 #define SEED 1             /* of the weights */
 #define PATTERN (1u << 20) /* elements: a matrix repeats them, for making all of them would take longer than the bench */
 
@@ -507,6 +508,100 @@ bench_decode_batch (Bench *b)
   row.ratio = (double)row.ns / one.ns;
   row.ratio_of = "decode_step";
   bench_add (b, row);
+}
+
+/* --- drafts ------------------------------------------------------------------------------------------------------------------ */
+
+/* Draws a text of TEXT tokens, whose prompt is in the cache. */
+static void
+draw (Bench *b, MinivlSession *session, guint seed, guint draft_rows, MinivlAnswer *answer)
+{
+  MinivlParams params = MINIVL_PARAMS_INIT;
+  g_autoptr (GError) error = NULL;
+  gint32 ids[PAST];
+
+  make_ids (b->engine, 0, PAST, ids);
+  params.max_tokens = TEXT;
+  params.temperature = 5; /* so that words hardly come again by themselves */
+  params.top_p = 1;
+  params.seed = seed;
+  scheduler_set_draft_rows (b->engine->scheduler, draft_rows);
+  session_ask_ids (session, ids, PAST, NULL, 0, &params, NULL, NULL, answer, &error);
+  bench_assert (error);
+}
+
+/* An answer that was nine tenths of this one: each tenth token was another. */
+static void
+remember_nine_tenths (MinivlSession *session, const MinivlAnswer *answer)
+{
+  gint32 ids[TEXT];
+
+  for (guint i = 0; i < TEXT; i++)
+    ids[i] = i % 10 == 5 ? 100 + (gint32)i : answer->token_ids[i];
+  session_remember (session, answer->input_ids, answer->prompt_tokens, ids, TEXT);
+}
+
+/* The worst of answers: all three tokens of this one in a row, each time with another token behind. */
+static void
+remember_otherwise (MinivlSession *session, const MinivlAnswer *answer)
+{
+  gint32 ids[4 * TEXT];
+  guint n = 0;
+
+  for (guint i = 0; i + 3 < TEXT; i++) {
+    for (guint j = 0; j < 3; j++)
+      ids[n++] = answer->token_ids[i + j];
+    ids[n++] = 100 + i;
+  }
+  session_remember (session, answer->input_ids, answer->prompt_tokens, ids, n);
+}
+
+/* Texts of one session with drafts, in turns with the same texts without. */
+static void
+time_drafts (Bench *b, const gchar *name, void (*remember) (MinivlSession *session, const MinivlAnswer *answer))
+{
+  guint rows = language_equal_rows (get_engine (b)->language), runs = b->quick ? 1 : DECODES;
+  BenchRow row = row_of (b, name, NULL, LIMIT_NONE), one;
+  BenchTimer timer, one_timer;
+  g_autoptr (MinivlSession) session = minivl_session_new (b->engine, NULL);
+
+  fill_cache (b, 1);
+  bench_timer_start (&timer, 0, 0);
+  bench_timer_start (&one_timer, 0, 0);
+  for (guint seed = 0; seed < runs; seed++) {
+    g_autoptr (MinivlSession) other = minivl_session_new (b->engine, NULL);
+    g_auto (MinivlAnswer) without = { NULL }, with = { NULL };
+
+    bench_goes_on (&one_timer);
+    draw (b, other, seed, 1, &without);
+    bench_ran (&one_timer, without.decode_ns, 1);
+    remember (session, &without);
+    bench_goes_on (&timer);
+    draw (b, session, seed, rows, &with);
+    bench_ran (&timer, with.decode_ns, 1);
+    g_assert_cmpmem (with.token_ids, with.output_tokens * 4, without.token_ids, without.output_tokens * 4);
+    row.drafted += with.drafted;
+    row.accepted += with.accepted;
+  }
+  scheduler_set_draft_rows (b->engine->scheduler, rows);
+  bench_timer_stop (&timer, &row);
+  bench_timer_stop (&one_timer, &one);
+  row.ratio = (double)row.ns / one.ns;
+  row.ratio_of = "without drafts";
+  row.shape = g_strdup_printf ("%u x %u, %.0f of %.0f", runs, TEXT, row.accepted, row.drafted);
+  bench_add (b, row);
+}
+
+void
+bench_decode_repeat (Bench *b)
+{
+  time_drafts (b, "decode_repeat", remember_nine_tenths);
+}
+
+void
+bench_decode_fresh (Bench *b)
+{
+  time_drafts (b, "decode_fresh", remember_otherwise);
 }
 
 /* A segment of a video, as PROMPT tokens that three questions have in common. */
