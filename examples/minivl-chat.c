@@ -2,6 +2,7 @@
 #include "batch.h"
 #include "conversation.h"
 #include "report.h"
+#include "model/minivl-cache.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -91,6 +92,28 @@ on_loading (double fraction, gpointer data)
   return !g_atomic_int_get (&l->chat->interrupted);
 }
 
+/* --- the cache ------------------------------------------------------------------------------------------------------------- */
+
+static void
+tell_removed (const gchar *path, guint64 bytes, const gchar *what, gpointer total)
+{
+  g_autofree gchar *size = g_format_size_full (bytes, G_FORMAT_SIZE_IEC_UNITS);
+
+  printf ("%s: %s, %s\n", path, size, what);
+  *(guint64 *)total += bytes;
+}
+
+static gboolean
+clear_cache (const Chat *c, GError **error)
+{
+  guint64 total = 0;
+  gboolean ok = minivl_cache_clear (c->options.cache_dir, tell_removed, &total, error);
+  g_autofree gchar *size = g_format_size_full (total, G_FORMAT_SIZE_IEC_UNITS);
+
+  printf ("%s removed\n", size);
+  return ok;
+}
+
 /* --- the model ------------------------------------------------------------------------------------------------------------- */
 
 /* NULL: it cannot be. */
@@ -106,6 +129,7 @@ open_engine (Chat *c, GError **error)
     .tokenizer = c->options.tokenizer,
     .lora = c->options.lora,
     .cache_size = c->options.cache_size || c->options.batch ? c->options.cache_size : 1, /* one conversation's */
+    .cache_dir = c->options.cache_dir,
     .on_progress = on_loading,
     .user_data = &loading,
   };
@@ -230,6 +254,8 @@ run (Chat *c, GError **error)
     return report_devices (error);
   if (c->options.budget)
     return report_budget (c->options.model, c->options.device, error);
+  if (c->options.clear_cache)
+    return clear_cache (c, error);
   return c->options.batch ? answer_batch (c, error) : converse (c, error);
 }
 

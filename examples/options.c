@@ -28,6 +28,7 @@ options_clear (Options *o)
 {
   g_free (o->model);
   g_free (o->lora);
+  g_free (o->cache_dir);
   g_free (o->device);
   g_free (o->system);
   g_free (o->logits);
@@ -165,7 +166,7 @@ check (Options *o, const Raw *raw, GError **error)
 {
   gchar *system[] = { o->system, NULL };
 
-  if (o->list_devices)
+  if (o->list_devices || o->clear_cache)
     return TRUE;
   if (!(o->budget ? check_budget (o, raw, error) : o->batch ? check_batch (o, raw, error) : check_single (o, error)))
     return FALSE;
@@ -233,6 +234,8 @@ options_parse (Options *options, gint argc, gchar **argv, GError **error)
     { "json", 0, 0, G_OPTION_ARG_NONE, &o.json, "print a JSON object a round, one line each", NULL },
     { "logits", 0, 0, G_OPTION_ARG_FILENAME, &o.logits, "logits after the first prompt, as safetensors", "FILE" },
     { "dump-tiles", 0, 0, G_OPTION_ARG_FILENAME, &o.dump_tiles, "write the tiles that the model sees, as PNG", "DIR" },
+    { "cache-dir", 0, 0, G_OPTION_ARG_FILENAME, &o.cache_dir, "folder of converted weights and pipelines, \"\": none", "DIR" },
+    { "clear-cache", 0, 0, G_OPTION_ARG_NONE, &o.clear_cache, "empty that folder, and tell what was there", NULL },
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o.topic.prompts, NULL, "PROMPT [PROMPT...]" },
     { NULL },
   };

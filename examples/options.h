@@ -7,13 +7,13 @@
 
 typedef struct
 {
-  gchar *model, *lora, *device, *system, *logits, *dump_tiles; /* NULL: not given */
+  gchar *model, *lora, *device, *system, *logits, *dump_tiles, *cache_dir; /* NULL: not given */
   MinivlPrecision precision;
   MinivlTokenizer tokenizer;
   guint context_size, cache_size;
   gchar *batch, *output; /* likewise; with batch the topic is empty */
   Topic topic;
-  gboolean json, list_devices, budget, checkpoint_sampling;
+  gboolean json, list_devices, budget, checkpoint_sampling, clear_cache;
   gchar **stop;
   MinivlParams params; /* stop and want_logits as asked for */
 } Options;

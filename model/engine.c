@@ -14,16 +14,27 @@ typedef struct
   const MinivlEngineOptions *options;
 } Build;
 
+/* What is converted from the checkpoint, if anything is, is looked for in the cache. */
+static void
+keep_converted (const Build *b)
+{
+  g_autofree gchar *folder = device_cache_folder (b->options->cache_dir);
+
+  if (folder && b->parts->identity)
+    weights_keep (b->engine->weights, folder, b->parts->source, b->parts->identity);
+}
+
 static gboolean
 build (gpointer data, GError **error)
 {
   Build *b = data;
   MinivlEngine *e = b->engine;
   g_auto (Plan) plan = { 0 };
+  const DeviceOptions device = { .cache_dir = b->options->cache_dir };
   g_autoptr (OpStream) survey = NULL;
   PlanBytes bytes;
 
-  e->dev = device_open (b->options->device, NULL, error);
+  e->dev = device_open (b->options->device, &device, error);
   if (!e->dev)
     return FALSE;
   e->device_name = g_strdup (device_info (e->dev)->name);
@@ -41,6 +52,7 @@ build (gpointer data, GError **error)
   e->language = g_steal_pointer (&plan.language);
   if (b->parts->lora)
     weights_merge (e->weights, b->parts->lora);
+  keep_converted (b);
   if (!weights_load (e->weights, b->parts->tensors, b->options->on_progress, b->options->user_data, error)
       || !vision_commit (e->vision, error) || !kv_pool_commit (e->kv, error) || !language_commit (e->language, error))
     return FALSE;

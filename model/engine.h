@@ -58,13 +58,14 @@ struct _MinivlPicture
 typedef struct
 {
   const gchar *name;
-  ModelConfig *config;           /* contents taken, also on failure */
-  TensorSet *tensors;            /* borrowed; may be freed after */
-  const Lora *lora;              /* merged into them; borrowed, may be freed after; nullable */
-  Tokenizer *tokenizer;          /* taken, also on failure; nullable */
-  Generation generation;         /* contents taken, also on failure */
-  ChatTemplate *template;        /* taken, also on failure; NULL is the one that config names, as it is known */
-  gint32 image_token, end_token; /* for want of a tokenizer, as the next */
+  ModelConfig *config;            /* contents taken, also on failure */
+  TensorSet *tensors;             /* borrowed; may be freed after */
+  const gchar *source, *identity; /* as weights_keep(): what is converted of the tensors is kept; NULL: it is not */
+  const Lora *lora;               /* merged into them; borrowed, may be freed after; nullable */
+  Tokenizer *tokenizer;           /* taken, also on failure; nullable */
+  Generation generation;          /* contents taken, also on failure */
+  ChatTemplate *template;         /* taken, also on failure; NULL is the one that config names, as it is known */
+  gint32 image_token, end_token;  /* for want of a tokenizer, as the next */
   YesNo yes_no;
 } EngineParts;
 

@@ -63,8 +63,18 @@ typedef struct
   const TensorInfo *info;
   guint first, rows, piece_rows;
   guint8 *out;    /* the place of row `first` */
-  GMutex lock;    /* of what follows */
+  GMutex lock;    /* of what follows, and of `sum` */
   guint64 finite; /* elements of the file's tensor before the first that is none, as far as it was packed */
+
+  /* The file of converted weights. */
+  Converted *converted; /* nullable */
+  guint place;          /* in it, of the next slot that has one */
+  const guint8 *kept;   /* the tensor that it has in place of what would be packed; NULL: it has none */
+  gboolean summed;      /* packed or copied, the tensor's checksum is asked for */
+  guint64 sum;
+  guint8 *buffer; /* what is packed for the file as well, for the device's memory may be slow to read */
+  gsize buffer_bytes;
+  gboolean damaged; /* the file is, but for its header */
 } Loader;
 
 /* Called much more often than anybody wants to know. */
@@ -73,6 +83,7 @@ report (Loader *l, guint64 done)
 {
   gint64 now = g_get_monotonic_time ();
 
+  done = MAX (done, l->told); /* what is converted again after all is not told twice */
   if (!l->on_progress || (done < l->total && done - l->told < l->total / 100 && now - l->told_at < REPORT_US))
     return TRUE;
   l->told = done;
@@ -140,7 +151,20 @@ check_packed (const Slot *slot, const TensorInfo *info, guint64 finite, GError *
   return FALSE;
 }
 
-/* A piece's rows, and the zeroes below the last one. */
+static void
+note_sum (Loader *l, const guint8 *rows, guint first, guint n, guint64 row)
+{
+  guint64 sum;
+
+  if (!l->summed)
+    return;
+  sum = converted_sum (rows, first / 8, n / 8, 8 * row);
+  g_mutex_lock (&l->lock);
+  l->sum += sum;
+  g_mutex_unlock (&l->lock);
+}
+
+/* A piece's rows, and the zeroes below the last one; or both as they are in the file of converted weights. */
 static void
 pack_piece (guint piece, gpointer data)
 {
@@ -151,9 +175,16 @@ pack_piece (guint piece, gpointer data)
         there = MIN (n, t->rows - MIN (t->rows, first)), packed = (there + 7) / 8 * 8;
   guint64 from = l->slot->first_row + first;
   guint8 *out = l->out + begin * packed_row;
-  guint64 finite = pack_rows (l->slot, l->info, from, there, out);
+  guint64 finite;
 
+  if (l->kept) {
+    note_sum (l, l->kept + first * packed_row, first, n, packed_row);
+    memcpy (out, l->kept + first * packed_row, n * packed_row);
+    return;
+  }
+  finite = pack_rows (l->slot, l->info, from, there, out);
   memset (out + packed * packed_row, 0, (n - packed) * packed_row);
+  note_sum (l, out, first, n, packed_row);
   if (finite == (guint64)there * t->cols)
     return;
   g_mutex_lock (&l->lock);
@@ -169,35 +200,84 @@ before_piece (guint begun, gpointer data)
   return report (l, l->done + MIN (begun * l->piece_rows, l->rows) * row_bytes (l->slot->tensor->type, l->slot->tensor->stride));
 }
 
+static guint8 *
+buffer_of (Loader *l, gsize bytes)
+{
+  if (bytes > l->buffer_bytes) {
+    g_free (l->buffer);
+    l->buffer = g_malloc (bytes);
+    l->buffer_bytes = bytes;
+  }
+  return l->buffer;
+}
+
+/* Whether the slot in hand is written to the file of converted weights. */
+static gboolean
+begin_converted (Loader *l)
+{
+  gboolean has_place = l->converted && slot_is_converted (l->slot), is_written = has_place && converted_is_begun (l->converted);
+
+  l->kept = has_place && converted_is_open (l->converted) ? converted_data (l->converted, l->place) : NULL;
+  l->summed = l->kept || is_written;
+  l->sum = 0;
+  return is_written;
+}
+
+/* FALSE, without an error: what the file had is not what was written, and all is to be converted. */
+static gboolean
+end_converted (Loader *l)
+{
+  if (l->kept)
+    l->damaged = !converted_is_whole (l->converted, l->place, l->sum);
+  else if (l->summed)
+    converted_append_sum (l->converted, l->sum);
+  l->place += l->summed;
+  return !l->damaged;
+}
+
 static gboolean
 copy_matrix (Loader *l, const Slot *slot, const TensorInfo *info, GError **error)
 {
   const Tensor *t = slot->tensor;
   guint64 packed_row = row_bytes (t->type, t->stride), source_row = t->cols * (guint64)dtype_size (info->dtype);
   guint stored_rows = tensor_bytes (t) / packed_row, step = octets_of_rows (FILL_BYTES, packed_row);
+  gboolean is_written;
+  guint8 *place;
 
   l->slot = slot;
   l->info = info;
   l->finite = tensor_elements (info);
   l->piece_rows = octets_of_rows (PIECE_ELEMENTS, t->cols);
+  is_written = begin_converted (l);
   for (l->first = 0; l->first < stored_rows; l->first += step) {
     guint64 at = l->first * packed_row, rows_left = t->rows - MIN (l->first, t->rows),
             source_at = (slot->first_row + t->rows - rows_left) * source_row, source_left = rows_left * source_row,
             source_bytes = MIN (step * source_row, source_left);
 
     l->rows = MIN (step, stored_rows - l->first);
-    l->out = tensor_fill_begin (t, at, l->rows * packed_row, error);
-    if (!l->out)
+    place = tensor_fill_begin (t, at, l->rows * packed_row, error);
+    if (!place)
       return FALSE;
-    tensor_info_expect (info, source_at, MIN (2 * source_bytes, source_left));
+    l->out = is_written ? buffer_of (l, l->rows * packed_row) : place;
+    if (l->kept)
+      converted_expect (l->converted, l->place, at, 2 * step * packed_row);
+    else
+      tensor_info_expect (info, source_at, MIN (2 * source_bytes, source_left));
     if (!team_run (l->team, (l->rows + l->piece_rows - 1) / l->piece_rows, pack_piece, before_piece, l))
       return fail_cancelled (error);
+    if (is_written) {
+      converted_append (l->converted, l->out, l->rows * packed_row);
+      memcpy (place, l->out, l->rows * packed_row);
+    }
     if (!check_packed (slot, info, l->finite, error) || !tensor_fill_end (t, at, l->rows * packed_row, error))
       return FALSE;
-    tensor_info_forget (info, source_at, source_bytes);
+    if (l->kept)
+      converted_forget (l->converted, l->place, at, l->rows * packed_row);
+    else
+      tensor_info_forget (info, source_at, source_bytes);
     l->done += l->rows * packed_row;
   }
-  return TRUE;
+  return end_converted (l);
 }
 
 /* torch's bicubic interpolation (a = -0.75, align_corners false), by which the reference makes position embeddings for a tile side
@@ -268,6 +348,7 @@ copy_positions (Weights *w, const TensorSet *set, GError **error)
 static gboolean
 copy_all (Loader *l, GArray *slots, const TensorSet *set, GError **error)
 {
+  l->total = l->done = l->place = 0;
   for (guint i = 0; i < slots->len; i++) {
     const Slot *slot = &g_array_index (slots, Slot, i);
 
@@ -294,17 +375,28 @@ copy_all (Loader *l, GArray *slots, const TensorSet *set, GError **error)
 gboolean
 weights_load (Weights *w, const TensorSet *set, MinivlProgressFunc on_progress, gpointer user_data, GError **error)
 {
-  Loader l = { .arena = w->arena, .on_progress = on_progress, .user_data = user_data };
+  Loader l = { .arena = w->arena, .on_progress = on_progress, .user_data = user_data, .converted = w->converted };
   gboolean ok;
 
   if (!arena_allocate (w->arena, error))
     return FALSE;
   l.team = team_new ();
   g_mutex_init (&l.lock);
+  if (l.converted && !converted_open (l.converted))
+    converted_begin (l.converted);
   ok = copy_positions (w, set, error) && copy_all (&l, w->slots, set, error);
+  if (l.damaged) {
+    l.damaged = FALSE;
+    converted_begin (l.converted);
+    ok = copy_all (&l, w->slots, set, error);
+  }
+  if (ok && l.converted)
+    converted_finish (l.converted);
   /* Also after a failure: memory that the device still copies to must not be freed. */
   ok = arena_settle (w->arena, ok ? error : NULL) && ok;
+  g_clear_pointer (&w->converted, converted_free);
   g_mutex_clear (&l.lock);
+  g_free (l.buffer);
   team_free (l.team);
   return ok;
 }

@@ -25,5 +25,7 @@ typedef struct
 } Slot;
 
 guint64 slot_cols (const Slot *slot);
+/* Whether it is in the file of converted weights, where one is kept. */
+gboolean slot_is_converted (const Slot *slot);
 
 #endif

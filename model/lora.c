@@ -407,6 +407,12 @@ lora_checksum (const Lora *lora, GChecksum *checksum)
   tensor_set_checksum (lora->tensors, checksum);
 }
 
+void
+lora_stamp (const Lora *lora, GChecksum *checksum)
+{
+  tensor_set_stamp (lora->tensors, checksum);
+}
+
 /* --- merging ----------------------------------------------------------------------------------------------------------------- */
 
 const LoraMatrix *

@@ -24,6 +24,8 @@ void lora_free (Lora *lora);
 const gchar *lora_folder (const Lora *lora);
 /* Feeds all that shapes the merged weights to a checksum. */
 void lora_checksum (const Lora *lora, GChecksum *checksum);
+/* As tensor_set_stamp(), of its file. */
+void lora_stamp (const Lora *lora, GChecksum *checksum);
 /* name: a tensor of the checkpoint. NULL: it stays as it is. */
 const LoraMatrix *lora_lookup (const Lora *lora, const gchar *name);
 /* Adds to rows first .. first + n of the matrix, f32 without gaps between them. */

@@ -183,6 +183,9 @@ typedef gboolean (*MinivlProgressFunc) (double fraction, gpointer user_data);
  * @cache_size: tokens that the conversations of all sessions keep in the cache, in all: one context at least, also where this is
  *   less. 0: as many contexts as fit, from one to eight; where the device's memory is the host's, in a quarter of that.
  *   A question that finds no room waits for one
+ * @cache_dir: (nullable): folder that keeps what takes long to make: pipelines, what a device has passed of its check, and weights
+ *   that were converted to 8 or 4 bits, which take as much as they do on the device; NULL is the user's cache folder /minivl, ""
+ *   keeps nothing
  */
 typedef struct
 {
@@ -195,6 +198,7 @@ typedef struct
   MinivlTokenizer tokenizer;
   const gchar *lora;
   guint cache_size;
+  const gchar *cache_dir;
 } MinivlEngineOptions;
 
 /**

@@ -2,6 +2,8 @@
 #include "device-error.h"
 #include "known.h"
 
+#include <string.h>
+
 static gboolean
 hash_file (GChecksum *sum, const gchar *folder, const gchar *name, GError **error)
 {
@@ -35,6 +37,19 @@ hash_model (const gchar *folder, const Tokenizer *tokenizer, const TensorSet *se
   tensor_set_checksum (set, sum);
   if (lora)
     lora_checksum (lora, sum);
+  return g_strdup (g_checksum_get_string (sum));
+}
+
+/* What the weights are converted from: its hash, and when the files were written. (transfer full) */
+static gchar *
+identify (const gchar *hash, const TensorSet *set, const Lora *lora)
+{
+  g_autoptr (GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
+
+  g_checksum_update (sum, (const guchar *)hash, strlen (hash));
+  tensor_set_stamp (set, sum);
+  if (lora)
+    lora_stamp (lora, sum);
   return g_strdup (g_checksum_get_string (sum));
 }
 
@@ -92,7 +107,7 @@ MinivlEngine *
 minivl_engine_open (const MinivlEngineOptions *options, GError **error)
 {
   gint64 start = g_get_monotonic_time ();
-  g_autofree gchar *config_path = NULL, *name = NULL, *folder = NULL, *hash = NULL;
+  g_autofree gchar *config_path = NULL, *name = NULL, *folder = NULL, *hash = NULL, *source = NULL, *identity = NULL;
   g_autoptr (TensorSet) set = NULL;
   g_autoptr (Lora) lora = NULL;
   g_autoptr (Tokenizer) tokenizer = NULL;
@@ -123,6 +138,10 @@ minivl_engine_open (const MinivlEngineOptions *options, GError **error)
   parts.config = &config;
   parts.tensors = set;
   parts.lora = lora;
+  source = lora ? g_strdup_printf ("%s with %s", folder, options->lora) : g_strdup (folder);
+  identity = identify (hash, set, lora);
+  parts.source = source;
+  parts.identity = identity;
   parts.tokenizer = g_steal_pointer (&tokenizer);
   parts.template = g_steal_pointer (&template);
   parts.generation = generation;

@@ -2,6 +2,7 @@
 #include "safetensors.h"
 #include "strictjson.h"
 
+#include <glib/gstdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -628,5 +629,20 @@ tensor_set_checksum (const TensorSet *set, GChecksum *checksum)
 
     g_checksum_update (checksum, t->data, MIN (tensor_info_bytes (t), CHECKSUM_BYTES));
     tensor_info_forget (t, 0, MIN (tensor_info_bytes (t), CHECKSUM_BYTES));
+  }
+}
+
+void
+tensor_set_stamp (const TensorSet *set, GChecksum *checksum)
+{
+  for (guint i = 0; i < set->shards->len; i++) {
+    gint64 times[2] = { 0 };
+    GStatBuf file;
+
+    if (g_stat (((const Shard *)g_ptr_array_index (set->shards, i))->path, &file) == 0) {
+      times[0] = file.st_mtim.tv_sec;
+      times[1] = file.st_mtim.tv_nsec;
+    }
+    g_checksum_update (checksum, (const guchar *)times, sizeof times);
   }
 }

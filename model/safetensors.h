@@ -72,7 +72,12 @@ const TensorInfo **tensor_set_list (const TensorSet *set, guint *n);
 /* Feeds the headers' bytes, the files' sizes and the first 64 KiB of each tensor to a checksum, for model_hash. A set in memory
  * counts as the file that tensor_set_write() makes of it. */
 void tensor_set_checksum (const TensorSet *set, GChecksum *checksum);
+/* Feeds when the files were last written to a checksum: whoever changes what tensor_set_checksum() does not look at shows by that.
+ */
+void tensor_set_stamp (const TensorSet *set, GChecksum *checksum);
 
+/* A string as JSON has it. */
+void tensors_append_quoted (GString *out, const gchar *text);
 /* What stands in front of the data: the length's eight bytes and the JSON, padded so that the data is aligned. data_bytes: size of
  * all tensors. (transfer full) */
 GString *tensors_header (const TensorInfo *const *tensors, guint n, guint64 *data_bytes);

@@ -61,8 +61,8 @@ tensor_shape_text (guint n_dims, const guint64 *shape)
   return g_string_free (text, FALSE);
 }
 
-static void
-append_quoted (GString *out, const gchar *text)
+void
+tensors_append_quoted (GString *out, const gchar *text)
 {
   g_string_append_c (out, '"');
   for (; *text != '\0'; text++) {
@@ -84,7 +84,7 @@ tensors_header (const TensorInfo *const *tensors, guint n, guint64 *data_bytes)
 
   for (guint i = 0; i < n; i++) {
     g_string_append_c (out, ',');
-    append_quoted (out, tensors[i]->name);
+    tensors_append_quoted (out, tensors[i]->name);
     g_string_append_printf (out, ":{\"dtype\":\"%s\",\"shape\":[", dtype_name (tensors[i]->dtype));
     for (guint k = 0; k < tensors[i]->n_dims; k++)
       g_string_append_printf (out, "%s%" G_GUINT64_FORMAT, k > 0 ? "," : "", tensors[i]->shape[k]);

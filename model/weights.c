@@ -260,6 +260,39 @@ weights_merge (Weights *w, const Lora *lora)
   }
 }
 
+void
+weights_keep (Weights *w, const gchar *folder, const gchar *source, const gchar *identity)
+{
+  GArray *tensors = g_array_new (FALSE, FALSE, sizeof (ConvertedTensor));
+  g_autofree gchar *what = NULL;
+  gboolean q4 = FALSE;
+
+  for (guint i = 0; i < w->slots->len; i++) {
+    const Slot *slot = &g_array_index (w->slots, Slot, i);
+    ConvertedTensor t;
+
+    if (!slot_is_converted (slot))
+      continue;
+    q4 |= slot->tensor->type == TYPE_Q4;
+    t.octet_bytes = row_bytes (slot->tensor->type, 8 * (guint64)slot->tensor->stride);
+    t.octets = tensor_bytes (slot->tensor) / t.octet_bytes;
+    t.name = g_strdup_printf (
+        "%s[%" G_GUINT64_FORMAT ":%" G_GUINT64_FORMAT "]", slot->name, slot->first_row, slot->first_row + slot->rows);
+    g_array_append_val (tensors, t);
+  }
+  what = g_strdup_printf ("%s, %s", source, q4 ? "q4" : "q8");
+  if (tensors->len > 0)
+    w->converted = converted_new (folder, what, identity, tensors);
+  else
+    g_array_unref (tensors);
+}
+
+gboolean
+slot_is_converted (const Slot *slot)
+{
+  return slot->tensor && (slot->tensor->type == TYPE_Q8 || slot->tensor->type == TYPE_Q4);
+}
+
 guint64
 weights_bytes (const Weights *w)
 {
@@ -271,6 +304,7 @@ weights_free (Weights *w)
 {
   if (!w)
     return;
+  converted_free (w->converted);
   arena_free (w->arena);
   g_array_unref (w->slots);
   g_free (w->vision);

@@ -6,6 +6,7 @@
 #define MODEL_WEIGHTS_H
 
 #include "config.h"
+#include "converted.h"
 #include "lora.h"
 #include "safetensors.h"
 #include "vk/ops.h"
@@ -29,7 +30,8 @@ typedef struct
 {
   const ModelConfig *config;
   Arena *arena;
-  GArray *slots; /* what is copied where */
+  GArray *slots;        /* what is copied where */
+  Converted *converted; /* file of matrices of 8 and 4 bits, until they are loaded; NULL: none is kept */
 
   Tensor patch, patch_bias;
   Tensor position;     /* F32 [vision_rows()][hidden], what is added to the embedded patches of a tile: see load.c */
@@ -53,6 +55,9 @@ Weights *weights_new (Device *dev, const ModelConfig *config, const TensorSet *s
 gboolean weights_check (const Weights *w, const TensorSet *set, GError **error);
 /* What weights_load() will add to matrices while it copies them. lora: lives until then. */
 void weights_merge (Weights *w, const Lora *lora);
+/* Where weights_load() finds matrices of 8 and 4 bits that were converted before, or keeps them: as converted_new(), a file for
+ * each precision. */
+void weights_keep (Weights *w, const gchar *folder, const gchar *source, const gchar *identity);
 guint64 weights_bytes (const Weights *w);
 /* Allocates and copies. on_progress as in minivl.h; may be NULL. */
 gboolean weights_load (Weights *w, const TensorSet *set, MinivlProgressFunc on_progress, gpointer user_data, GError **error);

@@ -71,7 +71,7 @@ includes=$(
   check_includes vk 'vk/.*|shaders/.*'
   check_includes model 'model/.*|vk/ops\.h|vk/memory\.h'
   check_rooms
-  check_includes examples 'examples/.*|model/minivl(-budget)?\.h'
+  check_includes examples 'examples/.*|model/minivl(-budget|-cache)?\.h'
   grep -nE '# *include +<(gst/)?vulkan' -r model gst examples --include='*.[ch]' | grep -v '^gst/element/vulkan-input\.c:' \
     | sed 's/$/: only vk\/ and gst\/element\/vulkan-input.c know Vulkan/'
 )

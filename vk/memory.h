@@ -38,7 +38,14 @@ typedef struct
 gboolean device_list (DeviceInfo **infos, guint *n_infos, GError **error);
 void device_infos_free (DeviceInfo *infos, guint n_infos);
 
-/* What only tests and benchmarks set. Zeroed memory is the default. */
+/* The folder of what is kept from one start to the next: cache_dir; for NULL the user's cache folder /minivl. (transfer full): NULL
+ * for "", where nothing is kept */
+gchar *device_cache_folder (const gchar *cache_dir);
+/* What files begin with that devices keep there. */
+#define CACHE_PIPELINES "pipelines-"
+#define CACHE_VERDICTS "self-check-"
+
+/* Zeroed memory is the default. All but cache_dir is for tests and benchmarks. */
 typedef struct
 {
   gboolean storage_form;  /* bulk reads by storage buffers instead of texel buffers */
@@ -46,7 +53,7 @@ typedef struct
   gboolean plain_halves;  /* f16 is converted by arithmetic */
   guint64 submit_ns;      /* bound of one submit; 0: 50 ms on GPUs, none on CPU devices */
   gboolean timed;         /* the device times every op, even where submits have no bound */
-  const gchar *cache_dir; /* of the pipeline cache; NULL: the user's cache folder /minivl */
+  const gchar *cache_dir; /* of pipelines and the self-check's verdicts, as device_cache_folder() */
   gboolean staged;        /* reaches ARENA_DEVICE through staging even where the host sees it */
   guint64 window_bytes;   /* most bytes of a window of several tensors; 0: 1 GiB */
   gboolean dirty;         /* memory of arena_allocate() has all bits set */

@@ -57,13 +57,21 @@ cache_data (const Device *dev, const gchar *contents, gsize length, gsize *size)
   return memcmp (contents, &wanted, sizeof wanted) == 0 ? contents + sizeof wanted : NULL;
 }
 
+gchar *
+device_cache_folder (const gchar *cache_dir)
+{
+  if (!cache_dir)
+    return g_build_filename (g_get_user_cache_dir (), "minivl", NULL);
+  return *cache_dir ? g_strdup (cache_dir) : NULL;
+}
+
 static gchar *
 cache_path (const Device *dev, const gchar *cache_dir)
 {
-  g_autofree gchar *name = g_strdup_printf ("pipelines-%s-%08x.bin", dev->info.uuid, dev->driver_version);
-  g_autofree gchar *users = cache_dir ? NULL : g_build_filename (g_get_user_cache_dir (), "minivl", NULL);
+  g_autofree gchar *name = g_strdup_printf (CACHE_PIPELINES "%s-%08x.bin", dev->info.uuid, dev->driver_version);
+  g_autofree gchar *folder = device_cache_folder (cache_dir);
 
-  return g_build_filename (cache_dir ? cache_dir : users, name, NULL);
+  return folder ? g_build_filename (folder, name, NULL) : NULL;
 }
 
 /* A cache that cannot be written only costs time at the next start. One that was read is written anew when it has grown by more
@@ -248,7 +256,7 @@ device_pipelines_init (Device *dev, const gchar *cache_dir, GError **error)
   dev->pipelines = g_hash_table_new_full (key_hash, key_equal, g_free, NULL);
   dev->layouts = g_hash_table_new_full (NULL, NULL, NULL, g_free);
   dev->cache_file = cache_path (dev, cache_dir);
-  if (g_file_get_contents (dev->cache_file, &contents, &length, NULL)) {
+  if (dev->cache_file && g_file_get_contents (dev->cache_file, &contents, &length, NULL)) {
     create.pInitialData = cache_data (dev, contents, length, &size);
     create.initialDataSize = create.pInitialData ? size : 0;
     if (!create.pInitialData)
@@ -276,7 +284,8 @@ device_pipelines_clear (Device *dev)
   if (!dev->pipelines)
     return;
   if (dev->cache) {
-    cache_save (dev);
+    if (dev->cache_file)
+      cache_save (dev);
     vkDestroyPipelineCache (dev->vk, dev->cache, NULL);
   }
   g_hash_table_iter_init (&iter, dev->pipelines);

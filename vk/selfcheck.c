@@ -62,7 +62,7 @@ verdict_read (Verdict *verdict)
   gsize length;
   guint n;
 
-  if (!g_file_get_contents (verdict->path, &contents, &length, NULL))
+  if (!verdict->path || !g_file_get_contents (verdict->path, &contents, &length, NULL))
     return;
   last = g_strrstr_len (contents, length, "\n");
   if (last && length <= MAX_BYTES)
@@ -81,10 +81,10 @@ verdict_read (Verdict *verdict)
 static void
 verdict_init (Verdict *verdict, const Device *dev)
 {
-  g_autofree gchar *folder = g_path_get_dirname (dev->cache_file);
-  g_autofree gchar *name = g_strdup_printf ("self-check-%s-%08x.txt", dev->info.uuid, dev->driver_version);
+  g_autofree gchar *folder = dev->cache_file ? g_path_get_dirname (dev->cache_file) : NULL;
+  g_autofree gchar *name = g_strdup_printf (CACHE_VERDICTS "%s-%08x.txt", dev->info.uuid, dev->driver_version);
 
-  verdict->path = g_build_filename (folder, name, NULL);
+  verdict->path = folder ? g_build_filename (folder, name, NULL) : NULL;
   verdict->device = device_digest (dev);
   verdict->passed = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   verdict_read (verdict);
@@ -105,11 +105,14 @@ static void
 verdict_write (const Verdict *verdict)
 {
   g_autoptr (GString) text = g_string_new (FIRST_LINE);
-  g_autofree gchar *folder = g_path_get_dirname (verdict->path), *digest = NULL;
+  g_autofree gchar *folder = NULL, *digest = NULL;
   g_autoptr (GError) error = NULL;
   GHashTableIter iter;
   gpointer variant;
 
+  if (!verdict->path)
+    return;
+  folder = g_path_get_dirname (verdict->path);
   g_string_append_printf (text, "\n%s", verdict->device);
   g_hash_table_iter_init (&iter, verdict->passed);
   while (g_hash_table_iter_next (&iter, &variant, NULL))

@@ -136,6 +136,9 @@ static const Setting table[] = {
       .blurb =
           "DIR[:SCALE]: folder of an adapter as PEFT writes it (adapter_config.json, adapter_model.safetensors), merged into the "
           "model's weights while they are loaded, SCALE times (1). Unset = none" },
+  { "cache-dir", "Cache folder", FILE_NAME, AT (cache_dir), AT_START,
+      .blurb = "Folder that keeps converted weights (q8, q4) and pipelines for the next start. Unset is the user's cache folder "
+               "/minivl, an empty one keeps nothing" },
   { "device", "Device", TEXT, AT (device), AT_START,
       .blurb = "Vulkan device: index, UUID or part of the name; unset takes a real GPU before a CPU device" },
   { "precision", "Precision", CHOICE, AT (precision), AT_START, .choice = { precision_get_type, MINIVL_PRECISION_AUTO },

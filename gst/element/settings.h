@@ -18,7 +18,7 @@ typedef enum
 
 typedef struct
 {
-  gchar *model_path, *lora, *device, *stream;
+  gchar *model_path, *lora, *cache_dir, *device, *stream;
   gchar *roi;     /* label of regions; NULL: whole frames */
   gchar *journal; /* file that results are appended to; NULL: none */
   MinivlPrecision precision;

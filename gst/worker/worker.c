@@ -158,6 +158,7 @@ worker_start (Worker *w, const WorkerConfig *config)
   w->options = config->options;
   w->options.model_path = g_strdup (config->options.model_path);
   w->options.lora = g_strdup (config->options.lora);
+  w->options.cache_dir = g_strdup (config->options.cache_dir);
   w->options.device = g_strdup (config->options.device);
   w->stream = g_strdup (config->stream);
   w->n_frames = config->frames;
@@ -201,6 +202,7 @@ worker_stop (Worker *w)
   g_clear_error (&w->stage_error);
   g_free ((gchar *)w->options.model_path);
   g_free ((gchar *)w->options.lora);
+  g_free ((gchar *)w->options.cache_dir);
   g_free ((gchar *)w->options.device);
   w->options = (MinivlEngineOptions){ NULL };
   alerts_forget (&w->alerts);

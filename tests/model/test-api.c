@@ -4,6 +4,7 @@
 
 #include "api.h"
 #include "checkpoint.h"
+#include "model/minivl-cache.h"
 
 /* --- devices and engines --------------------------------------------------------------------------------------------------- */
 
@@ -157,6 +158,59 @@ test_hash_tells_what_is_beside_the_weights (void)
   tuned = minivl_engine_open (&options, &error);
   g_assert_no_error (error);
   g_assert_cmpstr (minivl_engine_get_info (tuned)->model_hash, !=, minivl_engine_get_info (api_engine)->model_hash);
+}
+
+static void
+note_removed (const gchar *path, guint64 bytes, const gchar *what, gpointer removed)
+{
+  g_assert_false (g_file_test (path, G_FILE_TEST_EXISTS));
+  g_hash_table_insert (removed, g_path_get_basename (path), g_strdup_printf ("%" G_GUINT64_FORMAT " %s", bytes, what));
+}
+
+/* What engines keep goes, with what a killed one left; what others have there stays. */
+static void
+test_cache_is_where_it_is_asked_for_and_cleared (void)
+{
+  static const gchar *const put[] = { "weights-0123456789abcdef.safetensors", "weights-0123456789abcdef.safetensors.AbCdEf",
+    "weights.txt", "pipeline" };
+  g_autofree gchar *parent = g_path_get_dirname (api_model), *cache = g_build_filename (parent, "cache", NULL);
+  g_autoptr (GHashTable) removed = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  MinivlEngineOptions options = { .model_path = api_model, .context_size = CONTEXT, .cache_dir = "" };
+  g_autoptr (GError) error = NULL;
+  MinivlEngine *opened = minivl_engine_open (&options, &error);
+  guint n = 0;
+  GHashTableIter iter;
+  gpointer key;
+
+  g_assert_no_error (error);
+  minivl_engine_unref (opened);
+  g_assert_false (g_file_test (cache, G_FILE_TEST_EXISTS));
+  options.cache_dir = cache;
+  opened = minivl_engine_open (&options, &error);
+  g_assert_no_error (error);
+  minivl_engine_unref (opened);
+  for (guint i = 0; i < G_N_ELEMENTS (put); i++) {
+    g_autofree gchar *path = g_build_filename (cache, put[i], NULL);
+
+    g_assert_true (g_file_set_contents (path, "12345", -1, NULL));
+  }
+  g_assert_true (minivl_cache_clear (cache, note_removed, removed, &error));
+  g_assert_no_error (error);
+  g_assert_cmpstr (g_hash_table_lookup (removed, put[0]), ==, "5 converted weights of what is damaged");
+  g_assert_cmpstr (g_hash_table_lookup (removed, put[1]), ==, "5 weights whose converting was broken off");
+  g_hash_table_iter_init (&iter, removed);
+  while (g_hash_table_iter_next (&iter, &key, NULL))
+    n += g_str_has_prefix (key, "pipelines-") || g_str_has_prefix (key, "self-check-");
+  g_assert_cmpuint (n, ==, 2);
+  g_assert_cmpuint (g_hash_table_size (removed), ==, 4);
+  for (guint i = 2; i < G_N_ELEMENTS (put); i++) {
+    g_autofree gchar *path = g_build_filename (cache, put[i], NULL);
+
+    g_assert_true (g_file_test (path, G_FILE_TEST_EXISTS));
+  }
+  g_assert_true (minivl_cache_clear ("", note_removed, removed, &error));
+  g_assert_true (minivl_cache_clear ("/no/such/folder", NULL, NULL, &error));
+  g_assert_cmpuint (g_hash_table_size (removed), ==, 4);
 }
 
 static void
@@ -376,6 +430,7 @@ add_tests (void)
   g_test_add_func ("/api/info-tells-what-was-opened", test_info_tells_what_was_opened);
   g_test_add_func ("/api/progress-rises-and-zeroes-are-defaults", test_progress_rises_and_zeroes_are_defaults);
   g_test_add_func ("/api/hash-tells-what-is-beside-the-weights", test_hash_tells_what_is_beside_the_weights);
+  g_test_add_func ("/api/cache-is-where-it-is-asked-for-and-cleared", test_cache_is_where_it_is_asked_for_and_cleared);
   g_test_add_func ("/api/progress-cancels", test_progress_cancels);
   g_test_add_func ("/api/sessions-and-pictures-keep-the-engine", test_sessions_and_pictures_keep_the_engine);
   g_test_add_func ("/api/refused-by-name", test_refused_by_name);
