@@ -86,8 +86,8 @@ main (int argc, char **argv)
   EngineParts parts = { .name = "real weights", .config = &config, .image_token = -1, .end_token = -1 };
   gsize size;
 
-  if (argc != 4 || !precision_parse (argv[3], &options.precision)) {
-    g_printerr ("usage: real-weights CHECKPOINT WINDOWS PRECISION\n");
+  if (argc < 4 || argc > 5 || !precision_parse (argv[3], &options.precision)) {
+    g_printerr ("usage: real-weights CHECKPOINT WINDOWS PRECISION [answers]\n");
     return 2;
   }
   config_path = g_build_filename (argv[1], "config.json", NULL);
@@ -105,7 +105,8 @@ main (int argc, char **argv)
 
     scheduler_run (engine->scheduler, look, &l, &error);
     check (error);
-    answer (engine, l.ids);
+    if (argc > 4)
+      answer (engine, l.ids);
   }
   return 0;
 }

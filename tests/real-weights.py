@@ -219,21 +219,23 @@ def read(process, dtype, *shape):
 
 def measure(w, windows, build, work, precisions):
     windows.tofile(f'{work}/windows')
-    runs = {p: subprocess.Popen([f'{build}/tests/real-weights', f'{work}/checkpoint', f'{work}/windows', p], stdout=subprocess.PIPE)
-            for p in precisions}
+    answered = [p for p in precisions if p in ('f32', 'f16') and 'f32' in precisions]
+    runs = {p: subprocess.Popen([f'{build}/tests/real-weights', f'{work}/checkpoint', f'{work}/windows', p]
+                                + (['answers'] if p in answered else []), stdout=subprocess.PIPE) for p in precisions}
     figures = {p: Figures() for p in precisions}
     for k, ids in enumerate(windows):
         true, known = None, {}
         for p in precisions:
-            logits, answer = read(runs[p], np.float32, WINDOW, VOCAB), read(runs[p], np.int32, ANSWER)
+            logits = read(runs[p], np.float32, WINDOW, VOCAB)
             logs = log_softmax(logits)
             figures[p].add_text(ids, logs)
             if p == 'f16':
                 f16, f16_logs = logits, logs
             elif p in ('q8', 'q4'):
                 figures[p].add_to_f16(logits, logs, f16, f16_logs)
-            if p in ('q8', 'q4') or 'f32' not in precisions:
+            if p not in answered:
                 continue
+            answer = read(runs[p], np.int32, ANSWER)
             true = forward(w, ids) if true is None else true
             if answer.tobytes() not in known:  # it is the reference's if the reference takes each of its tokens after those before
                 best = forward(w, np.concatenate([ids[:PROMPT], answer]))[PROMPT - 1:-1].argmax(-1)
@@ -266,7 +268,7 @@ def main():
             right = shares[name] >= bar if name in AT_LEAST else shares[name] <= bar
             failed += not right
             print('PASS' if right else 'FAIL', f'{p}.{name} {shares[name]:.4g} {bar:g}')
-    print(f'{WINDOWS * WINDOW} tokens, {WINDOWS} answers; {failed} of the bars missed')
+    print(f'{WINDOWS * WINDOW} tokens; {failed} of the bars missed')
     return 1 if failed else 0
 
 
