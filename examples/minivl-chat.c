@@ -130,6 +130,7 @@ open_engine (Chat *c, GError **error)
     .lora = c->options.lora,
     .cache_size = c->options.cache_size || c->options.batch ? c->options.cache_size : 1, /* one conversation's */
     .cache_dir = c->options.cache_dir,
+    .cache_precision = c->options.cache_precision,
     .on_progress = on_loading,
     .user_data = &loading,
   };

@@ -17,7 +17,7 @@ static const gchar description[] =
 /* Values as GOption gives them. */
 typedef struct
 {
-  gchar *precision, *tokenizer;
+  gchar *precision, *cache_precision, *tokenizer;
   gchar **images, **videos;
   gint context_size, cache_size, max_tokens, top_k;
   gint64 seed;
@@ -66,6 +66,18 @@ parse_precision (Options *o, const gchar *text, GError **error)
   while (text && o->precision < G_N_ELEMENTS (names) && !g_str_equal (text, names[o->precision]))
     o->precision++;
   return o->precision < G_N_ELEMENTS (names) || bad (error, "--precision %s: auto, f32, f16, q8 or q4", text);
+}
+
+static gboolean
+parse_cache_precision (Options *o, const gchar *text, GError **error)
+{
+  if (!text || g_str_equal (text, "f16"))
+    o->cache_precision = MINIVL_CACHE_PRECISION_F16;
+  else if (g_str_equal (text, "q8"))
+    o->cache_precision = MINIVL_CACHE_PRECISION_Q8;
+  else
+    return bad (error, "--cache-precision %s: f16 or q8", text);
+  return TRUE;
 }
 
 static gboolean
@@ -174,7 +186,8 @@ check (Options *o, const Raw *raw, GError **error)
     o->model = minivl_default_model_path ();
   if (!o->model)
     return bad (error, "--model DIR is needed: the folder of a checkpoint, for the demo model is not beside libminivl");
-  if (!parse_precision (o, raw->precision, error) || !parse_tokenizer (o, raw->tokenizer, error))
+  if (!parse_precision (o, raw->precision, error) || !parse_cache_precision (o, raw->cache_precision, error)
+      || !parse_tokenizer (o, raw->tokenizer, error))
     return FALSE;
   if (raw->context_size < 0)
     return bad (error, "--context-size %d: at least 1, or 0 for what fits", raw->context_size);
@@ -212,6 +225,8 @@ options_parse (Options *options, gint argc, gchar **argv, GError **error)
     { "list-devices", 0, 0, G_OPTION_ARG_NONE, &o.list_devices, "print the devices; * marks the one taken by default", NULL },
     { "budget", 0, 0, G_OPTION_ARG_NONE, &o.budget, "print what the checkpoint takes of the device's memory", NULL },
     { "precision", 0, 0, G_OPTION_ARG_FILENAME, &raw.precision, "f16, q8, q4, the first of them that fits (auto), or f32", "P" },
+    { "cache-precision", 0, 0, G_OPTION_ARG_FILENAME, &raw.cache_precision,
+        "of keys and values: f16, or q8 in half the memory (f16)", "P" },
     { "tokenizer", 0, 0, G_OPTION_ARG_FILENAME, &raw.tokenizer, "auto, fast or slow (auto: as the model's card does)", "T" },
     { "context-size", 0, 0, G_OPTION_ARG_INT, &raw.context_size, "most tokens of a conversation (0: 8192 or what fits)", "N" },
     { "cache-size", 0, 0, G_OPTION_ARG_INT, &raw.cache_size, "tokens of all conversations (0: one; --batch: what fits)", "N" },
@@ -249,6 +264,7 @@ options_parse (Options *options, gint argc, gchar **argv, GError **error)
   ok = g_option_context_parse (context, &argc, &argv, error) && check (&o, &raw, error);
   g_option_context_free (context);
   g_free (raw.precision);
+  g_free (raw.cache_precision);
   g_free (raw.tokenizer);
   g_strfreev (raw.images);
   g_strfreev (raw.videos);

@@ -10,6 +10,7 @@ typedef struct
   gchar *model, *lora, *device, *system, *logits, *dump_tiles, *cache_dir; /* NULL: not given */
   MinivlPrecision precision;
   MinivlTokenizer tokenizer;
+  MinivlCachePrecision cache_precision;
   guint context_size, cache_size;
   gchar *batch, *output; /* likewise; with batch the topic is empty */
   Topic topic;

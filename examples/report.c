@@ -111,6 +111,7 @@ report_to_json (const Report *r)
   json_builder_end_array (b);
   add_int (b, "seed", r->seed);
   add_string (b, "precision", r->engine->precision);
+  add_string (b, "cache_precision", r->engine->cache_precision);
   add_string (b, "device", r->engine->device);
   add_string (b, "model", r->engine->model);
   add_string (b, "model_hash", r->engine->model_hash);

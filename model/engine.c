@@ -46,6 +46,7 @@ build (gpointer data, GError **error)
   e->info.precision = precision_name (plan.precision);
   e->info.context_size = plan.context_size;
   e->info.cache_size = plan.cache_size;
+  e->info.cache_precision = kv_type_name (kv_pool_layer (plan.kv, 0)->type);
   e->weights = g_steal_pointer (&plan.weights);
   e->vision = g_steal_pointer (&plan.vision);
   e->kv = g_steal_pointer (&plan.kv);

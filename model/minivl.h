@@ -116,8 +116,7 @@ MINIVL_API void minivl_devices_free (MinivlDevice *devices, guint n_devices);
  *
  * Finds the device that an engine would open, without opening it.
  *
- * Returns: (transfer full): its UUID, as in MinivlDevice; NULL with %MINIVL_ERROR_DEVICE, where minivl_engine_open() would fail
- * with it
+ * Returns: (transfer full): its UUID, as in MinivlDevice; NULL with %MINIVL_ERROR_DEVICE when it could not be opened
  */
 MINIVL_API gchar *minivl_device_find (const gchar *device, GError **error);
 
@@ -142,6 +141,17 @@ typedef enum
   MINIVL_PRECISION_Q8,
   MINIVL_PRECISION_Q4,
 } MinivlPrecision;
+
+/**
+ * MinivlCachePrecision: how the cache of keys and values is stored, which takes memory for each token. Sums are always float32.
+ * @MINIVL_CACHE_PRECISION_F16: 16 bits; 32 where the weights are %MINIVL_PRECISION_F32
+ * @MINIVL_CACHE_PRECISION_Q8: 8 bits and, for each token and head, a scale: half the memory, and text that differs a little
+ */
+typedef enum
+{
+  MINIVL_CACHE_PRECISION_F16,
+  MINIVL_CACHE_PRECISION_Q8,
+} MinivlCachePrecision;
 
 /**
  * MinivlTokenizer: the two tokenizers of transformers, which differ in white space and in what stands behind a special token.
@@ -186,6 +196,7 @@ typedef gboolean (*MinivlProgressFunc) (double fraction, gpointer user_data);
  * @cache_dir: (nullable): folder that keeps what takes long to make: pipelines, what a device has passed of its check, and weights
  *   that were converted to 8 or 4 bits, which take as much as they do on the device; NULL is the user's cache folder /minivl, ""
  *   keeps nothing
+ * @cache_precision: how the cache of keys and values is stored
  */
 typedef struct
 {
@@ -199,6 +210,7 @@ typedef struct
   const gchar *lora;
   guint cache_size;
   const gchar *cache_dir;
+  MinivlCachePrecision cache_precision;
 } MinivlEngineOptions;
 
 /**
@@ -219,6 +231,7 @@ typedef struct
  * @system_source: whose the system message is that stands where a session sets none: `checkpoint`, read from the folder's
  *   conversation.py, or `v1.5`, Mini-InternVL-Chat-4B-V1-5's
  * @cache_size: tokens that the conversations of all sessions keep in the cache, in all
+ * @cache_precision: `f32`, `f16` or `q8`
  */
 typedef struct
 {
@@ -235,6 +248,7 @@ typedef struct
   const gchar *tokenizer;
   const gchar *system_source;
   guint cache_size;
+  const gchar *cache_precision;
 } MinivlEngineInfo;
 
 /**
@@ -278,8 +292,8 @@ MINIVL_API MinivlPrecision minivl_precision_find (const MinivlEngineOptions *opt
  * A folder that brings a file minivl-check.json has it compared with what the device makes of it: an object of `width`, `height`
  * and `rgb` (a picture, [height][width][3] bytes in base64), `prompt` (a question about it as one tile, under the checkpoint's own
  * system message) and `logits` (a list, of the whole vocabulary, after the prompt's last token). They may differ by an NMSE of 1e-8
- * at f32 and 1e-5 at f16, and less their mean by 3e-3 at q8 and 0.15 at q4; else the device, or the folder, is refused. A
- * @context_size that does not hold the prompt and one token leaves the comparison out.
+ * at f32, 1e-5 at f16 and 3e-3 with a cache of q8, and less their mean by 3e-3 at q8 and 0.15 at q4; else the device, or the
+ * folder, is refused. A @context_size that does not hold the prompt and one token leaves the comparison out.
  *
  * Returns: (transfer full): one reference; released with minivl_engine_unref(). NULL with %MINIVL_ERROR_FILE or %MINIVL_ERROR_MODEL
  *   for what is wrong with the folder, %MINIVL_ERROR_DEVICE when no device is what @device names or can compute this,
@@ -357,8 +371,7 @@ typedef enum
  * @matrix, @range: what the numbers mean
  * @crop_x, @crop_y, @crop_width, @crop_height: the part that is seen, in pixels of @data as they lie; a width or height of 0
  *   reaches to the edge. What lies outside plays no part
- * @orientation: 1..8 as the orientation tag of EXIF and TIFF: how the part that is seen is turned, after cropping, to be upright;
- *   0 is 1, upright already
+ * @orientation: 1..8 as the orientation tag of EXIF and TIFF: how the part that is seen is turned, after cropping; 0 is 1, upright
  */
 typedef struct
 {
@@ -668,8 +681,7 @@ MINIVL_API gboolean minivl_session_ask (MinivlSession *session, const gchar *pro
  * minivl_session_prepare:
  * @beginning: of the next question, as far as it is known; `<image>` marks and pictures as for minivl_session_ask()
  * @expected: tokens of the whole conversation up to the answer, as minivl_session_count_tokens() will count them; 0: not known
- * @params: (nullable): those of the question. Besides what is checked as for a question, @special_tokens, @deadline and @cancel
- *   count
+ * @params: (nullable): those of the question. Besides what is checked as for one, @special_tokens, @deadline and @cancel count
  *
  * Computes what is known of the next question: the system message, earlier rounds, the pictures there are and the text in front of
  * and between them. The conversation stays as it is and the pictures still wait: add more, and ask with a prompt that begins like
@@ -682,8 +694,7 @@ MINIVL_API gboolean minivl_session_ask (MinivlSession *session, const gchar *pro
  * just being computed are still finished then, for the question that follows needs them. minivl_session_cancel() ends it at once.
  *
  * Returns: FALSE with the errors of minivl_session_ask(), when it would refuse the beginning as a question; or with
- *   %MINIVL_ERROR_CANCELLED when it was given up by @cancel, minivl_session_cancel() or @deadline. What was computed until then
- *   counts
+ *   %MINIVL_ERROR_CANCELLED when it was given up by @cancel, minivl_session_cancel() or @deadline. What was computed counts
  */
 MINIVL_API gboolean minivl_session_prepare (
     MinivlSession *session, const gchar *beginning, guint expected, const MinivlParams *params, GError **error);

@@ -18,13 +18,15 @@ precision_name (MinivlPrecision precision)
 
 /* Conversations of so many tokens, and so many of them in the cache. */
 static void
-plan_tokens (Plan *plan, Device *dev, const ModelConfig *config, guint context, guint cache)
+plan_tokens (Plan *plan, Device *dev, const ModelConfig *config, MinivlCachePrecision cache_precision, guint context, guint cache)
 {
+  KvType wide = plan->precision == MINIVL_PRECISION_F32 ? KV_F32 : KV_F16;
+
   language_free (plan->language);
   kv_pool_free (plan->kv);
   plan->context_size = context;
   plan->cache_size = cache;
-  plan->kv = kv_pool_new (dev, &config->language, cache, plan->precision == MINIVL_PRECISION_F32 ? KV_F32 : KV_F16);
+  plan->kv = kv_pool_new (dev, &config->language, cache, cache_precision == MINIVL_CACHE_PRECISION_Q8 ? KV_INT8 : wide);
   plan->language = language_new (dev, config, plan->weights, plan->kv, context);
 }
 
@@ -41,7 +43,7 @@ plan_precision (Plan *plan, Device *dev, const ModelConfig *config, const Tensor
     return FALSE;
   }
   plan->vision = vision_new (dev, config, plan->weights);
-  plan_tokens (plan, dev, config, context, MAX (context, options->cache_size));
+  plan_tokens (plan, dev, config, options->cache_precision, context, MAX (context, options->cache_size));
   return TRUE;
 }
 
@@ -60,7 +62,7 @@ plan_sizes (Plan *plan, Device *dev, const ModelConfig *config, const MinivlEngi
   };
   guint context = options->context_size ? options->context_size : sizes_context (plan->context_size, &memory);
 
-  plan_tokens (plan, dev, config, context, sizes_cache (options->cache_size, context, &memory));
+  plan_tokens (plan, dev, config, options->cache_precision, context, sizes_cache (options->cache_size, context, &memory));
 }
 
 /* The first of f16, q8 and q4 that fits. */
@@ -141,6 +143,9 @@ plan_check (const Plan *plan, Device *dev, const gchar *name, GError **error)
   if (plan->precision < MINIVL_PRECISION_Q4)
     g_string_append_printf (
         fix, "%s %s", fix->len ? ", or precision to" : "Lower precision to", precision_name (plan->precision + 1));
+  /* A little more than q8 takes. */
+  if (kv_pool_layer (plan->kv, 0)->type != KV_INT8 && bytes.weights + bytes.rest + bytes.cache / 2 + bytes.cache / 32 <= left)
+    g_string_append (fix, fix->len ? ", or cache-precision to q8" : "Lower cache-precision to q8");
   if (fix->len == 0)
     g_string_append (fix, "Free memory, or choose another device");
   g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_MEMORY,

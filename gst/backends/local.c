@@ -1,5 +1,5 @@
 /*
- * The back end that answers in this process, by libminivl. Elements with the same checkpoint, adapter, device, precision, context
+ * The back end that answers in this process, by libminivl. Elements with the same checkpoint, adapter, device, precisions, context
  * and cache size share one engine; each has a session of its own.
  */
 #include "backend.h"
@@ -83,8 +83,8 @@ make_key (const MinivlEngineOptions *options)
   MinivlPrecision precision =
       options->precision == MINIVL_PRECISION_AUTO ? minivl_precision_find (options, NULL) : options->precision;
 
-  return g_strdup_printf ("%s\n%s\n%d\n%u\n%u\n%d\n%s", path != NULL ? path : options->model_path, device != NULL ? device : "",
-      precision, options->context_size, options->cache_size, options->tokenizer, options->lora != NULL ? options->lora : "");
+  return g_strdup_printf ("%s\n%s\n%d\n%u\n%u\n%d\n%d\n%s", path != NULL ? path : options->model_path, device != NULL ? device : "",
+      precision, options->context_size, options->cache_size, options->tokenizer, options->cache_precision, options->lora != NULL ? options->lora : "");
 }
 
 static gboolean

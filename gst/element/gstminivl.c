@@ -213,6 +213,7 @@ gst_minivl_start (GstBaseTransform *base)
         .device = s->device,
         .precision = s->precision,
         .context_size = s->context_size,
+        .cache_precision = s->cache_precision,
         .cache_size = s->cache_size,
         .tokenizer = s->tokenizer,
         .lora = s->lora,

@@ -35,6 +35,21 @@ precision_get_type (void)
 }
 
 static GType
+cache_precision_get_type (void)
+{
+  static gsize type = 0;
+  static const GEnumValue values[] = {
+    { MINIVL_CACHE_PRECISION_F16, "16 bits; 32 with precision f32", "f16" },
+    { MINIVL_CACHE_PRECISION_Q8, "8 bits: half the memory, and texts that differ a little", "q8" },
+    { 0 },
+  };
+
+  if (g_once_init_enter (&type))
+    g_once_init_leave (&type, g_enum_register_static ("GstMinivlCachePrecision", values));
+  return type;
+}
+
+static GType
 tokenizer_get_type (void)
 {
   static gsize type = 0;
@@ -143,6 +158,9 @@ static const Setting table[] = {
       .blurb = "Vulkan device: index, UUID or part of the name; unset takes a real GPU before a CPU device" },
   { "precision", "Precision", CHOICE, AT (precision), AT_START, .choice = { precision_get_type, MINIVL_PRECISION_AUTO },
       .blurb = "How the weights are kept on the device" },
+  { "cache-precision", "Cache precision", CHOICE, AT (cache_precision), AT_START,
+      .choice = { cache_precision_get_type, MINIVL_CACHE_PRECISION_F16 },
+      .blurb = "How the cache of keys and values is kept on the device, which takes memory for each token of context-size" },
   { "tokenizer", "Tokenizer", CHOICE, AT (tokenizer), AT_START, .choice = { tokenizer_get_type, MINIVL_TOKENIZER_AUTO },
       .blurb = "Which of transformers' two tokenizers reads the texts" },
   { "context-size", "Context size", COUNT, AT (context_size), AT_START, .n = { 0, G_MAXINT, 0 },

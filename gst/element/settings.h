@@ -23,6 +23,7 @@ typedef struct
   gchar *journal; /* file that results are appended to; NULL: none */
   MinivlPrecision precision;
   MinivlTokenizer tokenizer;
+  MinivlCachePrecision cache_precision;
   guint context_size, cache_size, max_tiles, max_backlog;
   Leaky leaky;
   double roi_confidence;

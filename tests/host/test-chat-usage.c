@@ -23,6 +23,7 @@ static const Case cases[] = {
   { "no-prompt", { "--model", "@" }, "PROMPT" },
   { "unknown-option", { "--model", "@", "--nosuch", "hello" }, "--nosuch" },
   { "option-without-value", { "hello", "--model" }, "--model" },
+  { "unknown-cache-precision", { "--model", "@", "--cache-precision", "f32", "hello" }, "f16 or q8" },
   { "unknown-precision", { "--model", "@", "--precision", "f64", "hello" }, "f64" },
   { "unknown-tokenizer", { "--model", "@", "--tokenizer", "quick", "hello" }, "auto, fast or slow" },
   { "context-not-a-number", { "--model", "@", "--context-size", "8k", "hello" }, "--context-size" },

@@ -120,7 +120,7 @@ static void
 test_json_has_every_key (void)
 {
   static const gchar *const keys[] = { "text", "finish_reason", "prompt_tokens", "output_tokens", "cached_tokens", "drafted",
-    "accepted", "input_ids", "token_ids", "tiles", "frames", "frame_times", "warnings", "seed", "precision", "device", "model",
+    "accepted", "input_ids", "token_ids", "tiles", "frames", "frame_times", "warnings", "seed", "precision", "cache_precision", "device", "model",
     "model_hash", "tokenizer", "system_source", "timings", "tokens_per_second", "device_bytes", "peak_rss_bytes" };
   static const gchar *const timings[] = { "load", "preprocess", "encode", "prefill", "decode", "total" };
   g_autoptr (JsonArray) rounds = run_json (ARGS ("--image", "@/" SMALL, "--max-tokens", "5", "--seed", "7", "Hello"));
@@ -139,6 +139,7 @@ test_json_has_every_key (void)
   g_assert_cmpfloat (json_object_get_double_member (rates, "prefill"), >, 0);
   g_assert_cmpfloat (json_object_get_double_member (rates, "decode"), >, 0);
   g_assert_cmpstr (json_object_get_string_member (o, "precision"), ==, "f32");
+  g_assert_cmpstr (json_object_get_string_member (o, "cache_precision"), ==, "f32");
   g_assert_cmpstr (json_object_get_string_member (o, "model"), ==, "model");
   g_assert_cmpuint (strlen (json_object_get_string_member (o, "model_hash")), ==, 64);
   g_assert_cmpint (int_of (rounds, 0, "seed"), ==, 7);
