@@ -35,7 +35,7 @@ struct _Language
   OpStream *head;                                        /* the last row of a prefill to logits */
   OpStream *decode[G_N_ELEMENTS (batches)][KEYS_LEVELS]; /* a token a sequence and their logits: one submit */
   guint equal_rows;
-  guint64 computed, steps, read;
+  guint64 computed, steps, read, submits;
 };
 
 guint
@@ -400,6 +400,7 @@ language_prefill (
   }
   if (top)
     get_top (l, 0, top);
+  l->submits += op_stream_submits (*s);
   l->computed += n;
   return TRUE;
 }
@@ -441,6 +442,7 @@ language_decode (Language *l, KvSequence *const *seqs, const LanguageToken *toke
   }
   if (ok)
     l->computed += n;
+  l->submits += op_stream_submits (*s);
   l->steps += ok;
   return ok;
 }
@@ -538,6 +540,12 @@ guint64
 language_steps (const Language *l)
 {
   return l->steps;
+}
+
+guint64
+language_submits (const Language *l)
+{
+  return l->submits;
 }
 
 guint64

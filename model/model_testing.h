@@ -27,6 +27,8 @@ guint64 language_steps (const Language *l);
 guint64 language_logits_read (const Language *l);
 /* Blocks of the cache that were looked at for a prefix or for room, likewise. */
 guint64 kv_pool_looked_at (const KvPool *pool);
+/* Submits of all steps, that of a prefill's last row apart. */
+guint64 language_submits (const Language *l);
 /* Tiles encoded since the model was made. */
 guint64 vision_tiles_encoded (const Vision *v);
 

@@ -1,7 +1,8 @@
 /*
  * Holds minivl against golden outputs of the reference code.
  *
- * usage: conformance FOLDER [TOKENIZER_DIR] [--precision f32|f16|q8|q4] [--device D]
+ * usage: conformance FOLDER [TOKENIZER_DIR] [--precision f32|f16|q8|q4] [--cache-precision f16|q8]
+ *        [--device D]
  *
  * FOLDER: config.json, cases.json, golden.safetensors and what else there is of grids.json, segments.json, preprocess.json,
  * tokenization.json, images/ and frames/. The weights are made in memory from config.json and the seed in cases.json.
@@ -36,6 +37,9 @@ static const Bounds bounds[] = {
   [MINIVL_PRECISION_Q8] = { 3e-3, 0, TRUE },
   [MINIVL_PRECISION_Q4] = { 0.15, 0, TRUE },
 };
+
+/* Of wider weights with a cache of q8. */
+static const Bounds cache_bounds = { 1e-3, 0.2, FALSE };
 
 typedef struct
 {
@@ -536,9 +540,10 @@ close_engine (Conformance *c)
 int
 main (int argc, char **argv)
 {
-  g_autofree gchar *precision = NULL, *device = NULL, *golden_path = NULL;
+  g_autofree gchar *precision = NULL, *cache = NULL, *device = NULL, *golden_path = NULL;
   GOptionEntry entries[] = {
     { "precision", 0, 0, G_OPTION_ARG_STRING, &precision, "f32 (default), f16, q8 or q4", "P" },
+    { "cache-precision", 0, 0, G_OPTION_ARG_STRING, &cache, "f16 (default; with f32 it is that) or q8", "P" },
     { "device", 0, 0, G_OPTION_ARG_STRING, &device, "index, UUID or part of a name", "D" },
     { NULL },
   };
@@ -561,9 +566,17 @@ main (int argc, char **argv)
     g_printerr ("--precision %s: f32, f16, q8 and q4 are known\n", precision);
     return 2;
   }
+  if (cache && strcmp (cache, "f16") != 0 && strcmp (cache, "q8") != 0) {
+    g_printerr ("--cache-precision %s: f16 and q8 are known\n", cache);
+    return 2;
+  }
   c.folder = argv[1];
   c.bounds = &bounds[options.precision];
   options.device = device;
+  if (cache && strcmp (cache, "q8") == 0) {
+    options.cache_precision = MINIVL_CACHE_PRECISION_Q8;
+    c.bounds = options.precision < MINIVL_PRECISION_Q8 ? &cache_bounds : c.bounds;
+  }
 
   golden_path = g_build_filename (c.folder, "golden.safetensors", NULL);
   root = load_json (c.folder, "cases.json", &error);

@@ -5,6 +5,7 @@
 #include "harness.h"
 #include "synth.h"
 #include "model/engine.h"
+#include "vk/vk.h"
 #include "model/model_testing.h"
 
 static void
@@ -94,10 +95,10 @@ test_begun_blocks_are_copied (void)
 /* --- an engine --------------------------------------------------------------------------------------------------------------- */
 
 static MinivlEngine *
-open_small (MinivlPrecision precision, MinivlCachePrecision cache)
+open_small (MinivlPrecision precision, MinivlCachePrecision cache, guint context)
 {
   g_autofree gchar *path = g_build_filename (TEST_DATA, "small", "config.json", NULL);
-  const MinivlEngineOptions options = { .precision = precision, .cache_precision = cache, .context_size = 512 };
+  const MinivlEngineOptions options = { .precision = precision, .cache_precision = cache, .context_size = context };
   g_autoptr (TensorSet) set = NULL;
   g_autoptr (GError) error = NULL;
   ModelConfig config = { 0 };
@@ -147,8 +148,8 @@ static void
 test_q8 (void)
 {
   for (MinivlPrecision precision = MINIVL_PRECISION_F32; precision <= MINIVL_PRECISION_F16; precision++) {
-    g_autoptr (MinivlEngine) wide = open_small (precision, MINIVL_CACHE_PRECISION_F16),
-                             narrow = open_small (precision, MINIVL_CACHE_PRECISION_Q8);
+    g_autoptr (MinivlEngine) wide = open_small (precision, MINIVL_CACHE_PRECISION_F16, 512),
+                             narrow = open_small (precision, MINIVL_CACHE_PRECISION_Q8, 512);
     g_auto (MinivlAnswer) a = { NULL }, b = { NULL }, again = { NULL };
     double share = (double)kv_pool_bytes (narrow->kv) / kv_pool_bytes (wide->kv);
     gboolean f32 = precision == MINIVL_PRECISION_F32;
@@ -168,11 +169,33 @@ test_q8 (void)
   }
 }
 
+/* 300 keys are seen, in a cache of so many: each op in a submit of its own. */
+static guint64
+submits_of (guint context)
+{
+  g_autoptr (MinivlEngine) engine = open_small (MINIVL_PRECISION_F16, MINIVL_CACHE_PRECISION_Q8, context);
+  g_auto (MinivlAnswer) answer = { NULL };
+
+  engine->dev->limits.submit_ns = 1;
+  ask (engine, &answer);
+  return language_submits (engine->language);
+}
+
+static void
+test_slices_are_of_what_is_seen (void)
+{
+  guint64 few = submits_of (512);
+
+  g_assert_cmpuint (few, >, 0);
+  g_assert_cmpuint (submits_of (131072), ==, few);
+}
+
 int
 main (int argc, char **argv)
 {
   harness_init (&argc, &argv);
   g_test_add_func ("/cache/begun_blocks_are_copied", test_begun_blocks_are_copied);
   g_test_add_func ("/cache/q8_is_near_in_half_the_memory", test_q8);
+  g_test_add_func ("/cache/slices_are_of_what_is_seen", test_slices_are_of_what_is_seen);
   return g_test_run ();
 }

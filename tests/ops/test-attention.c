@@ -544,15 +544,16 @@ test_rope_kv (Device *dev)
     rope_case (dev, &rope_cases[i]);
 }
 
-/* A binding holds 2 of the 9 blocks. */
+/* A binding holds 2 of the 9 blocks, or 4 of bytes. */
 static void
 test_rope_kv_windows (Device *dev)
 {
   guint64 range = dev->limits.storage_range;
-  static const RopeCase c = { KV_F32, 32, 2, 2, 20, TRUE };
+  static const RopeCase c = { KV_F32, 32, 2, 2, 20, TRUE }, bytes = { KV_INT8, 64, 2, 2, 20, TRUE };
 
   dev->limits.storage_range = 20000;
   rope_case (dev, &c);
+  rope_case (dev, &bytes);
   dev->limits.storage_range = range;
 }
 
