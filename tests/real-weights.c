@@ -1,7 +1,7 @@
 /*
  * What a text model's weights make of given tokens, at one precision: real-weights.py runs it and judges.
  *
- * usage: real-weights CHECKPOINT WINDOWS PRECISION
+ * usage: real-weights CHECKPOINT WINDOWS PRECISION [CACHE_PRECISION]
  *
  * WINDOWS: int32, 256 a window. To standard output go, a window, the logits of all its tokens, F32 [256][vocab], and the greedy
  * answer to its first 64, int32 [64]. Exit 2: the checkpoint cannot be opened, or not asked.
@@ -84,12 +84,16 @@ main (int argc, char **argv)
   MinivlEngineOptions options = { .context_size = 2 * WINDOW };
   ModelConfig config = { 0 };
   EngineParts parts = { .name = "real weights", .config = &config, .image_token = -1, .end_token = -1 };
+  gboolean answers;
   gsize size;
 
-  if (argc < 4 || argc > 5 || !precision_parse (argv[3], &options.precision)) {
-    g_printerr ("usage: real-weights CHECKPOINT WINDOWS PRECISION [answers]\n");
+  answers = argc == 5 && g_str_equal (argv[4], "answers");
+  if (argc < 4 || argc > 5 || !precision_parse (argv[3], &options.precision)
+      || (argc == 5 && !answers && !g_str_equal (argv[4], "q8"))) {
+    g_printerr ("usage: real-weights CHECKPOINT WINDOWS PRECISION [answers | q8]\n");
     return 2;
   }
+  options.cache_precision = argc == 5 && !answers ? MINIVL_CACHE_PRECISION_Q8 : MINIVL_CACHE_PRECISION_F16;
   config_path = g_build_filename (argv[1], "config.json", NULL);
   model_config_load (&config, config_path, options.context_size, &error);
   check (error);
@@ -105,7 +109,7 @@ main (int argc, char **argv)
 
     scheduler_run (engine->scheduler, look, &l, &error);
     check (error);
-    if (argc > 4)
+    if (answers)
       answer (engine, l.ids);
   }
   return 0;

