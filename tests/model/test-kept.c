@@ -126,6 +126,7 @@ test_each_precision_has_a_file (Fixture *f, gconstpointer unused)
                          again = load (f, f->other, MINIVL_PRECISION_Q8, TRUE, FALSE);
 
   assert_same (q8, again);
+  g_assert_cmpuint (q4->len, <, q8->len);
 }
 
 static void
