@@ -55,6 +55,7 @@ true_widths (gboolean quick)
         .vocab = 32020,
         .max_position = 131072,
         .original_max_position = 4096,
+        .window = G_MAXUINT,
         .eps = 1e-5f,
         .rope_theta = 10000,
         .rope = ROPE_PLAIN,
