@@ -23,9 +23,9 @@ typedef struct
   guint64 weights, cache, rest; /* rest: activations */
 } PlanBytes;
 
-/* By precision, cache_precision, context_size and cache_size of options. Precision AUTO is the first of f16, q8 and q4 of which plan_fits() is TRUE,
- * with one context where no cache is asked for, or q4; sizes.h has what sizes of 0 are, then. config is kept, tensors are not.
- * FALSE when they are not each other's. */
+/* By precision, cache_precision, context_size and cache_size of options. Precision AUTO is the first of f16, q8 and q4 of which
+ * plan_fits() is TRUE, with one context where no cache is asked for, or q4; sizes.h has what sizes of 0 are, then. config is kept,
+ * tensors are not. FALSE when they are not each other's. */
 gboolean plan_init (Plan *plan, Device *dev, const ModelConfig *config, const TensorSet *tensors,
     const MinivlEngineOptions *options, GError **error);
 void plan_clear (Plan *plan);

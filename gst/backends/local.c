@@ -84,7 +84,8 @@ make_key (const MinivlEngineOptions *options)
       options->precision == MINIVL_PRECISION_AUTO ? minivl_precision_find (options, NULL) : options->precision;
 
   return g_strdup_printf ("%s\n%s\n%d\n%u\n%u\n%d\n%d\n%s", path != NULL ? path : options->model_path, device != NULL ? device : "",
-      precision, options->context_size, options->cache_size, options->tokenizer, options->cache_precision, options->lora != NULL ? options->lora : "");
+      precision, options->context_size, options->cache_size, options->tokenizer, options->cache_precision,
+      options->lora != NULL ? options->lora : "");
 }
 
 static gboolean
