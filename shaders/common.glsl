@@ -1,6 +1,7 @@
-// What every shader shares: bulk reads in two forms, and octets, whose 8 lanes exchange values in two ways.
+// What every shader shares: bulk reads in two forms, and octets, whose 8 lanes exchange values in two ways. A shader that does not
+// work in octets defines NO_OCTETS, and has no subgroup operations then.
 
-#ifndef NO_SUBGROUP
+#if !defined NO_SUBGROUP && !defined NO_OCTETS
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_shader_subgroup_shuffle : require
 #endif
@@ -30,6 +31,7 @@ uint lane () { return gl_LocalInvocationID.x & 7u; }
 // The number of this octet in x of the dispatch.
 uint octet () { return ONE_OCTET ? gl_WorkGroupID.x : gl_GlobalInvocationID.x >> 3; }
 
+#ifndef NO_OCTETS
 // Values of the other lanes of this octet. All of its lanes must call these together.
 //   POSTED (board, i, l, v): the v of lane l (a literal); POSTED4 for a vec4. POST (board, i, v) has left it in board.
 //   lanes_max(), lanes_sum(): of all lanes.
@@ -106,4 +108,5 @@ float lanes_sum (float v)
     v += subgroupShuffle (v, gl_SubgroupInvocationID ^ 2u);
     return v + subgroupShuffle (v, gl_SubgroupInvocationID ^ 4u);
 }
+#endif
 #endif

@@ -8,13 +8,10 @@
 #endif
 #include <string.h>
 
-/* With fewer texels than this a model's weights would need too many views: storage buffers are used instead. */
-#define MIN_TEXELS (1u << 24)
 /* Signed 32-bit byte offsets are the norm inside drivers. */
 #define MAX_BULK_BYTES (G_GUINT64_CONSTANT (1) << 31)
 #define WINDOW_BYTES (G_GUINT64_CONSTANT (1) << 30)
 #define GPU_SUBMIT_NS (50 * G_GUINT64_CONSTANT (1000000))
-#define OCTET 8 /* lanes that pass values to each other */
 
 /* --- what a device is ------------------------------------------------------------------------------------------------------- */
 
@@ -232,11 +229,10 @@ candidate_init (Candidate *c, VkPhysicalDevice physical, const DeviceOptions *op
 
   limits->cpu = c->type == VK_PHYSICAL_DEVICE_TYPE_CPU;
   limits->subgroup = subgroup.subgroupSize;
-  limits->storage_form = options->storage_form || p->limits.maxTexelBufferElements < MIN_TEXELS;
   limits->max_local = MIN (p->limits.maxComputeWorkGroupInvocations, p->limits.maxComputeWorkGroupSize[0]);
   limits->no_subgroup = options->no_subgroup || !has_shuffles (&subgroup);
   limits->plain_halves = options->plain_halves || (limits->cpu && !cpu_converts_halves ());
-  limits->local = limits->no_subgroup ? OCTET : options->local ? options->local : limits->cpu ? OCTET : 64;
+  geometry_choose (limits, &p->limits, options);
   memcpy (limits->max_workgroups, p->limits.maxComputeWorkGroupCount, sizeof limits->max_workgroups);
   limits->storage_range = p->limits.maxStorageBufferRange & ~G_GUINT64_CONSTANT (15);
   limits->bulk_range =
@@ -497,7 +493,7 @@ device_open (const gchar *selector, const DeviceOptions *options, GError **error
   device_take (dev, chosen, options);
   if (!device_create (dev, error))
     goto error;
-  if (!device_memory_init (dev, options && options->staged, error))
+  if (!(options && options->survey_only) && !device_memory_init (dev, options && options->staged, error))
     goto error;
   if (!device_pipelines_init (dev, options ? options->cache_dir : NULL, error))
     goto error;

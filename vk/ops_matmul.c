@@ -1,9 +1,10 @@
 /* The linear layer: which kernel computes it, and in which slices. */
 #include "ops_private.h"
 
-#define TILE_ROWS 16  /* of the tiled kernel; 8 where 16 would mostly compute rows that there are not */
+#define OCTET_ROWS 16 /* of an octet's tile; 8 where 16 would mostly compute rows that there are not */
 #define MATVEC_ROWS 7 /* most rows of the kernel that reads each weight once for all of them */
 #define BLOCK_ROWS 8  /* of both kernels for weights in blocks, which are one: it is as fast as larger tiles */
+#define BUSY 64       /* workgroups that keep most GPUs busy: smaller tiles rather than fewer */
 /* Most operations of a slice: about 50 ms on the slowest device, so that submits can be kept short on any. */
 #define DISPATCH_FLOPS G_GUINT64_CONSTANT (2000000000)
 
@@ -13,6 +14,12 @@ static const gchar *const matvec_shaders[] = {
   [TYPE_BF16] = "matvec_bf16",
   [TYPE_Q8] = "matvec_q8",
   [TYPE_Q4] = "matvec_q4",
+};
+
+static const gchar *const tile_shaders[] = {
+  [TYPE_F32] = "matmul_tile_f32",
+  [TYPE_F16] = "matmul_tile_f16",
+  [TYPE_BF16] = "matmul_tile_bf16",
 };
 
 static const gchar *const matmul_shaders[] = {
@@ -79,11 +86,11 @@ column_flops (const struct MatmulPush *push)
   return 2 * (guint64)push->k;
 }
 
-/* Columns of a slice of `rows` rows: whole tiles of at most DISPATCH_FLOPS and `most` tiles, at least one. */
+/* Columns of a slice of `rows` rows: whole tiles of `columns` columns, of at most DISPATCH_FLOPS and `most` tiles, at least one. */
 static guint64
-slice_columns (const struct MatmulPush *push, guint64 rows, guint most)
+slice_columns (const struct MatmulPush *push, guint64 rows, guint columns, guint most)
 {
-  return CLAMP (DISPATCH_FLOPS / (column_flops (push) * rows) / TILE_COLUMNS, 1, most) * TILE_COLUMNS;
+  return CLAMP (DISPATCH_FLOPS / (column_flops (push) * rows) / columns, 1, most) * columns;
 }
 
 /* Binds the weights of as many columns of y as the device binds at once, from `first` on. The first column behind them; 0 and a
@@ -129,7 +136,7 @@ matvec_dispatch (OpStream *s, Dispatch *d, struct MatmulPush *push)
 {
   guint octets = d->local / 8;
   const guint m = push->m, n = push->n;
-  guint64 step = slice_columns (push, m, stream_limits (s)->max_workgroups[0]), end;
+  guint64 step = slice_columns (push, m, TILE_COLUMNS, stream_limits (s)->max_workgroups[0]), end;
 
   d->shader = matvec_shaders[d->bind[0].tensor->type];
   d->spec[1] = m;
@@ -148,38 +155,74 @@ matvec_dispatch (OpStream *s, Dispatch *d, struct MatmulPush *push)
   }
 }
 
-/* The kernel of tiles: slices are of rows and columns. */
+/* Kernels whose workgroups compute tiles of y: slices are of rows and columns. */
 static void
-matmul_dispatch (OpStream *s, Dispatch *d, struct MatmulPush *push)
+dispatch_tiles (OpStream *s, Dispatch *d, struct MatmulPush *push, guint rows, guint columns)
 {
   const guint *most = stream_limits (s)->max_workgroups;
-  const guint all = push->m, n = push->n;
-  gboolean blocks = has_blocks (d->bind[0].tensor), half = all < 8 * TILE_ROWS && (all - 1) % TILE_ROWS < 8;
-  guint rows = blocks ? BLOCK_ROWS : half ? 8 : TILE_ROWS, octets = d->local / 8;
-  guint64 row_step = CLAMP (DISPATCH_FLOPS / (column_flops (push) * TILE_COLUMNS) / rows * rows, rows, all);
-  guint64 column_step = slice_columns (push, row_step, most[1]), end;
+  const guint m = push->m, n = push->n;
+  guint64 row_step = CLAMP (DISPATCH_FLOPS / (column_flops (push) * columns) / rows * rows, rows, m);
+  guint64 column_step = slice_columns (push, row_step, columns, most[1]), end;
 
   row_step = MIN (row_step, (guint64)most[0] * rows);
-  d->shader = matmul_shaders[d->bind[0].tensor->type];
-  d->spec[1] = rows;
-  d->turns = push->k / (blocks ? 32 : 8);
   d->workgroups[2] = 1;
   for (guint64 first = 0; first < n; first = end) {
     end = bind_window (s, d, push, first);
     if (end == 0)
       return;
     for (guint64 column = first; column < end; column += column_step) {
-      guint64 columns = MIN (column_step, end - column);
+      guint64 columns_here = MIN (column_step, end - column);
 
-      d->workgroups[1] = columns / TILE_COLUMNS;
-      for (guint64 row = 0; row < all; row += row_step) {
-        guint64 m = MIN (row_step, all - row), strips = (m + rows - 1) / rows;
+      d->workgroups[1] = (columns_here + columns - 1) / columns;
+      for (guint64 row = 0; row < m; row += row_step) {
+        guint64 rows_here = MIN (row_step, m - row);
 
-        d->workgroups[0] = (strips + octets - 1) / octets;
-        dispatch_slice (s, d, push, row, m, column, columns);
+        d->workgroups[0] = (rows_here + rows - 1) / rows;
+        dispatch_slice (s, d, push, row, rows_here, column, columns_here);
       }
     }
   }
+}
+
+/* The kernel of octets. */
+static void
+matmul_dispatch (OpStream *s, Dispatch *d, struct MatmulPush *push)
+{
+  gboolean blocks = has_blocks (d->bind[0].tensor), half = push->m < 8 * OCTET_ROWS && (push->m - 1) % OCTET_ROWS < 8;
+  guint rows = blocks ? BLOCK_ROWS : half ? 8 : OCTET_ROWS;
+
+  d->shader = matmul_shaders[d->bind[0].tensor->type];
+  d->spec[1] = rows;
+  d->turns = push->k / (blocks ? 32 : 8);
+  dispatch_tiles (s, d, push, d->local / 8 * rows, TILE_COLUMNS);
+}
+
+/* The largest tile that keeps a GPU busy, else the smallest. */
+static const MatmulTile *
+choose_tile (const DeviceLimits *limits, guint m, guint n)
+{
+  const MatmulTile *tile = limits->tiles, *end = tile + MATMUL_TILES;
+
+  while (tile + 1 < end && tile[1].rows
+         && (guint64)((m + tile->rows - 1) / tile->rows) * ((n + tile->columns - 1) / tile->columns) < BUSY)
+    tile++;
+  return tile;
+}
+
+/* The kernel of tiles in shared memory. */
+static void
+matmul_tile_dispatch (OpStream *s, Dispatch *d, struct MatmulPush *push)
+{
+  const MatmulTile *tile = choose_tile (stream_limits (s), push->m, push->n);
+
+  d->shader = tile_shaders[d->bind[0].tensor->type];
+  d->local = matmul_tile_invocations (tile);
+  d->spec[1] = tile->rows;
+  d->spec[2] = tile->columns;
+  d->spec[3] = tile->splits;
+  d->n_spec = 4;
+  d->turns = push->k / 16;
+  dispatch_tiles (s, d, push, tile->rows, tile->columns);
 }
 
 void
@@ -221,6 +264,8 @@ op_matmul (OpStream *s, const Tensor *y, const Tensor *x, const Tensor *w, const
 
   if (few)
     matvec_dispatch (s, &d, &push);
+  else if (stream_limits (s)->tiles[0].rows && !has_blocks (w))
+    matmul_tile_dispatch (s, &d, &push);
   else
     matmul_dispatch (s, &d, &push);
 }

@@ -195,30 +195,35 @@ key_equal (gconstpointer a, gconstpointer b)
   return variant_equal (&one->variant, &other->variant) && one->layout == other->layout;
 }
 
+void
+variant_constants (VariantConstants *c, const Variant *v, gboolean plain_halves)
+{
+  const guint32 fixed_ids[VARIANT_FIXED] = { SPEC_LOCAL, SPEC_ONE_OCTET, SPEC_PLAIN_HALVES };
+  const guint32 fixed[VARIANT_FIXED] = { v->local, v->local == OCTET, plain_halves };
+
+  for (guint i = 0; i < VARIANT_FIXED + v->n_spec; i++) {
+    gboolean own = i >= VARIANT_FIXED;
+
+    c->values[i] = own ? v->spec[i - VARIANT_FIXED] : fixed[i];
+    c->map[i] = (VkSpecializationMapEntry){ own ? i - VARIANT_FIXED : fixed_ids[i], i * 4, 4 };
+  }
+  c->info = (VkSpecializationInfo){ VARIANT_FIXED + v->n_spec, c->map, sizeof c->values, c->values };
+}
+
 static VkPipeline
 pipeline_new (Device *dev, const PipelineKey *key, GError **error)
 {
   const Variant *v = &key->variant;
-  enum
-  {
-    N_FIXED = 3
-  };
-  guint32 values[N_FIXED + DISPATCH_MAX_SPEC] = { v->local, v->local == 8, dev->limits.plain_halves };
-  VkSpecializationMapEntry map[N_FIXED + DISPATCH_MAX_SPEC] = { { SPEC_LOCAL, 0, 4 }, { SPEC_ONE_OCTET, 4, 4 },
-    { SPEC_PLAIN_HALVES, 8, 4 } };
+  VariantConstants constants;
   const VkShaderModuleCreateInfo info = { VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, .codeSize = v->shader->size,
     .pCode = v->shader->words };
-  VkSpecializationInfo special = { N_FIXED + v->n_spec, map, sizeof values, values };
   VkComputePipelineCreateInfo create = { VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO, .layout = key->layout,
     .stage = { VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO, .stage = VK_SHADER_STAGE_COMPUTE_BIT, .pName = "main",
-        .pSpecializationInfo = &special } };
+        .pSpecializationInfo = &constants.info } };
   VkPipeline pipeline = VK_NULL_HANDLE;
   gint64 start;
 
-  for (guint i = 0; i < v->n_spec; i++) {
-    values[N_FIXED + i] = v->spec[i];
-    map[N_FIXED + i] = (VkSpecializationMapEntry){ i, (N_FIXED + i) * 4, 4 };
-  }
+  variant_constants (&constants, v, dev->limits.plain_halves);
   VK (vkCreateShaderModule (dev->vk, &info, NULL, &create.stage.module));
   start = g_get_monotonic_time ();
   VK (vkCreateComputePipelines (dev->vk, dev->cache, 1, &create, NULL, &pipeline));

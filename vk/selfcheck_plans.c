@@ -28,17 +28,23 @@ record_matmul (const Case *c, OpStream *s)
 static void
 plan_matmul (Case *c)
 {
-  enum
-  {
-    N = 70,
-  };
   TensorType type = case_type (c);
-  guint k = type == TYPE_Q4 && !c->variant->spec[2] ? 128 : 100, epilogue = c->variant->spec[0], tile = c->variant->spec[1];
-  /* matvec has the rows it is compiled for; matmul has rows that take a tile of 8 or 16, with a partial tile at the edge. */
-  guint m = g_str_equal (c->op, "matvec") ? tile : tile == 8 ? 21 : 27;
-  g_autofree float *x = case_numbers (c, m * k, 1, 0), *w = case_numbers (c, N * k, 0.125f, 0),
-                   *bias = case_numbers (c, N, 0.5f, 0.25f), *scale = case_numbers (c, N, 1, 1),
-                   *residual = case_numbers (c, m * N, 1, 0);
+  guint k = type == TYPE_Q4 && !c->variant->spec[2] ? 128 : 100, epilogue = c->variant->spec[0], tile = c->variant->spec[1], m,
+        n = 70;
+
+  if (g_str_equal (c->op, "matvec")) {
+    m = tile; /* the rows it is compiled for */
+  } else if (!g_str_has_prefix (c->variant->shader->name, "matmul_tile")) {
+    m = tile == 8 ? 21 : 27; /* these take a tile of 8 or 16, with a partial one at the edge */
+  } else if (tile == 32) {
+    m = 27;
+  } else { /* two strips of so many tiles, partial ones at the edges, that no smaller tile is taken */
+    m = tile + 1;
+    n = 32 * c->variant->spec[2] - 58;
+  }
+  g_autofree float *x = case_numbers (c, m * k, 1, 0), *w = case_numbers (c, n * k, 0.125f, 0),
+                   *bias = case_numbers (c, n, 0.5f, 0.25f), *scale = case_numbers (c, n, 1, 1),
+                   *residual = case_numbers (c, m * n, 1, 0);
   const TwinEpilogue e = {
     .bias = epilogue & EPILOGUE_BIAS ? bias : NULL,
     .gelu = (epilogue & EPILOGUE_GELU) != 0,
@@ -46,19 +52,19 @@ plan_matmul (Case *c)
     .residual = epilogue & EPILOGUE_RESIDUAL ? residual : NULL,
     .period = m,
   };
-  double *want = g_new (double, m *N);
+  double *want = g_new (double, m *n);
 
   /* 127 steps are the largest of every block: 8 bits hold the others exactly, too. */
   for (guint i = 0; type == TYPE_Q4 && i < m; i++)
     for (guint j = 0; j < k; j += 32)
       x[i * k + j] = 127 / 8.0f;
-  case_add_output (c, TYPE_F32, m, N, want);
+  case_add_output (c, TYPE_F32, m, n, want);
   case_add_rows (c, TYPE_F32, m, k, x);
-  case_add_weights (c, type, N, k, w);
-  twin_matmul (want, x, w, m, N, k, &e);
-  case_add_rows (c, TYPE_F32, 1, N, bias);
-  case_add_rows (c, TYPE_F32, 1, N, scale);
-  case_add_rows (c, TYPE_F32, m, N, residual);
+  case_add_weights (c, type, n, k, w);
+  twin_matmul (want, x, w, m, n, k, &e);
+  case_add_rows (c, TYPE_F32, 1, n, bias);
+  case_add_rows (c, TYPE_F32, 1, n, scale);
+  case_add_rows (c, TYPE_F32, m, n, residual);
   c->record = record_matmul;
 }
 

@@ -57,6 +57,18 @@ void op_stream_fail (OpStream *s, const gchar *format, ...) G_GNUC_PRINTF (2, 3)
 
 Device *op_stream_device (OpStream *s);
 
+#define OCTET 8 /* lanes that pass values to each other */
+
+/* A tile of y that a workgroup of matmul_tile computes; `splits` groups of its invocations share k among them. */
+typedef struct
+{
+  guint rows, columns, splits;
+} MatmulTile;
+
+#define MATMUL_TILES 3
+
+guint matmul_tile_invocations (const MatmulTile *tile);
+
 /* What an op chooses its geometry by. */
 typedef struct
 {
@@ -71,10 +83,14 @@ typedef struct
   guint64 bulk_range;      /* most bytes of one BIND_BULK binding */
   guint64 storage_range;   /* most bytes of a storage buffer binding */
   guint64 align;           /* of a binding's offset: texel and storage */
-  guint64 submit_ns;       /* bound of a submit; a longer op cuts itself into slices. 0: none */
+  MatmulTile tiles[MATMUL_TILES]; /* from the largest on, with rows 0 after the last; without any, matmul works in octets */
+  guint64 submit_ns;              /* bound of a submit; a longer op cuts itself into slices. 0: none */
 } DeviceLimits;
 
 const DeviceLimits *device_limits (const Device *dev);
+
+/* geometry.c: fills in storage_form, local and tiles; the other limits are there. */
+void geometry_choose (DeviceLimits *limits, const VkPhysicalDeviceLimits *reported, const DeviceOptions *options);
 
 /* What a pipeline is made from. Compared byte by byte. */
 typedef struct
@@ -88,6 +104,17 @@ typedef struct
 gboolean variant_init (Variant *v, const Device *dev, const Dispatch *d, GError **error);
 guint variant_hash (gconstpointer variant);
 gboolean variant_equal (gconstpointer a, gconstpointer b);
+#define VARIANT_FIXED 3
+
+/* Its specialisation constants, those that every shader has first. */
+typedef struct
+{
+  guint32 values[VARIANT_FIXED + DISPATCH_MAX_SPEC];
+  VkSpecializationMapEntry map[VARIANT_FIXED + DISPATCH_MAX_SPEC];
+  VkSpecializationInfo info; /* of the other members: not to be copied */
+} VariantConstants;
+
+void variant_constants (VariantConstants *c, const Variant *v, gboolean plain_halves);
 /* What a survey noted: Variant -> name of an op that takes it (transfer none); NULL and the failure of an op that cannot run. */
 GHashTable *op_survey_variants (OpStream *survey, GError **error);
 

@@ -1,12 +1,12 @@
 #include "survey.h"
 
 #define VISION_DIM 64
-#define VISION_WIDTH (2 * VISION_DIM)
+#define VISION_WIDTH (16 * VISION_DIM)
 #define VISION_ROWS 1032 /* of a tile */
 #define SIDE 32          /* patches of a tile */
 #define LANGUAGE_DIM 96
-#define LANGUAGE_WIDTH (2 * LANGUAGE_DIM)
-#define VOCAB 100
+#define LANGUAGE_WIDTH (32 * LANGUAGE_DIM)
+#define VOCAB 32012
 #define BLOCKS 40
 
 typedef struct

@@ -1,5 +1,5 @@
 /*
- * How Mini-InternVL-Chat uses the ops, at widths that cost nothing: its head sizes, its rows, its epilogues.
+ * How Mini-InternVL-Chat uses the ops: its widths, its head sizes, its rows, its epilogues. Nothing of it is committed.
  */
 #ifndef TESTS_SURVEY_H
 #define TESTS_SURVEY_H

@@ -10,7 +10,7 @@ static Device *devices[N_FORMS];
 Device *
 form_device (guint form)
 {
-  const DeviceOptions options = { .storage_form = form >= 2, .local = form % 2 ? 64 : 8 };
+  const DeviceOptions options = { .storage_form = form / 2 == 1, .local = form % 2 ? 64 : 8, .tiles = form == FORM_TILES };
 
   if (!devices[form])
     devices[form] = harness_device (&options);
@@ -38,23 +38,31 @@ form_test (gconstpointer data)
   t->test (form_device (t->form));
 }
 
+static void
+add_in_form (const gchar *path, const gchar *name, void (*test) (Device *dev), guint form)
+{
+  g_autofree gchar *full = g_strdup_printf ("%s/%s", path, name);
+  FormTest *t = g_new (FormTest, 1);
+
+  *t = (FormTest){ test, form };
+  g_test_add_data_func_full (full, t, form_test, g_free);
+}
+
+void
+add_in_tiles (const gchar *path, void (*test) (Device *dev))
+{
+  add_in_form (path, "tiles", test, FORM_TILES);
+}
+
 void
 add_in_every_form (const gchar *path, void (*test) (Device *dev))
 {
-  static const gchar *const names[N_FORMS] = { "texel/8", "texel/64", "storage/8", "storage/64" };
+  static const gchar *const names[] = { "texel/8", "texel/64", "storage/8", "storage/64" };
 
-  for (guint i = 0; i < N_FORMS; i++) {
-    g_autofree gchar *full = g_strdup_printf ("%s/%s", path, names[i]);
-    FormTest *t;
-
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
     /* Without subgroup operations there is one local size. */
-    if (i % 2 && device_limits (form_device (0))->no_subgroup)
-      continue;
-    t = g_new (FormTest, 1);
-
-    *t = (FormTest){ test, i };
-    g_test_add_data_func_full (full, t, form_test, g_free);
-  }
+    if (i % 2 == 0 || !device_limits (form_device (0))->no_subgroup)
+      add_in_form (path, names[i], test, i);
 }
 
 void

@@ -63,6 +63,16 @@ static const MatmulCase cases[] = {
   { 257, 130, 5, TYPE_Q4 },
 };
 
+/* Each of the tiles in shared memory; rows that one of 8 x 8 sums an invocation does not have, k that leaves splits without any. */
+static const MatmulCase tile_cases[] = {
+  { 512, 3072, 96, TYPE_BF16 },
+  { 129, 4040, 36, TYPE_F16 },
+  { 130, 4040, 588, TYPE_F32, BIAS | RESIDUAL, 65 },
+  { 65, 2010, 100, TYPE_BF16, BIAS | GELU | SCALE | RESIDUAL | ONTO_Y },
+  { 64, 2048, 32, TYPE_F32 },
+  { 31, 63, 1000, TYPE_F16, RESIDUAL },
+};
+
 static const MatmulCase epilogue_cases[] = {
   { 9, 33, 96, TYPE_F32, BIAS },
   { 9, 33, 96, TYPE_F32, GELU },
@@ -143,6 +153,13 @@ test_shapes (Device *dev)
 {
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     run_case (dev, &cases[i]);
+}
+
+static void
+test_tiles (Device *dev)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (tile_cases); i++)
+    run_case (dev, &tile_cases[i]);
 }
 
 static void
@@ -406,6 +423,7 @@ test_long_op_is_cut (void)
 {
   run_long_op (form_device (0));
   run_long_op (form_device (1));
+  run_long_op (form_device (FORM_TILES));
 }
 
 /* Lavapipe binds 128 MiB of a storage buffer. */
@@ -606,6 +624,10 @@ main (int argc, char **argv)
   add_in_every_form ("/matmul/rows-are-what-they-are-alone", test_rows_are_what_they_are_alone);
   add_in_every_form ("/matmul/views-of-few-rows", test_views_of_few_rows);
   add_in_every_form ("/matmul/views-of-many-rows", test_views_of_many_rows);
+  add_in_tiles ("/matmul/shapes", test_shapes);
+  add_in_tiles ("/matmul/tiles", test_tiles);
+  add_in_tiles ("/matmul/epilogue", test_epilogue);
+  add_in_tiles ("/matmul/views", test_views_of_many_rows);
   g_test_add_func ("/matmul/long-op-is-cut", test_long_op_is_cut);
   g_test_add_func ("/matmul/weights-beyond-a-binding", test_weights_beyond_a_binding);
   g_test_add_func ("/matmul/what-does-not-fit-is-refused", test_what_does_not_fit_is_refused);
