@@ -108,7 +108,7 @@ test_properties_tell_their_unit_and_when_they_change (void)
     g_assert_cmpfloat (min, ==, range->min);
     g_assert_cmpfloat (max, ==, range->max);
   }
-  g_assert_cmpuint (n_own, ==, 42);
+  g_assert_cmpuint (n_own, ==, 44);
   g_assert_cmpuint (n_numbers, ==, G_N_ELEMENTS (ranges));
   g_type_class_unref (klass);
 }

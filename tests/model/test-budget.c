@@ -68,8 +68,8 @@ test_an_engine_takes_what_was_said (void)
   g_auto (MinivlBudget) budget = { NULL };
 
   init (&budget, CHECKPOINT);
-  for (MinivlPrecision p = MINIVL_PRECISION_F16; p <= MINIVL_PRECISION_F16; p++) {
-    const MinivlEngineOptions options = { .model_path = CHECKPOINT, .precision = p, .context_size = 2048 };
+  for (MinivlPrecision p = MINIVL_PRECISION_F16; p <= MINIVL_PRECISION_Q4; p++) {
+    const MinivlEngineOptions options = { .model_path = CHECKPOINT, .precision = p, .context_size = 2048, .cache_size = 2048 };
     const MinivlBudgetRow *row = find_row (&budget, p, 2048);
     g_autoptr (GError) error = NULL;
     g_autoptr (MinivlEngine) engine = minivl_engine_open (&options, &error);
