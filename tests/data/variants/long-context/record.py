@@ -114,6 +114,7 @@ def main():
     header = json.dumps({name: {"dtype": "F32", "shape": [CONFIG["vocab_size"]], "data_offsets": [i * bytes_of, (i + 1) * bytes_of]}
                          for i, name in enumerate(logits)}).encode()
     with open(os.path.join(sys.argv[2] if len(sys.argv) > 1 else HERE, "golden.safetensors"), "wb") as f:
+        header += b" " * (-len(header) % 8)  # numbers are read where they lie
         f.write(struct.pack("<Q", len(header)) + header)
         for row in logits.values():
             f.write(row.astype("<f4").tobytes())
