@@ -251,10 +251,16 @@ answer_batch (Chat *c, GError **error)
 static gboolean
 run (Chat *c, GError **error)
 {
+  const MinivlEngineOptions budgeted = {
+    .model_path = c->options.model,
+    .device = c->options.device,
+    .cache_precision = c->options.cache_precision,
+  };
+
   if (c->options.list_devices)
     return report_devices (error);
   if (c->options.budget)
-    return report_budget (c->options.model, c->options.device, error);
+    return report_budget (&budgeted, error);
   if (c->options.clear_cache)
     return clear_cache (c, error);
   return c->options.batch ? answer_batch (c, error) : converse (c, error);

@@ -217,13 +217,12 @@ most_context (const MinivlBudget *budget, MinivlPrecision precision, guint64 mem
 }
 
 gboolean
-report_budget (const gchar *model, const gchar *device, GError **error)
+report_budget (const MinivlEngineOptions *options, GError **error)
 {
   static const guint cards[] = { 4, 6, 8, 11, 24 };
-  const MinivlEngineOptions options = { .model_path = model, .device = device };
   g_auto (MinivlBudget) budget = { NULL };
 
-  if (!minivl_budget_init (&budget, &options, error))
+  if (!minivl_budget_init (&budget, options, error))
     return FALSE;
   printf ("%s: %" G_GUINT64_FORMAT " MiB\n\n", budget.device, budget.memory >> 20);
   printf ("precision  context   weights     cache   scratch    in all  (MiB)\n");

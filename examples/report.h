@@ -27,8 +27,8 @@ gchar *report_to_json (const Report *report);
 /* A safetensors file of one tensor `logits`, F32. */
 gboolean report_write_logits (const gchar *path, const MinivlAnswer *answer, GError **error);
 
-/* Prints what the checkpoint takes of the device's memory to standard output. device may be NULL. */
-gboolean report_budget (const gchar *model, const gchar *device, GError **error);
+/* Prints what the checkpoint takes of the device's memory to standard output, as minivl_budget_init() finds it. */
+gboolean report_budget (const MinivlEngineOptions *options, GError **error);
 
 /* Prints the devices to standard output. FALSE with MINIVL_ERROR_DEVICE when there is none. */
 gboolean report_devices (GError **error);

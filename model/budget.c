@@ -12,9 +12,9 @@
 
 static MinivlBudgetRow
 plan_row (Device *dev, const ModelConfig *config, const Weights *weights, const Vision *vision, MinivlPrecision precision,
-    guint context_size)
+    KvType type, guint context_size)
 {
-  g_autoptr (KvPool) kv = kv_pool_new (dev, &config->language, context_size, KV_F16);
+  g_autoptr (KvPool) kv = kv_pool_new (dev, &config->language, context_size, type);
   g_autoptr (Language) language = language_new (dev, config, weights, kv, context_size);
   MinivlBudgetRow row = { .precision = precision,
     .context_size = context_size,
@@ -27,15 +27,15 @@ plan_row (Device *dev, const ModelConfig *config, const Weights *weights, const 
 }
 
 static gboolean
-plan_precision (
-    GArray *rows, Device *dev, const ModelConfig *config, const TensorSet *set, MinivlPrecision precision, GError **error)
+plan_precision (GArray *rows, Device *dev, const ModelConfig *config, const TensorSet *set, MinivlPrecision precision, KvType type,
+    GError **error)
 {
   guint most = MIN (config->language.max_position, MOST_CONTEXT), least = MIN (most, LEAST_CONTEXT);
   g_autoptr (Weights) weights = weights_new (dev, config, set, precision, error);
   g_autoptr (Vision) vision = weights ? vision_new (dev, config, weights) : NULL;
 
   for (guint context = least; weights && context <= most; context *= 2) {
-    MinivlBudgetRow row = plan_row (dev, config, weights, vision, precision, context);
+    MinivlBudgetRow row = plan_row (dev, config, weights, vision, precision, type, context);
 
     g_array_append_val (rows, row);
   }
@@ -45,6 +45,7 @@ plan_precision (
 gboolean
 minivl_budget_init (MinivlBudget *budget, const MinivlEngineOptions *options, GError **error)
 {
+  KvType type = options->cache_precision == MINIVL_CACHE_PRECISION_Q8 ? KV_INT8 : KV_F16;
   g_autoptr (GArray) rows = g_array_new (FALSE, FALSE, sizeof (MinivlBudgetRow));
   g_autoptr (GError) failure = NULL;
   g_autofree gchar *path = NULL;
@@ -62,7 +63,7 @@ minivl_budget_init (MinivlBudget *budget, const MinivlEngineOptions *options, GE
     return FALSE;
   dev = device_open (options->device, NULL, &failure);
   for (MinivlPrecision p = MINIVL_PRECISION_F16; dev && !failure && p <= MINIVL_PRECISION_Q4; p++)
-    plan_precision (rows, dev, &config, set, p, &failure);
+    plan_precision (rows, dev, &config, set, p, type, &failure);
   if (failure) {
     device_error_propagate (error, g_steal_pointer (&failure));
     return FALSE;

@@ -48,7 +48,7 @@ typedef struct
 /**
  * minivl_budget_init:
  * @budget: (out caller-allocates): filled on success; cleared with minivl_budget_clear()
- * @options: model_path is required, and device is looked at
+ * @options: model_path is required; device and cache_precision are looked at
  *
  * Plans the checkpoint on the device at each precision below f32 with contexts of 2,048, 4,096 and so on, up to what it was made
  * for and 131,072. Of the weights only the files' headers are read, and no memory is taken on the device.

@@ -43,9 +43,9 @@ make_true_shape (const gchar *from, const gchar *to)
 }
 
 static void
-init (MinivlBudget *budget, const gchar *folder)
+init (MinivlBudget *budget, const gchar *folder, MinivlCachePrecision cache)
 {
-  const MinivlEngineOptions options = { .model_path = folder };
+  const MinivlEngineOptions options = { .model_path = folder, .cache_precision = cache };
   g_autoptr (GError) error = NULL;
 
   g_assert_true (minivl_budget_init (budget, &options, &error));
@@ -63,13 +63,19 @@ find_row (const MinivlBudget *budget, MinivlPrecision precision, guint context)
 
 /* To the byte, whatever is measured when it is there. */
 static void
-test_an_engine_takes_what_was_said (void)
+check_what_an_engine_takes (MinivlCachePrecision cache)
 {
   g_auto (MinivlBudget) budget = { NULL };
 
-  init (&budget, CHECKPOINT);
+  init (&budget, CHECKPOINT, cache);
   for (MinivlPrecision p = MINIVL_PRECISION_F16; p <= MINIVL_PRECISION_Q4; p++) {
-    const MinivlEngineOptions options = { .model_path = CHECKPOINT, .precision = p, .context_size = 2048, .cache_size = 2048 };
+    const MinivlEngineOptions options = {
+      .model_path = CHECKPOINT,
+      .precision = p,
+      .context_size = 2048,
+      .cache_size = 2048,
+      .cache_precision = cache,
+    };
     const MinivlBudgetRow *row = find_row (&budget, p, 2048);
     g_autoptr (GError) error = NULL;
     g_autoptr (MinivlEngine) engine = minivl_engine_open (&options, &error);
@@ -82,13 +88,25 @@ test_an_engine_takes_what_was_said (void)
 }
 
 static void
+test_an_engine_takes_what_was_said (void)
+{
+  check_what_an_engine_takes (MINIVL_CACHE_PRECISION_F16);
+}
+
+static void
+test_so_does_one_with_a_cache_of_8_bits (void)
+{
+  check_what_an_engine_takes (MINIVL_CACHE_PRECISION_Q8);
+}
+
+static void
 test_rows_are_those_of_the_true_shape (void)
 {
   g_autofree gchar *folder = make_true_shape (NULL, NULL);
   g_auto (MinivlBudget) budget = { NULL };
   guint at = 0;
 
-  init (&budget, folder);
+  init (&budget, folder, MINIVL_CACHE_PRECISION_F16);
   g_assert_cmpuint (budget.n_rows, ==, 3 * 7);
   for (MinivlPrecision p = MINIVL_PRECISION_F16; p <= MINIVL_PRECISION_Q4; p++)
     for (guint context = 2048; context <= 131072; context *= 2, at++) {
@@ -123,7 +141,7 @@ test_contexts_end_where_the_checkpoint_does (void)
     g_autofree gchar *folder = make_true_shape ("\"max_position_embeddings\": 131072", cases[i].to);
     g_auto (MinivlBudget) budget = { NULL };
 
-    init (&budget, folder);
+    init (&budget, folder, MINIVL_CACHE_PRECISION_F16);
     g_assert_cmpuint (budget.n_rows, ==, 3 * cases[i].rows);
     g_assert_cmpuint (budget.rows[budget.n_rows - 1].context_size, ==, cases[i].most);
     minivl_budget_clear (&budget);
@@ -175,7 +193,7 @@ test_the_program_prints_it (void)
   g_assert_cmpuint (usage.ru_maxrss, <, 500 << 10);
 #endif
 
-  init (&budget, folder);
+  init (&budget, folder, MINIVL_CACHE_PRECISION_F16);
   g_assert_true (g_str_has_prefix (r.out, budget.device));
   row = find_row (&budget, MINIVL_PRECISION_Q4, 8192);
   line = g_strdup_printf ("\nq4 +8192 +%" G_GUINT64_FORMAT " +3072 +%" G_GUINT64_FORMAT " +%" G_GUINT64_FORMAT
@@ -211,6 +229,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/budget/an-engine-takes-what-was-said", test_an_engine_takes_what_was_said);
+  g_test_add_func ("/budget/so-does-one-with-a-cache-of-8-bits", test_so_does_one_with_a_cache_of_8_bits);
   g_test_add_func ("/budget/rows-are-those-of-the-true-shape", test_rows_are_those_of_the_true_shape);
   g_test_add_func ("/budget/contexts-end-where-the-checkpoint-does", test_contexts_end_where_the_checkpoint_does);
   g_test_add_func ("/budget/what-is-no-checkpoint-is-told", test_what_is_no_checkpoint_is_told);
