@@ -41,7 +41,7 @@ choose_tiles (DeviceLimits *limits, guint shared_bytes)
 void
 geometry_choose (DeviceLimits *limits, const VkPhysicalDeviceLimits *reported, const DeviceOptions *options)
 {
-  const gboolean gpu = !limits->cpu || options->tiles;
+  const gboolean gpu = !limits->cpu || options->gpu_kernels;
 
   /* On lavapipe a texel fetch is one vector operation and a storage read eight scalar ones; GPUs have no use for texels. */
   limits->storage_form = options->storage_form || !limits->cpu || reported->maxTexelBufferElements < MIN_TEXELS;

@@ -51,7 +51,7 @@ typedef struct
   gboolean storage_form;  /* bulk reads by storage buffers instead of texel buffers */
   gboolean no_subgroup;   /* shaders without subgroup operations */
   gboolean plain_halves;  /* f16 is converted by arithmetic */
-  gboolean tiles;         /* matmul by tiles in shared memory, as on GPUs */
+  gboolean gpu_kernels;   /* the kernels of GPUs, whatever the device */
   gboolean survey_only;   /* chooses no memory, for there may be none: a driver without its GPU. Only surveys work */
   guint64 submit_ns;      /* bound of one submit; 0: 50 ms on GPUs, none on CPU devices */
   gboolean timed;         /* the device times every op, even where submits have no bound */

@@ -10,7 +10,7 @@ static Device *devices[N_FORMS];
 Device *
 form_device (guint form)
 {
-  const DeviceOptions options = { .storage_form = form / 2 == 1, .local = form % 2 ? 64 : 8, .tiles = form == FORM_TILES };
+  const DeviceOptions options = { .storage_form = form / 2 == 1, .local = form % 2 ? 64 : 8, .gpu_kernels = form == FORM_GPU };
 
   if (!devices[form])
     devices[form] = harness_device (&options);
@@ -49,9 +49,9 @@ add_in_form (const gchar *path, const gchar *name, void (*test) (Device *dev), g
 }
 
 void
-add_in_tiles (const gchar *path, void (*test) (Device *dev))
+add_in_gpu_form (const gchar *path, void (*test) (Device *dev))
 {
-  add_in_form (path, "tiles", test, FORM_TILES);
+  add_in_form (path, "gpu", test, FORM_GPU);
 }
 
 void

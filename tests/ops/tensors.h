@@ -8,15 +8,15 @@
 
 /* A device in one of its forms: bulk reads by texel or storage buffers, workgroups of one or of several octets; and with the
  * kernels of GPUs. Opened once in a test program; closed by forms_close(). */
-#define FORM_TILES 4
+#define FORM_GPU 4
 #define N_FORMS 5
 Device *form_device (guint form);
 void forms_close (void);
 
 /* Adds the test once for each form that the device has: PATH/texel/8, PATH/texel/64, PATH/storage/8, PATH/storage/64. */
 void add_in_every_form (const gchar *path, void (*test) (Device *dev));
-/* Adds it as PATH/tiles, for the form of tiles in shared memory. */
-void add_in_tiles (const gchar *path, void (*test) (Device *dev));
+/* Adds it as PATH/gpu, for the kernels of GPUs. */
+void add_in_gpu_form (const gchar *path, void (*test) (Device *dev));
 
 /* Dense rows of a tensor or view in ROWS, 4 bytes an element; rows_read() also checks that the padding of a whole tensor is zeros.
  */

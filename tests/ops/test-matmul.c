@@ -423,7 +423,7 @@ test_long_op_is_cut (void)
 {
   run_long_op (form_device (0));
   run_long_op (form_device (1));
-  run_long_op (form_device (FORM_TILES));
+  run_long_op (form_device (FORM_GPU));
 }
 
 /* Lavapipe binds 128 MiB of a storage buffer. */
@@ -624,10 +624,10 @@ main (int argc, char **argv)
   add_in_every_form ("/matmul/rows-are-what-they-are-alone", test_rows_are_what_they_are_alone);
   add_in_every_form ("/matmul/views-of-few-rows", test_views_of_few_rows);
   add_in_every_form ("/matmul/views-of-many-rows", test_views_of_many_rows);
-  add_in_tiles ("/matmul/shapes", test_shapes);
-  add_in_tiles ("/matmul/tiles", test_tiles);
-  add_in_tiles ("/matmul/epilogue", test_epilogue);
-  add_in_tiles ("/matmul/views", test_views_of_many_rows);
+  add_in_gpu_form ("/matmul/shapes", test_shapes);
+  add_in_gpu_form ("/matmul/tiles", test_tiles);
+  add_in_gpu_form ("/matmul/epilogue", test_epilogue);
+  add_in_gpu_form ("/matmul/views", test_views_of_many_rows);
   g_test_add_func ("/matmul/long-op-is-cut", test_long_op_is_cut);
   g_test_add_func ("/matmul/weights-beyond-a-binding", test_weights_beyond_a_binding);
   g_test_add_func ("/matmul/what-does-not-fit-is-refused", test_what_does_not_fit_is_refused);

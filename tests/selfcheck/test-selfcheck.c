@@ -100,9 +100,9 @@ test_every_form_of_a_device_passes (Rig *f, gconstpointer data)
 
 /* Of GPUs: the tiles that a model's widths take. */
 static void
-test_tiles_pass (Rig *f, gconstpointer data)
+test_kernels_of_gpus_pass (Rig *f, gconstpointer data)
 {
-  const DeviceOptions options = { .tiles = TRUE, .cache_dir = f->folder };
+  const DeviceOptions options = { .gpu_kernels = TRUE, .cache_dir = f->folder };
   g_autoptr (Device) dev = harness_device (&options);
 
   g_assert_cmpuint (device_limits (dev)->tiles[MATMUL_TILES - 1].rows, >, 0);
@@ -326,7 +326,7 @@ main (int argc, char **argv)
   RIG_TEST ("every-variant-passes", test_every_variant_passes);
   RIG_TEST ("checks-take-less-than-a-second", test_checks_take_less_than_a_second);
   RIG_TEST ("every-form-of-a-device-passes", test_every_form_of_a_device_passes);
-  RIG_TEST ("tiles-pass", test_tiles_pass);
+  RIG_TEST ("kernels-of-gpus-pass", test_kernels_of_gpus_pass);
   RIG_TEST ("every-case-can-fail", test_every_case_can_fail);
   RIG_TEST ("verdict-is-remembered", test_verdict_is_remembered);
   RIG_TEST ("verdict-of-another-device-is-ignored", test_verdict_of_another_device_is_ignored);
