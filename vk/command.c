@@ -12,16 +12,19 @@
 /* Bound of a submit of a run that can be cancelled, on a device that needs none. */
 #define CANCEL_NS 50e6
 
-/* A dispatch: resolved when added, recorded when the stream ends, as its pools need to know how many there are. */
+/* A dispatch: resolved when added. Its descriptors are made when the stream ends, as their pool needs to know how many there are.
+ */
 typedef struct
 {
   guint op;
+  gboolean waits;      /* for one of those before it: a barrier comes between */
   const gchar *shader; /* key of the device's rates */
   const PipelineLayout *layout;
   VkPipeline pipeline;
   guint n_binds, texel;
   VkDescriptorBufferInfo buffers[DISPATCH_MAX_BINDS];
   VkBufferView views[DISPATCH_MAX_BINDS]; /* of the bindings in texel */
+  VkDescriptorSet set;
   guint8 push[DISPATCH_MAX_PUSH];
   guint push_size;
   guint workgroups[3];
@@ -35,10 +38,18 @@ typedef struct
   double ns, work;
 } Rate;
 
+/* What one submit runs: dispatches first .. last - 1, recorded. It is recorded anew when other times ask for another one. */
+typedef struct
+{
+  guint first, last;
+  guint mark; /* query of its beginning; the ends of its dispatches follow */
+  VkCommandBuffer commands;
+} Part;
+
 /* A submit that may still run. */
 typedef struct
 {
-  guint first, last; /* dispatches first .. last - 1 */
+  guint part;
   gint64 start, end; /* host's clock; end is 0 until it is known */
   gboolean running;
 } Flight;
@@ -51,13 +62,15 @@ struct _OpStream
   gboolean ended;
   GHashTable *survey; /* Variant -> name of an op that takes it; NULL but in surveys */
   GArray *dispatches; /* RecordedDispatch */
+  GArray *accesses;   /* Access of the dispatches since the last that waits */
   GArray *timings;    /* OpTiming */
+  guint n_dispatches; /* in a survey, too */
   guint submits;
 
   VkCommandPool commands;
-  VkCommandBuffer *buffers; /* one a dispatch, one that hands the results to the host, and one that begins each of the flights */
+  GArray *parts; /* Part, in the order they run */
   VkDescriptorPool descriptors;
-  VkQueryPool queries; /* the end of each dispatch, then the beginning of each flight; none where the host's clock is used */
+  VkQueryPool queries; /* Part.mark; none where the host's clock is used */
   VkFence fences[IN_FLIGHT];
   Flight flights[IN_FLIGHT];
 };
@@ -70,6 +83,8 @@ op_stream_new (Device *dev, const gchar *name)
   s->dev = dev;
   s->name = g_strdup (name);
   s->dispatches = g_array_new (FALSE, TRUE, sizeof (RecordedDispatch));
+  s->accesses = g_array_new (FALSE, FALSE, sizeof (Access));
+  s->parts = g_array_new (FALSE, TRUE, sizeof (Part));
   s->timings = g_array_new (FALSE, TRUE, sizeof (OpTiming));
   return s;
 }
@@ -103,10 +118,11 @@ op_stream_free (OpStream *s)
   vkDestroyDescriptorPool (s->dev->vk, s->descriptors, NULL);
   vkDestroyCommandPool (s->dev->vk, s->commands, NULL);
   g_array_unref (s->dispatches);
+  g_array_unref (s->accesses);
+  g_array_unref (s->parts);
   g_array_unref (s->timings);
   g_clear_pointer (&s->survey, g_hash_table_unref);
   g_clear_error (&s->failure);
-  g_free (s->buffers);
   g_free (s->name);
   g_free (s);
 }
@@ -181,7 +197,7 @@ survey_note (OpStream *s, const Dispatch *d)
 }
 
 static gboolean
-bind_resolve (OpStream *s, const Dispatch *d, guint i, RecordedDispatch *recorded)
+bind_resolve (OpStream *s, const Dispatch *d, guint i, RecordedDispatch *recorded, Access *access)
 {
   const DeviceLimits *limits = &s->dev->limits;
   const Bind *bind = &d->bind[i];
@@ -201,30 +217,42 @@ bind_resolve (OpStream *s, const Dispatch *d, guint i, RecordedDispatch *recorde
         s, "%s, binding %u: %" G_GUINT64_FORMAT " bytes, the device binds at most %" G_GUINT64_FORMAT, d->shader, i, size, most);
     return FALSE;
   }
-  if (bulk && !limits->storage_form) {
-    recorded->texel |= 1u << i;
-    return tensor_view (bind->tensor, bind->offset, size, &recorded->views[i], &s->failure);
-  }
   buffer->buffer = tensor_buffer (bind->tensor, &buffer->offset);
   buffer->offset += bind->offset;
   buffer->range = size;
-  return TRUE;
+  *access = access_of (bind, buffer, d->apart ? s->timings->len : 0);
+  if (!bulk || limits->storage_form)
+    return TRUE;
+  recorded->texel |= 1u << i;
+  return tensor_view (bind->tensor, bind->offset, size, &recorded->views[i], &s->failure);
+}
+
+/* Notes what the dispatch does, and whether it must wait before that. */
+static void
+accesses_add (OpStream *s, RecordedDispatch *recorded, const Access *accesses)
+{
+  recorded->waits = accesses_conflict (s->accesses, accesses, recorded->n_binds);
+  if (recorded->waits)
+    g_array_set_size (s->accesses, 0);
+  g_array_append_vals (s->accesses, accesses, recorded->n_binds);
 }
 
 void
 op_stream_dispatch (OpStream *s, const Dispatch *d)
 {
   RecordedDispatch recorded = { .op = s->timings->len - 1, .shader = d->shader, .push_size = d->push_size };
+  Access accesses[DISPATCH_MAX_BINDS];
 
   g_assert (!s->ended);
   if (!dispatch_check (s, d))
     return;
+  s->n_dispatches++;
   if (s->survey) {
     survey_note (s, d);
     return;
   }
   for (; recorded.n_binds < DISPATCH_MAX_BINDS && d->bind[recorded.n_binds].tensor; recorded.n_binds++) {
-    if (!bind_resolve (s, d, recorded.n_binds, &recorded))
+    if (!bind_resolve (s, d, recorded.n_binds, &recorded, &accesses[recorded.n_binds]))
       return;
   }
   recorded.layout = pipeline_layout (s->dev, recorded.n_binds, recorded.texel, &s->failure);
@@ -236,6 +264,7 @@ op_stream_dispatch (OpStream *s, const Dispatch *d)
   if (d->push_size)
     memcpy (recorded.push, d->push, d->push_size);
   memcpy (recorded.workgroups, d->workgroups, sizeof recorded.workgroups);
+  accesses_add (s, &recorded, accesses);
   recorded.work = d->flops + d->bytes + (guint64)d->workgroups[0] * d->workgroups[1] * d->workgroups[2] * d->local;
   g_array_append_val (s->dispatches, recorded);
 }
@@ -251,10 +280,9 @@ stream_pools (OpStream *s, GError **error)
   VkDescriptorPoolSize sizes[2];
   VkDescriptorPoolCreateInfo descriptors = { VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO, .maxSets = n, .pPoolSizes = sizes };
   const VkQueryPoolCreateInfo queries = { VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO, .queryType = VK_QUERY_TYPE_TIMESTAMP,
-    .queryCount = n + IN_FLIGHT };
-  const VkCommandPoolCreateInfo commands = { VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO, .queueFamilyIndex = dev->family };
-  VkCommandBufferAllocateInfo allocate = { VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO, .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
-    .commandBufferCount = n + 1 + IN_FLIGHT };
+    .queryCount = 2 * n }; /* there may be a part a dispatch */
+  const VkCommandPoolCreateInfo commands = { VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+    .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT, .queueFamilyIndex = dev->family };
   const VkFenceCreateInfo fence = { VK_STRUCTURE_TYPE_FENCE_CREATE_INFO };
 
   for (guint i = 0; i < n; i++) {
@@ -271,9 +299,6 @@ stream_pools (OpStream *s, GError **error)
   if (dev->timestamp_mask && (dev->timed || dev->limits.submit_ns > 0))
     VK (vkCreateQueryPool (dev->vk, &queries, NULL, &s->queries));
   VK (vkCreateCommandPool (dev->vk, &commands, NULL, &s->commands));
-  s->buffers = g_new0 (VkCommandBuffer, n + 1 + IN_FLIGHT);
-  allocate.commandPool = s->commands;
-  VK (vkAllocateCommandBuffers (dev->vk, &allocate, s->buffers));
   for (guint i = 0; i < IN_FLIGHT; i++)
     VK (vkCreateFence (dev->vk, &fence, NULL, &s->fences[i]));
   return TRUE;
@@ -283,18 +308,18 @@ error:
 }
 
 static gboolean
-dispatch_descriptors (OpStream *s, const RecordedDispatch *recorded, VkDescriptorSet *set, GError **error)
+dispatch_descriptors (OpStream *s, RecordedDispatch *recorded, GError **error)
 {
   Device *dev = s->dev;
   VkWriteDescriptorSet writes[DISPATCH_MAX_BINDS];
   const VkDescriptorSetAllocateInfo allocate = { VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO, .descriptorPool = s->descriptors,
     .descriptorSetCount = 1, .pSetLayouts = &recorded->layout->set };
 
-  VK (vkAllocateDescriptorSets (dev->vk, &allocate, set));
+  VK (vkAllocateDescriptorSets (dev->vk, &allocate, &recorded->set));
   for (guint i = 0; i < recorded->n_binds; i++) {
     const gboolean texel = (recorded->texel & (1u << i)) != 0;
 
-    writes[i] = (VkWriteDescriptorSet){ VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET, .dstSet = *set, .dstBinding = i,
+    writes[i] = (VkWriteDescriptorSet){ VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET, .dstSet = recorded->set, .dstBinding = i,
       .descriptorCount = 1, .descriptorType = texel ? VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER : VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
       .pBufferInfo = &recorded->buffers[i], .pTexelBufferView = &recorded->views[i] };
   }
@@ -319,56 +344,59 @@ record_barrier (VkCommandBuffer buffer, VkPipelineStageFlags stages, VkAccessFla
 static void
 record_mark (OpStream *s, VkCommandBuffer buffer, guint query)
 {
-  if (s->queries) {
-    vkCmdResetQueryPool (buffer, s->queries, query, 1);
+  if (s->queries)
     vkCmdWriteTimestamp (buffer, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, s->queries, query);
+}
+
+static guint
+part_queries (const Part *part)
+{
+  return 1 + part->last - part->first;
+}
+
+/* A part ends with a barrier: what comes next, here or in another stream, sees what it wrote. Results become visible to the host
+ * and to copies once a run, not with every part: a GPU flushes its caches for it. */
+static void
+record_end (OpStream *s, const Part *part)
+{
+  VkPipelineStageFlags stages = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT;
+  VkAccessFlags accesses = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT;
+
+  if (part->last == s->dispatches->len) {
+    stages |= VK_PIPELINE_STAGE_HOST_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
+    accesses |= VK_ACCESS_HOST_READ_BIT | VK_ACCESS_HOST_WRITE_BIT | VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT;
   }
+  record_barrier (part->commands, stages, accesses);
 }
 
 static gboolean
-dispatch_record (OpStream *s, guint i, GError **error)
+part_record (OpStream *s, const Part *part, GError **error)
 {
   Device *dev = s->dev;
-  const RecordedDispatch *recorded = &g_array_index (s->dispatches, RecordedDispatch, i);
   const VkCommandBufferBeginInfo begin = { VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO };
-  VkCommandBuffer buffer = s->buffers[i];
-  VkDescriptorSet set;
+  const VkCommandBuffer commands = part->commands;
+  VkPipeline bound = VK_NULL_HANDLE;
 
-  if (!dispatch_descriptors (s, recorded, &set, error))
-    return FALSE;
-  VK (vkBeginCommandBuffer (buffer, &begin));
-  vkCmdBindPipeline (buffer, VK_PIPELINE_BIND_POINT_COMPUTE, recorded->pipeline);
-  vkCmdBindDescriptorSets (buffer, VK_PIPELINE_BIND_POINT_COMPUTE, recorded->layout->pipeline, 0, 1, &set, 0, NULL);
-  if (recorded->push_size)
-    vkCmdPushConstants (buffer, recorded->layout->pipeline, VK_SHADER_STAGE_COMPUTE_BIT, 0, recorded->push_size, recorded->push);
-  vkCmdDispatch (buffer, recorded->workgroups[0], recorded->workgroups[1], recorded->workgroups[2]);
-  record_mark (s, buffer, i);
-  record_barrier (buffer, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
-  VK (vkEndCommandBuffer (buffer));
-  return TRUE;
+  VK (vkBeginCommandBuffer (commands, &begin));
+  if (s->queries && !dev->host_query_reset)
+    vkCmdResetQueryPool (commands, s->queries, part->mark, part_queries (part));
+  record_mark (s, commands, part->mark);
+  for (guint i = part->first; i < part->last; i++) {
+    const RecordedDispatch *d = &g_array_index (s->dispatches, RecordedDispatch, i);
 
-error:
-  return FALSE;
-}
-
-/* What surrounds the dispatches. Results become visible to the host and to copies once a run, not after every dispatch: a GPU
- * flushes its caches for it. */
-static gboolean
-ends_record (OpStream *s, GError **error)
-{
-  Device *dev = s->dev;
-  const guint n = s->dispatches->len;
-  const VkCommandBufferBeginInfo begin = { VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO };
-
-  VK (vkBeginCommandBuffer (s->buffers[n], &begin));
-  record_barrier (s->buffers[n], VK_PIPELINE_STAGE_HOST_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
-      VK_ACCESS_HOST_READ_BIT | VK_ACCESS_HOST_WRITE_BIT | VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT);
-  VK (vkEndCommandBuffer (s->buffers[n]));
-  for (guint k = 0; k < IN_FLIGHT; k++) {
-    VK (vkBeginCommandBuffer (s->buffers[n + 1 + k], &begin));
-    record_mark (s, s->buffers[n + 1 + k], n + k);
-    VK (vkEndCommandBuffer (s->buffers[n + 1 + k]));
+    if (d->waits && i > part->first)
+      record_barrier (commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
+    if (d->pipeline != bound)
+      vkCmdBindPipeline (commands, VK_PIPELINE_BIND_POINT_COMPUTE, d->pipeline);
+    bound = d->pipeline;
+    vkCmdBindDescriptorSets (commands, VK_PIPELINE_BIND_POINT_COMPUTE, d->layout->pipeline, 0, 1, &d->set, 0, NULL);
+    if (d->push_size)
+      vkCmdPushConstants (commands, d->layout->pipeline, VK_SHADER_STAGE_COMPUTE_BIT, 0, d->push_size, d->push);
+    vkCmdDispatch (commands, d->workgroups[0], d->workgroups[1], d->workgroups[2]);
+    record_mark (s, commands, part->mark + 1 + i - part->first);
   }
+  record_end (s, part);
+  VK (vkEndCommandBuffer (commands));
   return TRUE;
 
 error:
@@ -389,11 +417,9 @@ op_stream_end (OpStream *s, GError **error)
     if (!stream_pools (s, error))
       return FALSE;
     for (guint i = 0; i < s->dispatches->len; i++) {
-      if (!dispatch_record (s, i, error))
+      if (!dispatch_descriptors (s, &g_array_index (s->dispatches, RecordedDispatch, i), error))
         return FALSE;
     }
-    if (!ends_record (s, error))
-      return FALSE;
   }
   s->ended = TRUE;
   return TRUE;
@@ -409,7 +435,17 @@ dispatch_expected_ns (const OpStream *s, const RecordedDispatch *recorded)
   return recorded->ns ? recorded->ns : recorded->work * (rate ? rate->ns / rate->work : FIRST_RATE);
 }
 
-/* The dispatches of the next submit: as many as fit the bound, at least one. */
+static double
+part_expected_ns (const OpStream *s, const Part *part)
+{
+  double ns = 0;
+
+  for (guint i = part->first; i < part->last; i++)
+    ns += dispatch_expected_ns (s, &g_array_index (s->dispatches, RecordedDispatch, i));
+  return ns;
+}
+
+/* The dispatches of a submit: as many as fit the bound, at least one. */
 static guint
 submit_last (const OpStream *s, guint first, double bound)
 {
@@ -427,34 +463,73 @@ submit_last (const OpStream *s, guint first, double bound)
   return last;
 }
 
+/* Times differ a little from run to run: what fits the bound and is half as long is not recorded anew. */
+static gboolean
+part_is_kept (const OpStream *s, const Part *part, guint first, guint last, double bound)
+{
+  if (part->first != first || part->last > last)
+    return FALSE;
+  return part->last == last || (bound > 0 && 2 * part_expected_ns (s, part) >= bound);
+}
+
+/* Records part i, which begins with dispatch `first`, unless what is recorded does. Its last run is over. */
+static gboolean
+part_prepare (OpStream *s, guint i, guint first, double bound, GError **error)
+{
+  Device *dev = s->dev;
+  const guint last = submit_last (s, first, bound);
+  VkCommandBufferAllocateInfo allocate = { VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO, .commandPool = s->commands,
+    .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY, .commandBufferCount = 1 };
+  Part *part;
+
+  if (i == s->parts->len)
+    g_array_set_size (s->parts, i + 1);
+  part = &g_array_index (s->parts, Part, i);
+  if (part->last > 0 && part_is_kept (s, part, first, last, bound))
+    return TRUE;
+  if (!part->commands)
+    VK (vkAllocateCommandBuffers (dev->vk, &allocate, &part->commands));
+  *part = (Part){ first, last, first + i, part->commands };
+  if (part_record (s, part, error))
+    return TRUE;
+
+error:
+  part->last = 0; /* nothing is recorded */
+  return FALSE;
+}
+
+static const Part *
+flight_part (const OpStream *s, const Flight *flight)
+{
+  return &g_array_index (s->parts, Part, flight->part);
+}
+
 /* Without timestamps the host's time of the submit is shared out as expected. */
 static void
 flight_share_time (OpStream *s, const Flight *flight)
 {
-  double expected = 0;
+  const Part *part = flight_part (s, flight);
+  const double expected = part_expected_ns (s, part);
 
-  for (guint i = flight->first; i < flight->last; i++)
-    expected += dispatch_expected_ns (s, &g_array_index (s->dispatches, RecordedDispatch, i));
-  for (guint i = flight->first; i < flight->last; i++) {
+  for (guint i = part->first; i < part->last; i++) {
     RecordedDispatch *recorded = &g_array_index (s->dispatches, RecordedDispatch, i);
     recorded->ns = MAX (1, (flight->end - flight->start) * 1000 * dispatch_expected_ns (s, recorded) / expected);
   }
 }
 
 static gboolean
-flight_times (OpStream *s, guint k, GError **error)
+flight_times (OpStream *s, const Flight *flight, GError **error)
 {
   Device *dev = s->dev;
-  const Flight *flight = &s->flights[k];
-  const guint n = flight->last - flight->first;
+  const Part *part = flight_part (s, flight);
+  const guint n = part_queries (part);
   const VkQueryResultFlags flags = VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT;
-  g_autofree guint64 *marks = g_new (guint64, 1 + n);
+  g_autofree guint64 *marks = g_new (guint64, n);
 
-  VK (vkGetQueryPoolResults (dev->vk, s->queries, s->dispatches->len + k, 1, sizeof *marks, marks, sizeof *marks, flags));
-  VK (vkGetQueryPoolResults (dev->vk, s->queries, flight->first, n, n * sizeof *marks, marks + 1, sizeof *marks, flags));
-  for (guint i = 0; i < n; i++) {
-    const guint64 ticks = (marks[i + 1] - marks[i]) & dev->timestamp_mask;
-    g_array_index (s->dispatches, RecordedDispatch, flight->first + i).ns = MAX (1, ticks * dev->timestamp_ns);
+  VK (vkGetQueryPoolResults (dev->vk, s->queries, part->mark, n, n * sizeof *marks, marks, sizeof *marks, flags));
+  for (guint i = 1; i < n; i++) {
+    const guint64 ticks = (marks[i] - marks[i - 1]) & dev->timestamp_mask;
+    g_array_index (s->dispatches, RecordedDispatch, part->first + i - 1).ns = MAX (1, ticks * dev->timestamp_ns);
   }
   return TRUE;
 
@@ -476,7 +551,7 @@ flight_wait (OpStream *s, guint k, GError **error)
   flight->running = FALSE;
   VK (vkResetFences (dev->vk, 1, &s->fences[k]));
   if (s->queries)
-    return flight_times (s, k, error);
+    return flight_times (s, flight, error);
   flight_share_time (s, flight);
   for (guint i = 0; i < IN_FLIGHT; i++)
     s->flights[i].start = MAX (s->flights[i].start, flight->end); /* the next one did not begin earlier */
@@ -487,20 +562,15 @@ error:
 }
 
 static gboolean
-flight_start (OpStream *s, guint k, guint first, guint last, GError **error)
+flight_start (OpStream *s, guint k, guint number, GError **error)
 {
   Device *dev = s->dev;
-  const guint n = s->dispatches->len;
-  g_autofree VkCommandBuffer *buffers = g_new (VkCommandBuffer, last - first + 2);
-  guint n_buffers = 0;
+  const Part *part = &g_array_index (s->parts, Part, number);
 
-  buffers[n_buffers++] = s->buffers[n + 1 + k];
-  for (guint i = first; i < last; i++)
-    buffers[n_buffers++] = s->buffers[i];
-  if (last == n)
-    buffers[n_buffers++] = s->buffers[n];
-  s->flights[k] = (Flight){ first, last, .start = g_get_monotonic_time () };
-  VK (device_submit (dev, n_buffers, buffers, s->fences[k]));
+  if (s->queries && dev->host_query_reset)
+    vkResetQueryPool (dev->vk, s->queries, part->mark, part_queries (part));
+  s->flights[k] = (Flight){ number, .start = g_get_monotonic_time () };
+  VK (device_submit (dev, 1, &part->commands, s->fences[k]));
   s->flights[k].running = TRUE;
   /* Where submitting blocks, this one has ended by now; when it is waited for, the next one has ended as well. */
   if (vkGetFenceStatus (dev->vk, s->fences[k]) == VK_SUCCESS) {
@@ -552,20 +622,20 @@ op_stream_run (OpStream *s, const OpCancel *cancel, GError **error)
 {
   const guint64 kept = s->dev->limits.submit_ns;
   const double bound = kept == 0 && cancel ? CANCEL_NS : kept;
-  guint k = 0;
+  guint first = 0, k = 0;
 
   g_assert (s->ended);
   if (!device_usable (s->dev, error))
     return FALSE;
   s->submits = 0;
-  for (guint first = 0, last; first < s->dispatches->len; first = last) {
+  while (first < s->dispatches->len) {
     if (cancel && cancel->is_cancelled (cancel->data)) {
       g_set_error (error, DEVICE_ERROR, DEVICE_ERROR_CANCELLED, "%s: cancelled", s->name);
       goto error;
     }
-    last = submit_last (s, first, bound);
-    if (!flight_wait (s, k, error) || !flight_start (s, k, first, last, error))
+    if (!part_prepare (s, s->submits, first, bound, error) || !flight_wait (s, k, error) || !flight_start (s, k, s->submits, error))
       goto error;
+    first = g_array_index (s->parts, Part, s->submits).last;
     s->submits++;
     k = (k + 1) % IN_FLIGHT;
   }
@@ -586,6 +656,12 @@ op_stream_timings (OpStream *s, guint *n_timings)
 {
   *n_timings = s->timings->len;
   return (const OpTiming *)s->timings->data;
+}
+
+guint
+op_stream_dispatches (const OpStream *s)
+{
+  return s->n_dispatches;
 }
 
 guint

@@ -462,11 +462,15 @@ device_create (Device *dev, GError **error)
   const gchar *extension = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
   const VkDeviceQueueCreateInfo queue = { VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO, .queueFamilyIndex = dev->family,
     .queueCount = 1, .pQueuePriorities = &priority };
+  VkPhysicalDeviceHostQueryResetFeatures query_reset = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_HOST_QUERY_RESET_FEATURES };
+  VkPhysicalDeviceFeatures2 offered = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, &query_reset };
   /* The shaders need no feature that must be enabled: they use 32-bit words and at most subgroup operations, which are properties.
    */
-  const VkDeviceCreateInfo create = { VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, .queueCreateInfoCount = 1, .pQueueCreateInfos = &queue,
-    .enabledExtensionCount = dev->memory_budget ? 1 : 0, .ppEnabledExtensionNames = &extension };
+  const VkDeviceCreateInfo create = { VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, &query_reset, .queueCreateInfoCount = 1,
+    .pQueueCreateInfos = &queue, .enabledExtensionCount = dev->memory_budget ? 1 : 0, .ppEnabledExtensionNames = &extension };
 
+  vkGetPhysicalDeviceFeatures2 (dev->physical, &offered);
+  dev->host_query_reset = query_reset.hostQueryReset;
   VK (vkCreateDevice (dev->physical, &create, NULL, &dev->vk));
   vkGetDeviceQueue (dev->vk, dev->family, 0, &dev->queue);
   return TRUE;

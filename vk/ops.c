@@ -108,6 +108,7 @@ op_gather (OpStream *s, const Tensor *y, const Tensor *table, const Tensor *extr
       .push = &push,
       .push_size = sizeof push,
       .bytes = first ? 0 : (guint64)y->rows * y->cols * (4 + size),
+      .apart = TRUE, /* a row is written by the window that has its id */
     };
 
     dispatch_quads (&d, (y->cols * size + 15) / 16, y->rows);

@@ -40,7 +40,9 @@ typedef struct
 
 /* One entry an op in recorded order, of the last run. (transfer none) */
 const OpTiming *op_stream_timings (OpStream *s, guint *n_timings);
-/* Dispatches and submits of the last run. */
+/* Dispatches that were recorded or, in a survey, would be. */
+guint op_stream_dispatches (const OpStream *s);
+/* Submits of the last run. */
 guint op_stream_submits (const OpStream *s);
 
 /* --- arithmetic ------------------------------------------------------------------------------------------------------------ */

@@ -140,6 +140,7 @@ op_rope_kv (OpStream *s, const Tensor *q, const KvLayer *kv, const Tensor *qkv, 
       .n_spec = 2,
       .flops = first ? 0 : 3 * (guint64)qkv->rows * qkv->cols,
       .bytes = first ? 0 : 8 * (guint64)qkv->rows * qkv->cols,
+      .apart = TRUE, /* q is written by the first window alone */
     };
 
     if (kv->type == KV_INT8) { /* an octet a head of a query, or of a key and its value */
@@ -187,6 +188,7 @@ attention_prepare (OpStream *s, const gchar *name, Dispatch *d, struct Attention
     .push_size = sizeof *push,
     .spec = { kv->head_dim },
     .n_spec = 1,
+    .apart = TRUE,
   };
   return TRUE;
 }

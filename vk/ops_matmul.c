@@ -260,6 +260,7 @@ op_matmul (OpStream *s, const Tensor *y, const Tensor *x, const Tensor *w, const
     .local = stream_limits (s)->local,
     .spec = { epilogue, 0, w->cols % 32 != 0 },
     .n_spec = w->type == TYPE_Q4 ? 3 : 2,
+    .apart = TRUE,
   };
 
   if (few)

@@ -44,12 +44,14 @@ typedef struct
   guint n_spec;
   guint workgroups[3];
   guint64 turns;        /* loop turns of one invocation, all loops together: asserted */
+  gboolean apart;       /* it writes nothing that another dispatch of its op writes, though to the same views */
   guint64 flops, bytes; /* its time is estimated from them: the most there can be where only the device knows */
 } Dispatch;
 
 /* The dispatches from here to the next call are of this op. name: static. */
 void op_stream_begin_op (OpStream *s, const gchar *name);
-/* Adds one dispatch; it sees what those before it wrote. Copies d; the tensors are resolved now. Failures are kept in the stream.
+/* Adds one dispatch; it sees what those before it wrote, and runs beside those that it has nothing to do with. Copies d; the
+ * tensors are resolved now. Failures are kept in the stream.
  */
 void op_stream_dispatch (OpStream *s, const Dispatch *d);
 /* A failure of an op's own checks. */
@@ -153,6 +155,7 @@ struct _Device
   guint32 family;
   guint64 timestamp_mask; /* 0: the queue has none */
   double timestamp_ns;
+  gboolean host_query_reset;
   gboolean timed;         /* DeviceOptions */
   gboolean memory_budget; /* VK_EXT_memory_budget */
   gboolean unified;       /* the device's memory is the host's */
@@ -241,6 +244,20 @@ gboolean tensor_host_reads (const Tensor *t);
 VkBuffer tensor_buffer (const Tensor *t, guint64 *offset);
 /* An RGBA32UI view of part of a tensor; kept by the arena. */
 gboolean tensor_view (const Tensor *t, guint64 offset, guint64 size, VkBufferView *view, GError **error);
+
+/* accesses.c. What a dispatch does to a binding's memory. It may read all that is bound, but writes to the view alone. */
+typedef struct
+{
+  VkBuffer buffer;
+  guint64 first, end; /* bytes that are bound */
+  gboolean writes;
+  guint row_first, row_end, column_first, column_end; /* the view of the tensor */
+  guint apart;                                        /* Dispatch.apart: a number of its op; else 0 */
+} Access;
+
+Access access_of (const Bind *bind, const VkDescriptorBufferInfo *bytes, guint apart);
+/* Whether a dispatch must wait for those before it (Access). */
+gboolean accesses_conflict (const GArray *before, const Access *accesses, guint n);
 
 /* staging.c */
 void device_transfer_clear (Device *dev);

@@ -203,29 +203,74 @@ test_queue_without_timestamps_is_timed_by_the_host (void)
   chain_close (&c);
 }
 
-/* A driver that computes within vkQueueSubmit, a millisecond for each command buffer: what vk/ calls goes through here, for this
- * program is linked with --wrap. */
+/* What vk/ calls goes through here, for this program is linked with --wrap. It counts, and plays a driver that computes within
+ * vkQueueSubmit, a millisecond for each dispatch and one more. */
 static gboolean submit_blocks;
-static guint most_buffers; /* of a submit */
+static guint most_dispatches, most_buffers; /* of a submit */
+static guint recordings, host_resets, device_resets;
+static GHashTable *dispatches_of; /* command buffer -> its dispatches; NULL: they are not counted */
 
 VkResult __real_vkQueueSubmit (VkQueue queue, uint32_t n, const VkSubmitInfo *submits, VkFence fence);
 VkResult __wrap_vkQueueSubmit (VkQueue queue, uint32_t n, const VkSubmitInfo *submits, VkFence fence);
+VkResult __real_vkBeginCommandBuffer (VkCommandBuffer buffer, const VkCommandBufferBeginInfo *info);
+VkResult __wrap_vkBeginCommandBuffer (VkCommandBuffer buffer, const VkCommandBufferBeginInfo *info);
+void __real_vkCmdDispatch (VkCommandBuffer buffer, uint32_t x, uint32_t y, uint32_t z);
+void __wrap_vkCmdDispatch (VkCommandBuffer buffer, uint32_t x, uint32_t y, uint32_t z);
+void __real_vkCmdResetQueryPool (VkCommandBuffer buffer, VkQueryPool pool, uint32_t first, uint32_t n);
+void __wrap_vkCmdResetQueryPool (VkCommandBuffer buffer, VkQueryPool pool, uint32_t first, uint32_t n);
+void __real_vkResetQueryPool (VkDevice device, VkQueryPool pool, uint32_t first, uint32_t n);
+void __wrap_vkResetQueryPool (VkDevice device, VkQueryPool pool, uint32_t first, uint32_t n);
 
 VkResult
 __wrap_vkQueueSubmit (VkQueue queue, uint32_t n, const VkSubmitInfo *submits, VkFence fence)
 {
   VkResult result = __real_vkQueueSubmit (queue, n, submits, fence);
+  guint dispatches = 0;
 
+  for (guint i = 0; dispatches_of && i < submits->commandBufferCount; i++)
+    dispatches += GPOINTER_TO_UINT (g_hash_table_lookup (dispatches_of, submits->pCommandBuffers[i]));
+  most_dispatches = MAX (most_dispatches, dispatches);
+  most_buffers = MAX (most_buffers, submits->commandBufferCount);
   if (submit_blocks && result == VK_SUCCESS) {
-    most_buffers = MAX (most_buffers, submits->commandBufferCount);
     g_assert_cmpint (vkQueueWaitIdle (queue), ==, VK_SUCCESS);
-    g_usleep (1000 * submits->commandBufferCount);
+    g_usleep (1000 * (dispatches + 1));
   }
   return result;
 }
 
-/* Four dispatches are as long as the bound. Each submit is of these, a buffer that begins it and perhaps one that hands over the
- * results; dispatches that the last run measured as too short would share a submit in the next. */
+VkResult
+__wrap_vkBeginCommandBuffer (VkCommandBuffer buffer, const VkCommandBufferBeginInfo *info)
+{
+  recordings++;
+  if (dispatches_of)
+    g_hash_table_remove (dispatches_of, buffer);
+  return __real_vkBeginCommandBuffer (buffer, info);
+}
+
+void
+__wrap_vkCmdDispatch (VkCommandBuffer buffer, uint32_t x, uint32_t y, uint32_t z)
+{
+  if (dispatches_of)
+    g_hash_table_insert (
+        dispatches_of, buffer, GUINT_TO_POINTER (GPOINTER_TO_UINT (g_hash_table_lookup (dispatches_of, buffer)) + 1));
+  __real_vkCmdDispatch (buffer, x, y, z);
+}
+
+void
+__wrap_vkCmdResetQueryPool (VkCommandBuffer buffer, VkQueryPool pool, uint32_t first, uint32_t n)
+{
+  device_resets++;
+  __real_vkCmdResetQueryPool (buffer, pool, first, n);
+}
+
+void
+__wrap_vkResetQueryPool (VkDevice device, VkQueryPool pool, uint32_t first, uint32_t n)
+{
+  host_resets++;
+  __real_vkResetQueryPool (device, pool, first, n);
+}
+
+/* Four dispatches are as long as the bound; those that the last run measured as too short would share a submit in the next. */
 static void
 test_long_work_is_bounded_where_submitting_blocks (void)
 {
@@ -236,21 +281,106 @@ test_long_work_is_bounded_where_submitting_blocks (void)
   c.dev->timestamp_mask = 0;
   g_assert_true (op_stream_end (c.s, NULL));
   submit_blocks = TRUE;
+  dispatches_of = g_hash_table_new (NULL, NULL);
   for (guint round = 0; round < 5; round++) {
     const OpTiming *timings;
     guint n;
 
     chain_set (&c, round);
-    most_buffers = 0;
+    most_dispatches = 0;
     g_assert_true (op_stream_run (c.s, NULL, NULL));
     g_assert_true (chain_holds (&c, round));
     if (round > 0)
-      g_assert_cmpuint (most_buffers, <=, 4 + 2);
+      g_assert_cmpuint (most_dispatches, <=, 4);
     timings = op_stream_timings (c.s, &n);
     for (guint i = 0; i < n; i++)
       g_assert_cmpuint (timings[i].ns, >=, 900000);
   }
   submit_blocks = FALSE;
+  g_clear_pointer (&dispatches_of, g_hash_table_unref);
+  chain_close (&c);
+}
+
+/* However it is divided. What was recorded is used again, as long as it fits. */
+static void
+test_a_submit_is_one_command_buffer_recorded_once (gconstpointer data)
+{
+  const DeviceOptions *options = data;
+  Chain c;
+
+  chain_open (&c, options);
+  g_assert_true (op_stream_end (c.s, NULL));
+  most_buffers = recordings = 0;
+  for (guint round = 0; round < 4; round++) {
+    chain_set (&c, round);
+    g_assert_true (op_stream_run (c.s, NULL, NULL));
+    g_assert_true (chain_holds (&c, round));
+    g_assert_cmpuint (most_buffers, ==, 1);
+    g_assert_cmpuint (recordings, ==, op_stream_submits (c.s));
+  }
+  chain_close (&c);
+}
+
+/* Whatever the times are: the divisions follow the bound, and go back. */
+static void
+test_a_bound_that_changes_divides_anew (void)
+{
+  const DeviceOptions timed = { .timed = TRUE };
+  static const guint64 bounds[] = { 0, 1, G_GUINT64_CONSTANT (1000000000000), 1, 200000, 0 };
+  Chain c;
+
+  chain_open (&c, &timed);
+  g_assert_true (op_stream_end (c.s, NULL));
+  for (guint round = 0; round < G_N_ELEMENTS (bounds); round++) {
+    const OpTiming *timings;
+    guint n;
+
+    c.dev->limits.submit_ns = bounds[round];
+    chain_set (&c, round);
+    g_assert_true (op_stream_run (c.s, NULL, NULL));
+    g_assert_true (chain_holds (&c, round));
+    if (bounds[round] == 1)
+      g_assert_cmpuint (op_stream_submits (c.s), ==, STEPS);
+    else if (bounds[round] != 200000)
+      g_assert_cmpuint (op_stream_submits (c.s), ==, 1);
+    timings = op_stream_timings (c.s, &n);
+    for (guint i = 0; i < n; i++) {
+      g_assert_cmpuint (timings[i].ns, >, 0);
+      g_assert_cmpuint (timings[i].ns, <, G_GUINT64_CONSTANT (60000000000));
+    }
+  }
+  chain_close (&c);
+}
+
+/* The layer reports a query that is written twice without. */
+static void
+test_queries_are_reset_on_the_host_where_it_can (gconstpointer data)
+{
+  const gboolean offered = GPOINTER_TO_INT (data);
+  const DeviceOptions options = { .timed = TRUE };
+  Chain c;
+
+  chain_open (&c, &options);
+  if (offered && !c.dev->host_query_reset) {
+    g_test_skip ("the device does not offer it");
+  } else {
+    c.dev->host_query_reset = offered;
+    g_assert_true (op_stream_end (c.s, NULL));
+    host_resets = device_resets = 0;
+    for (guint round = 0; round < 3; round++) {
+      const OpTiming *timings;
+      guint n;
+
+      chain_set (&c, round);
+      g_assert_true (op_stream_run (c.s, NULL, NULL));
+      g_assert_true (chain_holds (&c, round));
+      timings = op_stream_timings (c.s, &n);
+      for (guint i = 0; i < n; i++)
+        g_assert_cmpuint (timings[i].ns, <, G_GUINT64_CONSTANT (60000000000));
+    }
+    g_assert_cmpuint (host_resets, ==, offered ? 3 : 0);
+    g_assert_cmpuint (device_resets, ==, offered ? 0 : 1); /* recorded once */
+  }
   chain_close (&c);
 }
 
@@ -516,6 +646,7 @@ test_binding_beyond_the_devices_range_is_refused (gconstpointer data)
   device_free (dev);
 }
 
+static const DeviceOptions one_submit = { .submit_ns = G_GUINT64_CONSTANT (1000000000000) }, many_submits = { .submit_ns = 1 };
 static const DeviceOptions texel = { .timed = TRUE }, storage = { .timed = TRUE, .storage_form = TRUE };
 
 int
@@ -531,6 +662,15 @@ main (int argc, char **argv)
   g_test_add_func ("/stream/device-times-each-op", test_device_times_each_op);
   g_test_add_func ("/stream/queue-without-timestamps-is-timed-by-the-host", test_queue_without_timestamps_is_timed_by_the_host);
   g_test_add_func ("/stream/long-work-is-bounded-where-submitting-blocks", test_long_work_is_bounded_where_submitting_blocks);
+  g_test_add_data_func (
+      "/stream/a-submit-is-one-command-buffer-recorded-once/one", &one_submit, test_a_submit_is_one_command_buffer_recorded_once);
+  g_test_add_data_func ("/stream/a-submit-is-one-command-buffer-recorded-once/many", &many_submits,
+      test_a_submit_is_one_command_buffer_recorded_once);
+  g_test_add_func ("/stream/a-bound-that-changes-divides-anew", test_a_bound_that_changes_divides_anew);
+  g_test_add_data_func ("/stream/queries-are-reset-on-the-host-where-it-can/offered", GINT_TO_POINTER (TRUE),
+      test_queries_are_reset_on_the_host_where_it_can);
+  g_test_add_data_func ("/stream/queries-are-reset-on-the-host-where-it-can/not-offered", GINT_TO_POINTER (FALSE),
+      test_queries_are_reset_on_the_host_where_it_can);
   g_test_add_func ("/stream/cancelled-stream-stops-and-can-run-again", test_cancelled_stream_stops_and_can_run_again);
   g_test_add_func ("/stream/bounded-if-it-can-be-cancelled", test_runs_that_can_be_cancelled_are_bounded_on_cpu_devices);
   g_test_add_func ("/stream/empty-stream-runs", test_empty_stream_runs);
