@@ -28,8 +28,9 @@ struct _Language
 
   Arena *scratch;
   Tensor x, normed, qkv, q, attended, gate_up, glu, last, last_normed, logits, top_work;
-  Arena *step;
-  Tensor ids, rows, table, rope, features, last_ids, top;
+  Arena *step, *results;
+  Tensor ids, rows, table, rope, features, last_ids; /* of step */
+  Tensor top;                                        /* of results */
 
   OpStream *prefill[G_N_ELEMENTS (buckets)][KEYS_LEVELS];
   OpStream *head;                                        /* the last row of a prefill to logits */
@@ -156,6 +157,13 @@ record_tokens (Language *l, OpStream *s, guint m, guint keys)
 }
 
 void
+language_survey_step (Language *l, OpStream *survey, guint m, guint keys)
+{
+  g_assert (g_thread_self () == l->owner);
+  record_tokens (l, survey, m, keys);
+}
+
+void
 language_survey (Language *l, OpStream *survey)
 {
   g_assert (g_thread_self () == l->owner);
@@ -230,14 +238,15 @@ language_new (Device *dev, const ModelConfig *config, const Weights *weights, Kv
   l->logits = arena_add (l->scratch, TYPE_F32, LAYOUT_ROWS, LANGUAGE_BATCH, c->vocab);
   l->top_work = arena_add (l->scratch, TYPE_U32, LAYOUT_ROWS, LANGUAGE_BATCH, top_work_columns (c->vocab));
 
-  l->step = arena_new (dev, ARENA_HOST, "language model's steps");
+  l->step = arena_new (dev, ARENA_INPUT, "language model's steps");
   l->ids = arena_add (l->step, TYPE_U32, LAYOUT_ROWS, 1, m);
   l->rows = arena_add (l->step, TYPE_U32, LAYOUT_ROWS, m, 4);
   l->table = arena_add (l->step, TYPE_U32, LAYOUT_ROWS, LANGUAGE_BATCH, (context + KV_BLOCK - 1) / KV_BLOCK);
   l->rope = arena_add (l->step, TYPE_F32, LAYOUT_ROWS, m, head_dim);
   l->features = arena_add (l->step, TYPE_F32, LAYOUT_ROWS, m, c->hidden);
   l->last_ids = arena_add (l->step, TYPE_U32, LAYOUT_ROWS, 1, 1);
-  l->top = arena_add (l->step, TYPE_U32, LAYOUT_ROWS, LANGUAGE_BATCH, TOP_COLUMNS);
+  l->results = arena_new (dev, ARENA_HOST, "language model's results");
+  l->top = arena_add (l->results, TYPE_U32, LAYOUT_ROWS, LANGUAGE_BATCH, TOP_COLUMNS);
   return l;
 }
 
@@ -245,7 +254,7 @@ gboolean
 language_commit (Language *l, GError **error)
 {
   g_assert (g_thread_self () == l->owner);
-  if (!arena_commit (l->scratch, error) || !arena_commit (l->step, error))
+  if (!arena_commit (l->scratch, error) || !arena_commit (l->step, error) || !arena_commit (l->results, error))
     return FALSE;
   l->head = new_head (l, error);
   return l->head != NULL;
@@ -266,6 +275,7 @@ language_free (Language *l)
   op_stream_free (l->head);
   arena_free (l->scratch);
   arena_free (l->step);
+  arena_free (l->results);
   g_free (l->inverse[0]);
   g_free (l->inverse[1]);
   g_free (l);
@@ -274,7 +284,7 @@ language_free (Language *l)
 guint64
 language_bytes (const Language *l)
 {
-  return arena_bytes (l->scratch) + arena_bytes (l->step);
+  return arena_bytes (l->scratch) + arena_bytes (l->step) + arena_bytes (l->results);
 }
 
 /* Tells the recorded operations of row i: a token at `position` of the sequence in row `place` of the table. */

@@ -32,6 +32,9 @@ guint64 language_submits (const Language *l);
 /* Tiles encoded since the model was made. */
 guint64 vision_tiles_encoded (const Vision *v);
 
+/* Records what language_decode() runs for m sequences of at most `keys` tokens: m is 1, 2, 4 .. LANGUAGE_BATCH. The model need not
+ * be committed. */
+void language_survey_step (Language *l, OpStream *survey, guint m, guint keys);
 /* qkv.0 .. qkv.n-1 (before RoPE), language.0 .. language.n (the last one after the final norm) and language.logits for a prompt of
  * at most LANGUAGE_CHUNK tokens. */
 gboolean language_stages (Language *l, const gint32 *ids, guint n, StageFunc on_stage, gpointer user_data, GError **error);

@@ -75,6 +75,9 @@ device_memory_init (Device *dev, gboolean staged, GError **error)
   if (find_kind (dev, needs.memoryTypeBits, HOST_FLAGS | VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, VK_MEMORY_PROPERTY_HOST_CACHED_BIT,
           dev->kinds[ARENA_DEVICE].heap, &seen))
     dev->kinds[ARENA_DEVICE] = seen;
+  if (!find_kind (
+          dev, needs.memoryTypeBits, HOST_FLAGS | VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, 0, G_MAXUINT32, &dev->kinds[ARENA_INPUT]))
+    dev->kinds[ARENA_INPUT] = dev->kinds[ARENA_HOST];
   if (staged)
     dev->kinds[ARENA_DEVICE].mapped = dev->kinds[ARENA_DEVICE].host_cached = FALSE;
   return TRUE;
@@ -108,7 +111,7 @@ device_memory_left (Device *dev, ArenaKind kind)
   if (!heap)
     return host_memory_available ("/");
   if (!dev->memory_budget)
-    return heap->size - MIN (heap->size, dev->bytes);
+    return heap->size - MIN (heap->size, dev->heap_bytes[i]);
   vkGetPhysicalDeviceMemoryProperties2 (dev->physical, &all);
   return budget.heapBudget[i] - MIN (budget.heapBudget[i], budget.heapUsage[i]);
 }
@@ -144,6 +147,7 @@ device_memory_new (
     goto error;
   }
   dev->bytes += bytes;
+  dev->heap_bytes[dev->kinds[kind].heap] += bytes;
   VK (vkBindBufferMemory (dev->vk, *buffer, *memory, 0));
   if (dev->kinds[kind].mapped)
     VK (vkMapMemory (dev->vk, *memory, 0, VK_WHOLE_SIZE, 0, map));
@@ -151,17 +155,18 @@ device_memory_new (
 
 error:
   add_figures (dev, kind, bytes, error);
-  device_memory_free (dev, buffer, memory, bytes);
+  device_memory_free (dev, buffer, kind, memory, bytes);
   return FALSE;
 }
 
 void
-device_memory_free (Device *dev, VkBuffer *buffer, VkDeviceMemory *memory, guint64 bytes)
+device_memory_free (Device *dev, VkBuffer *buffer, ArenaKind kind, VkDeviceMemory *memory, guint64 bytes)
 {
   vkDestroyBuffer (dev->vk, *buffer, NULL);
   if (*memory) {
     vkFreeMemory (dev->vk, *memory, NULL);
     dev->bytes -= bytes;
+    dev->heap_bytes[dev->kinds[kind].heap] -= bytes;
   }
   *buffer = VK_NULL_HANDLE;
   *memory = VK_NULL_HANDLE;

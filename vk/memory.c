@@ -192,7 +192,7 @@ arena_release (Arena *arena)
   for (guint i = 0; i < arena->windows->len; i++) {
     Window *window = &g_array_index (arena->windows, Window, i);
 
-    device_memory_free (arena->dev, &window->buffer, &window->memory, window->bytes);
+    device_memory_free (arena->dev, &window->buffer, arena->kind, &window->memory, window->bytes);
     window->map = NULL;
   }
   arena->committed = FALSE;
@@ -220,12 +220,11 @@ arena_fits (const Arena *arena, GError **error)
 }
 
 static gboolean
-arena_take (Arena *arena, gboolean zeroed, GError **error)
+arena_take_kind (Arena *arena, gboolean zeroed, GError **error)
 {
   const Device *dev = arena->dev;
 
-  g_assert (!arena->committed);
-  if (!device_usable (dev, error) || !arena_fits (arena, error))
+  if (!arena_fits (arena, error))
     return FALSE;
   for (guint i = 0; i < arena->windows->len; i++) {
     Window *window = &g_array_index (arena->windows, Window, i);
@@ -239,6 +238,23 @@ arena_take (Arena *arena, gboolean zeroed, GError **error)
   }
   arena->committed = TRUE;
   return TRUE;
+}
+
+static gboolean
+arena_take (Arena *arena, gboolean zeroed, GError **error)
+{
+  const Device *dev = arena->dev;
+
+  g_assert (!arena->committed);
+  if (!device_usable (dev, error))
+    return FALSE;
+  /* The part of a GPU's memory that the host sees may be small, and others' as well. */
+  if (arena->kind == ARENA_INPUT && dev->kinds[ARENA_INPUT].type != dev->kinds[ARENA_HOST].type) {
+    if (arena_take_kind (arena, zeroed, NULL))
+      return TRUE;
+    arena->kind = ARENA_HOST;
+  }
+  return arena_take_kind (arena, zeroed, error);
 }
 
 gboolean
@@ -270,7 +286,7 @@ tensor_map (const Tensor *t)
 {
   const Window *window = tensor_window (t);
 
-  g_assert (t->arena->committed && t->arena->kind == ARENA_HOST);
+  g_assert (t->arena->committed && t->arena->kind != ARENA_DEVICE);
   return (guint8 *)window->map + tensor_item (t)->offset + (guint64)t->first * type_size (t->type);
 }
 

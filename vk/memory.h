@@ -126,7 +126,10 @@ typedef enum
 {
   ARENA_DEVICE, /* weights, cache, activations: fastest for the device */
   ARENA_HOST,   /* what host and device use at every step: coherent, always mapped */
+  ARENA_INPUT,  /* what the host writes at every step and never reads: mapped, and the device's own memory where it can be */
 } ArenaKind;
+
+#define ARENA_KINDS 3
 
 /* Bytes that can still be allocated of a kind. */
 guint64 device_memory_left (Device *dev, ArenaKind kind);
@@ -146,7 +149,7 @@ gboolean arena_commit (Arena *arena, GError **error);
  */
 gboolean arena_allocate (Arena *arena, GError **error);
 
-/* Host address of a tensor of an ARENA_HOST arena; of a view, of its first element. */
+/* Host address of a tensor of an ARENA_HOST or ARENA_INPUT arena; of a view, of its first element. */
 gpointer tensor_map (const Tensor *t);
 
 /* Copies to or from a tensor of any arena, through staging where the device needs it; waits. The bytes are in the tensor's

@@ -34,7 +34,7 @@ halves_settle (Device *dev, GError **error)
 static void
 staging_clear (Device *dev)
 {
-  device_memory_free (dev, &dev->staging, &dev->staging_memory, 2 * dev->half_bytes);
+  device_memory_free (dev, &dev->staging, ARENA_HOST, &dev->staging_memory, 2 * dev->half_bytes);
   dev->half_bytes = 0;
 }
 

@@ -167,9 +167,10 @@ struct _Device
 
   /* memory.c */
   VkPhysicalDeviceMemoryProperties memory;
-  MemoryKind kinds[2]; /* by ArenaKind */
+  MemoryKind kinds[ARENA_KINDS]; /* by ArenaKind */
   guint64 allocation_align;
   guint64 bytes; /* allocated now */
+  guint64 heap_bytes[VK_MAX_MEMORY_HEAPS];
 
   /* transfer.c */
   VkBuffer staging;
@@ -232,7 +233,7 @@ gboolean device_memory_init (Device *dev, gboolean staged, GError **error);
 gboolean device_memory_new (
     Device *dev, VkBuffer *buffer, ArenaKind kind, guint64 bytes, VkDeviceMemory *memory, gpointer *map, GError **error);
 /* Either may be VK_NULL_HANDLE. */
-void device_memory_free (Device *dev, VkBuffer *buffer, VkDeviceMemory *memory, guint64 bytes);
+void device_memory_free (Device *dev, VkBuffer *buffer, ArenaKind kind, VkDeviceMemory *memory, guint64 bytes);
 
 /* memory.c */
 Device *arena_device (const Arena *arena);

@@ -328,6 +328,134 @@ test_host_arena_is_mapped (gconstpointer data)
   device_free (dev);
 }
 
+/* --- devices with several kinds of memory ----------------------------------------------------------------------------------- */
+
+/* Memory as GPUs have it: what vk/ calls goes through here, for this program is linked with --wrap. All of it is taken from the
+ * device's one type. NULL: as it is. */
+typedef struct
+{
+  const gchar *name;
+  VkPhysicalDeviceMemoryProperties memory;
+  guint32 device, host, input; /* types of what is allocated for an arena of that kind */
+  gboolean small_full;         /* the heap of `input` is others' already */
+} Memories;
+
+#define LOCAL VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT
+#define SEEN (VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT)
+#define CACHED VK_MEMORY_PROPERTY_HOST_CACHED_BIT
+#define HEAP_LOCAL VK_MEMORY_HEAP_DEVICE_LOCAL_BIT
+#define GIB (G_GUINT64_CONSTANT (1) << 30)
+
+static const Memories *played;
+static guint32 allocated_type;
+
+void __real_vkGetPhysicalDeviceMemoryProperties (VkPhysicalDevice physical, VkPhysicalDeviceMemoryProperties *properties);
+void __wrap_vkGetPhysicalDeviceMemoryProperties (VkPhysicalDevice physical, VkPhysicalDeviceMemoryProperties *properties);
+void __real_vkGetBufferMemoryRequirements (VkDevice device, VkBuffer buffer, VkMemoryRequirements *needs);
+void __wrap_vkGetBufferMemoryRequirements (VkDevice device, VkBuffer buffer, VkMemoryRequirements *needs);
+VkResult __real_vkAllocateMemory (
+    VkDevice device, const VkMemoryAllocateInfo *info, const VkAllocationCallbacks *callbacks, VkDeviceMemory *memory);
+VkResult __wrap_vkAllocateMemory (
+    VkDevice device, const VkMemoryAllocateInfo *info, const VkAllocationCallbacks *callbacks, VkDeviceMemory *memory);
+
+void
+__wrap_vkGetPhysicalDeviceMemoryProperties (VkPhysicalDevice physical, VkPhysicalDeviceMemoryProperties *properties)
+{
+  if (played)
+    *properties = played->memory;
+  else
+    __real_vkGetPhysicalDeviceMemoryProperties (physical, properties);
+}
+
+void
+__wrap_vkGetBufferMemoryRequirements (VkDevice device, VkBuffer buffer, VkMemoryRequirements *needs)
+{
+  __real_vkGetBufferMemoryRequirements (device, buffer, needs);
+  if (played)
+    needs->memoryTypeBits = (1u << played->memory.memoryTypeCount) - 1;
+}
+
+VkResult
+__wrap_vkAllocateMemory (
+    VkDevice device, const VkMemoryAllocateInfo *info, const VkAllocationCallbacks *callbacks, VkDeviceMemory *memory)
+{
+  VkMemoryAllocateInfo own = *info;
+
+  allocated_type = info->memoryTypeIndex;
+  if (played)
+    own.memoryTypeIndex = 0;
+  if (played && played->small_full && info->memoryTypeIndex == played->input)
+    return VK_ERROR_OUT_OF_DEVICE_MEMORY;
+  return __real_vkAllocateMemory (device, &own, callbacks, memory);
+}
+
+static const Memories memories[] = {
+  { "discrete", { 2, { { LOCAL, 0 }, { SEEN | CACHED, 1 } }, 2, { { 8 * GIB, HEAP_LOCAL }, { 16 * GIB, 0 } } }, 0, 1, 1 },
+  { "discrete-with-a-window",
+      { 4, { { LOCAL, 0 }, { SEEN, 1 }, { LOCAL | SEEN, 2 }, { SEEN | CACHED, 1 } }, 3,
+          { { 8 * GIB, HEAP_LOCAL }, { 16 * GIB, 0 }, { GIB / 4, HEAP_LOCAL } } },
+      0, 3, 2 },
+  { "discrete-with-a-full-window",
+      { 4, { { LOCAL, 0 }, { SEEN, 1 }, { LOCAL | SEEN, 2 }, { SEEN | CACHED, 1 } }, 3,
+          { { 8 * GIB, HEAP_LOCAL }, { 16 * GIB, 0 }, { GIB / 4, HEAP_LOCAL } } },
+      0, 3, 2, TRUE },
+  { "discrete-seen-whole",
+      { 4, { { LOCAL, 0 }, { SEEN, 1 }, { LOCAL | SEEN, 0 }, { SEEN | CACHED, 1 } }, 2,
+          { { 8 * GIB, HEAP_LOCAL }, { 16 * GIB, 0 } } },
+      2, 3, 2 },
+  { "integrated", { 2, { { LOCAL | SEEN, 0 }, { LOCAL | SEEN | CACHED, 0 } }, 1, { { 8 * GIB, HEAP_LOCAL } } }, 1, 1, 0 },
+};
+
+static void
+test_arenas_are_where_their_kind_is_best (gconstpointer data)
+{
+  const Memories *m = data;
+  const guint32 wanted[ARENA_KINDS] = { m->device, m->host, m->small_full ? m->host : m->input };
+  Device *dev;
+
+  played = m;
+  dev = harness_device (NULL);
+  for (ArenaKind kind = 0; kind < ARENA_KINDS; kind++) {
+    Arena *arena = arena_new (dev, kind, "kind");
+    const Tensor t = arena_add (arena, TYPE_U32, LAYOUT_ROWS, 2, 40);
+    guint32 word = 1;
+
+    g_assert_true (arena_commit (arena, NULL));
+    g_assert_cmpuint (allocated_type, ==, wanted[kind]);
+    if (kind != ARENA_DEVICE)
+      ((guint32 *)tensor_map (&t))[3] = 77;
+    else
+      g_assert_true (tensor_write (&t, 12, &(guint32){ 77 }, 4, NULL));
+    g_assert_true (tensor_read (&t, 12, &word, 4, NULL));
+    g_assert_cmpuint (word, ==, 77);
+    arena_free (arena);
+  }
+  device_free (dev);
+  played = NULL;
+}
+
+/* What weights take says nothing of a heap that they are not in. */
+static void
+test_every_heap_has_its_own_budget (void)
+{
+  const Memories *m = &memories[1];
+  Arena *arena;
+  Device *dev;
+
+  played = m;
+  dev = harness_device (NULL);
+  dev->unified = dev->memory_budget = FALSE;
+  arena = arena_new (dev, ARENA_DEVICE, "weights");
+  arena_add (arena, TYPE_F32, LAYOUT_ROWS, 1024, 1024);
+  g_assert_true (arena_allocate (arena, NULL));
+  g_assert_cmpuint (device_memory_left (dev, ARENA_DEVICE), ==, 8 * GIB - (4 << 20));
+  g_assert_cmpuint (device_memory_left (dev, ARENA_INPUT), ==, GIB / 4);
+  arena_free (arena);
+  g_assert_cmpuint (device_memory_left (dev, ARENA_DEVICE), ==, 8 * GIB);
+  device_free (dev);
+  played = NULL;
+}
+
 static void
 add_ways (const gchar *rule, GTestDataFunc test)
 {
@@ -352,5 +480,11 @@ main (int argc, char **argv)
   add_ways ("memory-failing-late-tells-asked-taken-and-heap", test_memory_failing_late_tells_asked_taken_and_heap);
   g_test_add_func ("/memory/staging-failing-is-told-and-tried-again", test_staging_failing_is_told_and_tried_again);
   add_ways ("host-arena-is-mapped", test_host_arena_is_mapped);
+  for (guint i = 0; i < G_N_ELEMENTS (memories); i++) {
+    g_autofree gchar *path = g_strconcat ("/memory/arenas-are-where-their-kind-is-best/", memories[i].name, NULL);
+
+    g_test_add_data_func (path, &memories[i], test_arenas_are_where_their_kind_is_best);
+  }
+  g_test_add_func ("/memory/every-heap-has-its-own-budget", test_every_heap_has_its_own_budget);
   return g_test_run ();
 }
