@@ -28,6 +28,7 @@ static const BenchStage stages[] = {
   { "decode_fresh", bench_decode_fresh },
   { "questions_3", bench_questions },
   { "first_token", bench_first_token },
+  { "dispatches", bench_dispatches },
   { "self_check", bench_self_check },
 };
 

@@ -86,6 +86,7 @@ void bench_decode_repeat (Bench *b);
 void bench_decode_fresh (Bench *b);
 void bench_questions (Bench *b);
 void bench_first_token (Bench *b);
+void bench_dispatches (Bench *b);
 void bench_self_check (Bench *b);
 /* Bytes a second that the device copies. */
 double bench_copy (Device *dev);

@@ -9,8 +9,9 @@
 
 #include "crowd.h"
 #include "model/engine.h"
-#include "synth.h"
 #include "model/model_testing.h"
+#include "synth.h"
+#include "true_widths.h"
 
 #define CONTEXT 8192       /* tokens: more than all prompts here together */
 #define PROMPT 512         /* tokens */
@@ -36,38 +37,9 @@
 /* --- the engine -------------------------------------------------------------------------------------------------------------- */
 
 static ModelConfig
-true_widths (gboolean quick)
+bench_config (gboolean quick)
 {
-  return (ModelConfig){
-    .vision = { .hidden = 1024,
-        .heads = 16,
-        .intermediate = 4096,
-        .layers = quick ? 2 : 24,
-        .image_size = 448,
-        .patch_size = 14,
-        .qkv_bias = TRUE,
-        .eps = 1e-6f },
-    .language = { .hidden = 3072,
-        .heads = 32,
-        .kv_heads = 32,
-        .intermediate = 8192,
-        .layers = quick ? 1 : 4,
-        .vocab = 32020,
-        .max_position = 131072,
-        .original_max_position = 4096,
-        .window = G_MAXUINT,
-        .eps = 1e-5f,
-        .rope_theta = 10000,
-        .rope = ROPE_PLAIN,
-        .bos = 1,
-        .eos = -1 },
-    .tile_side = 448,
-    .shuffle = 2,
-    .select_layer = -1,
-    .use_thumbnail = TRUE,
-    .min_tiles = 1,
-    .max_tiles = 12,
-  };
+  return true_widths (quick ? 2 : TRUE_VISION_LAYERS, quick ? 1 : 4);
 }
 
 static gpointer
@@ -107,7 +79,7 @@ open_engine (const Bench *b, const TensorSet *tensors)
     .precision = b->precision,
     .context_size = CONTEXT,
   };
-  ModelConfig config = true_widths (b->quick);
+  ModelConfig config = bench_config (b->quick);
   EngineParts parts = {
     .name = "true widths", .config = &config, .tensors = (TensorSet *)tensors, .image_token = -1, .end_token = -1
   };
@@ -125,7 +97,7 @@ open_engines (Bench *b, BenchTimer *timer)
   g_autoptr (TensorSet) tensors = NULL;
 
   if (!b->model) {
-    ModelConfig config = true_widths (b->quick);
+    ModelConfig config = bench_config (b->quick);
 
     tensors = make_tensors (&config);
   }
