@@ -3,13 +3,25 @@
 #extension GL_GOOGLE_include_directive : require
 #include "rope_kv.glsl"
 
-// Never infinite: a key that no row sees has weight 0, and 0 times infinity would be NaN for the block's next owner.
+#ifdef ELEMENT_F16
+// f16 to nearest even, and by words: packHalf2x16 may truncate, and make zeros of the smallest. Never infinite nor NaN: a key that no
+// row sees has weight 0, and 0 times infinity would be NaN for the block's next owner.
+uvec4 narrowed (vec4 x)
+{
+    const uint LEAST = 113u << 23, MOST = 0x477fe000u; // of f16: the normal one, and all
+    uvec4 u = floatBitsToUint (x), size = min (u & 0x7fffffffu, uvec4 (MOST));
+    uvec4 normal = (size - (112u << 23) + 0xfffu + (size >> 13 & 1u)) >> 13;
+    uvec4 shift = clamp (126u - (size >> 23), 14u, 25u), digits = size & 0x7fffffu | 0x800000u; // 2^-24 is 1
+    uvec4 small = (digits + (uvec4 (1) << (shift - 1u)) - 1u + (digits >> shift & 1u)) >> shift;
+    return mix (normal, small, lessThan (size, uvec4 (LEAST))) | u >> 16 & 0x8000u;
+}
+
 uvec4 packed (vec4 a, vec4 b)
 {
-    a = clamp (a, -65504.0, 65504.0);
-    b = clamp (b, -65504.0, 65504.0);
-    return uvec4 (packHalf2x16 (a.xy), packHalf2x16 (a.zw), packHalf2x16 (b.xy), packHalf2x16 (b.zw));
+    uvec4 i = narrowed (a), j = narrowed (b);
+    return uvec4 (i.x | i.y << 16, i.z | i.w << 16, j.x | j.y << 16, j.z | j.w << 16);
 }
+#endif
 
 void main ()
 {

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define FIRST_LINE "minivl self-check 1" /* goes up when the cases change */
+#define FIRST_LINE "minivl self-check 2" /* goes up when the cases change */
 #define MAX_BYTES (64u << 10)            /* a larger file holds what older versions left: it is started again */
 
 /* --- what is remembered ----------------------------------------------------------------------------------------------------- */

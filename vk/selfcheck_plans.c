@@ -363,9 +363,9 @@ want_in_cache (Case *c, gboolean key, guint slot, guint head, const double *x)
 {
   double *want = c->tensors[key ? 1 : 2].want, *steps = c->tensors[1].want;
   guint block = slot / KV_BLOCK, place = slot % KV_BLOCK, dim = head_dim (c), size = twin_kv_size (c->kv.type);
+  guint16 halves[128], bits;
   float narrow[128];
   double step = 1;
-  guint16 bits;
 
   for (guint j = 0; j < dim; j++)
     narrow[j] = x[j];
@@ -376,8 +376,27 @@ want_in_cache (Case *c, gboolean key, guint slot, guint head, const double *x)
     steps[at] = (gint8)bits;
     steps[at + 1] = (gint8)(bits >> 8);
   }
+  if (c->kv.type == KV_F16) {
+    convert_from_f32 (halves, TYPE_F16, narrow, dim);
+    convert_to_f32 (narrow, halves, TYPE_F16, dim);
+  }
   for (guint j = 0; j < dim; j++)
-    want[twin_kv_byte (&c->kv, key, block, place, head, j) / size] = x[j] / step;
+    want[twin_kv_byte (&c->kv, key, block, place, head, j) / size] = narrow[j] / step;
+}
+
+/* f16 is to be rounded to nearest even. Keys become small enough to have 8 digits and fewer, values get one digit more than f16 has
+ * or two: of both, many lie midway between two halves. */
+static void
+make_halves_uneven (Case *c, float *qkv, guint m, guint n_q, guint n_kv)
+{
+  for (guint i = 0; i < m; i++) {
+    float *keys = qkv + i * (n_q + 2 * n_kv) + n_q, *values = keys + n_kv;
+
+    for (guint j = 0; j < n_kv; j++) {
+      keys[j] *= 0x1p-19f;
+      values[j] += case_number (c, 0, 16) * 0x1p-12f;
+    }
+  }
 }
 
 static void
@@ -390,12 +409,15 @@ plan_rope_kv (Case *c)
   };
   guint dim = head_dim (c), n_q = HEADS_Q * dim, heads = HEADS_Q + 2 * HEADS, n = heads * dim;
   g_autofree float *qkv = case_numbers (c, M * n, 1, 0), *rope = case_numbers (c, M * dim, 0.5f, 0);
-  g_autofree double *all = case_widened (qkv, M * n);
+  g_autofree double *all = NULL;
   guint32 rows[M][4] = { { 0 } };
   double *q_want = g_new (double, M *n_q);
 
   case_add_output (c, TYPE_F32, M, n_q, q_want);
   add_cache (c);
+  if (c->kv.type == KV_F16)
+    make_halves_uneven (c, qkv, M, n_q, HEADS * dim);
+  all = case_widened (qkv, M * n);
   for (guint i = 1; i <= 2; i++) {
     CaseTensor *own = &c->tensors[i];
 

@@ -8,6 +8,7 @@
 #include "ops/tensors.h"
 #include "rig.h"
 #include "vk/selfcheck.h"
+#include "vk/twins.h"
 
 #define SOME_OP "norm" /* where any op will do: two variants that compile quickly */
 
@@ -272,6 +273,75 @@ test_every_case_can_fail (Rig *f, gconstpointer data)
   }
 }
 
+/* A device that truncates to f16, or makes zeros of the smallest. */
+static void
+test_halves_must_be_the_nearest (Rig *f, gconstpointer data)
+{
+  g_autoptr (Device) dev = rig_open (f, FALSE, 0);
+  g_autoptr (OpStream) survey = survey_model (dev, TYPE_BF16, KV_F16);
+  g_autoptr (Arena) arena = arena_new (dev, ARENA_DEVICE, "case");
+  g_autoptr (OpStream) s = op_stream_new (dev, "case");
+  g_autoptr (GError) error = NULL;
+  g_autofree guint8 *keys = NULL, *values = NULL;
+  const float *qkv;
+  const guint32 *rows;
+  const Tensor *from;
+  GHashTableIter iter;
+  gpointer variant;
+  guint cut = 0;
+  double nmse;
+  Case c;
+
+  rig_keep_only (survey, "rope_kv");
+  g_hash_table_iter_init (&iter, op_survey_variants (survey, NULL));
+  do
+    g_assert_true (g_hash_table_iter_next (&iter, &variant, NULL));
+  while (!g_str_has_prefix (((const Variant *)variant)->shader->name, "rope_kv_f16"));
+  g_assert_true (case_init (&c, arena, variant, "rope_kv"));
+  g_assert_true (arena_commit (arena, &error));
+  g_assert_true (case_write (&c, &error));
+  c.record (&c, s);
+  stream_go (s);
+  g_assert_true (case_read (&c, &nmse, &error));
+  g_assert_cmpfloat (nmse, ==, 0);
+
+  keys = g_malloc0 (tensor_bytes (&c.kv.k));
+  values = g_malloc (tensor_bytes (&c.kv.v));
+  g_assert_true (tensor_read (&c.kv.v, 0, values, tensor_bytes (&c.kv.v), &error));
+  qkv = c.tensors[3].bytes;
+  rows = c.tensors[4].bytes;
+  from = &c.tensors[3].tensor;
+  for (guint i = 0; i < from->rows; i++) {
+    const guint slot = rows[i * c.tensors[4].tensor.stride], n = c.kv.heads * c.kv.head_dim;
+
+    for (guint j = 0; slot != G_MAXUINT32 && j < n; j++) {
+      guint16 *half = (guint16 *)(gpointer)(values
+                                            + twin_kv_byte (&c.kv, FALSE, slot / KV_BLOCK, slot % KV_BLOCK, j / c.kv.head_dim,
+                                                j % c.kv.head_dim));
+      float wide;
+
+      convert_to_f32 (&wide, half, TYPE_F16, 1);
+      if (ABS (wide) > ABS (qkv[i * from->stride + from->cols - n + j])) {
+        *half -= 1;
+        cut++;
+      }
+    }
+  }
+  g_assert_cmpuint (cut, >, 100);
+  g_assert_true (tensor_write (&c.kv.v, 0, values, tensor_bytes (&c.kv.v), &error));
+  g_assert_true (case_read (&c, &nmse, &error));
+  g_assert_cmpfloat (nmse, >, c.bound);
+
+  g_assert_true (op_stream_run (s, NULL, &error));
+  g_assert_true (case_read (&c, &nmse, &error));
+  g_assert_cmpfloat (nmse, ==, 0);
+  /* All of its keys are that small. */
+  g_assert_true (tensor_write (&c.kv.k, 0, keys, tensor_bytes (&c.kv.k), &error));
+  g_assert_true (case_read (&c, &nmse, &error));
+  g_assert_cmpfloat (nmse, >, c.bound);
+  case_clear (&c);
+}
+
 /* A shader without a case does not pass. */
 static void
 test_op_without_a_case_is_refused (Rig *f, gconstpointer data)
@@ -328,6 +398,7 @@ main (int argc, char **argv)
   RIG_TEST ("every-form-of-a-device-passes", test_every_form_of_a_device_passes);
   RIG_TEST ("kernels-of-gpus-pass", test_kernels_of_gpus_pass);
   RIG_TEST ("every-case-can-fail", test_every_case_can_fail);
+  RIG_TEST ("halves-must-be-the-nearest", test_halves_must_be_the_nearest);
   RIG_TEST ("verdict-is-remembered", test_verdict_is_remembered);
   RIG_TEST ("verdict-of-another-device-is-ignored", test_verdict_of_another_device_is_ignored);
   RIG_TEST ("damaged-verdict-is-ignored", test_damaged_verdict_is_ignored);
