@@ -17,7 +17,7 @@ void main ()
     if (at >= p.m)
         return;
 
-    uint own = gl_LocalInvocationID.x >> 3, octets = gl_WorkGroupSize.x / 8;
+    uint own = own_octet (), octets = gl_WorkGroupSize.x / 8;
     uint keys = keys_of (entry_of (at)), sequence = sequence_of (entry_of (at));
 
     vec4 query[HEAD_FOURS];
@@ -68,7 +68,7 @@ void main ()
         tops[own] = top;
         totals[own] = total;
         [[unroll]] for (uint g = 0; g < LANE_FOURS; g++)
-            outs[g * SHARED + gl_LocalInvocationID.x] = o[g];
+            outs[g * SHARED + own_lane ()] = o[g];
         barrier ();
         if (own > 0)
             return;

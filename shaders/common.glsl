@@ -27,9 +27,21 @@ layout (constant_id = SPEC_PLAIN_HALVES) const bool PLAIN_HALVES = false;
 
 #define F(u) uintBitsToFloat (u)
 
+// The lane of an octet, and the octet of the workgroup. Shuffles know lanes by the subgroup's numbers, and how these go through the
+// workgroup is the driver's business: with shuffles nothing here asks for an invocation's number in the workgroup.
+#if defined NO_SUBGROUP || defined NO_OCTETS
 uint lane () { return gl_LocalInvocationID.x & 7u; }
-// The number of this octet in x of the dispatch.
-uint octet () { return ONE_OCTET ? gl_WorkGroupID.x : gl_GlobalInvocationID.x >> 3; }
+uint own_octet () { return 0; }
+#else
+uint lane () { return gl_SubgroupInvocationID & 7u; }
+uint own_octet ()
+{
+    return ONE_OCTET ? 0 : gl_SubgroupID * (gl_WorkGroupSize.x / 8 / gl_NumSubgroups) + (gl_SubgroupInvocationID >> 3);
+}
+#endif
+// Of the workgroup's lanes, octet by octet; and of the dispatch's octets in x.
+uint own_lane () { return own_octet () * 8 + lane (); }
+uint octet () { return gl_WorkGroupID.x * (gl_WorkGroupSize.x / 8) + own_octet (); }
 
 #ifndef NO_OCTETS
 // Values of the other lanes of this octet. All of its lanes must call these together.

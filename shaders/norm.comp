@@ -22,7 +22,7 @@ float row_sum (float v)
     if (ONE_OCTET)
         return v;
     if (lane () == 0)
-        octet_sums[gl_LocalInvocationID.x >> 3] = v;
+        octet_sums[own_octet ()] = v;
     barrier ();
     v = 0;
     for (uint i = 0; i < gl_WorkGroupSize.x / 8; i++)
@@ -45,19 +45,19 @@ void main ()
     float mean = 0;
     if (LAYER) {
         vec4 total = vec4 (0);
-        for (uint c = gl_LocalInvocationID.x; c < quads; c += gl_WorkGroupSize.x)
+        for (uint c = own_lane (); c < quads; c += gl_WorkGroupSize.x)
             total += kept (F (FETCH (x, from + c)), c);
         mean = row_sum (sum (total)) / float (p.n);
     }
 
     vec4 squares = vec4 (0);
-    for (uint c = gl_LocalInvocationID.x; c < quads; c += gl_WorkGroupSize.x) {
+    for (uint c = own_lane (); c < quads; c += gl_WorkGroupSize.x) {
         vec4 v = kept (F (FETCH (x, from + c)) - mean, c);
         squares += v * v;
     }
     float scale = 1.0 / sqrt (row_sum (sum (squares)) / float (p.n) + p.eps);
 
-    for (uint c = gl_LocalInvocationID.x; c < quads; c += gl_WorkGroupSize.x) {
+    for (uint c = own_lane (); c < quads; c += gl_WorkGroupSize.x) {
         vec4 v = (F (FETCH (x, from + c)) - mean) * scale * F (FETCH (weight, p.weight_first / 4 + c));
         if (BIAS)
             v += F (FETCH (bias, p.bias_first / 4 + c));
