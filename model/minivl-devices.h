@@ -15,8 +15,8 @@ G_BEGIN_DECLS
  * @type: `discrete`, `integrated`, `virtual`, `cpu` or `other`
  * @driver: driver name and version
  * @uuid: 32 hexadecimal digits, in groups of 8, 4, 4, 4 and 12 with a dash between; as a selector with or without
- * @memory: bytes that weights, cache and activations may take: the device's heap; on integrated and CPU devices what the system
- *   has available within the process's limits
+ * @memory: bytes that weights, cache and activations may take: the device's heap; on a CPU device what the system has available
+ *   within the process's limits; on an integrated GPU the lesser of that and what its driver has left
  * @chosen: whether it is the one that opens when none is asked for
  * @refusal: (nullable): why it cannot be used: what it lacks, by name; NULL where nothing is known to be in the way
  */

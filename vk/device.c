@@ -11,6 +11,7 @@
 /* Signed 32-bit byte offsets are the norm inside drivers. */
 #define MAX_BULK_BYTES (G_GUINT64_CONSTANT (1) << 31)
 #define WINDOW_BYTES (G_GUINT64_CONSTANT (1) << 30)
+#define VENDOR_AMD 0x1002
 #define GPU_SUBMIT_NS (50 * G_GUINT64_CONSTANT (1000000))
 
 /* --- what a device is ------------------------------------------------------------------------------------------------------- */
@@ -124,20 +125,22 @@ has_extension (VkPhysicalDevice physical, const gchar *name)
   return found;
 }
 
+/* As device_memory_left() of a device of which nothing is taken yet; of a discrete GPU what it has in all, whoever uses it now. */
 static guint64
 candidate_memory (const Candidate *c)
 {
+  const gboolean integrated = c->type == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU;
   VkPhysicalDeviceMemoryProperties memory;
   guint64 local = 0;
 
-  if (c->type == VK_PHYSICAL_DEVICE_TYPE_CPU || c->type == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU)
+  if (c->type == VK_PHYSICAL_DEVICE_TYPE_CPU)
     return host_memory_available ("/");
   vkGetPhysicalDeviceMemoryProperties (c->physical, &memory);
   for (guint i = 0; i < memory.memoryHeapCount; i++) {
     if (memory.memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT)
-      local = MAX (local, memory.memoryHeaps[i].size);
+      local = MAX (local, integrated && c->memory_budget ? heap_left (c->physical, TRUE, i, 0) : memory.memoryHeaps[i].size);
   }
-  return local;
+  return integrated ? MIN (local, host_memory_available ("/")) : local;
 }
 
 static void refuse (Candidate *c, const gchar *format, ...) G_GNUC_PRINTF (2, 3);
@@ -155,9 +158,23 @@ refuse (Candidate *c, const gchar *format, ...)
   va_end (args);
 }
 
+/* AMD's first GCN: Oland, Hainan, Tahiti, Pitcairn, Cape Verde. Nothing but the PCI ids tells them from the later ones. */
+static gboolean
+is_gcn_1 (const VkPhysicalDeviceProperties *p)
+{
+  static const guint32 ids[][2] = { { 0x6600, 0x663f }, { 0x6660, 0x667f }, { 0x6780, 0x679f }, { 0x6800, 0x683f } };
+  gboolean found = FALSE;
+
+  for (guint i = 0; i < G_N_ELEMENTS (ids); i++)
+    found = found || (p->vendorID == VENDOR_AMD && p->deviceID >= ids[i][0] && p->deviceID <= ids[i][1]);
+  return found;
+}
+
 static void
 candidate_require (Candidate *c, const VkPhysicalDeviceProperties *p)
 {
+  if (is_gcn_1 (p))
+    refuse (c, "it is one of AMD's GCN 1, of 2012; GCN 2 is the oldest that is supported");
   if (!find_queue (c))
     refuse (c, "it has no compute queue");
   if (p->limits.maxPerStageDescriptorStorageBuffers < DISPATCH_MAX_BINDS)
@@ -207,6 +224,7 @@ candidate_init (Candidate *c, VkPhysicalDevice physical, const DeviceOptions *op
   c->type = p->deviceType;
   c->info.type = type_text (c->type);
   c->info.name = g_strdup (p->deviceName);
+  c->memory_budget = p->apiVersion >= VK_API_VERSION_1_2 && has_extension (physical, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
   c->info.memory = candidate_memory (c);
   if (p->apiVersion < VK_API_VERSION_1_2) {
     c->info.driver = g_strdup ("unknown");
@@ -224,11 +242,12 @@ candidate_init (Candidate *c, VkPhysicalDevice physical, const DeviceOptions *op
   c->driver_version = p->driverVersion;
   c->timestamp_ns = p->limits.timestampPeriod;
   c->max_allocation = maintenance.maxMemoryAllocationSize;
-  c->memory_budget = has_extension (physical, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
   candidate_require (c, p);
 
   limits->cpu = c->type == VK_PHYSICAL_DEVICE_TYPE_CPU;
   limits->subgroup = subgroup.subgroupSize;
+  limits->shared_bytes = p->limits.maxComputeSharedMemorySize;
+  limits->texels = p->limits.maxTexelBufferElements;
   limits->max_local = MIN (p->limits.maxComputeWorkGroupInvocations, p->limits.maxComputeWorkGroupSize[0]);
   limits->no_subgroup = options->no_subgroup || !has_shuffles (&subgroup);
   limits->plain_halves = options->plain_halves || (limits->cpu && !cpu_converts_halves ());

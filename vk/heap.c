@@ -83,37 +83,49 @@ device_memory_init (Device *dev, gboolean staged, GError **error)
   return TRUE;
 }
 
-/* The heap that memory of a kind is taken from; NULL: it is the host's memory. */
-static const VkMemoryHeap *
-heap_of (const Device *dev, ArenaKind kind)
+/* What memory of a kind is taken from: a heap of the driver's, the host's memory or, on an integrated GPU, either, and then the
+ * lesser counts. Heaps of a CPU device say nothing. */
+static gboolean
+is_of_heap (const Device *dev, ArenaKind kind)
 {
   const VkMemoryHeap *heap = &dev->memory.memoryHeaps[dev->kinds[kind].heap];
 
-  return dev->unified || !(heap->flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) ? NULL : heap;
+  return dev->unified ? !dev->limits.cpu : (heap->flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) != 0;
+}
+
+static gboolean
+is_of_host (const Device *dev, ArenaKind kind)
+{
+  return dev->unified || !is_of_heap (dev, kind);
 }
 
 guint64
 device_memory_total (const Device *dev, ArenaKind kind)
 {
-  const VkMemoryHeap *heap = heap_of (dev, kind);
+  guint64 heap = is_of_heap (dev, kind) ? dev->memory.memoryHeaps[dev->kinds[kind].heap].size : G_MAXUINT64;
 
-  return heap ? heap->size : host_memory_total ("/");
+  return is_of_host (dev, kind) ? MIN (heap, host_memory_total ("/")) : heap;
+}
+
+guint64
+heap_left (VkPhysicalDevice physical, gboolean memory_budget, guint32 i, guint64 taken)
+{
+  VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT };
+  VkPhysicalDeviceMemoryProperties2 all = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2, memory_budget ? &budget : NULL };
+  guint64 most;
+
+  vkGetPhysicalDeviceMemoryProperties2 (physical, &all);
+  most = memory_budget ? budget.heapBudget[i] : all.memoryProperties.memoryHeaps[i].size;
+  return most - MIN (most, memory_budget ? budget.heapUsage[i] : taken);
 }
 
 guint64
 device_memory_left (Device *dev, ArenaKind kind)
 {
   guint32 i = dev->kinds[kind].heap;
-  const VkMemoryHeap *heap = heap_of (dev, kind);
-  VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT };
-  VkPhysicalDeviceMemoryProperties2 all = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2, &budget };
+  guint64 heap = is_of_heap (dev, kind) ? heap_left (dev->physical, dev->memory_budget, i, dev->heap_bytes[i]) : G_MAXUINT64;
 
-  if (!heap)
-    return host_memory_available ("/");
-  if (!dev->memory_budget)
-    return heap->size - MIN (heap->size, dev->heap_bytes[i]);
-  vkGetPhysicalDeviceMemoryProperties2 (dev->physical, &all);
-  return budget.heapBudget[i] - MIN (budget.heapBudget[i], budget.heapUsage[i]);
+  return is_of_host (dev, kind) ? MIN (heap, host_memory_available ("/")) : heap;
 }
 
 /* A driver that has promised memory may still fail to give it. */

@@ -30,7 +30,8 @@ typedef struct
 {
   gchar *name, *driver, *uuid;
   const gchar *type; /* discrete, integrated, virtual, cpu, other */
-  guint64 memory;    /* budget in bytes; on integrated and CPU devices MemAvailable within the cgroup's limit */
+  guint64 memory;    /* budget in bytes: the heap; of a CPU device MemAvailable within the cgroup's limit; of an integrated GPU the
+                        lesser    of that and what its driver has left */
   gboolean chosen;   /* opens when no device is named */
   gchar *refusal;    /* why it cannot be opened: what it lacks; else NULL */
 } DeviceInfo;
@@ -134,7 +135,7 @@ typedef enum
 /* Bytes that can still be allocated of a kind. */
 guint64 device_memory_left (Device *dev, ArenaKind kind);
 /* Bytes of a kind that there are in all, whatever takes of them now: the heap's size or, where it is the host's memory, MemTotal
- * within the cgroup's limit. */
+ * within the cgroup's limit; on an integrated GPU the lesser of both. */
 guint64 device_memory_total (const Device *dev, ArenaKind kind);
 
 Arena *arena_new (Device *dev, ArenaKind kind, const gchar *name);

@@ -79,6 +79,8 @@ typedef struct
   gboolean storage_form;
   gboolean no_subgroup;    /* lanes pass values through shared memory, as there are no shuffles among 8 of them */
   gboolean plain_halves;   /* shaders convert f16 by arithmetic */
+  guint shared_bytes;      /* of a workgroup */
+  guint64 texels;          /* of a texel buffer */
   guint max_local;         /* invocations of a workgroup in x */
   guint local;             /* for kernels that work in octets: 8 on CPU devices and with no_subgroup, several octets on GPUs */
   guint max_workgroups[3]; /* of a dispatch */
@@ -227,7 +229,10 @@ guint64 host_memory_total (const gchar *root);
 
 #define TENSOR_ALIGN 256 /* of a tensor in its window */
 
-/* heap.c: chooses the kinds of memory. */
+/* heap.c. Bytes of a heap that the driver has left for this process; without VK_EXT_memory_budget all but those that are `taken`.
+ */
+guint64 heap_left (VkPhysicalDevice physical, gboolean memory_budget, guint32 i, guint64 taken);
+/* Chooses the kinds of memory. */
 gboolean device_memory_init (Device *dev, gboolean staged, GError **error);
 /* A buffer with memory of its own. On failure there is neither, and the message has the figures. */
 gboolean device_memory_new (

@@ -23,6 +23,13 @@ lacks (const char *what)
   return asked && strcmp (asked, what) == 0;
 }
 
+/* What can be little: what is left is the least that Vulkan promises, and enough. */
+static int
+has_little (const char *what)
+{
+  return lacks (what) || lacks ("all that can be");
+}
+
 static VKAPI_ATTR void VKAPI_CALL
 get_properties (VkPhysicalDevice physical, VkPhysicalDeviceProperties *p)
 {
@@ -33,6 +40,76 @@ get_properties (VkPhysicalDevice physical, VkPhysicalDeviceProperties *p)
     p->apiVersion = VK_API_VERSION_1_1;
   if (lacks ("push constants"))
     p->limits.maxPushConstantsSize = 64;
+  if (has_little ("shared memory"))
+    p->limits.maxComputeSharedMemorySize = 16 << 10;
+  if (has_little ("invocations"))
+    p->limits.maxComputeWorkGroupInvocations = p->limits.maxComputeWorkGroupSize[0] = 128;
+  if (has_little ("storage range"))
+    p->limits.maxStorageBufferRange = 128 << 20;
+  if (lacks ("storage buffers"))
+    p->limits.maxPerStageDescriptorStorageBuffers = 4;
+  if (has_little ("texels"))
+    p->limits.maxTexelBufferElements = 65536;
+  if (lacks ("youth")) { /* a Radeon HD 7970 of 2012 */
+    p->vendorID = 0x1002;
+    p->deviceID = 0x6798;
+  }
+  if (lacks ("memory of its own"))
+    p->deviceType = VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU;
+}
+
+static VKAPI_ATTR void VKAPI_CALL
+get_features_2 (VkPhysicalDevice physical, VkPhysicalDeviceFeatures2 *features)
+{
+  PFN_vkGetPhysicalDeviceFeatures2 next = (PFN_vkGetPhysicalDeviceFeatures2)next_get (instance, "vkGetPhysicalDeviceFeatures2");
+
+  next (physical, features);
+  for (VkBaseOutStructure *s = features->pNext; s && has_little ("16-bit storage"); s = s->pNext) {
+    VkPhysicalDeviceVulkan11Features *all = (VkPhysicalDeviceVulkan11Features *)s;
+    VkPhysicalDevice16BitStorageFeatures *own = (VkPhysicalDevice16BitStorageFeatures *)s;
+
+    if (s->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES)
+      all->storageBuffer16BitAccess = all->uniformAndStorageBuffer16BitAccess = all->storagePushConstant16 = VK_FALSE;
+    if (s->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES)
+      own->storageBuffer16BitAccess = own->uniformAndStorageBuffer16BitAccess = own->storagePushConstant16 = VK_FALSE;
+  }
+}
+
+/* Heaps of 64 MiB. */
+static void
+take_memory (VkPhysicalDeviceMemoryProperties *memory)
+{
+  for (uint32_t i = 0; lacks ("memory of its own") && i < memory->memoryHeapCount; i++)
+    memory->memoryHeaps[i].size = 64 << 20;
+}
+
+static VKAPI_ATTR void VKAPI_CALL
+get_memory (VkPhysicalDevice physical, VkPhysicalDeviceMemoryProperties *memory)
+{
+  PFN_vkGetPhysicalDeviceMemoryProperties next =
+      (PFN_vkGetPhysicalDeviceMemoryProperties)next_get (instance, "vkGetPhysicalDeviceMemoryProperties");
+
+  next (physical, memory);
+  take_memory (memory);
+}
+
+static VKAPI_ATTR void VKAPI_CALL
+get_memory_2 (VkPhysicalDevice physical, VkPhysicalDeviceMemoryProperties2 *memory)
+{
+  PFN_vkGetPhysicalDeviceMemoryProperties2 next =
+      (PFN_vkGetPhysicalDeviceMemoryProperties2)next_get (instance, "vkGetPhysicalDeviceMemoryProperties2");
+
+  next (physical, memory);
+  take_memory (&memory->memoryProperties);
+  for (VkBaseOutStructure *s = memory->pNext; s && lacks ("memory of its own"); s = s->pNext) {
+    VkPhysicalDeviceMemoryBudgetPropertiesEXT *budget = (VkPhysicalDeviceMemoryBudgetPropertiesEXT *)s;
+
+    for (uint32_t i = 0; s->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT && i < VK_MAX_MEMORY_HEAPS;
+         i++) {
+      budget->heapBudget[i] = 48 << 20;
+      budget->heapUsage[i] = 16 << 20;
+    }
+  }
 }
 
 static VKAPI_ATTR void VKAPI_CALL
@@ -98,6 +175,9 @@ get_function (VkInstance of, const char *name)
     { "vkCreateInstance", (PFN_vkVoidFunction)create_instance },
     { "vkGetPhysicalDeviceProperties", (PFN_vkVoidFunction)get_properties },
     { "vkGetPhysicalDeviceProperties2", (PFN_vkVoidFunction)get_properties_2 },
+    { "vkGetPhysicalDeviceFeatures2", (PFN_vkVoidFunction)get_features_2 },
+    { "vkGetPhysicalDeviceMemoryProperties", (PFN_vkVoidFunction)get_memory },
+    { "vkGetPhysicalDeviceMemoryProperties2", (PFN_vkVoidFunction)get_memory_2 },
     { "vkGetPhysicalDeviceQueueFamilyProperties", (PFN_vkVoidFunction)get_families },
   };
 

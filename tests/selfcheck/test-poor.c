@@ -4,6 +4,7 @@
 #include "../program.h"
 #include "ops/harness.h"
 #include "ops/survey.h"
+#include "ops/tensors.h"
 #include "rig.h"
 
 typedef struct
@@ -18,6 +19,8 @@ test_refused_by_name (Rig *f, gconstpointer data)
     { "vulkan", "its driver has Vulkan 1.1, 1.2 is needed" },
     { "compute", "it has no compute queue" },
     { "push constants", "its push constants hold 64 bytes, 128 are needed" },
+    { "storage buffers", "its shaders bind 4 storage buffers, 6 are needed" },
+    { "youth", "it is one of AMD's GCN 1, of 2012; GCN 2 is the oldest that is supported" },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
@@ -117,6 +120,150 @@ test_used_without_subgroup_operations (Rig *f, gconstpointer data)
   }
 }
 
+/* Limit by limit: what is chosen is within it. */
+static void
+test_low_limits_are_seen (Rig *f, gconstpointer data)
+{
+  static const gchar *const lacks[] = { "shared memory", "invocations", "storage range", "texels", "16-bit storage" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (lacks); i++)
+    for (guint gpu = 0; gpu < 2; gpu++) {
+      const DeviceOptions options = { .cache_dir = "", .gpu_kernels = gpu };
+      g_autoptr (Device) dev = NULL;
+      const DeviceLimits *limits;
+
+      g_setenv ("MINIVL_TEST_LACKS", lacks[i], TRUE);
+      dev = harness_device (&options);
+      g_unsetenv ("MINIVL_TEST_LACKS");
+      limits = device_limits (dev);
+      g_assert_true ((limits->shared_bytes == 16384) == g_str_equal (lacks[i], "shared memory"));
+      g_assert_true ((limits->max_local == 128) == g_str_equal (lacks[i], "invocations"));
+      g_assert_true (limits->storage_range == 128 << 20 || !g_str_equal (lacks[i], "storage range")); /* lavapipe has no more */
+      g_assert_true (limits->storage_form == g_str_equal (lacks[i], "texels"));
+      for (guint j = 0; j < MATMUL_TILES; j++)
+        g_assert_cmpuint (matmul_tile_invocations (&limits->tiles[j]), <=, limits->max_local);
+    }
+}
+
+/* The least that Vulkan promises, all at once, with the kernels of CPUs and with those of GPUs. The validation layer, which sees
+ * such a device as well, looks on. */
+static void
+test_used_within_low_limits (Rig *f, gconstpointer data)
+{
+  for (guint gpu = 0; gpu < 2; gpu++) {
+    guint checked = 0;
+
+    for (KvType kv = KV_F16; kv <= KV_INT8; kv++) {
+      const DeviceOptions options = { .cache_dir = f->folder, .gpu_kernels = gpu };
+      g_autoptr (Device) dev = NULL;
+      g_autoptr (OpStream) survey = NULL;
+      g_autoptr (GError) error = NULL;
+      SelfCheck result;
+
+      g_setenv ("MINIVL_TEST_LACKS", "all that can be", TRUE);
+      dev = harness_device (&options);
+      survey = survey_model (dev, kv == KV_INT8 ? TYPE_Q4 : TYPE_BF16, kv);
+      device_self_check (dev, survey, &result, &error);
+      g_assert_no_error (error);
+      checked += result.checked;
+      g_unsetenv ("MINIVL_TEST_LACKS");
+    }
+    g_assert_cmpuint (checked, >=, gpu ? 3 : 30);
+  }
+}
+
+/* More than 128 MiB of them, which are bound in two windows. Eight rows of weights at the first one's beginning, around its end and
+ * at the second one's end are other than zero. */
+static void
+test_weights_beyond_a_storage_range (Rig *f, gconstpointer data)
+{
+  enum
+  {
+    K = 3072,
+    N = 11040, /* 129 MiB */
+    END = (128 << 20) / (4 * K) / 32 * 32,
+  };
+  static const guint groups[] = { 0, END - 8, END, N - 8 };
+  g_autofree float *w = g_new (float, 8 * K), *x = g_new (float, 9 * K), *y = g_new (float, 9 * N);
+  g_autofree guint8 *packed = g_malloc (row_bytes (TYPE_F32, 8 * K));
+
+  for (guint i = 0; i < 8 * K; i++)
+    w[i] = (gint)(i * 7 % 33) - 16;
+  for (guint i = 0; i < 9 * K; i++)
+    x[i] = (gint)(i * 5 % 17) - 8;
+  weights_pack (packed, TYPE_F32, w, TYPE_F32, 8, K);
+  for (guint gpu = 0; gpu < 2; gpu++) {
+    const DeviceOptions options = { .cache_dir = "", .gpu_kernels = gpu, .storage_form = TRUE };
+    const guint m = gpu ? 9 : 1;
+    g_autoptr (Device) dev = NULL;
+    g_autoptr (Arena) a = NULL;
+    g_autoptr (OpStream) s = NULL;
+    g_autoptr (GError) error = NULL;
+    Tensor weights, in, out;
+
+    g_setenv ("MINIVL_TEST_LACKS", "storage range", TRUE);
+    dev = harness_device (&options);
+    g_unsetenv ("MINIVL_TEST_LACKS");
+    a = arena_new (dev, ARENA_DEVICE, "beyond");
+    s = op_stream_new (dev, "beyond");
+    weights = arena_add (a, TYPE_F32, LAYOUT_WEIGHTS, N, K);
+    in = arena_add (a, TYPE_F32, LAYOUT_ROWS, m, K);
+    out = arena_add (a, TYPE_F32, LAYOUT_ROWS, m, N);
+    g_assert_cmpuint (tensor_bytes (&weights), >, device_limits (dev)->bulk_range);
+    g_assert_true (arena_commit (a, &error));
+    for (guint i = 0; i < G_N_ELEMENTS (groups); i++)
+      g_assert_true (
+          tensor_write (&weights, row_bytes (TYPE_F32, (guint64)groups[i] * K), packed, row_bytes (TYPE_F32, 8 * K), &error));
+    rows_write (&in, x);
+    op_matmul (s, &out, &in, &weights, NULL);
+    stream_go (s);
+    rows_read (&out, y);
+    for (guint i = 0; i < m; i++)
+      for (guint j = 0; j < N; j++) {
+        double want = 0;
+
+        for (guint g = 0; g < G_N_ELEMENTS (groups); g++)
+          for (guint k = 0; j - groups[g] < 8 && k < K; k++)
+            want += x[i * K + k] * w[(j - groups[g]) * K + k];
+        g_assert_cmpfloat (y[i * N + j], ==, want);
+      }
+  }
+}
+
+/* An integrated GPU's memory is the host's, of which its driver gives a part. */
+static void
+test_an_integrated_gpu_takes_the_lesser (Rig *f, gconstpointer data)
+{
+  const DeviceOptions options = { .cache_dir = "", .staged = TRUE };
+  g_autoptr (Device) dev = NULL;
+  g_autoptr (Arena) a = NULL;
+  g_autoptr (GError) error = NULL;
+  DeviceInfo *infos;
+  guint64 left;
+  guint n;
+
+  g_setenv ("MINIVL_TEST_LACKS", "memory of its own", TRUE);
+  dev = harness_device (&options);
+  left = dev->memory_budget ? 32 << 20 : 64 << 20;
+  g_assert_true (device_list (&infos, &n, NULL));
+  g_assert_cmpstr (infos[0].type, ==, "integrated");
+  g_assert_cmpuint (infos[0].memory, ==, left);
+  device_infos_free (infos, n);
+  for (ArenaKind kind = ARENA_DEVICE; kind <= ARENA_HOST; kind++) {
+    g_assert_cmpuint (device_memory_left (dev, kind), ==, left);
+    g_assert_cmpuint (device_memory_total (dev, kind), ==, 64 << 20);
+  }
+  a = arena_new (dev, ARENA_DEVICE, "much");
+  arena_add (a, TYPE_F32, LAYOUT_ROWS, 1025, 16384);
+  g_assert_false (arena_commit (a, &error));
+  g_assert_error (error, DEVICE_ERROR, DEVICE_ERROR_MEMORY);
+  g_unsetenv ("MINIVL_TEST_LACKS");
+
+  /* Where the driver promises all there is, the host's counts. */
+  dev->memory.memoryHeaps[dev->kinds[ARENA_DEVICE].heap].size = (guint64)1 << 50;
+  g_assert_cmpuint (device_memory_total (dev, ARENA_DEVICE), ==, host_memory_total ("/"));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -124,5 +271,9 @@ main (int argc, char **argv)
   RIG_TEST ("poor/refused-by-name", test_refused_by_name);
   RIG_TEST ("poor/listed-with-the-reason", test_listed_with_the_reason);
   RIG_TEST ("poor/used-without-subgroup-operations", test_used_without_subgroup_operations);
+  RIG_TEST ("poor/low-limits-are-seen", test_low_limits_are_seen);
+  RIG_TEST ("poor/used-within-low-limits", test_used_within_low_limits);
+  RIG_TEST ("poor/weights-beyond-a-storage-range", test_weights_beyond_a_storage_range);
+  RIG_TEST ("poor/an-integrated-gpu-takes-the-lesser", test_an_integrated_gpu_takes_the_lesser);
   return g_test_run ();
 }
