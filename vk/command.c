@@ -377,6 +377,7 @@ part_record (OpStream *s, const Part *part, GError **error)
   const VkCommandBuffer commands = part->commands;
   VkPipeline bound = VK_NULL_HANDLE;
 
+  device_name (dev, VK_OBJECT_TYPE_COMMAND_BUFFER, (guint64)(guintptr)commands, "%s %u", s->name, part->first);
   VK (vkBeginCommandBuffer (commands, &begin));
   if (s->queries && !dev->host_query_reset)
     vkCmdResetQueryPool (commands, s->queries, part->mark, part_queries (part));
@@ -392,7 +393,9 @@ part_record (OpStream *s, const Part *part, GError **error)
     vkCmdBindDescriptorSets (commands, VK_PIPELINE_BIND_POINT_COMPUTE, d->layout->pipeline, 0, 1, &d->set, 0, NULL);
     if (d->push_size)
       vkCmdPushConstants (commands, d->layout->pipeline, VK_SHADER_STAGE_COMPUTE_BIT, 0, d->push_size, d->push);
+    device_label_begin (dev, commands, g_array_index (s->timings, OpTiming, d->op).op);
     vkCmdDispatch (commands, d->workgroups[0], d->workgroups[1], d->workgroups[2]);
+    device_label_end (dev, commands);
     record_mark (s, commands, part->mark + 1 + i - part->first);
   }
   record_end (s, part);
@@ -643,6 +646,7 @@ op_stream_run (OpStream *s, const OpCancel *cancel, GError **error)
     if (!flight_wait (s, (k + i) % IN_FLIGHT, error))
       goto error;
   }
+  device_label_frame (s->dev);
   stream_learn (s);
   return TRUE;
 

@@ -266,7 +266,9 @@ instance_new (VkInstance *instance, GError **error)
   Device *dev = NULL;
   const VkApplicationInfo app = { VK_STRUCTURE_TYPE_APPLICATION_INFO, .pApplicationName = "minivl",
     .apiVersion = VK_API_VERSION_1_2 };
-  const VkInstanceCreateInfo create = { VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO, .pApplicationInfo = &app };
+  const gchar *names = VK_EXT_DEBUG_UTILS_EXTENSION_NAME;
+  const VkInstanceCreateInfo create = { VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO, .pApplicationInfo = &app,
+    .enabledExtensionCount = names_available (), .ppEnabledExtensionNames = &names };
   guint32 version = 0;
 
   VK (vkEnumerateInstanceVersion (&version));
@@ -492,6 +494,7 @@ device_create (Device *dev, GError **error)
   dev->host_query_reset = query_reset.hostQueryReset;
   VK (vkCreateDevice (dev->physical, &create, NULL, &dev->vk));
   vkGetDeviceQueue (dev->vk, dev->family, 0, &dev->queue);
+  device_names_init (dev);
   return TRUE;
 
 error:

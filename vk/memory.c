@@ -173,10 +173,15 @@ window_set (Device *dev, const Window *window, guint8 value, GError **error)
 }
 
 static gboolean
-window_allocate (Arena *arena, Window *window, GError **error)
+window_allocate (Arena *arena, guint i, GError **error)
 {
+  Window *window = &g_array_index (arena->windows, Window, i);
+
   window->bytes = align_up (window->bytes, arena->dev->allocation_align);
-  return device_memory_new (arena->dev, &window->buffer, arena->kind, window->bytes, &window->memory, &window->map, error);
+  if (!device_memory_new (arena->dev, &window->buffer, arena->kind, window->bytes, &window->memory, &window->map, error))
+    return FALSE;
+  device_name (arena->dev, VK_OBJECT_TYPE_BUFFER, (guint64)window->buffer, "%s %u", arena->name, i);
+  return TRUE;
 }
 
 static void
@@ -229,7 +234,7 @@ arena_take_kind (Arena *arena, gboolean zeroed, GError **error)
   for (guint i = 0; i < arena->windows->len; i++) {
     Window *window = &g_array_index (arena->windows, Window, i);
 
-    if (!window_allocate (arena, window, error)
+    if (!window_allocate (arena, i, error)
         || ((zeroed || dev->dirty) && !window_set (arena->dev, window, zeroed ? 0 : 0xff, error))) {
       g_prefix_error (error, "%s, part %u of %u: ", arena->name, i + 1, arena->windows->len);
       arena_release (arena);

@@ -210,6 +210,18 @@ variant_constants (VariantConstants *c, const Variant *v, gboolean plain_halves)
   c->info = (VkSpecializationInfo){ VARIANT_FIXED + v->n_spec, c->map, sizeof c->values, c->values };
 }
 
+/* (transfer full) */
+static gchar *
+variant_text (const Variant *v)
+{
+  GString *text = g_string_new (v->shader->name);
+
+  g_string_append_printf (text, " of %u", v->local);
+  for (guint i = 0; i < v->n_spec; i++)
+    g_string_append_printf (text, " %u", v->spec[i]);
+  return g_string_free (text, FALSE);
+}
+
 static VkPipeline
 pipeline_new (Device *dev, const PipelineKey *key, GError **error)
 {
@@ -221,6 +233,7 @@ pipeline_new (Device *dev, const PipelineKey *key, GError **error)
     .stage = { VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO, .stage = VK_SHADER_STAGE_COMPUTE_BIT, .pName = "main",
         .pSpecializationInfo = &constants.info } };
   VkPipeline pipeline = VK_NULL_HANDLE;
+  g_autofree gchar *name = NULL;
   gint64 start;
 
   variant_constants (&constants, v, dev->limits.plain_halves);
@@ -228,6 +241,8 @@ pipeline_new (Device *dev, const PipelineKey *key, GError **error)
   start = g_get_monotonic_time ();
   VK (vkCreateComputePipelines (dev->vk, dev->cache, 1, &create, NULL, &pipeline));
   dev->compile_ns += (g_get_monotonic_time () - start) * 1000;
+  name = variant_text (v);
+  device_name (dev, VK_OBJECT_TYPE_PIPELINE, (guint64)pipeline, "%s", name);
 
 error:
   vkDestroyShaderModule (dev->vk, create.stage.module, NULL);

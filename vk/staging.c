@@ -52,6 +52,7 @@ staging_init (Device *dev, guint64 size, GError **error)
     g_prefix_error (error, "staging: ");
     return FALSE;
   }
+  device_name (dev, VK_OBJECT_TYPE_BUFFER, (guint64)dev->staging, "staging");
   dev->half_bytes = size;
   return TRUE;
 }

@@ -160,7 +160,13 @@ struct _Device
   gboolean host_query_reset;
   gboolean timed;         /* DeviceOptions */
   gboolean memory_budget; /* VK_EXT_memory_budget */
-  gboolean unified;       /* the device's memory is the host's */
+  gboolean unified;       /* the device's memory is the host's: a CPU device, or an integrated GPU */
+
+  /* names.c; NULL where the extension is missing */
+  PFN_vkSetDebugUtilsObjectNameEXT set_name;
+  PFN_vkCmdBeginDebugUtilsLabelEXT begin_label;
+  PFN_vkCmdEndDebugUtilsLabelEXT end_label;
+  PFN_vkQueueInsertDebugUtilsLabelEXT insert_label;
 
   gboolean lost;
   guint lost_after; /* submits until the loss that a test asked for; 0: none */
@@ -239,6 +245,16 @@ gboolean device_memory_new (
     Device *dev, VkBuffer *buffer, ArenaKind kind, guint64 bytes, VkDeviceMemory *memory, gpointer *map, GError **error);
 /* Either may be VK_NULL_HANDLE. */
 void device_memory_free (Device *dev, VkBuffer *buffer, ArenaKind kind, VkDeviceMemory *memory, guint64 bytes);
+
+/* names.c: whether an instance can have VK_EXT_debug_utils; a device whose instance has it. */
+gboolean names_available (void);
+void device_names_init (Device *dev);
+/* What an object is called, and what the commands between begin and end are part of. */
+void device_name (Device *dev, VkObjectType type, guint64 object, const gchar *format, ...) G_GNUC_PRINTF (4, 5);
+void device_label_begin (Device *dev, VkCommandBuffer buffer, const gchar *name);
+void device_label_end (Device *dev, VkCommandBuffer buffer);
+/* What was submitted since the last time is one frame: RenderDoc, which captures frames, knows it by this. */
+void device_label_frame (Device *dev);
 
 /* memory.c */
 Device *arena_device (const Arena *arena);

@@ -1,0 +1,76 @@
+/*
+ * Names for those who look on: a capture in RenderDoc or Nsight, and messages of the validation layer, then read like the code. By
+ * VK_EXT_debug_utils; where nobody looks, drivers ignore them.
+ */
+#include "vk.h"
+
+#define CALL(dev, name) ((PFN_##name)vkGetInstanceProcAddr ((dev)->instance, #name))
+
+gboolean
+names_available (void)
+{
+  g_autofree VkExtensionProperties *list = NULL;
+  gboolean found = FALSE;
+  guint32 n = 0;
+
+  if (vkEnumerateInstanceExtensionProperties (NULL, &n, NULL) < 0)
+    return FALSE;
+  list = g_new0 (VkExtensionProperties, MAX (n, 1));
+  if (vkEnumerateInstanceExtensionProperties (NULL, &n, list) < 0)
+    return FALSE;
+  for (guint32 i = 0; i < n && !found; i++)
+    found = g_str_equal (list[i].extensionName, VK_EXT_DEBUG_UTILS_EXTENSION_NAME);
+  return found;
+}
+
+void
+device_names_init (Device *dev)
+{
+  dev->set_name = CALL (dev, vkSetDebugUtilsObjectNameEXT);
+  dev->begin_label = CALL (dev, vkCmdBeginDebugUtilsLabelEXT);
+  dev->end_label = CALL (dev, vkCmdEndDebugUtilsLabelEXT);
+  dev->insert_label = CALL (dev, vkQueueInsertDebugUtilsLabelEXT);
+}
+
+void
+device_name (Device *dev, VkObjectType type, guint64 object, const gchar *format, ...)
+{
+  VkDebugUtilsObjectNameInfoEXT info = { VK_STRUCTURE_TYPE_DEBUG_UTILS_OBJECT_NAME_INFO_EXT, .objectType = type,
+    .objectHandle = object };
+  g_autofree gchar *name = NULL;
+  va_list args;
+
+  if (!dev->set_name)
+    return;
+  va_start (args, format);
+  name = g_strdup_vprintf (format, args);
+  va_end (args);
+  info.pObjectName = name;
+  dev->set_name (dev->vk, &info);
+}
+
+void
+device_label_begin (Device *dev, VkCommandBuffer buffer, const gchar *name)
+{
+  const VkDebugUtilsLabelEXT label = { VK_STRUCTURE_TYPE_DEBUG_UTILS_LABEL_EXT, .pLabelName = name };
+
+  if (dev->begin_label)
+    dev->begin_label (buffer, &label);
+}
+
+void
+device_label_end (Device *dev, VkCommandBuffer buffer)
+{
+  if (dev->end_label)
+    dev->end_label (buffer);
+}
+
+void
+device_label_frame (Device *dev)
+{
+  const VkDebugUtilsLabelEXT label = { VK_STRUCTURE_TYPE_DEBUG_UTILS_LABEL_EXT,
+    .pLabelName = "vr-marker,frame_end,type,application" };
+
+  if (dev->insert_label)
+    dev->insert_label (dev->queue, &label);
+}
