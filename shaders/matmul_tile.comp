@@ -2,6 +2,7 @@
 #extension GL_GOOGLE_include_directive : require
 #define NO_OCTETS
 #include "linear.glsl"
+#include "weights.glsl"
 
 // A workgroup computes a tile of y, ROWS rows and COLUMNS columns, from pieces of x and of the weights that it keeps in shared memory,
 // PIECE of k at a time. An invocation has 8 x 8 sums: 4 rows and 4 columns in each quarter of the tile, so that neighbours read
@@ -48,25 +49,26 @@ void main ()
         uint k8 = (turn * SPLITS + split) * 2u;
         bool within = SPLITS == 1u || k8 < p.k / 8u;
         uvec4 x_quads[MOST_LOADS][2];
-        uvec4 w_quads[MOST_LOADS][QUADS];
+        Eight eights[MOST_LOADS];
 
         k8 = within ? k8 : 0u;
         [[unroll]] for (uint i = 0u; i < X_LOADS; i++)
             [[unroll]] for (uint h = 0u; h < 2u; h++)
                 x_quads[i][h] = FETCH (x, x_from[i] + (k8 + half_of (t + i * GROUP)) * 2u + h);
         [[unroll]] for (uint i = 0u; i < W_LOADS; i++)
-            [[unroll]] for (uint h = 0u; h < QUADS; h++)
-                w_quads[i][h] = FETCH (weights, w_from[i] + ((k8 + half_of (t + i * GROUP)) * QUADS + h) * 8u);
+            eights[i] = fetch_eight (w_from[i], (t + i * GROUP) % 8u, k8 + half_of (t + i * GROUP));
         barrier ();
         [[unroll]] for (uint i = 0u; i < X_LOADS; i++) {
             uint at = x_piece + half_of (t + i * GROUP) * 8u * X_STRIDE + row_of (t + i * GROUP);
-            [[unroll]] for (uint j = 0u; j < 8u; j++)
-                xs[at + j * X_STRIDE] = within ? F (x_quads[i][j / 4u][j & 3u]) : 0.0;
+            [[unroll]] for (uint j = 0u; j < 8u; j++) {
+                bool counts = within && COUNTS ((k8 + half_of (t + i * GROUP)) * 8u + j);
+                xs[at + j * X_STRIDE] = counts ? F (x_quads[i][j / 4u][j & 3u]) : 0.0;
+            }
         }
         [[unroll]] for (uint i = 0u; i < W_LOADS; i++) {
             uint at = w_piece + half_of (t + i * GROUP) * 8u * W_STRIDE + row_of (t + i * GROUP);
             [[unroll]] for (uint j = 0u; j < 8u; j++)
-                ws[at + j * W_STRIDE] = four (w_quads[i][j / (FOURS * 4u)], j / 4u % FOURS)[j & 3u];
+                ws[at + j * W_STRIDE] = four_of (eights[i], j / 4u)[j & 3u];
         }
         barrier ();
         [[unroll]] for (uint j = 0u; j < PIECE; j++) {

@@ -6,6 +6,9 @@
 /* Large tiles read little for what they compute, small ones leave fewer cores idle. */
 static const MatmulTile tiles[MATMUL_TILES] = { { 128, 128, 1 }, { 64, 64, 1 }, { 32, 64, 4 } };
 
+/* Few, so that there are many workgroups; no fewer than a subgroup has. Sums of 128 take 8 KiB of shared memory. */
+#define MATVEC_LOCAL 64
+
 /* With fewer texels than this a model's weights would need too many views: storage buffers are used instead. */
 #define MIN_TEXELS (1u << 24)
 
@@ -38,6 +41,12 @@ choose_tiles (DeviceLimits *limits, guint shared_bytes)
   }
 }
 
+guint
+geometry_matvec_columns (guint n)
+{
+  return n / 8 >= MATVEC_WORKGROUPS ? 8 : 4;
+}
+
 void
 geometry_choose (DeviceLimits *limits, const VkPhysicalDeviceLimits *reported, const DeviceOptions *options)
 {
@@ -46,6 +55,8 @@ geometry_choose (DeviceLimits *limits, const VkPhysicalDeviceLimits *reported, c
   /* On lavapipe a texel fetch is one vector operation and a storage read eight scalar ones; GPUs have no use for texels. */
   limits->storage_form = options->storage_form || !limits->cpu || reported->maxTexelBufferElements < MIN_TEXELS;
   limits->local = limits->no_subgroup ? OCTET : options->local ? options->local : limits->cpu ? OCTET : 64;
-  if (gpu)
+  if (gpu) {
     choose_tiles (limits, reported->maxComputeSharedMemorySize);
+    limits->matvec_local = MIN (MAX (MATVEC_LOCAL, limits->subgroup), limits->max_local);
+  }
 }

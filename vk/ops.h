@@ -63,11 +63,11 @@ typedef struct
 } MatmulParams;
 
 /* y[m][n] = residual + scale * act (x[m][k] . w[n][k]^T + bias)
- * w: WEIGHTS, F32, F16, BF16, Q8 or Q4. x and y are not of one tensor. Few rows (up to 7, of Q8 and Q4 up to 8) take the matvec
- * kernel, many the tiled one. With Q8 and Q4 a row has the bits that it has alone, however many there are. With Q4 x is rounded to
- * 8 bits by blocks of 32, else it is f32. k is read up to the next multiple of 32, where w has zeros: what x has there, after a
- * view's columns, must be finite. A residual in y's memory must be y itself, with a period of m. Long ops are cut into slices of at
- * most 2 GFLOP. */
+ * w: WEIGHTS, F32, F16, BF16, Q8 or Q4. x and y are not of one tensor. Few rows (up to 8; on CPU devices of F32, F16 and BF16 up
+ * to 7) take a matvec kernel, many a tiled one. Up to 8 rows each has the bits that it has alone, on CPU devices with Q8 and Q4 any
+ * number of them. There x is rounded to 8 bits by blocks of 32 with Q4; else it is f32. k is read up to the next multiple of 32,
+ * where w has zeros: what x has there, after a view's columns, must be finite. A residual in y's memory must be y itself, with a
+ * period of m. Long ops are cut into slices of at most 2 GFLOP. */
 void op_matmul (OpStream *s, const Tensor *y, const Tensor *x, const Tensor *w, const MatmulParams *p);
 
 typedef enum

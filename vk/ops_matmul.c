@@ -4,36 +4,17 @@
 #define OCTET_ROWS 16 /* of an octet's tile; 8 where 16 would mostly compute rows that there are not */
 #define MATVEC_ROWS 7 /* most rows of the kernel that reads each weight once for all of them */
 #define BLOCK_ROWS 8  /* of both kernels for weights in blocks, which are one: it is as fast as larger tiles */
+#define SPLIT_ROWS 8  /* most rows of the kernel that splits k */
 #define BUSY 64       /* workgroups that keep most GPUs busy: smaller tiles rather than fewer */
 /* Most operations of a slice: about 50 ms on the slowest device, so that submits can be kept short on any. */
 #define DISPATCH_FLOPS G_GUINT64_CONSTANT (2000000000)
 
-static const gchar *const matvec_shaders[] = {
-  [TYPE_F32] = "matvec_f32",
-  [TYPE_F16] = "matvec_f16",
-  [TYPE_BF16] = "matvec_bf16",
-  [TYPE_Q8] = "matvec_q8",
-  [TYPE_Q4] = "matvec_q4",
-};
-
-static const gchar *const tile_shaders[] = {
-  [TYPE_F32] = "matmul_tile_f32",
-  [TYPE_F16] = "matmul_tile_f16",
-  [TYPE_BF16] = "matmul_tile_bf16",
-};
-
-static const gchar *const matmul_shaders[] = {
-  [TYPE_F32] = "matmul_f32",
-  [TYPE_F16] = "matmul_f16",
-  [TYPE_BF16] = "matmul_bf16",
-  [TYPE_Q8] = "matmul_q8",
-  [TYPE_Q4] = "matmul_q4",
-};
+#define N_WEIGHT_TYPES (TYPE_Q4 + 1)
 
 static gboolean
-has_blocks (const Tensor *w)
+has_blocks (TensorType type)
 {
-  return w->type == TYPE_Q8 || w->type == TYPE_Q4;
+  return type == TYPE_Q8 || type == TYPE_Q4;
 }
 
 /* Views begin and step by whole quads. */
@@ -63,7 +44,7 @@ matmul_check (OpStream *s, const Tensor *y, const Tensor *x, const Tensor *w, co
 
   if (m == 0 || n == 0 || k == 0 || x->cols != k || y->rows != m || y->cols != n)
     op_stream_fail (s, "y is %u x %u, x %u x %u, w %u x %u", y->rows, y->cols, x->rows, x->cols, w->rows, w->cols);
-  else if (w->layout != LAYOUT_WEIGHTS || w->type >= G_N_ELEMENTS (matmul_shaders))
+  else if (w->layout != LAYOUT_WEIGHTS || w->type >= N_WEIGHT_TYPES)
     op_stream_fail (s, "w is not of weights");
   else if (!is_rows (x) || !is_rows (y) || same_memory (x, y))
     op_stream_fail (s, "x and y are two tensors of F32 rows, their views begin at multiples of 4");
@@ -88,7 +69,7 @@ column_flops (const struct MatmulPush *push)
 
 /* Columns of a slice of `rows` rows: whole tiles of `columns` columns, of at most DISPATCH_FLOPS and `most` tiles, at least one. */
 static guint64
-slice_columns (const struct MatmulPush *push, guint64 rows, guint columns, guint most)
+slice_columns (const struct MatmulPush *push, guint64 rows, guint columns, guint64 most)
 {
   return CLAMP (DISPATCH_FLOPS / (column_flops (push) * rows) / columns, 1, most) * columns;
 }
@@ -130,27 +111,36 @@ dispatch_slice (OpStream *s, Dispatch *d, struct MatmulPush *push, guint64 row, 
   op_stream_dispatch (s, d);
 }
 
-/* The kernel that reads each weight once for all rows, which are few: slices are of columns. */
+/* What a kernel is compiled for: the epilogue is there, `shape` follows, and for Q4 whether there are columns of padding. */
 static void
-matvec_dispatch (OpStream *s, Dispatch *d, struct MatmulPush *push)
+set_shape (Dispatch *d, const guint32 *shape, guint n)
 {
-  guint octets = d->local / 8;
-  const guint m = push->m, n = push->n;
-  guint64 step = slice_columns (push, m, TILE_COLUMNS, stream_limits (s)->max_workgroups[0]), end;
+  const Tensor *w = d->bind[0].tensor;
 
-  d->shader = matvec_shaders[d->bind[0].tensor->type];
-  d->spec[1] = m;
-  d->turns = push->k / 32;
+  for (guint i = 0; i < n; i++)
+    d->spec[d->n_spec++] = shape[i];
+  if (w->type == TYPE_Q4)
+    d->spec[d->n_spec++] = w->cols % 32 != 0;
+}
+
+/* Kernels that read each weight once for all rows, which are few: workgroups are of `columns` columns, slices of whole tiles. */
+static void
+dispatch_columns (OpStream *s, Dispatch *d, struct MatmulPush *push, guint columns)
+{
+  const guint m = push->m, n = push->n;
+  guint64 most = (guint64)stream_limits (s)->max_workgroups[0] * columns / TILE_COLUMNS;
+  guint64 step = slice_columns (push, m, TILE_COLUMNS, most), end;
+
   d->workgroups[1] = d->workgroups[2] = 1;
   for (guint64 first = 0; first < n; first = end) {
     end = bind_window (s, d, push, first);
     if (end == 0)
       return;
     for (guint64 column = first; column < end; column += step) {
-      guint64 columns = MIN (step, end - column);
+      guint64 columns_here = MIN (step, end - column);
 
-      d->workgroups[0] = (columns / TILE_COLUMNS + octets - 1) / octets;
-      dispatch_slice (s, d, push, 0, m, column, columns);
+      d->workgroups[0] = (columns_here + columns - 1) / columns;
+      dispatch_slice (s, d, push, 0, m, column, columns_here);
     }
   }
 }
@@ -184,17 +174,58 @@ dispatch_tiles (OpStream *s, Dispatch *d, struct MatmulPush *push, guint rows, g
   }
 }
 
-/* The kernel of octets. */
+/* --- the kernels ------------------------------------------------------------------------------------------------------------- */
+
+/* Octets that compute a tile of 32 columns of all rows. */
 static void
-matmul_dispatch (OpStream *s, Dispatch *d, struct MatmulPush *push)
+record_matvec (OpStream *s, Dispatch *d, struct MatmulPush *push)
 {
-  gboolean blocks = has_blocks (d->bind[0].tensor), half = push->m < 8 * OCTET_ROWS && (push->m - 1) % OCTET_ROWS < 8;
+  set_shape (d, (const guint32[]){ push->m }, 1);
+  d->turns = push->k / 32;
+  dispatch_columns (s, d, push, d->local / 8 * TILE_COLUMNS);
+}
+
+static gboolean
+takes_matvec (const DeviceLimits *limits, TensorType type, guint m)
+{
+  return m <= (has_blocks (type) ? BLOCK_ROWS : MATVEC_ROWS);
+}
+
+/* Workgroups that compute a few columns of all rows and split k. */
+static void
+record_matvec_split (OpStream *s, Dispatch *d, struct MatmulPush *push)
+{
+  guint columns = geometry_matvec_columns (push->n), splits;
+
+  d->local = stream_limits (s)->matvec_local;
+  splits = d->local / (columns / 2);
+  set_shape (d, (const guint32[]){ push->m, columns, splits }, 3);
+  d->turns = push->k / 4 / splits + 1 + splits;
+  dispatch_columns (s, d, push, columns);
+}
+
+static gboolean
+takes_matvec_split (const DeviceLimits *limits, TensorType type, guint m)
+{
+  return limits->matvec_local > 0 && m <= SPLIT_ROWS;
+}
+
+/* Octets that compute a tile of 32 columns of some rows. */
+static void
+record_matmul (OpStream *s, Dispatch *d, struct MatmulPush *push)
+{
+  gboolean blocks = has_blocks (d->bind[0].tensor->type), half = push->m < 8 * OCTET_ROWS && (push->m - 1) % OCTET_ROWS < 8;
   guint rows = blocks ? BLOCK_ROWS : half ? 8 : OCTET_ROWS;
 
-  d->shader = matmul_shaders[d->bind[0].tensor->type];
-  d->spec[1] = rows;
+  set_shape (d, &rows, 1);
   d->turns = push->k / (blocks ? 32 : 8);
   dispatch_tiles (s, d, push, d->local / 8 * rows, TILE_COLUMNS);
+}
+
+static gboolean
+takes_matmul (const DeviceLimits *limits, TensorType type, guint m)
+{
+  return TRUE;
 }
 
 /* The largest tile that keeps a GPU busy, else the smallest. */
@@ -209,30 +240,55 @@ choose_tile (const DeviceLimits *limits, guint m, guint n)
   return tile;
 }
 
-/* The kernel of tiles in shared memory. */
+/* Workgroups that compute tiles in shared memory. */
 static void
-matmul_tile_dispatch (OpStream *s, Dispatch *d, struct MatmulPush *push)
+record_matmul_tile (OpStream *s, Dispatch *d, struct MatmulPush *push)
 {
   const MatmulTile *tile = choose_tile (stream_limits (s), push->m, push->n);
 
-  d->shader = tile_shaders[d->bind[0].tensor->type];
   d->local = matmul_tile_invocations (tile);
-  d->spec[1] = tile->rows;
-  d->spec[2] = tile->columns;
-  d->spec[3] = tile->splits;
-  d->n_spec = 4;
+  set_shape (d, (const guint32[]){ tile->rows, tile->columns, tile->splits }, 3);
   d->turns = push->k / 16;
   dispatch_tiles (s, d, push, tile->rows, tile->columns);
 }
+
+static gboolean
+takes_matmul_tile (const DeviceLimits *limits, TensorType type, guint m)
+{
+  return limits->tiles[0].rows > 0;
+}
+
+/* One kernel of the linear layer: a row of the variant table for each type of weights. */
+typedef struct
+{
+  const gchar *op, *shaders[N_WEIGHT_TYPES];
+  gboolean (*takes) (const DeviceLimits *limits, TensorType type, guint m);
+  void (*record) (OpStream *s, Dispatch *d, struct MatmulPush *push);
+} Kernel;
+
+#define SHADERS(name)                                                                                                              \
+  {                                                                                                                                \
+    [TYPE_F32] = name "_f32", [TYPE_F16] = name "_f16", [TYPE_BF16] = name "_bf16", [TYPE_Q8] = name "_q8", [TYPE_Q4] = name "_q4" \
+  }
+
+/* The first that takes an op computes it. */
+static const Kernel kernels[] = {
+  { "matvec", SHADERS ("matvec_split"), takes_matvec_split, record_matvec_split },
+  { "matvec", SHADERS ("matvec"), takes_matvec, record_matvec },
+  { "matmul", SHADERS ("matmul_tile"), takes_matmul_tile, record_matmul_tile },
+  { "matmul", SHADERS ("matmul"), takes_matmul, record_matmul },
+};
 
 void
 op_matmul (OpStream *s, const Tensor *y, const Tensor *x, const Tensor *w, const MatmulParams *p)
 {
   static const MatmulParams plain = { 0 };
+  const Kernel *kernel = kernels;
   guint m = x->rows, period;
-  gboolean few = m <= (has_blocks (w) ? BLOCK_ROWS : MATVEC_ROWS);
 
-  op_stream_begin_op (s, few ? "matvec" : "matmul");
+  while (!kernel->takes (stream_limits (s), w->type, m))
+    kernel++;
+  op_stream_begin_op (s, kernel->op);
   p = p ? p : &plain;
   period = p->residual_period ? p->residual_period : m;
   if (!matmul_check (s, y, x, w, p, period))
@@ -253,20 +309,16 @@ op_matmul (OpStream *s, const Tensor *y, const Tensor *x, const Tensor *w, const
     .residual_period = period,
   };
   Dispatch d = {
+    .shader = kernel->shaders[w->type],
     .bind = { { BIND_BULK, w }, { BIND_BULK, x }, { BIND_WRITE, y }, { BIND_BULK, p->bias ? p->bias : x },
         { BIND_BULK, p->scale ? p->scale : x }, { BIND_BULK, p->residual ? p->residual : x } },
     .push = &push,
     .push_size = sizeof push,
     .local = stream_limits (s)->local,
-    .spec = { epilogue, 0, w->cols % 32 != 0 },
-    .n_spec = w->type == TYPE_Q4 ? 3 : 2,
+    .spec = { epilogue },
+    .n_spec = 1,
     .apart = TRUE,
   };
 
-  if (few)
-    matvec_dispatch (s, &d, &push);
-  else if (stream_limits (s)->tiles[0].rows && !has_blocks (w))
-    matmul_tile_dispatch (s, &d, &push);
-  else
-    matmul_dispatch (s, &d, &push);
+  kernel->record (s, &d, &push);
 }

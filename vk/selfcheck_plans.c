@@ -29,18 +29,21 @@ static void
 plan_matmul (Case *c)
 {
   TensorType type = case_type (c);
-  guint k = type == TYPE_Q4 && !c->variant->spec[2] ? 128 : 100, epilogue = c->variant->spec[0], tile = c->variant->spec[1], m,
-        n = 70;
+  const guint32 *spec = c->variant->spec;
+  gboolean ragged = type != TYPE_Q4 || spec[c->variant->n_spec - 1];
+  guint k = ragged ? 100 : 128, epilogue = spec[0], tile = spec[1], m, n = 70;
 
   if (g_str_equal (c->op, "matvec")) {
     m = tile; /* the rows it is compiled for */
+    if (strstr (c->variant->shader->name, "_split") && spec[2] == 8)
+      n += 8 * MATVEC_WORKGROUPS;
   } else if (!g_str_has_prefix (c->variant->shader->name, "matmul_tile")) {
     m = tile == 8 ? 21 : 27; /* these take a tile of 8 or 16, with a partial one at the edge */
   } else if (tile == 32) {
     m = 27;
   } else { /* two strips of so many tiles, partial ones at the edges, that no smaller tile is taken */
     m = tile + 1;
-    n = 32 * c->variant->spec[2] - 58;
+    n = 32 * spec[2] - 58;
   }
   g_autofree float *x = case_numbers (c, m * k, 1, 0), *w = case_numbers (c, n * k, 0.125f, 0),
                    *bias = case_numbers (c, n, 0.5f, 0.25f), *scale = case_numbers (c, n, 1, 1),

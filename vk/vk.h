@@ -71,6 +71,13 @@ typedef struct
 
 guint matmul_tile_invocations (const MatmulTile *tile);
 
+/* The workgroups that a matvec of 3072 columns has at least: four for each core of the largest GPUs. */
+#define MATVEC_WORKGROUPS (4 * 144)
+
+/* Columns of y that a workgroup of matvec_split computes, of n: 8, whose weights lie together, or 4 where 8 make too few
+ * workgroups. */
+guint geometry_matvec_columns (guint n);
+
 /* What an op chooses its geometry by. */
 typedef struct
 {
@@ -88,12 +95,13 @@ typedef struct
   guint64 storage_range;   /* most bytes of a storage buffer binding */
   guint64 align;           /* of a binding's offset: texel and storage */
   MatmulTile tiles[MATMUL_TILES]; /* from the largest on, with rows 0 after the last; without any, matmul works in octets */
+  guint matvec_local;             /* invocations of a workgroup that splits k; 0: matvec works in octets */
   guint64 submit_ns;              /* bound of a submit; a longer op cuts itself into slices. 0: none */
 } DeviceLimits;
 
 const DeviceLimits *device_limits (const Device *dev);
 
-/* geometry.c: fills in storage_form, local and tiles; the other limits are there. */
+/* geometry.c: fills in storage_form, local, tiles and matvec_local; the other limits are there. */
 void geometry_choose (DeviceLimits *limits, const VkPhysicalDeviceLimits *reported, const DeviceOptions *options);
 
 /* What a pipeline is made from. Compared byte by byte. */

@@ -10,7 +10,7 @@ static Device *devices[N_FORMS];
 Device *
 form_device (guint form)
 {
-  const DeviceOptions options = { .storage_form = form / 2 == 1, .local = form % 2 ? 64 : 8, .gpu_kernels = form == FORM_GPU };
+  const DeviceOptions options = { .storage_form = form >= 2, .local = form % 2 ? 64 : 8, .gpu_kernels = form == FORM_GPU };
 
   if (!devices[form])
     devices[form] = harness_device (&options);

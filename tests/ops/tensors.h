@@ -7,7 +7,7 @@
 #include "vk/vk.h"
 
 /* A device in one of its forms: bulk reads by texel or storage buffers, workgroups of one or of several octets; and with the
- * kernels of GPUs. Opened once in a test program; closed by forms_close(). */
+ * kernels of GPUs, by storage buffers as there. Opened once in a test program; closed by forms_close(). */
 #define FORM_GPU 4
 #define N_FORMS 5
 Device *form_device (guint form);

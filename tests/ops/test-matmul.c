@@ -63,6 +63,22 @@ static const MatmulCase cases[] = {
   { 257, 130, 5, TYPE_Q4 },
 };
 
+/* Of GPUs: both widths of workgroups that split k. k that leaves splits without any, that ends within a turn of them, that is
+ * padded. */
+static const MatmulCase split_cases[] = {
+  { 1, 4640, 3072, TYPE_BF16 },
+  { 8, 4640, 100, TYPE_F16 },
+  { 3, 4611, 36, TYPE_F32, BIAS | GELU | SCALE | RESIDUAL | ONTO_Y },
+  { 5, 4700, 1100, TYPE_Q8 },
+  { 8, 4609, 33, TYPE_Q8, BIAS | RESIDUAL, 3 },
+  { 8, 4700, 1100, TYPE_Q4 },
+  { 2, 4640, 3072, TYPE_Q4 },
+  { 4, 3072, 1056, TYPE_F32 },
+  { 8, 3070, 1100, TYPE_BF16, RESIDUAL },
+  { 6, 61, 2060, TYPE_Q8, BIAS | GELU | SCALE | RESIDUAL | ONTO_Y },
+  { 8, 130, 2060, TYPE_Q4, BIAS | GELU | SCALE | RESIDUAL | ONTO_Y },
+};
+
 /* Each of the tiles in shared memory; rows that one of 8 x 8 sums an invocation does not have, k that leaves splits without any. */
 static const MatmulCase tile_cases[] = {
   { 512, 3072, 96, TYPE_BF16 },
@@ -71,6 +87,12 @@ static const MatmulCase tile_cases[] = {
   { 65, 2010, 100, TYPE_BF16, BIAS | GELU | SCALE | RESIDUAL | ONTO_Y },
   { 64, 2048, 32, TYPE_F32 },
   { 31, 63, 1000, TYPE_F16, RESIDUAL },
+  { 129, 4040, 96, TYPE_Q8 },
+  { 130, 4040, 36, TYPE_Q4, BIAS | RESIDUAL, 65 },
+  { 65, 2010, 100, TYPE_Q8, BIAS | GELU | SCALE | RESIDUAL | ONTO_Y },
+  { 66, 2010, 160, TYPE_Q4 },
+  { 31, 63, 1000, TYPE_Q8, RESIDUAL },
+  { 9, 63, 1000, TYPE_Q4 },
 };
 
 static const MatmulCase epilogue_cases[] = {
@@ -160,6 +182,13 @@ test_tiles (Device *dev)
 {
   for (guint i = 0; i < G_N_ELEMENTS (tile_cases); i++)
     run_case (dev, &tile_cases[i]);
+}
+
+static void
+test_split (Device *dev)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (split_cases); i++)
+    run_case (dev, &split_cases[i]);
 }
 
 static void
@@ -267,27 +296,28 @@ test_what_is_no_number_stays_none (Device *dev)
       }
 }
 
-/* Of up to 8 rows, of Q8 and Q4 of any number, each has the bits that it has alone. */
+/* Of up to 8 rows, in octets of Q8 and Q4 of any number, each has the bits that it has alone. */
 static void
-test_rows_are_what_they_are_alone (Device *dev)
+check_rows_alone (Device *dev, guint n)
 {
   enum
   {
     M = 21,
-    N = 70,
     K = 588,
   };
+  const gboolean split = device_limits (dev)->matvec_local > 0;
+
   for (TensorType type = TYPE_F32; type <= TYPE_Q4; type++) {
     g_autoptr (Arena) a = arena_new (dev, ARENA_DEVICE, "alone");
-    Tensor w = arena_add (a, type, LAYOUT_WEIGHTS, N, K), x = rows_of (a, M, K), y = rows_of (a, M, N), bias = rows_of (a, 1, N);
-    g_autofree float *xs = random_floats (M * K, 0), *ws = random_floats (N * K, 0), *bs = random_floats (N, 0);
-    g_autofree float *alone = g_new (float, M *N), *got = g_new (float, M *N);
+    Tensor w = arena_add (a, type, LAYOUT_WEIGHTS, n, K), x = rows_of (a, M, K), y = rows_of (a, M, n), bias = rows_of (a, 1, n);
+    g_autofree float *xs = random_floats (M * K, 0), *ws = random_floats (n * K, 0), *bs = random_floats (n, 0);
+    g_autofree float *alone = g_new (float, M *n), *got = g_new (float, M *n);
 
     g_assert_true (arena_commit (a, NULL));
     weights_write (&w, ws);
     rows_write (&x, xs);
     rows_write (&bias, bs);
-    for (guint m = 1; m <= (type < TYPE_Q8 ? 8 : M); m += m < 8 ? 1 : M - 8) {
+    for (guint m = 1; m <= (type < TYPE_Q8 || split ? 8 : M); m += m < 8 ? 1 : M - 8) {
       g_autoptr (OpStream) s = op_stream_new (dev, "alone");
 
       for (guint first = 0; first + m <= M; first += m) {
@@ -297,13 +327,57 @@ test_rows_are_what_they_are_alone (Device *dev)
       }
       stream_go (s);
       rows_read (&y, m == 1 ? alone : got);
-      for (guint i = 0; m > 1 && i < M / m * m * N; i++)
+      for (guint i = 0; m > 1 && i < M / m * m * n; i++)
         if (memcmp (&alone[i], &got[i], sizeof *got) != 0) {
-          g_test_fail_printf ("%s: row %u alone has %.9g, among %u rows %.9g", type_names[type], i / N, alone[i], m, got[i]);
+          g_test_fail_printf ("%s: row %u alone has %.9g, among %u rows %.9g", type_names[type], i / n, alone[i], m, got[i]);
           break;
         }
     }
   }
+}
+
+static void
+test_rows_are_what_they_are_alone (Device *dev)
+{
+  check_rows_alone (dev, 70);
+}
+
+/* Enough columns for wider workgroups. */
+static void
+test_rows_of_many_columns (Device *dev)
+{
+  check_rows_alone (dev, 8 * MATVEC_WORKGROUPS + 70);
+}
+
+static guint workgroups; /* of the dispatches so far */
+
+void __real_vkCmdDispatch (VkCommandBuffer commands, uint32_t x, uint32_t y, uint32_t z);
+void __wrap_vkCmdDispatch (VkCommandBuffer commands, uint32_t x, uint32_t y, uint32_t z);
+
+void
+__wrap_vkCmdDispatch (VkCommandBuffer commands, uint32_t x, uint32_t y, uint32_t z)
+{
+  workgroups += x * y * z;
+  __real_vkCmdDispatch (commands, x, y, z);
+}
+
+/* A matvec of the language model's width keeps every core of a GPU busy, whatever the weights are and however many rows. */
+static void
+test_four_workgroups_a_core (Device *dev)
+{
+  for (TensorType type = TYPE_F32; type <= TYPE_Q4; type++)
+    for (guint m = 1; m <= 8; m += 7) {
+      g_autoptr (Arena) a = arena_new (dev, ARENA_DEVICE, "cores");
+      Tensor w = arena_add (a, type, LAYOUT_WEIGHTS, 3072, 32), x = rows_of (a, m, 32), y = rows_of (a, m, 3072);
+      g_autoptr (OpStream) s = op_stream_new (dev, "cores");
+
+      g_assert_true (arena_commit (a, NULL));
+      op_matmul (s, &y, &x, &w, NULL);
+      workgroups = 0;
+      stream_go (s);
+      for (guint cores = 20; cores <= 144; cores++)
+        g_assert_cmpuint (workgroups, >=, 4 * cores);
+    }
 }
 
 /* Windows of larger tensors: what lies beside y stays, and what lies behind the k of x does not count. */
@@ -462,6 +536,7 @@ test_weights_beyond_a_binding (void)
 {
   run_windows (form_device (2));
   run_windows (form_device (3));
+  run_windows (form_device (FORM_GPU));
 }
 
 static void
@@ -514,8 +589,16 @@ main (int argc, char **argv)
   add_in_every_form ("/matmul/views-of-many-rows", test_views_of_many_rows);
   add_in_gpu_form ("/matmul/shapes", test_shapes);
   add_in_gpu_form ("/matmul/tiles", test_tiles);
+  add_in_gpu_form ("/matmul/split", test_split);
   add_in_gpu_form ("/matmul/epilogue", test_epilogue);
-  add_in_gpu_form ("/matmul/views", test_views_of_many_rows);
+  add_in_gpu_form ("/matmul/gelu-is-that-of-erf", test_gelu_is_that_of_erf);
+  add_in_gpu_form ("/matmul/rows-lose-no-more-than-8-bits", test_rows_lose_no_more_than_8_bits);
+  add_in_gpu_form ("/matmul/what-is-no-number-stays-none", test_what_is_no_number_stays_none);
+  add_in_gpu_form ("/matmul/rows-are-what-they-are-alone", test_rows_are_what_they_are_alone);
+  add_in_gpu_form ("/matmul/rows-of-many-columns", test_rows_of_many_columns);
+  add_in_gpu_form ("/matmul/views-of-few-rows", test_views_of_few_rows);
+  add_in_gpu_form ("/matmul/views-of-many-rows", test_views_of_many_rows);
+  add_in_gpu_form ("/matmul/four-workgroups-a-core", test_four_workgroups_a_core);
   g_test_add_func ("/matmul/long-op-is-cut", test_long_op_is_cut);
   g_test_add_func ("/matmul/weights-beyond-a-binding", test_weights_beyond_a_binding);
   g_test_add_func ("/matmul/what-does-not-fit-is-refused", test_what_does_not_fit_is_refused);

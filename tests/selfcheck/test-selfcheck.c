@@ -107,7 +107,7 @@ test_kernels_of_gpus_pass (Rig *f, gconstpointer data)
   g_autoptr (Device) dev = harness_device (&options);
 
   g_assert_cmpuint (device_limits (dev)->tiles[MATMUL_TILES - 1].rows, >, 0);
-  for (TensorType type = TYPE_F32; type <= TYPE_BF16; type++) {
+  for (TensorType type = TYPE_F32; type <= TYPE_Q4; type++) {
     g_autoptr (OpStream) survey = survey_model (dev, type, KV_F16);
     g_autoptr (GError) error = NULL;
     SelfCheck result;
