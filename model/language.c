@@ -28,6 +28,7 @@ struct _Language
 
   Arena *scratch;
   Tensor x, normed, qkv, q, attended, gate_up, glu, last, last_normed, logits, top_work;
+  Tensor attention_work[2]; /* of prefill, of decode; without columns where there is no use for it */
   Arena *step, *results;
   Tensor ids, rows, table, rope, features, last_ids; /* of step */
   Tensor top;                                        /* of results */
@@ -99,7 +100,8 @@ record_layer (Language *l, OpStream *s, guint i, guint m, guint keys, gboolean d
   Tensor x = tensor_rows (&l->x, 0, m), normed = tensor_rows (&l->normed, 0, m), qkv = tensor_rows (&l->qkv, 0, m),
          q = tensor_rows (&l->q, 0, m), attended = tensor_rows (&l->attended, 0, m), gate_up = tensor_rows (&l->gate_up, 0, m),
          glu = tensor_rows (&l->glu, 0, m);
-  Step step = { .rows = &l->rows, .table = &l->table, .rope = &l->rope, .keys = keys };
+  const Tensor *work = &l->attention_work[decode];
+  Step step = { .rows = &l->rows, .table = &l->table, .rope = &l->rope, .work = work->cols ? work : NULL, .keys = keys };
   MatmulParams plain = { 0 }, onto_x = { .residual = &x };
 
   op_norm (s, &normed, &x, NORM_RMS, c->eps, &w->input_norm, NULL);
@@ -237,6 +239,12 @@ language_new (Device *dev, const ModelConfig *config, const Weights *weights, Kv
   l->last_normed = arena_add (l->scratch, TYPE_F32, LAYOUT_ROWS, LANGUAGE_BATCH, c->hidden);
   l->logits = arena_add (l->scratch, TYPE_F32, LAYOUT_ROWS, LANGUAGE_BATCH, c->vocab);
   l->top_work = arena_add (l->scratch, TYPE_U32, LAYOUT_ROWS, LANGUAGE_BATCH, top_work_columns (c->vocab));
+  for (guint decode = 0; decode < 2; decode++) {
+    guint columns = attention_work_columns (dev, kv_pool_layer (pool, 0), c->heads, context, decode);
+
+    if (columns)
+      l->attention_work[decode] = arena_add (l->scratch, TYPE_F32, LAYOUT_ROWS, decode ? LANGUAGE_BATCH : LANGUAGE_CHUNK, columns);
+  }
 
   l->step = arena_new (dev, ARENA_INPUT, "language model's steps");
   l->ids = arena_add (l->step, TYPE_U32, LAYOUT_ROWS, 1, m);

@@ -1,4 +1,4 @@
-// What the two kernels of attention share: bindings, what a row sees, where keys and values lie, and how output is stored.
+// What the kernels of attention share: bindings, what a row sees, where keys and values lie, and how output is stored.
 
 #include "common.glsl"
 
@@ -15,6 +15,13 @@ BULK (3, v)
 layout (binding = 4, std430) readonly buffer Rows { uint rows[]; };
 layout (binding = 5, std430) readonly buffer Table { uint table[]; };
 layout (push_constant) uniform Push { AttentionPush p; };
+
+// Which of eight neighbours this is: these have every eighth key.
+#ifdef NO_OCTETS
+uint eighth () { return gl_LocalInvocationID.x & 7u; }
+#else
+uint eighth () { return lane (); }
+#endif
 
 const float NEVER = -1e30; // the score of a key that is not seen
 
@@ -36,9 +43,9 @@ uint head_number (uint sequence, uint block, uint head)
 }
 
 // Where the keys and the values begin of the head of that number. STEPS (from): what four() is to be multiplied by, of key
-// b * 8 + lane () of the head, and of its value.
+// b * 8 + eighth () of the head, and of its value.
 #ifdef KV_INT8
-uint keys_of_head (uint number) { return p.k_first / 4 + number * (KV_BLOCK * QUADS + STEP_QUADS) + STEP_QUADS + lane (); }
+uint keys_of_head (uint number) { return p.k_first / 4 + number * (KV_BLOCK * QUADS + STEP_QUADS) + STEP_QUADS + eighth (); }
 uint values_of_head (uint number) { return p.v_first / 4 + number * KV_BLOCK * QUADS; }
 
 const float BYTE = 1.0 / 16777216.0;
@@ -46,7 +53,7 @@ const float BYTE = 1.0 / 16777216.0;
 #define KEY_SCORE(s, steps, b) ((s) * (F (steps[b] << 16) * BYTE))
 #define VALUE_WEIGHT(w, steps, b) ((w) * (F (steps[b] & 0xffff0000u) * BYTE))
 #else
-uint keys_of_head (uint number) { return p.k_first / (4 * FOURS) + number * KV_BLOCK * QUADS + lane (); }
+uint keys_of_head (uint number) { return p.k_first / (4 * FOURS) + number * KV_BLOCK * QUADS + eighth (); }
 uint values_of_head (uint number) { return p.v_first / (4 * FOURS) + number * KV_BLOCK * QUADS; }
 
 #define STEPS(steps, keys)
@@ -54,8 +61,11 @@ uint values_of_head (uint number) { return p.v_first / (4 * FOURS) + number * KV
 #define VALUE_WEIGHT(w, steps, b) (w)
 #endif
 
+uint output_at (uint row, uint head) { return (ROW_AT (p.y, row) + head * DIM) / 4; }
+
+#ifndef NO_OCTETS
 // A lane's quads g * 8 + lane () of a value, and its fours of the output; those behind the last are not stored.
 uint value_quad (uint g) { return min (g * 8 + lane (), QUADS - 1); }
-uint output_at (uint row, uint head) { return (ROW_AT (p.y, row) + head * DIM) / 4; }
 uint output_four (uint g, uint h) { return (g * 8 + lane ()) * FOURS + h; }
 bool has_four (uint g, uint h) { return output_four (g, h) < DIM / 4; }
+#endif

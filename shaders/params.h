@@ -113,6 +113,18 @@ struct AttentionPush
   uint blocks;
   uint row_first, head_first; /* of this slice; rows of op_attention() from a multiple of 8 on */
   float scale;                /* with the factor from exp to exp2 */
+  /* Of the kernels for GPUs: blocks of the cache that are bound; in how many a dispatch splits the keys of a row, and how many
+   * there may be for any number of keys; parts of results of a head, and the first of this dispatch. */
+  uint window_first, window_blocks;
+  uint splits, most_splits;
+  uint parts, part_first;
+};
+
+struct JoinPush
+{
+  uint m, heads_q, parts;
+  VIEW (y);
+  VIEW (work);
 };
 
 /* PixelFormat of vk/ops.h. */

@@ -272,7 +272,9 @@ time_attention (Bench *b, const gchar *name, const AttentionShape *c, gboolean d
   Tensor table = arena_add (host, TYPE_U32, LAYOUT_ROWS, sequences, blocks);
   Tensor q = arena_add (host, TYPE_F32, LAYOUT_ROWS, c->rows, width);
   Tensor out = arena_add (arena, TYPE_F32, LAYOUT_ROWS, c->rows, width);
+  Tensor work = { NULL };
   Step step = { .rows = &rows, .table = &table };
+  guint columns;
   double seen = (double)c->rows * (c->causal ? c->keys - (c->rows - 1) / 2.0 : c->keys);
   BenchRow row = {
     .name = name,
@@ -285,6 +287,11 @@ time_attention (Bench *b, const gchar *name, const AttentionShape *c, gboolean d
 
   for (guint i = 0; i < copies; i++)
     kv[i] = kv_layer_add (arena, c->type, sequences * blocks, c->heads, c->head_dim);
+  columns = attention_work_columns (b->dev, kv, c->heads, c->keys, decode);
+  if (columns) {
+    work = arena_add (arena, TYPE_F32, LAYOUT_ROWS, c->rows, columns);
+    step.work = &work;
+  }
   if (arena_commit (arena, &error))
     arena_commit (host, &error);
   bench_assert (error);

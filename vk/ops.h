@@ -143,12 +143,17 @@ KvLayer kv_layer_add (Arena *arena, KvType type, guint blocks, guint heads, guin
  * keys of its sequence that the row sees; 0: padding, its output is zeros), sequence (row of table), unused. table: U32
  * [sequences][blocks]: block numbers of each sequence in order. rope: F32 [m][head_dim]: cosines in the first half, sines in the
  * second, times the attention factor; NULL: no rotation.
- * keys is fixed by the recording: the most that a row may see; 0: as many as the table has room for. */
+ * keys is fixed by the recording: the most that a row may see; 0: as many as the table has room for.
+ * work: F32 [m][attention_work_columns()], a tensor of its own: what kernels of GPUs leave parts of attention's results in, to be
+ * joined. NULL: there are no parts; a row's keys are not split, and a cache that takes more than one binding is refused. */
 typedef struct
 {
-  const Tensor *rows, *table, *rope;
+  const Tensor *rows, *table, *rope, *work;
   guint keys;
 } Step;
+
+/* Columns of Step.work for rows that see at most `keys` keys; 0: attention has no use for it. */
+guint attention_work_columns (const Device *dev, const KvLayer *kv, guint heads_q, guint keys, gboolean decode);
 
 /* q[m][heads_q * head_dim] = rotated queries of qkv[m][(heads_q + 2 * heads) * head_dim]; rotated keys and the values go to the
  * cache. Rotation: x * cos + rotate_half (x) * sin, as the reference. A cache of f16 holds no
@@ -159,8 +164,9 @@ void op_rope_kv (OpStream *s, const Tensor *q, const KvLayer *kv, const Tensor *
  * heads_q a multiple of kv->heads: query head h reads head h / (heads_q / heads).
  * op_attention: rows 8i .. 8i + 7 are of one sequence (padding rows apart). op_attention_decode: rows are of any sequences.
  * Blocks after a row's keys are not read, and the rest of its last block has no weight. Long ops are cut into slices of rows and
- * heads, by step->keys: at most 1 GFLOP on CPU devices and 8 on others, as far as 8 rows (as many as a workgroup has lanes) of one
- * head, or of decode one row, are no more. What a row gives depends neither on other rows nor on slices. */
+ * heads, by step->keys: at most 1 GFLOP on CPU devices and 8 on others, as far as 8 rows (as many as a workgroup has lanes; of the
+ * kernels of GPUs 32 or 64) of one head, or of decode one row, are no more. What a row gives depends neither on other rows nor on
+ * slices; of a cache that takes several bindings it depends on where the row's blocks lie. */
 void op_attention (OpStream *s, const Tensor *out, const Tensor *q, const KvLayer *kv, float scale, const Step *step);
 void op_attention_decode (OpStream *s, const Tensor *out, const Tensor *q, const KvLayer *kv, float scale, const Step *step);
 

@@ -12,11 +12,16 @@ static const struct
 {
   TensorType element;
   guint per_quad; /* numbers */
-  const gchar *name, *rope_kv, *attention, *attention_decode;
+  const gchar *name, *rope_kv;
+  const gchar *attention, *attention_decode;     /* of octets */
+  const gchar *attention_tile, *attention_split; /* of GPUs */
 } kinds[] = {
-  [KV_F32] = { TYPE_F32, 4, "f32", "rope_kv_f32", "attention_f32", "attention_decode_f32" },
-  [KV_F16] = { TYPE_F16, 8, "f16", "rope_kv_f16", "attention_f16", "attention_decode_f16" },
-  [KV_INT8] = { TYPE_U32, 16, "q8", "rope_kv_int8", "attention_int8", "attention_decode_int8" },
+  [KV_F32] = { TYPE_F32, 4, "f32", "rope_kv_f32", "attention_f32", "attention_decode_f32", "attention_tile_f32",
+      "attention_split_f32" },
+  [KV_F16] = { TYPE_F16, 8, "f16", "rope_kv_f16", "attention_f16", "attention_decode_f16", "attention_tile_f16",
+      "attention_split_f16" },
+  [KV_INT8] = { TYPE_U32, 16, "q8", "rope_kv_int8", "attention_int8", "attention_decode_int8", "attention_tile_int8",
+      "attention_split_int8" },
 };
 
 const gchar *
@@ -85,12 +90,36 @@ query_heads (OpStream *s, const KvLayer *kv, guint cols)
   return heads;
 }
 
+/* Blocks of a cache that the device binds at once in a binding of at most `range` bytes: all, or a window of them; 0: none. A view
+ * must be of a cache that fits one binding. A block of keys is as large as one of values or larger, and where any number of them
+ * ends at a multiple of a power of two, so does that number of blocks of values. */
+static guint
+kv_window (const DeviceLimits *limits, const KvLayer *kv, guint64 range)
+{
+  guint64 window = tensor_bytes (&kv->k) <= range ? kv->k.rows : limits_window_units (limits, range, block_bytes (&kv->k));
+
+  return window < kv->k.rows && (kv->k.first || kv->v.first) ? 0 : window;
+}
+
+/* The blocks of the cache from `first` on that a window holds; fills in what a dispatch binds of it. */
+static guint
+bind_window (Dispatch *d, guint binding, const KvLayer *kv, guint first, guint window)
+{
+  guint blocks = MIN (window, kv->k.rows - first);
+  guint64 k_block = block_bytes (&kv->k), v_block = block_bytes (&kv->v), bound = window < kv->k.rows ? blocks : 0;
+
+  d->bind[binding].offset = first * k_block;
+  d->bind[binding].size = bound * k_block;
+  d->bind[binding + 1].offset = first * v_block;
+  d->bind[binding + 1].size = bound * v_block;
+  return blocks;
+}
+
 void
 op_rope_kv (OpStream *s, const Tensor *q, const KvLayer *kv, const Tensor *qkv, const Step *step)
 {
   const Tensor *rope = step->rope;
-  guint64 window;
-  guint heads_q;
+  guint heads_q, window;
 
   op_stream_begin_op (s, "rope_kv");
   if (!kv_check (s, kv) || !(heads_q = query_heads (s, kv, q->cols)))
@@ -102,20 +131,14 @@ op_rope_kv (OpStream *s, const Tensor *q, const KvLayer *kv, const Tensor *qkv, 
     return;
   }
 
-  /* A view must be of a cache that fits one binding. A block of keys is as large as one of values or larger, and where any number
-   * of them ends at a multiple of a power of two, so does that number of blocks of values. */
-  window = tensor_bytes (&kv->k) <= stream_limits (s)->storage_range
-               ? kv->k.rows
-               : window_units (s, stream_limits (s)->storage_range, block_bytes (&kv->k));
-  if (window == 0 || (window < kv->k.rows && (kv->k.first || kv->v.first))) {
+  window = kv_window (stream_limits (s), kv, stream_limits (s)->storage_range);
+  if (window == 0) {
     op_stream_fail (s, "a cache of %" G_GUINT64_FORMAT " bytes, of which this device writes only %" G_GUINT64_FORMAT " at a time",
         tensor_bytes (&kv->k), stream_limits (s)->storage_range);
     return;
   }
 
   for (guint first = 0; first < kv->k.rows; first += window) {
-    guint blocks = MIN (window, kv->k.rows - first);
-    guint64 k_block = block_bytes (&kv->k), v_block = block_bytes (&kv->v), bound = window < kv->k.rows ? blocks : 0;
     struct RopeKvPush push = {
       .m = q->rows,
       .heads_q = heads_q,
@@ -127,13 +150,11 @@ op_rope_kv (OpStream *s, const Tensor *q, const KvLayer *kv, const Tensor *qkv, 
       .k_first = kv->k.first,
       .v_first = kv->v.first,
       .window_first = first,
-      .window_blocks = blocks,
     };
     Dispatch d = {
       .shader = kinds[kv->type].rope_kv,
-      .bind = { { BIND_WRITE, q }, { BIND_WRITE, &kv->k, first * k_block, bound * k_block },
-          { BIND_WRITE, &kv->v, first * v_block, bound * v_block }, { BIND_BULK, qkv }, { BIND_BULK, rope ? rope : qkv },
-          { BIND_READ, step->rows } },
+      .bind = { { BIND_WRITE, q }, { BIND_WRITE, &kv->k }, { BIND_WRITE, &kv->v }, { BIND_BULK, qkv },
+          { BIND_BULK, rope ? rope : qkv }, { BIND_READ, step->rows } },
       .push = &push,
       .push_size = sizeof push,
       .spec = { kv->head_dim, rope != NULL },
@@ -143,6 +164,7 @@ op_rope_kv (OpStream *s, const Tensor *q, const KvLayer *kv, const Tensor *qkv, 
       .apart = TRUE, /* q is written by the first window alone */
     };
 
+    push.window_blocks = bind_window (&d, 1, kv, first, window);
     if (kv->type == KV_INT8) { /* an octet a head of a query, or of a key and its value */
       d.local = stream_limits (s)->local;
       dispatch_rows (&d, (8 * (heads_q + kv->heads) + d.local - 1) / d.local, qkv->rows);
@@ -180,6 +202,7 @@ attention_prepare (OpStream *s, const gchar *name, Dispatch *d, struct Attention
     .table = view_of (step->table),
     .blocks = step->keys ? MIN ((step->keys + KV_BLOCK - 1) / KV_BLOCK, step->table->cols) : step->table->cols,
     .scale = scale * (float)M_LOG2E,
+    .splits = 1,
   };
   *d = (Dispatch){
     .bind = { { BIND_WRITE, out }, { BIND_BULK, q }, { BIND_BULK, &kv->k }, { BIND_BULK, &kv->v }, { BIND_READ, step->rows },
@@ -215,63 +238,196 @@ attention_slice (guint64 most, guint64 flops, guint unit, guint rows, guint head
   *slice_heads = CLAMP (most / (flops * MIN (*slice_rows, rows)), 1, heads_q);
 }
 
+/* unit: rows of a workgroup. With 1 each row has workgroups of its own, `splits` a head. share: how much of the cache is bound. */
+static void
+attention_slices (OpStream *s, Dispatch *d, struct AttentionPush *push, const KvLayer *kv, guint unit, double share)
+{
+  guint heads_q = kv->heads * push->shared_by, rows, heads;
+  guint64 flops = head_flops (kv, push);
+  double cache = share * push->blocks * (block_bytes (&kv->k) + block_bytes (&kv->v));
+
+  attention_slice (attention_most (s), flops, unit, push->m, heads_q, &rows, &heads);
+  for (push->row_first = 0; push->row_first < push->m; push->row_first += rows)
+    for (push->head_first = 0; push->head_first < heads_q; push->head_first += heads) {
+      guint here = MIN (rows, push->m - push->row_first), heads_here = MIN (heads, heads_q - push->head_first);
+
+      d->flops = share * here * heads_here * flops;
+      if (unit == 1) {
+        dispatch_rows (d, heads_here * push->splits, here);
+        d->bytes = here * cache * heads_here / heads_q;
+      } else {
+        /* Rows are in x, so that two threads that take half of the workgroups each have half of the heads, which is equal work.
+         * Halves of causal rows are not. */
+        d->workgroups[0] = (here + unit - 1) / unit;
+        d->workgroups[1] = heads_here;
+        d->workgroups[2] = 1;
+        d->bytes = 8 * (guint64)here * heads_here * kv->head_dim + cache * heads_here / heads_q;
+      }
+      op_stream_dispatch (s, d);
+    }
+}
+
+/* --- kernels of GPUs --------------------------------------------------------------------------------------------------------- */
+
+/* How many parts of a result there are: of each window of the cache, and of each split of a row's keys. */
+typedef struct
+{
+  guint windows, splits, most_splits;
+} Parts;
+
+static Parts
+attention_parts (const DeviceLimits *limits, const KvLayer *kv, guint heads_q, guint blocks, gboolean decode)
+{
+  guint window = kv_window (limits, kv, limits->bulk_range), turn = limits->attention_split / KV_BLOCK;
+  Parts parts = { .windows = window ? (kv->k.rows + window - 1) / window : 1, .splits = 1, .most_splits = 1 };
+
+  if (decode) {
+    parts.most_splits = MAX (geometry_most_splits (limits, heads_q) / parts.windows, 1);
+    parts.splits = MIN ((blocks + turn - 1) / turn, parts.most_splits);
+  }
+  return parts;
+}
+
+static guint
+part_columns (const KvLayer *kv, guint heads_q, const Parts *parts)
+{
+  return heads_q * parts->windows * parts->splits * (kv->head_dim + 4);
+}
+
+/* Those of octets know no windows. */
+static gboolean
+takes_gpu_kernels (const DeviceLimits *limits, const KvLayer *kv)
+{
+  return limits->gpu_kernels || kv_window (limits, kv, limits->bulk_range) < kv->k.rows;
+}
+
+guint
+attention_work_columns (const Device *dev, const KvLayer *kv, guint heads_q, guint keys, gboolean decode)
+{
+  const DeviceLimits *limits = device_limits (dev);
+  Parts parts = attention_parts (limits, kv, heads_q, (keys + KV_BLOCK - 1) / KV_BLOCK, decode);
+
+  return takes_gpu_kernels (limits, kv) && parts.windows * parts.splits > 1 ? part_columns (kv, heads_q, &parts) : 0;
+}
+
+static void
+attention_join (OpStream *s, const Tensor *out, const KvLayer *kv, const Tensor *work, guint heads_q, guint parts)
+{
+  struct JoinPush push = {
+    .m = out->rows,
+    .heads_q = heads_q,
+    .parts = parts,
+    .y = view_of (out),
+    .work = view_of (work),
+  };
+  Dispatch d = {
+    .shader = "attention_join",
+    .bind = { { BIND_WRITE, out }, { BIND_BULK, work } },
+    .push = &push,
+    .push_size = sizeof push,
+    .spec = { kv->head_dim },
+    .n_spec = 1,
+    .turns = 2 * parts + 2,
+    .flops = 4 * (guint64)parts * out->rows * out->cols,
+    .bytes = 4 * (guint64)(parts + 1) * out->rows * out->cols,
+  };
+
+  dispatch_quads (&d, out->cols / 4, out->rows);
+  op_stream_dispatch (s, &d);
+}
+
+/* Into step->work and from there into `out`, or at once. */
+static void
+attention_by_parts (
+    OpStream *s, Dispatch *d, struct AttentionPush *push, const Tensor *out, const KvLayer *kv, const Step *step, gboolean decode)
+{
+  const DeviceLimits *limits = stream_limits (s);
+  guint heads_q = kv->heads * push->shared_by, window = kv_window (limits, kv, limits->bulk_range);
+  const AttentionTile *tile = geometry_attention_tile (limits, push->m, heads_q);
+  Parts parts = attention_parts (limits, kv, heads_q, push->blocks, decode);
+
+  if (!step->work)
+    parts.splits = parts.most_splits = 1;
+  if (window == 0 || (parts.windows > 1 && !step->work)) {
+    op_stream_fail (s, "a cache of %" G_GUINT64_FORMAT " bytes, of which this device reads only %" G_GUINT64_FORMAT " at a time%s",
+        tensor_bytes (&kv->k), limits->bulk_range, window ? ", and no room to work in" : "");
+    return;
+  }
+  if (step->work && (step->work->rows < push->m || step->work->cols < part_columns (kv, heads_q, &parts))) {
+    op_stream_fail (s, "%u x %u is too little to work in: %u x %u is needed", step->work->rows, step->work->cols, push->m,
+        part_columns (kv, heads_q, &parts));
+    return;
+  }
+
+  push->splits = parts.splits;
+  push->most_splits = parts.most_splits;
+  push->parts = parts.windows * parts.splits;
+  d->spec[1] = step->work != NULL;
+  if (step->work) {
+    d->bind[0].tensor = step->work;
+    push->y = view_of (step->work);
+  }
+  if (decode) {
+    guint turn = limits->attention_split / KV_BLOCK, turns = (push->blocks + turn - 1) / turn;
+
+    d->shader = kinds[kv->type].attention_split;
+    d->local = d->spec[2] = limits->attention_split;
+    d->n_spec = 3;
+    d->turns = (turns + parts.most_splits - 1) / parts.most_splits + 1 + limits->attention_split;
+  } else {
+    d->shader = kinds[kv->type].attention_tile;
+    d->local = attention_tile_invocations (tile);
+    d->spec[2] = tile->rows;
+    d->spec[3] = tile->each;
+    d->n_spec = 4;
+    d->turns = tile->rows / 8 * ((guint64)push->blocks + 4) + 1; /* every 8 rows may be of another sequence */
+  }
+  for (guint first = 0; first < kv->k.rows; first += window) {
+    push->window_first = first;
+    push->window_blocks = bind_window (d, 2, kv, first, window);
+    push->part_first = first / window * parts.splits;
+    attention_slices (s, d, push, kv, decode ? 1 : tile->rows, 1.0 / parts.windows);
+  }
+  if (step->work)
+    attention_join (s, out, kv, step->work, heads_q, push->parts);
+}
+
+/* --- the ops ----------------------------------------------------------------------------------------------------------------- */
+
 void
 op_attention (OpStream *s, const Tensor *out, const Tensor *q, const KvLayer *kv, float scale, const Step *step)
 {
-  guint local = stream_limits (s)->local, rows, heads, heads_q;
   struct AttentionPush push;
-  guint64 flops;
   Dispatch d;
 
   if (!attention_prepare (s, "attention", &d, &push, out, q, kv, scale, step))
     return;
+  if (takes_gpu_kernels (stream_limits (s), kv)) {
+    attention_by_parts (s, &d, &push, out, kv, step, FALSE);
+    return;
+  }
 
-  heads_q = q->cols / kv->head_dim;
-  flops = head_flops (kv, &push);
-  attention_slice (attention_most (s), flops, local, q->rows, heads_q, &rows, &heads);
   d.shader = kinds[kv->type].attention;
-  d.local = local;
+  d.local = stream_limits (s)->local; /* an octet has 8 rows */
   d.turns = push.blocks;
-  for (push.row_first = 0; push.row_first < q->rows; push.row_first += rows)
-    for (push.head_first = 0; push.head_first < heads_q; push.head_first += heads) {
-      guint here = MIN (rows, q->rows - push.row_first), heads_here = MIN (heads, heads_q - push.head_first);
-
-      /* Rows are in x, so that two threads that take half of the workgroups each have half of the heads, which is equal work.
-       * Halves of causal rows are not. An octet has 8 rows. */
-      d.workgroups[0] = (here + local - 1) / local;
-      d.workgroups[1] = heads_here;
-      d.workgroups[2] = 1;
-      d.flops = here * heads_here * flops;
-      d.bytes = 8 * (guint64)here * heads_here * kv->head_dim
-                + push.blocks * (block_bytes (&kv->k) + block_bytes (&kv->v)) * heads_here / heads_q;
-      op_stream_dispatch (s, &d);
-    }
+  attention_slices (s, &d, &push, kv, d.local, 1);
 }
 
 void
 op_attention_decode (OpStream *s, const Tensor *out, const Tensor *q, const KvLayer *kv, float scale, const Step *step)
 {
-  guint local = stream_local (s), rows, heads, heads_q;
   struct AttentionPush push;
-  guint64 flops;
   Dispatch d;
 
   if (!attention_prepare (s, "attention_decode", &d, &push, out, q, kv, scale, step))
     return;
+  if (takes_gpu_kernels (stream_limits (s), kv)) {
+    attention_by_parts (s, &d, &push, out, kv, step, TRUE);
+    return;
+  }
 
-  heads_q = q->cols / kv->head_dim;
-  flops = head_flops (kv, &push);
-  attention_slice (attention_most (s), flops, 1, q->rows, heads_q, &rows, &heads);
   d.shader = kinds[kv->type].attention_decode;
-  d.local = local;
-  d.turns = (guint64)push.blocks * (KV_BLOCK / 8) / (local / 8) + 1 + 2 * local / 8;
-  for (push.row_first = 0; push.row_first < q->rows; push.row_first += rows)
-    for (push.head_first = 0; push.head_first < heads_q; push.head_first += heads) {
-      guint here = MIN (rows, q->rows - push.row_first), heads_here = MIN (heads, heads_q - push.head_first);
-
-      d.flops = here * heads_here * flops;
-      d.bytes = (guint64)here * push.blocks * (block_bytes (&kv->k) + block_bytes (&kv->v)) * heads_here / heads_q;
-      dispatch_rows (&d, heads_here, here);
-      op_stream_dispatch (s, &d);
-    }
+  d.local = stream_local (s);
+  d.turns = (guint64)push.blocks * (KV_BLOCK / 8) / (d.local / 8) + 1 + 2 * d.local / 8;
+  attention_slices (s, &d, &push, kv, 1, 1);
 }

@@ -49,13 +49,19 @@ stream_local (OpStream *s)
 /* How many units (rows, blocks) of `bytes` fit into a binding of at most `range` bytes, such that every window of that many
  * begins where a binding may. 0: none. */
 static inline guint64
-window_units (OpStream *s, guint64 range, guint64 bytes)
+limits_window_units (const DeviceLimits *limits, guint64 range, guint64 bytes)
 {
-  guint64 align = stream_limits (s)->align, step = 1;
+  guint64 step = 1;
 
-  while (step * bytes % align)
+  while (step * bytes % limits->align)
     step *= 2;
   return range / bytes / step * step;
+}
+
+static inline guint64
+window_units (OpStream *s, guint64 range, guint64 bytes)
+{
+  return limits_window_units (stream_limits (s), range, bytes);
 }
 
 #endif

@@ -242,6 +242,8 @@ plan_top (Case *c)
 
 #define HEADS 2
 #define HEADS_Q 4
+#define HEADS_Q_LARGE 64 /* of the case that takes the large tile, and its rows */
+#define ROWS_LARGE 65
 #define SEQUENCES 3
 #define KEYS 70
 #define BLOCKS ((KEYS + KV_BLOCK - 1) / KV_BLOCK) /* of a sequence */
@@ -296,10 +298,23 @@ fill_cache (Case *c, float *k, float *v)
   }
 }
 
+/* Whether parts of results are joined. */
+static gboolean
+in_parts (const Case *c)
+{
+  return g_str_has_prefix (c->variant->shader->name, "attention_join") || (c->variant->n_spec > 1 && c->variant->spec[1]);
+}
+
+static gboolean
+takes_large_tile (const Case *c)
+{
+  return g_str_has_prefix (c->variant->shader->name, "attention_tile") && c->variant->spec[2] > 32;
+}
+
 static void
 record_attention (const Case *c, OpStream *s)
 {
-  const Step step = { .rows = TENSOR (c, 4), .table = TENSOR (c, 5) };
+  const Step step = { .rows = TENSOR (c, 4), .table = TENSOR (c, 5), .work = in_parts (c) ? TENSOR (c, 6) : NULL };
   float scale = 1 / sqrtf (head_dim (c));
 
   if (g_str_equal (c->op, "attention"))
@@ -311,12 +326,16 @@ record_attention (const Case *c, OpStream *s)
 static void
 plan_attention (Case *c)
 {
-  gboolean decode = !g_str_equal (c->op, "attention");
-  guint dim = head_dim (c), m = decode ? 5 : 21, n = HEADS_Q * dim, wide = HEADS * dim;
+  gboolean decode = !g_str_equal (c->op, "attention"), large = takes_large_tile (c);
+  guint dim = head_dim (c),
+        m = decode  ? 5
+            : large ? ROWS_LARGE
+                    : 21,
+        heads_q = large ? HEADS_Q_LARGE : HEADS_Q, n = heads_q * dim, wide = HEADS * dim;
   float scale = 1 / sqrtf (dim);
   g_autofree float *q = case_numbers (c, m * n, 1, 0), *k = case_numbers (c, SEQUENCES * KEYS * wide, 1, 0),
                    *v = case_numbers (c, SEQUENCES * KEYS * wide, 1, 0.5f);
-  guint32 rows[21][4] = { { 0 } }, table[SEQUENCES][BLOCKS];
+  guint32 rows[ROWS_LARGE][4] = { { 0 } }, table[SEQUENCES][BLOCKS];
   double *want = g_new (double, m *n);
 
   case_add_output (c, TYPE_F32, m, n, want);
@@ -324,14 +343,14 @@ plan_attention (Case *c)
   add_cache (c);
   fill_cache (c, k, v);
   for (guint i = 0; i < m; i++) {
-    guint sequence = decode ? i % SEQUENCES : i / 8;
+    guint sequence = (decode ? i : i / 8) % SEQUENCES;
     guint keys = i % 8 == 3 ? 0 : i % 8 == 4 ? KEYS : 1 + i * 13 % KEYS; /* a row of padding, one that sees all */
 
     rows[i][0] = G_MAXUINT32;
     rows[i][1] = keys;
     rows[i][2] = sequence;
-    for (guint h = 0; h < HEADS_Q; h++) {
-      gsize first = (gsize)sequence * KEYS * wide + h / (HEADS_Q / HEADS) * dim, at = (gsize)i * n + h * dim;
+    for (guint h = 0; h < heads_q; h++) {
+      gsize first = (gsize)sequence * KEYS * wide + h / (heads_q / HEADS) * dim, at = (gsize)i * n + h * dim;
 
       twin_attention (want + at, q + at, k + first, v + first, keys, dim, wide, scale);
     }
@@ -340,6 +359,7 @@ plan_attention (Case *c)
     table[i / BLOCKS][i % BLOCKS] = block_of (i / BLOCKS, i % BLOCKS);
   case_add_rows (c, TYPE_U32, m, 4, rows);
   case_add_rows (c, TYPE_U32, SEQUENCES, BLOCKS, table);
+  case_add (c, TYPE_F32, LAYOUT_ROWS, m, heads_q * BLOCKS * (dim + 4)); /* room for a part a block */
   c->record = record_attention;
 }
 

@@ -78,11 +78,22 @@ guint matmul_tile_invocations (const MatmulTile *tile);
  * workgroups. */
 guint geometry_matvec_columns (guint n);
 
+/* Rows of queries that a workgroup of attention_tile takes; `each` of them an invocation. */
+typedef struct
+{
+  guint rows, each;
+} AttentionTile;
+
+#define ATTENTION_TILES 2
+
+guint attention_tile_invocations (const AttentionTile *tile);
+
 /* What an op chooses its geometry by. */
 typedef struct
 {
-  gboolean cpu;   /* VK_PHYSICAL_DEVICE_TYPE_CPU */
-  guint subgroup; /* lanes */
+  gboolean cpu;         /* VK_PHYSICAL_DEVICE_TYPE_CPU */
+  guint subgroup;       /* lanes */
+  gboolean gpu_kernels; /* those of GPUs, where there are others for lavapipe */
   gboolean storage_form;
   gboolean no_subgroup;    /* lanes pass values through shared memory, as there are no shuffles among 8 of them */
   gboolean plain_halves;   /* shaders convert f16 by arithmetic */
@@ -96,13 +107,20 @@ typedef struct
   guint64 align;           /* of a binding's offset: texel and storage */
   MatmulTile tiles[MATMUL_TILES]; /* from the largest on, with rows 0 after the last; without any, matmul works in octets */
   guint matvec_local;             /* invocations of a workgroup that splits k; 0: matvec works in octets */
-  guint64 submit_ns;              /* bound of a submit; a longer op cuts itself into slices. 0: none */
+  AttentionTile attention_tiles[ATTENTION_TILES]; /* from the largest on */
+  guint attention_split;                          /* invocations of attention_split, and keys that it takes a turn */
+  guint attention_workgroups;                     /* that the keys of a row are split for at most, all heads together */
+  guint64 submit_ns;                              /* bound of a submit; a longer op cuts itself into slices. 0: none */
 } DeviceLimits;
 
 const DeviceLimits *device_limits (const Device *dev);
 
-/* geometry.c: fills in storage_form, local, tiles and matvec_local; the other limits are there. */
+/* geometry.c: fills in gpu_kernels, storage_form, local and what is of matmul and attention; the other limits are there. */
 void geometry_choose (DeviceLimits *limits, const VkPhysicalDeviceLimits *reported, const DeviceOptions *options);
+/* The largest tile that keeps a GPU busy with m rows, else the smallest. */
+const AttentionTile *geometry_attention_tile (const DeviceLimits *limits, guint m, guint heads_q);
+/* In how many parts decode splits the keys of a row, however many there are, at most. */
+guint geometry_most_splits (const DeviceLimits *limits, guint heads_q);
 
 /* What a pipeline is made from. Compared byte by byte. */
 typedef struct

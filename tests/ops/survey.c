@@ -1,5 +1,7 @@
 #include "survey.h"
 
+#include "vk/vk.h"
+
 #define VISION_DIM 64
 #define VISION_WIDTH (16 * VISION_DIM)
 #define VISION_ROWS 1032 /* of a tile */
@@ -62,12 +64,14 @@ norm (Survey *v, guint m, guint n, NormKind kind)
 }
 
 static void
-attend (Survey *v, guint m, guint dim, KvType type, gboolean rotate, gboolean decode)
+attend (Survey *v, guint m, guint width, guint dim, KvType type, gboolean rotate, gboolean decode)
 {
-  const KvLayer kv = kv_layer_add (v->a, type, BLOCKS, 2, dim);
-  Tensor qkv = rows_of (v, m, 6 * dim), q = rows_of (v, m, 2 * dim), out = rows_of (v, m, 2 * dim), rope = rows_of (v, m, dim);
+  const KvLayer kv = kv_layer_add (v->a, type, BLOCKS, width / dim, dim);
+  Tensor qkv = rows_of (v, m, 3 * width), q = rows_of (v, m, width), out = rows_of (v, m, width), rope = rows_of (v, m, dim);
   Tensor rows = words_of (v, m, 4), table = words_of (v, m, BLOCKS);
-  const Step step = { .rows = &rows, .table = &table, .rope = rotate ? &rope : NULL };
+  guint columns = attention_work_columns (op_stream_device (v->s), &kv, width / dim, BLOCKS * KV_BLOCK, decode);
+  Tensor work = rows_of (v, m, MAX (columns, 1));
+  const Step step = { .rows = &rows, .table = &table, .rope = rotate ? &rope : NULL, .work = columns ? &work : NULL };
 
   op_rope_kv (v->s, &q, &kv, &qkv, &step);
   if (decode)
@@ -104,7 +108,7 @@ survey_vision (Survey *v)
   linear (v, v->wide, m, VISION_WIDTH, 588, BIAS | RESIDUAL);
   norm (v, m, VISION_WIDTH, NORM_LAYER);
   linear (v, v->wide, m, 3 * VISION_WIDTH, VISION_WIDTH, BIAS);
-  attend (v, m, VISION_DIM, KV_F32, FALSE, FALSE);
+  attend (v, m, VISION_WIDTH, VISION_DIM, KV_F32, FALSE, FALSE);
   linear (v, v->wide, m, VISION_WIDTH, VISION_WIDTH, BIAS | SCALE | RESIDUAL);
   linear (v, v->wide, m, 4 * VISION_WIDTH, VISION_WIDTH, BIAS | GELU);
   op_pixel_shuffle (v->s, &shuffled, &all, SIDE, 2, FALSE);
@@ -123,7 +127,7 @@ survey_language (Survey *v, guint m, gboolean decode)
   op_gather (v->s, &x, &table, &x, &ids);
   norm (v, m, LANGUAGE_WIDTH, NORM_RMS);
   linear (v, v->weights, m, 3 * LANGUAGE_WIDTH, LANGUAGE_WIDTH, 0);
-  attend (v, m, LANGUAGE_DIM, v->kv, TRUE, decode);
+  attend (v, m, LANGUAGE_WIDTH, LANGUAGE_DIM, v->kv, TRUE, decode);
   linear (v, v->weights, m, LANGUAGE_WIDTH, LANGUAGE_WIDTH, RESIDUAL);
   op_glu (v->s, &x, &gate_up);
   op_rows (v->s, &one, &x, &last);

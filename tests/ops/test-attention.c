@@ -1,4 +1,4 @@
-/* Rotation, the cache of blocks, and both attention kernels against their twins. */
+/* The kernels of attention against their twin. */
 #include "tensors.h"
 
 #include <math.h>
@@ -6,83 +6,9 @@
 
 #include "harness.h"
 #include "vk/twins.h"
+#include "world.h"
 
 #define PADDING G_MAXUINT32
-
-/* One layer's cache and the sequences in it: their blocks lie in any order, between blocks of rubbish. */
-typedef struct
-{
-  Arena *arena;
-  KvLayer kv;
-  guint n_sequences, keys, blocks, spare; /* keys: of each sequence; blocks: of each sequence; spare: blocks of no sequence */
-  guint32 *table;                         /* [n_sequences][blocks] */
-  float *k, *v;                           /* [n_sequences][keys][heads][head_dim], as the cache holds them */
-  Tensor table_tensor;
-} World;
-
-static void
-world_plan (World *w, Device *dev, KvType type, guint heads, guint head_dim, guint n_sequences, guint keys)
-{
-  guint n;
-
-  *w = (World){ .arena = arena_new (dev, ARENA_DEVICE, "world"), .n_sequences = n_sequences, .keys = keys, .spare = 3 };
-  w->blocks = (keys + KV_BLOCK - 1) / KV_BLOCK;
-  n = n_sequences * w->blocks + w->spare;
-  w->kv = kv_layer_add (w->arena, type, n, heads, head_dim);
-  w->table_tensor = arena_add (w->arena, TYPE_U32, LAYOUT_ROWS, n_sequences, w->blocks);
-  w->table = g_new (guint32, n);
-  for (guint i = 0; i < n; i++)
-    w->table[i] = i;
-  for (guint i = n - 1; i > 0; i--) {
-    guint j = g_test_rand_int_range (0, i + 1);
-    guint32 other = w->table[j];
-    w->table[j] = w->table[i];
-    w->table[i] = other;
-  }
-}
-
-/* Commits the arena and fills the cache. */
-static void
-world_fill (World *w)
-{
-  const KvLayer *kv = &w->kv;
-  gsize n = (gsize)w->n_sequences * w->keys * kv->heads * kv->head_dim;
-  g_autofree guint8 *keys = g_malloc0 (tensor_bytes (&kv->k)), *values = g_malloc0 (tensor_bytes (&kv->v));
-  g_autoptr (GError) error = NULL;
-
-  arena_commit (w->arena, &error);
-  g_assert_no_error (error);
-  rows_write (&w->table_tensor, w->table);
-  w->k = random_floats (n, 0);
-  w->v = random_floats (n, 0.5);
-  for (guint i = 0; i < kv->k.rows * KV_BLOCK * kv->heads; i++) {
-    float rubbish[2][128];
-
-    for (guint j = 0; j < kv->head_dim; j++)
-      rubbish[0][j] = rubbish[1][j] = 1000;
-    twin_kv_put (kv, keys, values, i / kv->heads / KV_BLOCK, i / kv->heads % KV_BLOCK, i % kv->heads, rubbish[0], rubbish[1]);
-  }
-  for (guint s = 0; s < w->n_sequences; s++)
-    for (guint j = 0; j < w->keys * kv->heads; j++) {
-      guint key = j / kv->heads, block = w->table[s * w->blocks + key / KV_BLOCK];
-      gsize at = ((gsize)s * w->keys * kv->heads + j) * kv->head_dim;
-
-      twin_kv_put (kv, keys, values, block, key % KV_BLOCK, j % kv->heads, w->k + at, w->v + at);
-    }
-  tensor_write (&kv->k, 0, keys, tensor_bytes (&kv->k), &error);
-  g_assert_no_error (error);
-  tensor_write (&kv->v, 0, values, tensor_bytes (&kv->v), &error);
-  g_assert_no_error (error);
-}
-
-static void
-world_clear (World *w)
-{
-  arena_free (w->arena);
-  g_free (w->table);
-  g_free (w->k);
-  g_free (w->v);
-}
 
 /* --- attention -------------------------------------------------------------------------------------------------------------- */
 
@@ -90,6 +16,7 @@ typedef struct
 {
   KvType type;
   guint head_dim, heads_q, heads, keys, m;
+  gboolean whole; /* without room to work in: keys are not split */
 } AttentionCase;
 
 typedef void (*AttentionOp) (OpStream *, const Tensor *, const Tensor *, const KvLayer *, float, const Step *);
@@ -122,6 +49,23 @@ any_length (const World *w, guint row, guint32 *keys, guint32 *sequence)
   *keys = row % 4 == 3 ? 0 : MAX (1, w->keys - 7 * row % w->keys);
 }
 
+/* Three groups of 8 rows of each sequence, whose last rows see nothing; the second sequence's rows see more each. */
+static void
+runs (const World *w, guint row, guint32 *keys, guint32 *sequence)
+{
+  *sequence = row / 24 % w->n_sequences;
+  *keys = row % 24 == 23 ? 0 : *sequence == 1 ? 1 + row % 24 * (w->keys - 1) / 23 : MAX (1, w->keys - row % 5);
+}
+
+/* Room for what `op` works in, where it has a use for it. */
+static Tensor
+work_plan (const World *w, const AttentionOp op, guint heads_q, guint m)
+{
+  guint columns = attention_work_columns (w->dev, &w->kv, heads_q, w->blocks * KV_BLOCK, op == op_attention_decode);
+
+  return columns ? arena_add (w->arena, TYPE_F32, LAYOUT_ROWS, m, columns) : (Tensor){ NULL };
+}
+
 /* Returns how many submits it took. */
 static guint
 attention_case (Device *dev, AttentionOp op, Pattern pattern, const AttentionCase *c)
@@ -135,16 +79,17 @@ attention_case (Device *dev, AttentionOp op, Pattern pattern, const AttentionCas
   g_autofree double *want = g_new0 (double, c->m *n);
   g_autofree gchar *what = g_strdup_printf (
       "type %d, head_dim %u, %u:%u heads, %u keys, %u rows", c->type, c->head_dim, c->heads_q, c->heads, c->keys, c->m);
-  Tensor wide, q, out, rows_tensor;
+  Tensor wide, q, out, rows_tensor, work;
   Step step;
 
   world_plan (&w, dev, c->type, c->heads, c->head_dim, 3, c->keys);
   wide = arena_add (w.arena, TYPE_F32, LAYOUT_ROWS, c->m, n + beside);
   out = arena_add (w.arena, TYPE_F32, LAYOUT_ROWS, c->m, n);
   rows_tensor = arena_add (w.arena, TYPE_U32, LAYOUT_ROWS, c->m, 4);
+  work = work_plan (&w, op, c->heads_q, c->m);
   world_fill (&w);
   q = tensor_columns (&wide, beside, n);
-  step = (Step){ .rows = &rows_tensor, .table = &w.table_tensor };
+  step = (Step){ .rows = &rows_tensor, .table = &w.table_tensor, .work = work.arena && !c->whole ? &work : NULL };
 
   for (guint i = 0; i < c->m; i++) {
     rows[i * 4] = PADDING;
@@ -219,6 +164,95 @@ static void
 test_attention_decode (Device *dev)
 {
   attention_all (dev, op_attention_decode, any_length);
+}
+
+/* Both tiles of the kernel for GPUs, full and not; rows of several sequences in one. */
+static void
+test_attention_tiles (Device *dev)
+{
+  static const AttentionCase cases[] = {
+    { KV_F32, 24, 4, 2, 77, 75 },
+    { KV_F16, 40, 2, 2, 96, 64 },
+    { KV_INT8, 40, 4, 2, 77, 33 },
+    { KV_F32, 128, 1, 1, 40, 9 },
+    { KV_F16, 80, 2, 1, 32, 24 },
+    { KV_INT8, 8, 2, 2, 31, 12 },
+    { KV_F32, 64, 64, 2, 65, 75 },
+    { KV_F16, 96, 128, 2, 77, 49 },
+    { KV_INT8, 96, 64, 2, 40, 128 },
+    { KV_F16, 8, 128, 4, 33, 9 },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    const AttentionCase *c = &cases[i];
+    guint rows = geometry_attention_tile (device_limits (dev), c->m, c->heads_q)->rows;
+
+    g_assert_cmpuint (rows, ==, i < 6 ? 32 : 64);
+    attention_case (dev, op_attention, runs, c);
+    attention_case (dev, op_attention, all_keys, c);
+    attention_case (dev, op_attention, causal, c);
+  }
+}
+
+/* Parts of no turn, of one and of several; and without room for parts. */
+static void
+test_attention_splits (Device *dev)
+{
+  static const AttentionCase cases[] = {
+    { KV_F32, 40, 4, 2, 300, 21 },
+    { KV_F16, 96, 4, 4, 700, 6 },
+    { KV_INT8, 96, 8, 2, 500, 5 },
+    { KV_F16, 24, 2, 1, 64, 3 },
+    { KV_F16, 24, 2, 1, 65, 3 },
+    { KV_F16, 8, 2, 2, 130, 4 },
+    { KV_INT8, 80, 4, 2, 1, 3 },
+    { KV_F32, 128, 2, 1, 200, 4 },
+  };
+  static const guint most[] = { 1, 6, 64, 1024 }; /* workgroups of a row */
+  guint before = dev->limits.attention_workgroups;
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    AttentionCase c = cases[i];
+
+    for (guint j = 0; j < G_N_ELEMENTS (most); j++) {
+      dev->limits.attention_workgroups = most[j];
+      attention_case (dev, op_attention_decode, any_length, &c);
+    }
+    dev->limits.attention_workgroups = before;
+    c.whole = TRUE;
+    attention_case (dev, op_attention_decode, any_length, &c);
+  }
+}
+
+/* The cache takes 3 to 9 bindings. Without room to work in that is refused. */
+static void
+test_attention_windows (Device *dev)
+{
+  static const AttentionCase cases[] = {
+    { KV_F32, 32, 2, 2, 300, 11 },
+    { KV_F16, 32, 4, 2, 300, 11 },
+    { KV_INT8, 64, 2, 2, 300, 11 },
+  };
+  const guint64 bulk = dev->limits.bulk_range, storage = dev->limits.storage_range;
+
+  dev->limits.bulk_range = dev->limits.storage_range = 40000;
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    AttentionCase c = cases[i];
+
+    attention_case (dev, op_attention, causal, &c);
+    attention_case (dev, op_attention, all_keys, &c);
+    c.m = 3;
+    attention_case (dev, op_attention_decode, any_length, &c);
+  }
+  dev->limits.bulk_range = bulk;
+  dev->limits.storage_range = storage;
+}
+
+/* A CPU device takes the kernels of GPUs for such a cache. */
+static void
+test_attention_windows_in_storage (void)
+{
+  test_attention_windows (form_device (2));
 }
 
 /* Work that takes longer than a submit may is cut; a GPU would do this in one slice. */
@@ -335,6 +369,27 @@ test_slices_by_keys_seen (void)
   check_slices (form_device (0), op_attention_decode, &unsaid, 3);
 }
 
+/* Each of 8 rows may be of another sequence, and each turn is counted for all: 32 rows. */
+static void
+test_turns_of_gpu_kernels (Device *dev)
+{
+  static const LongCase most = { KV_F32, 1, 1, 16379, 0, 0 };
+
+  long_table (dev, op_attention, &most);
+  long_table (dev, op_attention_decode, &most);
+}
+
+static void
+test_slices_of_gpu_kernels (Device *dev)
+{
+  static const LongCase seen = { KV_F16, 8, 16, 3, 4093, 96 }, most = { KV_INT8, 8, 16, 4096, 0, 0 };
+
+  check_slices (dev, op_attention, &seen, 1);
+  check_slices (dev, op_attention_decode, &seen, 1);
+  check_slices (dev, op_attention, &most, 3);
+  check_slices (dev, op_attention_decode, &most, 3);
+}
+
 /* --- the same bits ---------------------------------------------------------------------------------------------------------- */
 
 #define MOST_TOGETHER 8
@@ -342,17 +397,17 @@ test_slices_by_keys_seen (void)
 typedef struct
 {
   World w;
-  Tensor q, out, rows;
+  Tensor q, out, rows, work;
   guint heads_q;
 } Together;
 
-/* Rows first .. first + m at once. */
+/* Rows first .. first + m at once, recorded for rows that see at most `keys`. */
 static void
-run_together (Device *dev, const Together *t, guint first, guint m, float *outs)
+run_together (Device *dev, const Together *t, guint first, guint m, guint keys, float *outs)
 {
   g_autoptr (OpStream) s = op_stream_new (dev, "together");
   Tensor q = tensor_rows (&t->q, first, m), out = tensor_rows (&t->out, first, m), rows = tensor_rows (&t->rows, first, m);
-  const Step step = { .rows = &rows, .table = &t->w.table_tensor };
+  const Step step = { .rows = &rows, .table = &t->w.table_tensor, .work = t->work.arena ? &t->work : NULL, .keys = keys };
 
   op_attention_decode (s, &out, &q, &t->w.kv, 0.2f, &step);
   stream_go (s);
@@ -372,6 +427,7 @@ together_case (Device *dev, KvType type, guint head_dim)
   t.q = arena_add (t.w.arena, TYPE_F32, LAYOUT_ROWS, MOST_TOGETHER, n);
   t.out = arena_add (t.w.arena, TYPE_F32, LAYOUT_ROWS, MOST_TOGETHER, n);
   t.rows = arena_add (t.w.arena, TYPE_U32, LAYOUT_ROWS, MOST_TOGETHER, 4);
+  t.work = work_plan (&t.w, op_attention_decode, t.heads_q, MOST_TOGETHER);
   world_fill (&t.w);
   /* Sequences of their own, then some rows that follow each other in one. */
   for (guint i = 0; i < MOST_TOGETHER; i++) {
@@ -383,10 +439,10 @@ together_case (Device *dev, KvType type, guint head_dim)
   rows_write (&t.q, qs);
   rows_write (&t.rows, rows);
   for (guint i = 0; i < MOST_TOGETHER; i++)
-    run_together (dev, &t, i, 1, alone + i * n);
+    run_together (dev, &t, i, 1, rows[i][1], alone + i * n);
   for (guint m = 1; m <= MOST_TOGETHER; m++)
     for (guint first = 0; first + m <= MOST_TOGETHER; first++) {
-      run_together (dev, &t, first, m, outs);
+      run_together (dev, &t, first, m, 0, outs);
       g_assert_cmpmem (outs, m * n * sizeof *outs, alone + first * n, m * n * sizeof *outs);
     }
   world_clear (&t.w);
@@ -400,190 +456,16 @@ test_same_bits_together (Device *dev)
   together_case (dev, KV_INT8, 24);
 }
 
-/* --- rotation and the cache ------------------------------------------------------------------------------------------------- */
-
-typedef struct
-{
-  KvType type;
-  guint head_dim, heads_q, heads, m;
-  gboolean rotate;
-} RopeCase;
-
-/* How far a number may be from what the cache holds of it: half a unit in the last place of 11 bits, or half a step; and what f32
- * adds. */
-static double
-rope_tolerance (KvType type, double want, float step)
-{
-  switch (type) {
-    case KV_F16:
-      return 0x1.01p-11 * fabs (want) + 1e-6;
-    case KV_INT8:
-      return 0.5001 * step + 1e-6;
-    case KV_F32:
-      break;
-  }
-  return 1e-6 * (1 + fabs (want));
-}
-
+/* With one turn a part, and with several. */
 static void
-rope_check_head (const RopeCase *c, const float *got, const double *want)
+test_same_bits_split (Device *dev)
 {
-  float narrow[128];
-  guint16 bits;
+  guint before = dev->limits.attention_workgroups;
 
-  for (guint i = 0; i < c->head_dim; i++)
-    narrow[i] = want[i];
-  for (guint i = 0; i < c->head_dim; i++)
-    g_assert_cmpfloat (fabs (got[i] - want[i]), <=, rope_tolerance (c->type, want[i], twin_kv_step (narrow, c->head_dim, &bits)));
-}
-
-/* Where no row was put there are zeros. */
-static void
-rope_check_cache (const World *w, const RopeCase *c, const guint32 *rows, const double *k_want, const double *v_want)
-{
-  static const double zeros[128];
-  const KvLayer *kv = &w->kv;
-  g_autoptr (GError) error = NULL;
-  g_autofree guint8 *keys = g_malloc (tensor_bytes (&kv->k)), *values = g_malloc (tensor_bytes (&kv->v));
-
-  tensor_read (&kv->k, 0, keys, tensor_bytes (&kv->k), &error);
-  g_assert_no_error (error);
-  tensor_read (&kv->v, 0, values, tensor_bytes (&kv->v), &error);
-  g_assert_no_error (error);
-  for (guint slot = 0; slot < kv->k.rows * KV_BLOCK; slot++) {
-    guint row = 0;
-
-    while (row < c->m && rows[row * 4] != slot)
-      row++;
-    for (guint h = 0; h < c->heads; h++) {
-      gsize at = ((gsize)row * c->heads + h) * c->head_dim;
-      float key[128], value[128];
-
-      twin_kv_get (kv, keys, values, slot / KV_BLOCK, slot % KV_BLOCK, h, key, value);
-      rope_check_head (c, key, row < c->m ? k_want + at : zeros);
-      rope_check_head (c, value, row < c->m ? v_want + at : zeros);
-    }
-  }
-}
-
-static void
-rope_case (Device *dev, const RopeCase *c)
-{
-  const guint n_q = c->heads_q * c->head_dim, n_kv = c->heads * c->head_dim, n = n_q + 2 * n_kv;
-  World w;
-  g_autoptr (OpStream) s = op_stream_new (dev, "rope");
-  g_autoptr (GError) error = NULL;
-  g_autofree guint32 *rows = g_new0 (guint32, c->m * 4);
-  g_autofree float *xs = random_floats ((gsize)c->m * n, 0.2), *ropes = random_floats (c->m * c->head_dim, 0);
-  g_autofree float *qs = g_new (float, c->m *n_q);
-  g_autofree double *q_want = g_new (double, c->m *n_q), *k_want = g_new (double, c->m *n_kv), *v_want = g_new (double, c->m *n_kv);
-  g_autofree gchar *what =
-      g_strdup_printf ("rope_kv type %d, head_dim %u, %u:%u heads, %u rows", c->type, c->head_dim, c->heads_q, c->heads, c->m);
-  Tensor q, qkv, rope, rows_tensor;
-  Step step;
-
-  world_plan (&w, dev, c->type, c->heads, c->head_dim, 2, 3 * KV_BLOCK);
-  q = arena_add (w.arena, TYPE_F32, LAYOUT_ROWS, c->m, n_q);
-  qkv = arena_add (w.arena, TYPE_F32, LAYOUT_ROWS, c->m, n);
-  rope = arena_add (w.arena, TYPE_F32, LAYOUT_ROWS, c->m, c->head_dim);
-  rows_tensor = arena_add (w.arena, TYPE_U32, LAYOUT_ROWS, c->m, 4);
-  arena_commit (w.arena, &error);
-  g_assert_no_error (error);
-  step = (Step){ .rows = &rows_tensor, .table = &w.table_tensor, .rope = c->rotate ? &rope : NULL };
-
-  if (c->type == KV_F16)
-    xs[c->m * n - 1] = 1e6; /* beyond f16: a value of the last row */
-  for (guint i = 0; i < c->m; i++) {
-    const float *turn = ropes + i * c->head_dim;
-
-    /* Each row at another place, the last place of the cache among them; one row in five is padding. */
-    rows[i * 4] = i % 5 == 4 ? PADDING : (w.kv.k.rows * KV_BLOCK - 1 - i * 11);
-    for (guint j = 0; j < n; j++) {
-      double *to = j < n_q          ? q_want + i * n_q + j
-                   : j < n_q + n_kv ? k_want + i * n_kv + j - n_q
-                                    : v_want + i * n_kv + j - n_q - n_kv;
-      *to = xs[i * n + j];
-    }
-    for (guint h = 0; c->rotate && h < c->heads_q; h++)
-      twin_rotate (q_want + i * n_q + h * c->head_dim, c->head_dim, turn);
-    for (guint h = 0; c->rotate && h < c->heads; h++)
-      twin_rotate (k_want + i * n_kv + h * c->head_dim, c->head_dim, turn);
-  }
-  if (c->type == KV_F16)
-    v_want[c->m * n_kv - 1] = 65504;
-  rows_write (&qkv, xs);
-  rows_write (&rope, ropes);
-  rows_write (&rows_tensor, rows);
-  op_rope_kv (s, &q, &w.kv, &qkv, &step);
-  stream_go (s);
-  rows_read (&q, qs);
-  check_nmse (what, qs, q_want, c->m * n_q, 1e-10);
-  rope_check_cache (&w, c, rows, k_want, v_want);
-  world_clear (&w);
-}
-
-static const RopeCase rope_cases[] = {
-  { KV_F32, 96, 4, 2, 11, TRUE },
-  { KV_F16, 96, 4, 2, 11, TRUE },
-  { KV_F32, 64, 3, 3, 7, FALSE },
-  { KV_F16, 40, 2, 1, 6, TRUE },
-  { KV_F16, 8, 1, 1, 1, TRUE },
-  { KV_F32, 24, 6, 1, 20, TRUE },
-  { KV_INT8, 96, 4, 2, 11, TRUE },
-  { KV_INT8, 64, 3, 3, 7, FALSE },
-  { KV_INT8, 40, 2, 1, 6, TRUE },
-  { KV_INT8, 8, 1, 1, 1, TRUE },
-  { KV_INT8, 24, 6, 1, 20, TRUE },
-  { KV_INT8, 128, 2, 2, 9, TRUE },
-};
-
-static void
-test_rope_kv (Device *dev)
-{
-  for (guint i = 0; i < G_N_ELEMENTS (rope_cases); i++)
-    rope_case (dev, &rope_cases[i]);
-}
-
-/* A binding holds 2 of the 9 blocks, or 4 of bytes. */
-static void
-test_rope_kv_windows (Device *dev)
-{
-  guint64 range = dev->limits.storage_range;
-  static const RopeCase c = { KV_F32, 32, 2, 2, 20, TRUE }, bytes = { KV_INT8, 64, 2, 2, 20, TRUE };
-
-  dev->limits.storage_range = 20000;
-  rope_case (dev, &c);
-  rope_case (dev, &bytes);
-  dev->limits.storage_range = range;
-}
-
-/* --- memory ---------------------------------------------------------------------------------------------------------------- */
-
-static guint64
-cache_bytes (KvType type, guint tokens)
-{
-  enum
-  {
-    LAYERS = 32,
-    HEADS = 32,
-    DIM = 96,
-  };
-  g_autoptr (Arena) a = arena_new (form_device (0), ARENA_DEVICE, "cache");
-
-  for (guint i = 0; i < LAYERS; i++)
-    kv_layer_add (a, type, (tokens + KV_BLOCK - 1) / KV_BLOCK, HEADS, DIM);
-  return arena_bytes (a);
-}
-
-/* Of Mini-InternVL-Chat-4B. 16 cameras, 8 frames of a tile and a question each. */
-static void
-test_bytes_of_16_cameras (void)
-{
-  guint64 bytes = cache_bytes (KV_INT8, 16 * 2300), halves = cache_bytes (KV_F16, 16 * 2300);
-
-  g_test_message ("%" G_GUINT64_FORMAT " bytes, at 16 bits %" G_GUINT64_FORMAT, bytes, halves);
-  g_assert_cmpuint (bytes, <, (guint64)7 << 30);
-  g_assert_cmpfloat (bytes, <, 0.511 * halves);
+  test_same_bits_together (dev);
+  dev->limits.attention_workgroups = 8;
+  test_same_bits_together (dev);
+  dev->limits.attention_workgroups = before;
 }
 
 /* --- what is refused -------------------------------------------------------------------------------------------------------- */
@@ -605,6 +487,37 @@ refused (guint head_dim, guint cols, guint turns, const gchar *part)
   s = op_stream_new (dev, "s");
   op_attention_decode (s, &q, &q, &kv, 1, &step);
   stream_refused (s, part);
+}
+
+/* A cache of several bindings, and no room or too little for their parts. */
+static void
+test_no_room (void)
+{
+  Device *dev = form_device (FORM_GPU);
+  g_autoptr (Arena) a = arena_new (dev, ARENA_DEVICE, "no room");
+  const KvLayer kv = kv_layer_add (a, KV_F32, 9, 2, 32);
+  Tensor q = arena_add (a, TYPE_F32, LAYOUT_ROWS, 1, 64), rows = arena_add (a, TYPE_U32, LAYOUT_ROWS, 1, 4);
+  Tensor table = arena_add (a, TYPE_U32, LAYOUT_ROWS, 1, 9), work = arena_add (a, TYPE_F32, LAYOUT_ROWS, 1, 64);
+  Step step = { .rows = &rows, .table = &table };
+  const guint64 bulk = dev->limits.bulk_range;
+  OpStream *s;
+
+  g_assert_true (arena_commit (a, NULL));
+  dev->limits.bulk_range = 4 * 8192;
+  for (guint i = 0; i < 2; i++) {
+    s = op_stream_new (dev, "s");
+    op_attention (s, &q, &q, &kv, 1, &step);
+    stream_refused (s, i ? "too little to work in: 1 x 216" : "no room to work in");
+    s = op_stream_new (dev, "s");
+    op_attention_decode (s, &q, &q, &kv, 1, &step);
+    stream_refused (s, i ? "too little to work in: 1 x 1080" : "no room to work in");
+    step.work = &work;
+  }
+  dev->limits.bulk_range = 4096; /* half a block */
+  s = op_stream_new (dev, "s");
+  op_attention (s, &q, &q, &kv, 1, &step);
+  stream_refused (s, "reads only 4096 at a time");
+  dev->limits.bulk_range = bulk;
 }
 
 static void
@@ -640,9 +553,18 @@ main (int argc, char **argv)
   g_test_add_func ("/attention/slices_at_131072_keys", test_slices_at_128k);
   g_test_add_func ("/attention/slices_by_the_keys_seen", test_slices_by_keys_seen);
   add_in_every_form ("/attention_decode/rows_have_the_same_bits_alone_and_together", test_same_bits_together);
-  add_in_every_form ("/rope_kv/rotates_and_fills_the_cache_but_for_padding", test_rope_kv);
-  add_in_every_form ("/rope_kv/cache_beyond_one_binding", test_rope_kv_windows);
-  g_test_add_func ("/kv/16_cameras_fit_7_gib_at_8_bits", test_bytes_of_16_cameras);
+  add_in_gpu_form ("/attention/rows_see_all_keys_of_their_sequence", test_attention_all_keys);
+  add_in_gpu_form ("/attention/rows_see_as_many_keys_as_they_say", test_attention_causal);
+  add_in_gpu_form ("/attention/tiles_of_several_sequences", test_attention_tiles);
+  add_in_gpu_form ("/attention/long_work_is_cut", test_attention_cut);
+  add_in_gpu_form ("/attention/turns_up_to_the_limit", test_turns_of_gpu_kernels);
+  add_in_gpu_form ("/attention/slices", test_slices_of_gpu_kernels);
+  add_in_gpu_form ("/attention_decode/rows_of_any_length_in_any_order", test_attention_decode);
+  add_in_gpu_form ("/attention_decode/keys_are_split", test_attention_splits);
+  add_in_gpu_form ("/attention_decode/rows_have_the_same_bits_alone_and_together", test_same_bits_split);
+  add_in_gpu_form ("/attention/cache_beyond_one_binding", test_attention_windows);
+  g_test_add_func ("/attention/cache_beyond_one_binding/storage", test_attention_windows_in_storage);
+  g_test_add_func ("/attention/refuses_a_cache_of_several_bindings_without_room", test_no_room);
   g_test_add_func ("/attention/refuses_head_sizes", test_head_sizes);
   g_test_add_func ("/attention/refuses_heads_that_do_not_share", test_heads);
   g_test_add_func ("/attention/refuses_more_turns_than_are_run", test_too_many_turns);

@@ -29,6 +29,11 @@ static const Gpu gpus[] = {
   { { "gfx1100", "navi31" }, 0.60, 8 },
 };
 
+/* Of attention where the large tile is judged: fewest waves in flight, and of prefill least share and most registers. */
+#define ATTENTION_WAVES 6
+#define ATTENTION_SHARE 0.40
+#define ATTENTION_REGISTERS 168
+
 static const gchar *self, *driver;
 
 /* --- one pipeline ----------------------------------------------------------------------------------------------------------- */
@@ -267,18 +272,26 @@ inner_loop (const gchar *out)
   return best;
 }
 
-/* Kernels that are lavapipe's still, on GPUs as well: told and not judged. */
-static gboolean
-is_lavapipes (const gchar *name)
-{
-  return g_str_has_prefix (name, "attention");
-}
-
 /* Weights of 8 and 4 bits: their shares are told and not judged. */
 static gboolean
 has_blocks (const gchar *name)
 {
   return strstr (name, "_q8") || strstr (name, "_q4");
+}
+
+/* Beside not spilling. */
+static void
+judge_attention (const gchar *family, const gchar *name, double share, guint waves, guint registers)
+{
+  gboolean tile = g_str_has_prefix (name, "attention_tile");
+
+  if (!tile && !g_str_has_prefix (name, "attention_split"))
+    return;
+  if (waves < ATTENTION_WAVES || (tile && (share < ATTENTION_SHARE || registers > ATTENTION_REGISTERS)))
+    g_test_fail_printf (
+        "%s: %s: %.2f multiply-adds, %u waves and %u registers; at least %u waves are wanted, and of a tile %.2f and "
+        "at most %u",
+        family, name, share, waves, registers, ATTENTION_WAVES, ATTENTION_SHARE, ATTENTION_REGISTERS);
 }
 
 static void
@@ -291,19 +304,19 @@ judge (const Gpu *gpu, const gchar *family, const ProgramResult *r)
   double share = loop.instructions ? (double)loop.multiply_adds / loop.instructions : 0;
 
   if (r->code != 0) {
-    g_test_message ("%s: %s: the compiler dies", family, name);
-    if (!is_lavapipes (name))
-      g_test_fail_printf ("%s: %s: the compiler dies: %s", family, name, r->err);
+    g_test_fail_printf ("%s: %s: the compiler dies: %s", family, name, r->err);
     return;
   }
   g_test_message ("%s: %s: %u registers, %u spilled, %u waves, %u bytes shared, %.2f of the inner loop's %u are multiply-adds",
       family, name, statistic (r->out, "VGPRs"), spilled, waves, statistic (r->out, "LDS size"), share, loop.instructions);
-  if (spilled && !is_lavapipes (name))
+  if (spilled)
     g_test_fail_printf ("%s: %s spills %u registers", family, name, spilled);
   if (gpu->share > 0 && g_str_has_prefix (r->out, "matmul_tile") && strstr (name, " 128 128 1") && !has_blocks (name)
       && (share < gpu->share || waves < gpu->waves))
     g_test_fail_printf ("%s: %s: %.2f multiply-adds and %u waves, at least %.2f and %u are wanted", family, name, share, waves,
         gpu->share, gpu->waves);
+  if (gpu->share > 0)
+    judge_attention (family, name, share, waves, statistic (r->out, "VGPRs"));
 }
 
 /* 0: the driver does not know the GPU. */
@@ -321,7 +334,7 @@ test_gpu (gconstpointer data)
 {
   const Gpu *gpu = data;
   const gchar *family = NULL;
-  guint tiles = 0, splits = 0;
+  guint tiles = 0, splits = 0, attention = 0;
 
   for (guint i = 0; i < G_N_ELEMENTS (gpu->names) && !family; i++) {
     g_setenv ("RADV_FORCE_FAMILY", gpu->names[i], TRUE);
@@ -347,10 +360,12 @@ test_gpu (gconstpointer data)
         judge (gpu, family, &r);
       tiles += g_str_has_prefix (r.out, "matmul_tile");
       splits += g_str_has_prefix (r.out, "matvec_split");
+      attention += g_str_has_prefix (r.out, "attention_tile") || g_str_has_prefix (r.out, "attention_split");
     }
   }
   g_assert_cmpuint (tiles, >=, 3);
   g_assert_cmpuint (splits, >=, 3 * 6); /* one row, a few and eight; wide and narrow */
+  g_assert_cmpuint (attention, >=, 12);
 }
 
 /* (transfer full) */

@@ -99,7 +99,21 @@ test_every_form_of_a_device_passes (Rig *f, gconstpointer data)
   }
 }
 
-/* Of GPUs: the tiles that a model's widths take. */
+/* Variants of shaders whose names begin so. */
+static guint
+count_shaders (OpStream *survey, const gchar *prefix)
+{
+  GHashTableIter iter;
+  gpointer variant;
+  guint n = 0;
+
+  g_hash_table_iter_init (&iter, op_survey_variants (survey, NULL));
+  while (g_hash_table_iter_next (&iter, &variant, NULL))
+    n += g_str_has_prefix (((const Variant *)variant)->shader->name, prefix);
+  return n;
+}
+
+/* What a model of each precision takes. */
 static void
 test_kernels_of_gpus_pass (Rig *f, gconstpointer data)
 {
@@ -108,10 +122,16 @@ test_kernels_of_gpus_pass (Rig *f, gconstpointer data)
 
   g_assert_cmpuint (device_limits (dev)->tiles[MATMUL_TILES - 1].rows, >, 0);
   for (TensorType type = TYPE_F32; type <= TYPE_Q4; type++) {
-    g_autoptr (OpStream) survey = survey_model (dev, type, KV_F16);
+    static const KvType caches[] = {
+      [TYPE_F32] = KV_F32, [TYPE_F16] = KV_F16, [TYPE_BF16] = KV_INT8, [TYPE_Q8] = KV_F16, [TYPE_Q4] = KV_INT8
+    };
+    g_autoptr (OpStream) survey = survey_model (dev, type, caches[type]);
     g_autoptr (GError) error = NULL;
     SelfCheck result;
 
+    g_assert_cmpuint (count_shaders (survey, "attention_tile"), >=, 3);
+    g_assert_cmpuint (count_shaders (survey, "attention_split"), ==, 1);
+    g_assert_cmpuint (count_shaders (survey, "attention_join"), ==, 1);
     device_self_check (dev, survey, &result, &error);
     g_assert_no_error (error);
     g_assert_cmpuint (result.checked, >=, 7);
