@@ -138,7 +138,7 @@ candidate_memory (const Candidate *c)
   vkGetPhysicalDeviceMemoryProperties (c->physical, &memory);
   for (guint i = 0; i < memory.memoryHeapCount; i++) {
     if (memory.memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT)
-      local = MAX (local, integrated && c->memory_budget ? heap_left (c->physical, TRUE, i, 0) : memory.memoryHeaps[i].size);
+      local = MAX (local, integrated && c->memory_budget ? heap_budget_left (c->physical, i) : memory.memoryHeaps[i].size);
   }
   return integrated ? MIN (local, host_memory_available ("/")) : local;
 }

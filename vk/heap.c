@@ -108,22 +108,27 @@ device_memory_total (const Device *dev, ArenaKind kind)
 }
 
 guint64
-heap_left (VkPhysicalDevice physical, gboolean memory_budget, guint32 i, guint64 taken)
+heap_budget_left (VkPhysicalDevice physical, guint32 i)
 {
   VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT };
-  VkPhysicalDeviceMemoryProperties2 all = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2, memory_budget ? &budget : NULL };
-  guint64 most;
+  VkPhysicalDeviceMemoryProperties2 all = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2, &budget };
 
   vkGetPhysicalDeviceMemoryProperties2 (physical, &all);
-  most = memory_budget ? budget.heapBudget[i] : all.memoryProperties.memoryHeaps[i].size;
-  return most - MIN (most, memory_budget ? budget.heapUsage[i] : taken);
+  return budget.heapBudget[i] - MIN (budget.heapBudget[i], budget.heapUsage[i]);
+}
+
+static guint64
+heap_left (const Device *dev, guint32 i)
+{
+  guint64 size = dev->memory.memoryHeaps[i].size;
+
+  return dev->memory_budget ? heap_budget_left (dev->physical, i) : size - MIN (size, dev->heap_bytes[i]);
 }
 
 guint64
 device_memory_left (Device *dev, ArenaKind kind)
 {
-  guint32 i = dev->kinds[kind].heap;
-  guint64 heap = is_of_heap (dev, kind) ? heap_left (dev->physical, dev->memory_budget, i, dev->heap_bytes[i]) : G_MAXUINT64;
+  guint64 heap = is_of_heap (dev, kind) ? heap_left (dev, dev->kinds[kind].heap) : G_MAXUINT64;
 
   return is_of_host (dev, kind) ? MIN (heap, host_memory_available ("/")) : heap;
 }

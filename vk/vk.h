@@ -261,9 +261,8 @@ guint64 host_memory_total (const gchar *root);
 
 #define TENSOR_ALIGN 256 /* of a tensor in its window */
 
-/* heap.c. Bytes of a heap that the driver has left for this process; without VK_EXT_memory_budget all but those that are `taken`.
- */
-guint64 heap_left (VkPhysicalDevice physical, gboolean memory_budget, guint32 i, guint64 taken);
+/* heap.c. Bytes of a heap that the driver has left for this process, by VK_EXT_memory_budget. */
+guint64 heap_budget_left (VkPhysicalDevice physical, guint32 i);
 /* Chooses the kinds of memory. */
 gboolean device_memory_init (Device *dev, gboolean staged, GError **error);
 /* A buffer with memory of its own. On failure there is neither, and the message has the figures. */
