@@ -78,16 +78,30 @@ record_embedding (Language *l, OpStream *s, guint m)
   op_gather (s, &x, &l->weights->embed, &l->features, &l->ids);
 }
 
+/* What the matrices behind a norm of x read: x itself where they take the norm along (p), else its norm, which is computed here. */
+static Tensor
+record_norm (OpStream *s, const Tensor *normed, const Tensor *x, float eps, const Tensor *weight, const Tensor *w, MatmulParams *p)
+{
+  *p = (MatmulParams){ 0 };
+  if (op_matmul_norms (s, x->rows, w)) {
+    p->norm = weight;
+    p->eps = eps;
+    return *x;
+  }
+  op_norm (s, normed, x, NORM_RMS, eps, weight, NULL);
+  return *normed;
+}
+
 static void
-record_qkv (OpStream *s, const Tensor *qkv, const Tensor *normed, const LanguageLayer *w)
+record_qkv (OpStream *s, const Tensor *qkv, const Tensor *x, const LanguageLayer *w, const MatmulParams *p)
 {
   Tensor first = tensor_columns (qkv, 0, w->qkv.rows), v;
 
-  op_matmul (s, &first, normed, &w->qkv, NULL);
+  op_matmul (s, &first, x, &w->qkv, p);
   if (w->v.rows == 0)
     return;
   v = tensor_columns (qkv, w->qkv.rows, w->v.rows);
-  op_matmul (s, &v, normed, &w->v, NULL);
+  op_matmul (s, &v, x, &w->v, p);
 }
 
 static void
@@ -99,13 +113,13 @@ record_layer (Language *l, OpStream *s, guint i, guint m, guint keys, gboolean d
   float scale = 1.0 / sqrt (language_head_dim (c));
   Tensor x = tensor_rows (&l->x, 0, m), normed = tensor_rows (&l->normed, 0, m), qkv = tensor_rows (&l->qkv, 0, m),
          q = tensor_rows (&l->q, 0, m), attended = tensor_rows (&l->attended, 0, m), gate_up = tensor_rows (&l->gate_up, 0, m),
-         glu = tensor_rows (&l->glu, 0, m);
+         glu = tensor_rows (&l->glu, 0, m), read;
   const Tensor *work = &l->attention_work[decode];
   Step step = { .rows = &l->rows, .table = &l->table, .rope = &l->rope, .work = work->cols ? work : NULL, .keys = keys };
-  MatmulParams plain = { 0 }, onto_x = { .residual = &x };
+  MatmulParams norms, onto_x = { .residual = &x };
 
-  op_norm (s, &normed, &x, NORM_RMS, c->eps, &w->input_norm, NULL);
-  record_qkv (s, &qkv, &normed, w);
+  read = record_norm (s, &normed, &x, c->eps, &w->input_norm, &w->qkv, &norms);
+  record_qkv (s, &qkv, &read, w, &norms);
   op_rope_kv (s, &q, kv, &qkv, &step);
   if (decode)
     op_attention_decode (s, &attended, &q, kv, scale, &step);
@@ -113,8 +127,8 @@ record_layer (Language *l, OpStream *s, guint i, guint m, guint keys, gboolean d
     op_attention (s, &attended, &q, kv, scale, &step);
   op_matmul (s, &x, &attended, &w->o, &onto_x);
 
-  op_norm (s, &normed, &x, NORM_RMS, c->eps, &w->post_norm, NULL);
-  op_matmul (s, &gate_up, &normed, &w->gate_up, &plain);
+  read = record_norm (s, &normed, &x, c->eps, &w->post_norm, &w->gate_up, &norms);
+  op_matmul (s, &gate_up, &read, &w->gate_up, &norms);
   op_glu (s, &glu, &gate_up);
   op_matmul (s, &x, &glu, &w->down, &onto_x);
 }
@@ -124,11 +138,11 @@ static void
 record_head (Language *l, OpStream *s, const Tensor *x)
 {
   Tensor normed = tensor_rows (&l->last_normed, 0, x->rows), logits = tensor_rows (&l->logits, 0, x->rows),
-         top = tensor_rows (&l->top, 0, x->rows), work = tensor_rows (&l->top_work, 0, x->rows);
-  MatmulParams plain = { 0 };
+         top = tensor_rows (&l->top, 0, x->rows), work = tensor_rows (&l->top_work, 0, x->rows), read;
+  MatmulParams norms;
 
-  op_norm (s, &normed, x, NORM_RMS, l->config->language.eps, &l->weights->norm, NULL);
-  op_matmul (s, &logits, &normed, &l->weights->head, &plain);
+  read = record_norm (s, &normed, x, l->config->language.eps, &l->weights->norm, &l->weights->head, &norms);
+  op_matmul (s, &logits, &read, &l->weights->head, &norms);
   op_top (s, &top, &logits, &work);
 }
 

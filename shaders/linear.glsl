@@ -8,7 +8,7 @@ layout (constant_id = 0) const uint EPILOGUE = 0u;
 BULK (0, weights)
 BULK (1, x)
 layout (binding = 2, std430) buffer Y { vec4 y[]; };
-BULK (3, bias)
+BULK (3, bias) // or the norm's weights
 BULK (4, scale)
 BULK (5, residual)
 layout (push_constant) uniform Push { MatmulPush p; };

@@ -7,16 +7,20 @@
 // A workgroup computes COLUMNS columns of all ROWS rows, which are few, and reads each weight once. k is split: an invocation has two
 // of the columns and every SPLITS-th unit of k, which is what a quad of weights has of it. Neighbours read neighbouring quads, and in
 // the end the sums are joined in shared memory. No subgroup operation: subgroups may have any size. What a row becomes does not
-// depend on the rows beside it. SPLITS is a power of two.
+// depend on the rows beside it. SPLITS is a power of two. An RMS norm of x in front of the op is taken along: x is multiplied by the
+// norm's weights as it is read, its squares are added up beside the sums, and these are divided by their root in the end.
 layout (constant_id = 1) const uint ROWS = 1u;
 layout (constant_id = 2) const uint COLUMNS = 4u;
 layout (constant_id = 3) const uint SPLITS = 32u;
+
+const bool NORM = (EPILOGUE & EPILOGUE_NORM) != 0u;
 
 #define MAX_ROWS 8
 #define LANES (COLUMNS / 2u) // invocations of a split
 
 shared float parts[ROWS * SPLITS * COLUMNS];
 #define PART(row, split, column) (((row) * SPLITS + (split)) * COLUMNS + (column))
+shared float square_parts[ROWS * SPLITS];
 
 #ifdef FOURS
 #define UNIT (FOURS * 4)
@@ -74,10 +78,11 @@ void main ()
     uint column = p.column_first + gl_WorkGroupID.x * COLUMNS;
     uvec2 own = column + uvec2 (COLUMN (lane, 0u), COLUMN (lane, 1u)), at = uvec2 (weights_at (own.x), weights_at (own.y));
     uint x_row[MAX_ROWS];
-    float sum[MAX_ROWS][2];
+    float sum[MAX_ROWS][2], squares[MAX_ROWS];
 
     [[unroll]] for (uint i = 0u; i < ROWS; i++) {
         x_row[i] = x_at (i);
+        squares[i] = 0.0;
         [[unroll]] for (uint c = 0u; c < 2u; c++)
             sum[i][c] = 0.0;
     }
@@ -90,16 +95,23 @@ void main ()
         [[unroll]] for (uint n = 0u; n < TURN; n++) {
             uint u = first + n * SPLITS;
             bool within = n == 0u || u < units; // behind the end of k weights count as zeros
-            vec4 w[2][UNIT / 4];
+            vec4 w[2][UNIT / 4], by[UNIT / 4];
 
             u = min (u, units - 1u);
             [[unroll]] for (uint c = 0u; c < 2u; c++)
                 [[unroll]] for (uint g = 0u; g < UNIT / 4u; g++)
                     w[c][g] = within ? four_of (unit[n], c, g) : vec4 (0.0);
+            [[unroll]] for (uint g = 0u; NORM && g < UNIT / 4u; g++)
+                by[g] = F (FETCH (bias, p.bias_first / 4u + u * (UNIT / 4u) + g));
             [[unroll]] for (uint i = 0u; i < ROWS; i++)
                 [[unroll]] for (uint g = 0u; g < UNIT / 4u; g++) {
                     vec4 v = F (FETCH (x, x_row[i] + u * (UNIT / 4u) + g));
 
+                    if (NORM) {
+                        [[unroll]] for (uint j = 0u; j < 4u; j++)
+                            squares[i] = fma (within ? v[j] : 0.0, v[j], squares[i]);
+                        v *= by[g];
+                    }
                     [[unroll]] for (uint j = 0u; j < 4u; j++) {
                         float value = COUNTS (u * UNIT + g * 4u + j) ? v[j] : 0.0;
 
@@ -110,6 +122,9 @@ void main ()
         }
     }
 
+    if (NORM && lane == 0u)
+        [[unroll]] for (uint i = 0u; i < ROWS; i++)
+            square_parts[i * SPLITS + split] = squares[i];
     // The upper half of the splits leaves its sums to the lower half, until one split has them all.
     [[unroll]] for (uint rest = SPLITS; rest > 0u; rest /= 2u) {
         if (split < rest && split >= rest / 2u)
@@ -128,6 +143,13 @@ void main ()
 
         [[unroll]] for (uint j = 0u; j < 4u; j++)
             v[j] = parts[PART (row, 0u, quad + j)];
+        if (NORM) {
+            float square = 0.0;
+
+            [[unroll]] for (uint s = 0u; s < SPLITS; s++)
+                square += square_parts[row * SPLITS + s];
+            v /= sqrt (square / float (p.k_end) + p.eps);
+        }
         store (row, column + quad, v);
     }
 }

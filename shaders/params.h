@@ -38,6 +38,7 @@ typedef struct
 #define EPILOGUE_GELU 2u
 #define EPILOGUE_SCALE 4u
 #define EPILOGUE_RESIDUAL 8u
+#define EPILOGUE_NORM 16u /* the sum was of x, and becomes that of its RMS norm */
 
 struct MatmulPush
 {
@@ -46,11 +47,13 @@ struct MatmulPush
   uint k_end; /* before padding */
   VIEW (x);
   VIEW (y);
-  uint bias_first, scale_first;
+  uint bias_first; /* of the bias or, with EPILOGUE_NORM, of the norm's weights */
+  uint scale_first;
   VIEW (residual);
   uint residual_period;
   uint row_first, column_first;   /* of this slice */
   uint window_first, window_rows; /* rows of the weights that are bound: multiples of 32 */
+  float eps;                      /* of the norm */
 };
 
 /* Below: m rows of n columns. What has one row is given by its first element. */

@@ -57,6 +57,8 @@ typedef struct
 {
   const Tensor *bias; /* [1][n] or NULL */
   Activation act;
+  const Tensor *norm;     /* [1][k] or NULL: weights of an RMS norm of x, as op_norm() has them; see op_matmul_norms() */
+  float eps;              /* of the norm */
   const Tensor *scale;    /* [1][n] or NULL: layer scale */
   const Tensor *residual; /* [period][n] or NULL; may be y itself */
   guint residual_period;  /* row i adds residual row i % period; 0: m */
@@ -69,6 +71,8 @@ typedef struct
  * where w has zeros: what x has there, after a view's columns, must be finite. A residual in y's memory must be y itself, with a
  * period of m. Long ops are cut into slices of at most 2 GFLOP. */
 void op_matmul (OpStream *s, const Tensor *y, const Tensor *x, const Tensor *w, const MatmulParams *p);
+/* Whether op_matmul() takes a norm of m rows along, which saves a dispatch; there is no bias then. */
+gboolean op_matmul_norms (OpStream *s, guint m, const Tensor *w);
 
 typedef enum
 {

@@ -37,7 +37,7 @@ same_memory (const Tensor *a, const Tensor *b)
 }
 
 static gboolean
-matmul_check (OpStream *s, const Tensor *y, const Tensor *x, const Tensor *w, const MatmulParams *p, guint period)
+matmul_check (OpStream *s, const Tensor *y, const Tensor *x, const Tensor *w, const MatmulParams *p, guint period, gboolean norms)
 {
   guint m = x->rows, n = w->rows, k = w->cols;
   const Tensor *r = p->residual;
@@ -50,6 +50,8 @@ matmul_check (OpStream *s, const Tensor *y, const Tensor *x, const Tensor *w, co
     op_stream_fail (s, "x and y are two tensors of F32 rows, their views begin at multiples of 4");
   else if (!is_vector (p->bias, n) || !is_vector (p->scale, n))
     op_stream_fail (s, "bias and scale are F32 rows of %u columns", n);
+  else if (p->norm && (!norms || p->bias || !is_vector (p->norm, k)))
+    op_stream_fail (s, "%u rows of %u columns are not normed here, nor beside a bias", m, k);
   else if (r && (!is_rows (r) || r->cols != n || r->rows < MIN (period, m)))
     op_stream_fail (s, "residual is %u x %u, its period %u, y %u x %u", r->rows, r->cols, period, m, n);
   else if (r && same_memory (r, y) && (r->first != y->first || r->stride != y->stride || period < m))
@@ -264,6 +266,7 @@ typedef struct
   const gchar *op, *shaders[N_WEIGHT_TYPES];
   gboolean (*takes) (const DeviceLimits *limits, TensorType type, guint m);
   void (*record) (OpStream *s, Dispatch *d, struct MatmulPush *push);
+  gboolean norms; /* of x, on the way */
 } Kernel;
 
 #define SHADERS(name)                                                                                                              \
@@ -273,29 +276,45 @@ typedef struct
 
 /* The first that takes an op computes it. */
 static const Kernel kernels[] = {
-  { "matvec", SHADERS ("matvec_split"), takes_matvec_split, record_matvec_split },
+  { "matvec", SHADERS ("matvec_split"), takes_matvec_split, record_matvec_split, TRUE },
   { "matvec", SHADERS ("matvec"), takes_matvec, record_matvec },
   { "matmul", SHADERS ("matmul_tile"), takes_matmul_tile, record_matmul_tile },
   { "matmul", SHADERS ("matmul"), takes_matmul, record_matmul },
 };
 
+static const Kernel *
+kernel_of (OpStream *s, guint m, const Tensor *w)
+{
+  const Kernel *kernel = kernels;
+
+  while (!kernel->takes (stream_limits (s), w->type, m))
+    kernel++;
+  return kernel;
+}
+
+/* Columns of padding would count. */
+gboolean
+op_matmul_norms (OpStream *s, guint m, const Tensor *w)
+{
+  return kernel_of (s, m, w)->norms && w->cols == w->stride;
+}
+
 void
 op_matmul (OpStream *s, const Tensor *y, const Tensor *x, const Tensor *w, const MatmulParams *p)
 {
   static const MatmulParams plain = { 0 };
-  const Kernel *kernel = kernels;
+  const Kernel *kernel = kernel_of (s, x->rows, w);
   guint m = x->rows, period;
 
-  while (!kernel->takes (stream_limits (s), w->type, m))
-    kernel++;
   op_stream_begin_op (s, kernel->op);
   p = p ? p : &plain;
   period = p->residual_period ? p->residual_period : m;
-  if (!matmul_check (s, y, x, w, p, period))
+  if (!matmul_check (s, y, x, w, p, period, op_matmul_norms (s, m, w)))
     return;
 
   guint epilogue = (p->bias ? EPILOGUE_BIAS : 0) | (p->act == ACT_GELU ? EPILOGUE_GELU : 0) | (p->scale ? EPILOGUE_SCALE : 0)
-                   | (p->residual ? EPILOGUE_RESIDUAL : 0);
+                   | (p->residual ? EPILOGUE_RESIDUAL : 0) | (p->norm ? EPILOGUE_NORM : 0);
+  const Tensor *bias = p->norm ? p->norm : p->bias;
   struct MatmulPush push = {
     .m = m,
     .n = w->rows,
@@ -303,14 +322,15 @@ op_matmul (OpStream *s, const Tensor *y, const Tensor *x, const Tensor *w, const
     .k_end = w->cols,
     .x = view_of (x),
     .y = view_of (y),
-    .bias_first = p->bias ? p->bias->first : 0,
+    .bias_first = bias ? bias->first : 0,
     .scale_first = p->scale ? p->scale->first : 0,
     .residual = view_of (p->residual),
     .residual_period = period,
+    .eps = p->eps,
   };
   Dispatch d = {
     .shader = kernel->shaders[w->type],
-    .bind = { { BIND_BULK, w }, { BIND_BULK, x }, { BIND_WRITE, y }, { BIND_BULK, p->bias ? p->bias : x },
+    .bind = { { BIND_BULK, w }, { BIND_BULK, x }, { BIND_WRITE, y }, { BIND_BULK, bias ? bias : x },
         { BIND_BULK, p->scale ? p->scale : x }, { BIND_BULK, p->residual ? p->residual : x } },
     .push = &push,
     .push_size = sizeof push,

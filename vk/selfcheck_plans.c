@@ -17,6 +17,8 @@ record_matmul (const Case *c, OpStream *s)
   guint epilogue = c->variant->spec[0];
   const MatmulParams p = {
     .bias = epilogue & EPILOGUE_BIAS ? TENSOR (c, 3) : NULL,
+    .norm = epilogue & EPILOGUE_NORM ? TENSOR (c, 6) : NULL,
+    .eps = 1e-5f,
     .act = epilogue & EPILOGUE_GELU ? ACT_GELU : ACT_NONE,
     .scale = epilogue & EPILOGUE_SCALE ? TENSOR (c, 4) : NULL,
     .residual = epilogue & EPILOGUE_RESIDUAL ? TENSOR (c, 5) : NULL,
@@ -25,13 +27,24 @@ record_matmul (const Case *c, OpStream *s)
   op_matmul (s, TENSOR (c, 0), TENSOR (c, 1), TENSOR (c, 2), &p);
 }
 
+/* x[m][k] becomes its RMS norm. */
+static void
+norm_rows (float *x, guint m, guint k, const float *weight)
+{
+  g_autofree double *normed = g_new (double, m *k);
+
+  twin_norm (normed, x, m, k, FALSE, 1e-5f, weight, NULL);
+  for (guint i = 0; i < m * k; i++)
+    x[i] = normed[i];
+}
+
 static void
 plan_matmul (Case *c)
 {
   TensorType type = case_type (c);
   const guint32 *spec = c->variant->spec;
   gboolean ragged = type != TYPE_Q4 || spec[c->variant->n_spec - 1];
-  guint k = ragged ? 100 : 128, epilogue = spec[0], tile = spec[1], m, n = 70;
+  guint epilogue = spec[0], k = ragged && !(epilogue & EPILOGUE_NORM) ? 100 : 128, tile = spec[1], m, n = 70;
 
   if (g_str_equal (c->op, "matvec")) {
     m = tile; /* the rows it is compiled for */
@@ -47,7 +60,7 @@ plan_matmul (Case *c)
   }
   g_autofree float *x = case_numbers (c, m * k, 1, 0), *w = case_numbers (c, n * k, 0.125f, 0),
                    *bias = case_numbers (c, n, 0.5f, 0.25f), *scale = case_numbers (c, n, 1, 1),
-                   *residual = case_numbers (c, m * n, 1, 0);
+                   *residual = case_numbers (c, m * n, 1, 0), *norm = case_numbers (c, k, 0.5f, 1);
   const TwinEpilogue e = {
     .bias = epilogue & EPILOGUE_BIAS ? bias : NULL,
     .gelu = (epilogue & EPILOGUE_GELU) != 0,
@@ -64,10 +77,13 @@ plan_matmul (Case *c)
   case_add_output (c, TYPE_F32, m, n, want);
   case_add_rows (c, TYPE_F32, m, k, x);
   case_add_weights (c, type, n, k, w);
+  if (epilogue & EPILOGUE_NORM)
+    norm_rows (x, m, k, norm);
   twin_matmul (want, x, w, m, n, k, &e);
   case_add_rows (c, TYPE_F32, 1, n, bias);
   case_add_rows (c, TYPE_F32, 1, n, scale);
   case_add_rows (c, TYPE_F32, m, n, residual);
+  case_add_rows (c, TYPE_F32, 1, k, norm);
   c->record = record_matmul;
 }
 

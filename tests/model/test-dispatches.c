@@ -28,7 +28,7 @@ int
 main (int argc, char **argv)
 {
   harness_init (&argc, &argv);
-  for (MinivlPrecision p = MINIVL_PRECISION_F16; p <= MINIVL_PRECISION_Q8; p++) {
+  for (MinivlPrecision p = MINIVL_PRECISION_F16; p <= MINIVL_PRECISION_Q4; p++) {
     g_autofree gchar *path = g_strconcat ("/dispatches/a-step-is-few/", precision_name (p), NULL);
 
     g_test_add_data_func (path, GUINT_TO_POINTER (p), test_a_step_is_few_dispatches);

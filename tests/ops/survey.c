@@ -63,6 +63,17 @@ norm (Survey *v, guint m, guint n, NormKind kind)
   op_norm (v->s, &y, &x, kind, 1e-5f, &vector, kind == NORM_LAYER ? &vector : NULL);
 }
 
+/* With the norm in front, or without where it is not taken along. */
+static void
+normed_linear (Survey *v, guint m, guint n, guint k)
+{
+  Tensor x = rows_of (v, m, k), y = rows_of (v, m, n), weight = rows_of (v, 1, k);
+  Tensor w = arena_add (v->a, v->weights, LAYOUT_WEIGHTS, n, k);
+  const MatmulParams p = { .norm = op_matmul_norms (v->s, m, &w) ? &weight : NULL, .eps = 1e-5f };
+
+  op_matmul (v->s, &y, &x, &w, &p);
+}
+
 static void
 attend (Survey *v, guint m, guint width, guint dim, KvType type, gboolean rotate, gboolean decode)
 {
@@ -126,7 +137,7 @@ survey_language (Survey *v, guint m, gboolean decode)
 
   op_gather (v->s, &x, &table, &x, &ids);
   norm (v, m, LANGUAGE_WIDTH, NORM_RMS);
-  linear (v, v->weights, m, 3 * LANGUAGE_WIDTH, LANGUAGE_WIDTH, 0);
+  normed_linear (v, m, 3 * LANGUAGE_WIDTH, LANGUAGE_WIDTH);
   attend (v, m, LANGUAGE_WIDTH, LANGUAGE_DIM, v->kv, TRUE, decode);
   linear (v, v->weights, m, LANGUAGE_WIDTH, LANGUAGE_WIDTH, RESIDUAL);
   op_glu (v->s, &x, &gate_up);

@@ -17,6 +17,7 @@ enum
   SCALE = 4,
   RESIDUAL = 8,
   ONTO_Y = 16, /* the residual is what y held before */
+  NORM = 32,
 };
 
 typedef struct
@@ -120,6 +121,17 @@ static const gchar *const type_names[] = {
   [TYPE_F32] = "f32", [TYPE_F16] = "f16", [TYPE_BF16] = "bf16", [TYPE_Q8] = "q8", [TYPE_Q4] = "q4"
 };
 
+/* x becomes its norm. */
+static void
+norm_rows (float *x, guint m, guint k, double eps, const float *weight)
+{
+  g_autofree double *normed = g_new (double, (gsize)m *k);
+
+  twin_norm (normed, x, m, k, FALSE, eps, weight, NULL);
+  for (gsize i = 0; i < (gsize)m * k; i++)
+    x[i] = normed[i];
+}
+
 static void
 run_case (Device *dev, const MatmulCase *c)
 {
@@ -128,16 +140,19 @@ run_case (Device *dev, const MatmulCase *c)
   g_autoptr (Arena) a = arena_new (dev, ARENA_DEVICE, "matmul");
   Tensor w = arena_add (a, c->type, LAYOUT_WEIGHTS, c->n, c->k);
   Tensor x = rows_of (a, c->m, c->k), y = rows_of (a, c->m, c->n), residual = rows_of (a, period, c->n);
-  Tensor bias = rows_of (a, 1, c->n), scale = rows_of (a, 1, c->n);
+  Tensor bias = rows_of (a, 1, c->n), scale = rows_of (a, 1, c->n), norm = rows_of (a, 1, c->k);
   g_autoptr (OpStream) s = op_stream_new (dev, "matmul");
   g_autofree float *xs = random_floats ((gsize)c->m * c->k, 0), *ws = random_floats ((gsize)c->n * c->k, 0);
   g_autofree float *bs = random_floats (c->n, 0.5f), *ss = random_floats (c->n, 1), *rs = random_floats ((gsize)period * c->n, 0);
+  g_autofree float *ns = random_floats (c->k, 2);
   g_autofree float *got = g_new (float, n);
   g_autofree double *want = g_new (double, n);
   g_autofree gchar *what = g_strdup_printf (
       "matmul m %u, n %u, k %u, %s, epilogue %u, period %u", c->m, c->n, c->k, type_names[c->type], c->epilogue, period);
   const MatmulParams p = {
     .bias = c->epilogue & BIAS ? &bias : NULL,
+    .norm = c->epilogue & NORM ? &norm : NULL,
+    .eps = 0.01f,
     .act = c->epilogue & GELU ? ACT_GELU : ACT_NONE,
     .scale = c->epilogue & SCALE ? &scale : NULL,
     .residual = c->epilogue & ONTO_Y     ? &y
@@ -161,11 +176,14 @@ run_case (Device *dev, const MatmulCase *c)
     make_eight_bits (xs, c->m, c->k);
   rows_write (&x, xs);
   rows_write (&bias, bs);
+  rows_write (&norm, ns);
   rows_write (&scale, ss);
   rows_write (c->epilogue & ONTO_Y ? &y : &residual, rs);
   op_matmul (s, &y, &x, &w, c->epilogue ? &p : NULL);
   stream_go (s);
   rows_read (&y, got);
+  if (p.norm)
+    norm_rows (xs, c->m, c->k, p.eps, ns);
   twin_matmul (want, xs, ws, c->m, c->n, c->k, &e);
   check_nmse (what, got, want, n, NMSE);
 }
@@ -298,32 +316,34 @@ test_what_is_no_number_stays_none (Device *dev)
 
 /* Of up to 8 rows, in octets of Q8 and Q4 of any number, each has the bits that it has alone. */
 static void
-check_rows_alone (Device *dev, guint n)
+check_rows_alone (Device *dev, guint n, guint k, gboolean norm)
 {
   enum
   {
     M = 21,
-    K = 588,
   };
   const gboolean split = device_limits (dev)->matvec_local > 0;
 
   for (TensorType type = TYPE_F32; type <= TYPE_Q4; type++) {
     g_autoptr (Arena) a = arena_new (dev, ARENA_DEVICE, "alone");
-    Tensor w = arena_add (a, type, LAYOUT_WEIGHTS, n, K), x = rows_of (a, M, K), y = rows_of (a, M, n), bias = rows_of (a, 1, n);
-    g_autofree float *xs = random_floats (M * K, 0), *ws = random_floats (n * K, 0), *bs = random_floats (n, 0);
+    Tensor w = arena_add (a, type, LAYOUT_WEIGHTS, n, k), x = rows_of (a, M, k), y = rows_of (a, M, n),
+           vector = rows_of (a, 1, norm ? k : n);
+    g_autofree float *xs = random_floats (M * k, 0), *ws = random_floats (n * k, 0), *vs = random_floats (norm ? k : n, 0);
     g_autofree float *alone = g_new (float, M *n), *got = g_new (float, M *n);
+
+    const MatmulParams p = { .bias = norm ? NULL : &vector, .norm = norm ? &vector : NULL, .act = ACT_GELU };
 
     g_assert_true (arena_commit (a, NULL));
     weights_write (&w, ws);
     rows_write (&x, xs);
-    rows_write (&bias, bs);
+    rows_write (&vector, vs);
     for (guint m = 1; m <= (type < TYPE_Q8 || split ? 8 : M); m += m < 8 ? 1 : M - 8) {
       g_autoptr (OpStream) s = op_stream_new (dev, "alone");
 
       for (guint first = 0; first + m <= M; first += m) {
         Tensor from = tensor_rows (&x, first, m), to = tensor_rows (&y, first, m);
 
-        op_matmul (s, &to, &from, &w, &(MatmulParams){ .bias = &bias, .act = ACT_GELU });
+        op_matmul (s, &to, &from, &w, &p);
       }
       stream_go (s);
       rows_read (&y, m == 1 ? alone : got);
@@ -339,14 +359,20 @@ check_rows_alone (Device *dev, guint n)
 static void
 test_rows_are_what_they_are_alone (Device *dev)
 {
-  check_rows_alone (dev, 70);
+  check_rows_alone (dev, 70, 588, FALSE);
 }
 
 /* Enough columns for wider workgroups. */
 static void
 test_rows_of_many_columns (Device *dev)
 {
-  check_rows_alone (dev, 8 * MATVEC_WORKGROUPS + 70);
+  check_rows_alone (dev, 8 * MATVEC_WORKGROUPS + 70, 588, FALSE);
+}
+
+static void
+test_rows_with_a_norm (Device *dev)
+{
+  check_rows_alone (dev, 70, 608, TRUE);
 }
 
 static guint workgroups; /* of the dispatches so far */
@@ -378,6 +404,27 @@ test_four_workgroups_a_core (Device *dev)
       for (guint cores = 20; cores <= 144; cores++)
         g_assert_cmpuint (workgroups, >=, 4 * cores);
     }
+}
+
+/* A norm that is taken along. */
+static void
+test_norm (Device *dev)
+{
+  static const MatmulCase norm_cases[] = {
+    { 1, 3072, 3072, TYPE_BF16 },
+    { 1, 4700, 3072, TYPE_Q4 },
+    { 2, 33, 96, TYPE_F32, RESIDUAL },
+    { 7, 4640, 1120, TYPE_Q8, GELU | SCALE | RESIDUAL },
+    { 8, 3070, 2080, TYPE_F16 },
+    { 8, 61, 32, TYPE_Q4 },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (norm_cases); i++)
+    run_case (dev, &(MatmulCase){ .m = norm_cases[i].m,
+                       .n = norm_cases[i].n,
+                       .k = norm_cases[i].k,
+                       .type = norm_cases[i].type,
+                       .epilogue = norm_cases[i].epilogue | NORM });
 }
 
 /* Windows of larger tensors: what lies beside y stays, and what lies behind the k of x does not count. */
@@ -560,6 +607,7 @@ test_what_does_not_fit_is_refused (void)
   Tensor w = arena_add (a, TYPE_F32, LAYOUT_WEIGHTS, 16, 64), x = rows_of (a, 8, 64), y = rows_of (a, 8, 16);
   Tensor more = rows_of (a, 16, 16), wide = rows_of (a, 8, 96), dense = rows_of (a, 16, 64);
   Tensor tail = tensor_columns (&wide, 64, 32), short_w = arena_add (a, TYPE_F32, LAYOUT_WEIGHTS, 16, 36);
+  Tensor norm = rows_of (a, 1, 64);
   Tensor shifted = tensor_rows (&more, 8, 8), onto = tensor_rows (&more, 0, 8), late = tensor_columns (&wide, 40, 36);
 
   g_assert_true (arena_commit (a, NULL));
@@ -571,6 +619,7 @@ test_what_does_not_fit_is_refused (void)
   assert_refused (dev, &y, &x, &w, &(MatmulParams){ .residual = &y, .residual_period = 4 }, "*y's memory*");
   assert_refused (dev, &onto, &x, &w, &(MatmulParams){ .residual = &shifted }, "*y's memory*");
   assert_refused (dev, &y, &late, &short_w, NULL, "*x ends*");
+  assert_refused (dev, &y, &x, &w, &(MatmulParams){ .norm = &norm }, "*not normed here*");
 }
 
 int
@@ -598,6 +647,8 @@ main (int argc, char **argv)
   add_in_gpu_form ("/matmul/rows-of-many-columns", test_rows_of_many_columns);
   add_in_gpu_form ("/matmul/views-of-few-rows", test_views_of_few_rows);
   add_in_gpu_form ("/matmul/views-of-many-rows", test_views_of_many_rows);
+  add_in_gpu_form ("/matmul/norm", test_norm);
+  add_in_gpu_form ("/matmul/rows-with-a-norm", test_rows_with_a_norm);
   add_in_gpu_form ("/matmul/four-workgroups-a-core", test_four_workgroups_a_core);
   g_test_add_func ("/matmul/long-op-is-cut", test_long_op_is_cut);
   g_test_add_func ("/matmul/weights-beyond-a-binding", test_weights_beyond_a_binding);
