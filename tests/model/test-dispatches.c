@@ -1,4 +1,5 @@
-/* A decode step of the true model is few dispatches on a GPU: each costs some microseconds, whatever it does. */
+/* A decode step of the true model is few dispatches on a GPU, each of which costs some microseconds, whatever it does; and what it
+ * is told is in the GPU's own memory. */
 #include "harness.h"
 #include "true_widths.h"
 #include "vk/vk.h"
@@ -24,6 +25,35 @@ test_a_step_is_few_dispatches (gconstpointer data)
   }
 }
 
+/* What model/ asks of memory goes through here: this program is linked with --wrap. */
+static GHashTable *kinds; /* an arena's name -> its kind + 1 */
+
+Arena *__real_arena_new (Device *dev, ArenaKind kind, const gchar *name);
+Arena *__wrap_arena_new (Device *dev, ArenaKind kind, const gchar *name);
+
+Arena *
+__wrap_arena_new (Device *dev, ArenaKind kind, const gchar *name)
+{
+  if (kinds)
+    g_hash_table_insert (kinds, g_strdup (name), GINT_TO_POINTER (kind + 1));
+  return __real_arena_new (dev, kind, name);
+}
+
+static void
+test_inputs_are_where_the_device_reads_them_best (void)
+{
+  g_autoptr (Device) dev = harness_device (NULL);
+  g_autoptr (GError) error = NULL;
+
+  kinds = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  true_step_dispatches (dev, MINIVL_PRECISION_F16, 1, 1024, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (GPOINTER_TO_INT (g_hash_table_lookup (kinds, "language model's steps")) - 1, ==, ARENA_INPUT);
+  g_assert_cmpint (GPOINTER_TO_INT (g_hash_table_lookup (kinds, "language model's results")) - 1, ==, ARENA_HOST);
+  g_assert_cmpint (GPOINTER_TO_INT (g_hash_table_lookup (kinds, "weights")) - 1, ==, ARENA_DEVICE);
+  g_clear_pointer (&kinds, g_hash_table_unref);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -33,5 +63,6 @@ main (int argc, char **argv)
 
     g_test_add_data_func (path, GUINT_TO_POINTER (p), test_a_step_is_few_dispatches);
   }
+  g_test_add_func ("/dispatches/inputs-are-where-the-device-reads-them-best", test_inputs_are_where_the_device_reads_them_best);
   return g_test_run ();
 }

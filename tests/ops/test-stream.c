@@ -358,9 +358,13 @@ test_queries_are_reset_on_the_host_where_it_can (gconstpointer data)
 {
   const gboolean offered = GPOINTER_TO_INT (data);
   const DeviceOptions options = { .timed = TRUE };
+  VkPhysicalDeviceHostQueryResetFeatures feature = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_HOST_QUERY_RESET_FEATURES };
+  VkPhysicalDeviceFeatures2 features = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, &feature };
   Chain c;
 
   chain_open (&c, &options);
+  vkGetPhysicalDeviceFeatures2 (c.dev->physical, &features);
+  g_assert_cmpint (c.dev->host_query_reset, ==, (gint)feature.hostQueryReset);
   if (offered && !c.dev->host_query_reset) {
     g_test_skip ("the device does not offer it");
   } else {
