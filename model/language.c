@@ -27,7 +27,7 @@ struct _Language
   double attention_factor;
 
   Arena *scratch;
-  Tensor x, normed, qkv, q, attended, gate_up, glu, last, last_normed, logits, top_work;
+  Tensor x, between, normed, qkv, q, attended, gate_up, glu, last, last_normed, logits, top_work;
   Tensor attention_work[2]; /* of prefill, of decode; without columns where there is no use for it */
   Arena *step, *results;
   Tensor ids, rows, table, rope, features, last_ids; /* of step */
@@ -104,6 +104,7 @@ record_qkv (OpStream *s, const Tensor *qkv, const Tensor *x, const LanguageLayer
   op_matmul (s, &v, x, &w->v, p);
 }
 
+/* What is added to x goes to and fro between two tensors: slices that read one and write the other do not wait for each other. */
 static void
 record_layer (Language *l, OpStream *s, guint i, guint m, guint keys, gboolean decode)
 {
@@ -111,12 +112,12 @@ record_layer (Language *l, OpStream *s, guint i, guint m, guint keys, gboolean d
   const LanguageLayer *w = &l->weights->language[i];
   const KvLayer *kv = kv_pool_layer (l->pool, i);
   float scale = 1.0 / sqrt (language_head_dim (c));
-  Tensor x = tensor_rows (&l->x, 0, m), normed = tensor_rows (&l->normed, 0, m), qkv = tensor_rows (&l->qkv, 0, m),
-         q = tensor_rows (&l->q, 0, m), attended = tensor_rows (&l->attended, 0, m), gate_up = tensor_rows (&l->gate_up, 0, m),
-         glu = tensor_rows (&l->glu, 0, m), read;
+  Tensor x = tensor_rows (&l->x, 0, m), between = tensor_rows (&l->between, 0, m), normed = tensor_rows (&l->normed, 0, m),
+         qkv = tensor_rows (&l->qkv, 0, m), q = tensor_rows (&l->q, 0, m), attended = tensor_rows (&l->attended, 0, m),
+         gate_up = tensor_rows (&l->gate_up, 0, m), glu = tensor_rows (&l->glu, 0, m), read;
   const Tensor *work = &l->attention_work[decode];
   Step step = { .rows = &l->rows, .table = &l->table, .rope = &l->rope, .work = work->cols ? work : NULL, .keys = keys };
-  MatmulParams norms, onto_x = { .residual = &x };
+  MatmulParams norms, onto_x = { .residual = &x }, onto_between = { .residual = &between };
 
   read = record_norm (s, &normed, &x, c->eps, &w->input_norm, &w->qkv, &norms);
   record_qkv (s, &qkv, &read, w, &norms);
@@ -125,12 +126,12 @@ record_layer (Language *l, OpStream *s, guint i, guint m, guint keys, gboolean d
     op_attention_decode (s, &attended, &q, kv, scale, &step);
   else
     op_attention (s, &attended, &q, kv, scale, &step);
-  op_matmul (s, &x, &attended, &w->o, &onto_x);
+  op_matmul (s, &between, &attended, &w->o, &onto_x);
 
-  read = record_norm (s, &normed, &x, c->eps, &w->post_norm, &w->gate_up, &norms);
+  read = record_norm (s, &normed, &between, c->eps, &w->post_norm, &w->gate_up, &norms);
   op_matmul (s, &gate_up, &read, &w->gate_up, &norms);
   op_glu (s, &glu, &gate_up);
-  op_matmul (s, &x, &glu, &w->down, &onto_x);
+  op_matmul (s, &x, &glu, &w->down, &onto_between);
 }
 
 /* Logits of rows of x, and the best of them. */
@@ -243,6 +244,7 @@ language_new (Device *dev, const ModelConfig *config, const Weights *weights, Kv
 
   l->scratch = arena_new (dev, ARENA_DEVICE, "language model's activations");
   l->x = arena_add (l->scratch, TYPE_F32, LAYOUT_ROWS, m, c->hidden);
+  l->between = arena_add (l->scratch, TYPE_F32, LAYOUT_ROWS, m, c->hidden);
   l->normed = arena_add (l->scratch, TYPE_F32, LAYOUT_ROWS, m, c->hidden);
   l->qkv = arena_add (l->scratch, TYPE_F32, LAYOUT_ROWS, m, (c->heads + 2 * c->kv_heads) * head_dim);
   l->q = arena_add (l->scratch, TYPE_F32, LAYOUT_ROWS, m, c->heads * head_dim);

@@ -16,7 +16,7 @@ struct _Vision
   guint padded; /* rows a tile takes */
 
   Arena *scratch;
-  Tensor patches, x, normed, qkv, q, attended, hidden;
+  Tensor patches, x, between, normed, qkv, q, attended, hidden;
   Tensor shuffled, shuffled_normed, projected;
   KvLayer kv;
   Tensor rows, table;
@@ -54,14 +54,16 @@ record_embedding (Vision *v, OpStream *s, guint n)
   record_linear (s, &x, &patches, &v->weights->patch, &v->weights->patch_bias, p);
 }
 
+/* x goes to and fro between two tensors, as in the language model. */
 static void
 record_block (Vision *v, OpStream *s, guint i, guint n)
 {
   const VisionConfig *c = &v->config->vision;
   const VisionLayer *w = &v->weights->vision[i];
   guint m = n * v->padded;
-  Tensor x = tensor_rows (&v->x, 0, m), normed = tensor_rows (&v->normed, 0, m), qkv = tensor_rows (&v->qkv, 0, m),
-         q = tensor_rows (&v->q, 0, m), attended = tensor_rows (&v->attended, 0, m), hidden = tensor_rows (&v->hidden, 0, m);
+  Tensor x = tensor_rows (&v->x, 0, m), between = tensor_rows (&v->between, 0, m), normed = tensor_rows (&v->normed, 0, m),
+         qkv = tensor_rows (&v->qkv, 0, m), q = tensor_rows (&v->q, 0, m), attended = tensor_rows (&v->attended, 0, m),
+         hidden = tensor_rows (&v->hidden, 0, m);
   Step step = { .rows = &v->rows, .table = &v->table };
   MatmulParams plain = { 0 }, gelu = { .act = ACT_GELU };
 
@@ -75,11 +77,11 @@ record_block (Vision *v, OpStream *s, guint i, guint n)
   }
   op_rope_kv (s, &q, &v->kv, &qkv, &step);
   op_attention (s, &attended, &q, &v->kv, 1.0 / sqrt (vision_head_dim (c)), &step);
-  record_linear (s, &x, &attended, &w->proj, &w->proj_bias, (MatmulParams){ .scale = &w->ls1, .residual = &x });
+  record_linear (s, &between, &attended, &w->proj, &w->proj_bias, (MatmulParams){ .scale = &w->ls1, .residual = &x });
 
-  record_norm (v, s, &normed, &x, &w->norm2, &w->norm2_bias);
+  record_norm (v, s, &normed, &between, &w->norm2, &w->norm2_bias);
   record_linear (s, &hidden, &normed, &w->fc1, &w->fc1_bias, gelu);
-  record_linear (s, &x, &hidden, &w->fc2, &w->fc2_bias, (MatmulParams){ .scale = &w->ls2, .residual = &x });
+  record_linear (s, &x, &hidden, &w->fc2, &w->fc2_bias, (MatmulParams){ .scale = &w->ls2, .residual = &between });
 }
 
 static void
@@ -179,6 +181,7 @@ vision_new (Device *dev, const ModelConfig *config, const Weights *weights)
   v->scratch = arena_new (dev, ARENA_DEVICE, "vision transformer's activations");
   v->patches = arena_add (v->scratch, TYPE_F32, LAYOUT_ROWS, m, 3 * c->patch_size * c->patch_size);
   v->x = arena_add (v->scratch, TYPE_F32, LAYOUT_ROWS, m, c->hidden);
+  v->between = arena_add (v->scratch, TYPE_F32, LAYOUT_ROWS, m, c->hidden);
   v->normed = arena_add (v->scratch, TYPE_F32, LAYOUT_ROWS, m, c->hidden);
   v->qkv = arena_add (v->scratch, TYPE_F32, LAYOUT_ROWS, m, 3 * c->hidden);
   v->q = arena_add (v->scratch, TYPE_F32, LAYOUT_ROWS, m, c->hidden);

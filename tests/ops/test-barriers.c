@@ -34,8 +34,8 @@ __wrap_vkCmdPipelineBarrier (VkCommandBuffer buffer, VkPipelineStageFlags from, 
 typedef struct
 {
   OpStream *s;
-  Tensor t[STEPS + 1]; /* [1][1024] */
-  Tensor x, w, v, y;   /* [9][64], weights [128][64] and [32][64], [9][160] */
+  Tensor t[STEPS + 1];  /* [1][1024] */
+  Tensor x, w, v, y, z; /* [9][64], weights [128][64] and [32][64], [9][160] twice */
 } Work;
 
 /* A chain of copies, each of which reads what the one before wrote. */
@@ -96,6 +96,23 @@ slices (Work *w)
   op_matmul (w->s, &y, &w->x, &w->w, NULL);
 }
 
+/* The same, adding to what another tensor holds; or y itself, which the layer would call a hazard. */
+static void
+slices_onto (Work *w)
+{
+  const Tensor y = tensor_columns (&w->y, 0, 128), residual = tensor_columns (&w->z, 0, 128);
+
+  op_matmul (w->s, &y, &w->x, &w->w, &(MatmulParams){ .residual = &residual });
+}
+
+static void
+slices_onto_themselves (Work *w)
+{
+  const Tensor y = tensor_columns (&w->y, 0, 128);
+
+  op_matmul (w->s, &y, &w->x, &w->w, &(MatmulParams){ .residual = &y });
+}
+
 typedef struct
 {
   const gchar *name;
@@ -124,6 +141,8 @@ static const Case cases[] = {
   { "only-needed/meeting-columns", { 0 }, meeting_columns, 2, 2, -1 },
   { "only-needed/slices/texel", { 0 }, slices, 1, 4, -1, .range = 32 * 64 * 4 },
   { "only-needed/slices/storage", { .storage_form = TRUE }, slices, 1, 4, -1, .range = 32 * 64 * 4 },
+  { "only-needed/slices-onto", { 0 }, slices_onto, 1, 4, -1, .range = 32 * 64 * 4 },
+  { "only-needed/slices-onto-themselves", { 0 }, slices_onto_themselves, 4, 4, -1, .range = 32 * 64 * 4 },
   { "first-missing/texel", { 0 }, chain, STEPS, STEPS, 0, .hazard = READ_AFTER_WRITE },
   { "first-missing/storage", { .storage_form = TRUE }, chain, STEPS, STEPS, 0, .hazard = READ_AFTER_WRITE },
   { "later-missing/texel", { 0 }, chain, STEPS, STEPS, 2, .hazard = READ_AFTER_WRITE },
@@ -150,6 +169,7 @@ run_case (const Case *c)
   w.w = arena_add (arena, TYPE_F32, LAYOUT_WEIGHTS, 128, 64);
   w.v = arena_add (arena, TYPE_F32, LAYOUT_WEIGHTS, 32, 64);
   w.y = arena_add (arena, TYPE_F32, LAYOUT_ROWS, 9, 160);
+  w.z = arena_add (arena, TYPE_F32, LAYOUT_ROWS, 9, 160);
   g_assert_true (arena_commit (arena, &error));
   if (c->range)
     dev->limits.bulk_range = c->range;
