@@ -1,14 +1,12 @@
 /* See decode.h. */
 #include "decode.h"
+#include "picture.h"
 
 #include <string.h>
 
 #include <libavutil/imgutils.h>
 #include <libavutil/pixdesc.h>
 #include <libswscale/swscale.h>
-
-/* What swscale's vector code may write beyond the last pixel. */
-#define SLACK 64
 
 /* FFmpeg 6.1 moved both; 5.1 has the old ones alone. */
 #ifdef AV_FRAME_FLAG_KEY
@@ -28,23 +26,6 @@ media_fail (GError **error, const gchar *path, const gchar *what, gint code)
     av_strerror (code, text, sizeof (text));
   g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_FAILED, "%s: %s: %s", path, what, text);
   return FALSE;
-}
-
-void
-media_frame_clear (MediaFrame *frame)
-{
-  av_freep (&frame->data);
-  memset (frame, 0, sizeof (*frame));
-}
-
-gboolean
-media_frame_init (MediaFrame *frame, guint width, guint height, const gchar *path, GError **error)
-{
-  frame->width = width;
-  frame->height = height;
-  frame->stride = ((gsize)width * 3 + SLACK - 1) / SLACK * SLACK;
-  frame->data = av_malloc (frame->stride * height + SLACK);
-  return frame->data || media_fail (error, path, "no memory for the picture", AVERROR (ENOMEM));
 }
 
 /* --- reading --------------------------------------------------------------------------------------------------------------- */

@@ -21,8 +21,6 @@ typedef struct
 /* Sets @error to `path: what: FFmpeg's text for code`. Returns FALSE. */
 gboolean media_fail (GError **error, const gchar *path, const gchar *what, gint code);
 
-gboolean media_frame_init (MediaFrame *frame, guint width, guint height, const gchar *path, GError **error);
-
 /* still: stop at the slightest damage. In a video it is told frame by frame. path: borrowed until reader_clear(). */
 gboolean reader_open (Reader *r, const gchar *path, gboolean still, GError **error);
 void reader_clear (Reader *r);

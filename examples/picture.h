@@ -27,7 +27,12 @@ gboolean picture_read_webp (FILE *file, const gchar *path, MediaFrame *frame, GE
 /* By the file's first bytes. NULL: it is none of those; FFmpeg may know it. */
 PictureReader picture_find_reader (FILE *file);
 
-/* Memory for the pixels. Fails where there are too many, or none. */
+/* Any other kind. */
+gboolean picture_read_other (const gchar *path, MediaFrame *frame, GError **error);
+
+/* Memory for the pixels of any frame. */
+gboolean media_frame_init (MediaFrame *frame, guint width, guint height, const gchar *path, GError **error);
+/* The same for a picture's. Fails where there are too many, or none. */
 gboolean picture_begin (MediaFrame *frame, guint64 width, guint64 height, const gchar *path, GError **error);
 gboolean picture_check_size (guint64 width, guint64 height, const gchar *path, GError **error);
 

@@ -1,5 +1,6 @@
 /* Video frames as RGB: see media.h. */
 #include "framelist.h"
+#include "picture.h"
 
 #include <math.h>
 #include <string.h>
