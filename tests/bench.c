@@ -1,9 +1,9 @@
 /*
- * The speed of the ops and stages at true sizes, beside what the machine can do: INTERFACES.md, "bench".
+ * minivl-bench: whether a device computes what it should, and the speed of the ops and stages at true sizes, beside what the
+ * machine can do: INTERFACES.md, "bench".
  */
 #include "bench.h"
 
-#include <json-glib/json-glib.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -14,6 +14,7 @@ typedef struct
 } BenchStage;
 
 static const BenchStage stages[] = {
+  { "check", bench_check },
   { "matmul", bench_matmul },
   { "matvec", bench_matvec },
   { "attention", bench_attention },
@@ -37,7 +38,7 @@ bench_assert (GError *error)
 {
   if (!error)
     return;
-  g_printerr ("bench: %s\n", error->message);
+  g_printerr ("minivl-bench: %s\n", error->message);
   exit (1);
 }
 
@@ -125,21 +126,21 @@ bench_run_stream (OpStream *s)
 
 /* --- the table --------------------------------------------------------------------------------------------------------------- */
 
-/* A CPU device is compared with this machine, a GPU with its own copying, as its arithmetic peak is not known. 0: no limit. */
+/* A CPU device is compared with this machine, a GPU with what it does by shaders made for it. 0: no limit. */
 static double
 limit_of (const Bench *b, BenchLimit limit)
 {
   gboolean cpu = device_limits (b->dev)->cpu;
 
   if (limit == LIMIT_MULADD)
-    return cpu ? b->machine.muladd_gflops : 0;
+    return cpu ? b->machine.muladd_gflops : b->peak.muladd_gflops;
   if (limit == LIMIT_READ)
-    return cpu ? b->machine.read_gbps : b->copy_gbps;
+    return cpu ? b->machine.read_gbps : b->peak.read_gbps;
   return 0;
 }
 
-static double
-share_of (const Bench *b, const BenchRow *row)
+double
+bench_share (const Bench *b, const BenchRow *row)
 {
   double limit = limit_of (b, row->limit), amount = row->limit == LIMIT_MULADD ? row->flops : row->bytes;
 
@@ -147,7 +148,29 @@ share_of (const Bench *b, const BenchRow *row)
 }
 
 /* The table is Markdown: it goes into the README unchanged. */
-#define ROW_FORMAT "| %-16s | %-19s | %-9s | %9s | %9s | %9s | %9s | %9s | %9s | %9s | %-21s |\n"
+#define ROW_FORMAT "| %-16s | %-28s | %-9s | %9s | %9s | %9s | %9s | %9s | %9s | %9s | %-21s |\n"
+
+static void
+print_limits (const Bench *b)
+{
+  const DeviceInfo *info = device_info (b->dev);
+
+  g_print ("%u cores read %.1f GB/s and do %.1f GFLOP/s of mul+add in plain C\n", b->machine.cores, b->machine.read_gbps,
+      b->machine.muladd_gflops);
+  g_print ("%s (%s, %s) reads %.1f GB/s, copies %.1f GB/s and does %.1f GFLOP/s of mul+add\n\n", info->name, info->type,
+      info->driver, b->peak.read_gbps, b->peak.copy_gbps, b->peak.muladd_gflops);
+}
+
+static void
+print_model (const Bench *b)
+{
+  const BenchModel m = bench_model (b);
+
+  if (m.segment_seconds > 0)
+    g_print ("\nBy these rows the whole model (%u layers) takes %.3f s for a frame, reads %.0f tokens of a prompt a second and "
+             "answers %.1f:\n%.2f s for a segment of %u frames and an answer of %u tokens\n",
+        m.layers, m.frame_seconds, m.prefill_speed, m.decode_speed, m.segment_seconds, BENCH_FRAMES, BENCH_ANSWER);
+}
 
 static void
 print_header (void)
@@ -164,89 +187,27 @@ cell (double value, guint digits)
   return value > 0 ? g_strdup_printf ("%.*f", digits, value) : g_strdup ("-");
 }
 
+/* (transfer full) */
+static gchar *
+against_text (const BenchRow *row)
+{
+  if (row->checked)
+    return g_strdup_printf ("%sNMSE %.1e", row->nmse <= row->bound ? "" : "WRONG: ", row->nmse);
+  return row->ratio > 0 ? g_strdup_printf ("%.3f of %s", row->ratio, row->ratio_of) : g_strdup ("-");
+}
+
 void
 bench_add (Bench *b, BenchRow row)
 {
   double amount = row.limit == LIMIT_READ || row.flops == 0 ? row.bytes : row.flops;
   g_autofree gchar *ms = cell (row.ns * 1e-6, 3), *gflops = cell (row.flops / row.ns, 1), *gbps = cell (row.bytes / row.ns, 2),
-                   *gweights = cell (row.weights / row.ns, 2), *share = cell (share_of (b, &row), 3),
+                   *gweights = cell (row.weights / row.ns, 2), *share = cell (bench_share (b, &row), 3),
                    *per_cpu = cell (row.cpu_ns ? amount / row.cpu_ns : 0, 2), *twin = cell (row.twin_gflops, 2),
-                   *against = row.ratio > 0 ? g_strdup_printf ("%.3f of %s", row.ratio, row.ratio_of) : g_strdup ("-");
+                   *against = against_text (&row);
 
   g_print (ROW_FORMAT, row.name, row.shape, row.precision, ms, gflops, gbps, gweights, share, per_cpu, twin, against);
   g_array_append_val (b->rows, row);
-}
-
-static void
-add_figure (JsonBuilder *json, const gchar *name, double value)
-{
-  json_builder_set_member_name (json, name);
-  if (value > 0)
-    json_builder_add_double_value (json, value);
-  else
-    json_builder_add_null_value (json);
-}
-
-static void
-add_text (JsonBuilder *json, const gchar *name, const gchar *value)
-{
-  json_builder_set_member_name (json, name);
-  if (value)
-    json_builder_add_string_value (json, value);
-  else
-    json_builder_add_null_value (json);
-}
-
-static gboolean
-write_json (const Bench *b, const gchar *path, GError **error)
-{
-  const DeviceInfo *info = device_info (b->dev);
-  g_autoptr (JsonBuilder) json = json_builder_new ();
-  g_autoptr (JsonGenerator) generator = json_generator_new ();
-
-  json_builder_begin_object (json);
-  json_builder_set_member_name (json, "machine");
-  json_builder_begin_object (json);
-  json_builder_set_member_name (json, "cores");
-  json_builder_add_int_value (json, b->machine.cores);
-  add_figure (json, "read_gbps", b->machine.read_gbps);
-  add_figure (json, "muladd_gflops", b->machine.muladd_gflops);
-  add_text (json, "device", info->name);
-  add_text (json, "device_type", info->type);
-  add_text (json, "driver", info->driver);
-  add_figure (json, "copy_gbps", b->copy_gbps);
-  json_builder_end_object (json);
-  json_builder_set_member_name (json, "rows");
-  json_builder_begin_array (json);
-  for (guint i = 0; i < b->rows->len; i++) {
-    const BenchRow *row = &g_array_index (b->rows, BenchRow, i);
-
-    json_builder_begin_object (json);
-    add_text (json, "name", row->name);
-    add_text (json, "shape", row->shape);
-    add_text (json, "precision", row->precision);
-    json_builder_set_member_name (json, "ns");
-    json_builder_add_int_value (json, row->ns);
-    json_builder_set_member_name (json, "cpu_ns");
-    json_builder_add_int_value (json, row->cpu_ns);
-    add_figure (json, "gflops", row->flops / row->ns);
-    add_figure (json, "gbps", row->bytes / row->ns);
-    add_figure (json, "gweights", row->weights / row->ns);
-    add_figure (json, "share", share_of (b, row));
-    add_figure (json, "twin_gflops", row->twin_gflops);
-    add_figure (json, "ratio", row->ratio);
-    add_text (json, "ratio_of", row->ratio_of);
-    add_figure (json, "drafted", row->drafted);
-    add_figure (json, "accepted", row->accepted);
-    json_builder_end_object (json);
-  }
-  json_builder_end_array (json);
-  json_builder_end_object (json);
-
-  g_autoptr (JsonNode) root = json_builder_get_root (json);
-  json_generator_set_pretty (generator, TRUE);
-  json_generator_set_root (generator, root);
-  return json_generator_to_file (generator, path, error);
+  b->wrong += row.checked && !(row.nmse <= row.bound);
 }
 
 /* --- the program ------------------------------------------------------------------------------------------------------------- */
@@ -263,14 +224,16 @@ is_stage (const gchar *name)
 int
 main (int argc, char **argv)
 {
-  g_autofree gchar *device = NULL, *precision = g_strdup ("auto"), *only = NULL, *json = NULL, *model = NULL;
-  gboolean quick = FALSE;
+  g_autofree gchar *device = NULL, *precision = g_strdup ("auto"), *json = NULL, *model = NULL;
+  g_auto (GStrv) only = NULL;
+  gboolean quick = FALSE, gpu_kernels = FALSE;
   const GOptionEntry entries[] = {
     { "model", 0, 0, G_OPTION_ARG_FILENAME, &model, "Checkpoint folder for the stages (random weights of the true widths)", "DIR" },
     { "device", 0, 0, G_OPTION_ARG_STRING, &device, "Index, UUID, or part of a name (a real GPU before a CPU device)", "D" },
     { "precision", 0, 0, G_OPTION_ARG_STRING, &precision, "auto, f32, f16 (16 bits as the file has them), q8 or q4", "P" },
-    { "only", 0, 0, G_OPTION_ARG_STRING, &only, "Only the rows of this name", "NAME" },
+    { "only", 0, 0, G_OPTION_ARG_STRING_ARRAY, &only, "Only the rows of this name; repeatable", "NAME" },
     { "json", 0, 0, G_OPTION_ARG_FILENAME, &json, "Write the figures to a file, too", "FILE" },
+    { "gpu-kernels", 0, 0, G_OPTION_ARG_NONE, &gpu_kernels, "Single shaders: those of GPUs on a CPU device as well", NULL },
     { "quick", 0, 0, G_OPTION_ARG_NONE, &quick, "Few layers and runs: shows that it works, no figures to go by", NULL },
     { NULL },
   };
@@ -278,50 +241,58 @@ main (int argc, char **argv)
   g_autoptr (GError) error = NULL;
   Bench b = { 0 };
 
-  g_option_context_set_summary (context, "Times the ops and stages of minivl at true sizes, and the machine itself.");
+  g_option_context_set_summary (context,
+      "Holds every shader of minivl against plain C at true sizes, times them and the stages of the\n"
+      "model, and measures the machine and the device. Exit 1 where the device computes wrongly.");
   g_option_context_add_main_entries (context, entries, NULL);
   if (!g_option_context_parse (context, &argc, &argv, &error)) {
-    g_printerr ("bench: %s\n", error->message);
+    g_printerr ("minivl-bench: %s\n", error->message);
     return 2;
   }
   if (argc > 1) {
-    g_printerr ("bench: it takes options only, not '%s'\n", argv[1]);
+    g_printerr ("minivl-bench: it takes options only, not '%s'\n", argv[1]);
     return 2;
   }
   if (!precision_parse (precision, &b.precision)) {
-    g_printerr ("bench: there is no precision '%s': auto, f32, f16, q8, q4\n", precision);
+    g_printerr ("minivl-bench: there is no precision '%s': auto, f32, f16, q8, q4\n", precision);
     return 2;
   }
-  if (only && !is_stage (only)) {
-    g_printerr ("bench: there are no rows '%s':", only);
-    for (guint i = 0; i < G_N_ELEMENTS (stages); i++)
-      g_printerr (" %s", stages[i].name);
-    g_printerr ("\n");
-    return 2;
-  }
+  for (guint i = 0; only && only[i]; i++)
+    if (!is_stage (only[i])) {
+      g_printerr ("minivl-bench: there are no rows '%s':", only[i]);
+      for (guint k = 0; k < G_N_ELEMENTS (stages); k++)
+        g_printerr (" %s", stages[k].name);
+      g_printerr ("\n");
+      return 2;
+    }
 
   b.device = device;
   b.model = model;
   b.quick = quick;
   b.rows = g_array_new (FALSE, FALSE, sizeof (BenchRow));
-  b.dev = device_open (device, NULL, &error);
+  b.dev = device_open (device, &(DeviceOptions){ .gpu_kernels = gpu_kernels }, &error);
   bench_assert (error);
-  machine_measure (&b.machine);
-  b.copy_gbps = bench_copy (b.dev);
-  g_print ("%u cores read %.1f GB/s and do %.1f GFLOP/s of mul+add in plain C\n%s (%s) copies %.1f GB/s\n\n", b.machine.cores,
-      b.machine.read_gbps, b.machine.muladd_gflops, device_info (b.dev)->name, device_info (b.dev)->type, b.copy_gbps);
+  machine_measure (&b.machine, quick);
+  bench_device (&b);
+  print_limits (&b);
   print_header ();
-  for (guint i = 0; i < G_N_ELEMENTS (stages); i++)
-    if (!only || g_str_equal (only, stages[i].name))
-      stages[i].run (&b);
-  if (json)
-    write_json (&b, json, &error);
+  for (guint i = 0; i < G_N_ELEMENTS (stages); i++) {
+    if (only && !g_strv_contains ((const gchar *const *)only, stages[i].name))
+      continue;
+    stages[i].run (&b);
+    /* Now, for a driver may end the program in the next one. */
+    if (json)
+      bench_write_json (&b, json, &error);
+    bench_assert (error);
+  }
+  print_model (&b);
 
   for (guint i = 0; i < b.rows->len; i++)
     g_free (g_array_index (b.rows, BenchRow, i).shape);
   g_array_unref (b.rows);
   minivl_engine_unref (b.engine);
   device_free (b.dev);
-  bench_assert (error);
-  return 0;
+  if (b.wrong)
+    g_printerr ("minivl-bench: %u checks failed: the device computes wrongly, or checks are missing\n", b.wrong);
+  return b.wrong ? 1 : 0;
 }

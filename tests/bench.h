@@ -1,5 +1,6 @@
 /*
- * The rows of the speed table. A function of the table in bench.c measures one or more shapes and adds a row for each.
+ * minivl-bench: the rows of the speed table. A function of the table in bench.c measures one or more shapes and adds a row for
+ * each.
  */
 #ifndef TESTS_BENCH_H
 #define TESTS_BENCH_H
@@ -28,7 +29,17 @@ typedef struct
   double ratio;             /* of ns to that of what ratio_of names; 0: does not apply */
   const gchar *ratio_of;    /* static */
   double drafted, accepted; /* tokens of all runs; 0: does not apply */
+  gboolean checked;         /* against the twin */
+  double nmse, bound;       /* of what was checked; more than bound is wrong */
 } BenchRow;
+
+/* What the device does at most. */
+typedef struct
+{
+  double copy_gbps; /* bytes read and written */
+  double read_gbps;
+  double muladd_gflops; /* f32 */
+} BenchPeak;
 
 typedef struct
 {
@@ -38,13 +49,18 @@ typedef struct
   gboolean quick;
   Machine machine;
   Device *dev;
-  double copy_gbps;     /* of the device: bytes read and written */
+  BenchPeak peak;
   MinivlEngine *engine; /* of the stages, opened when the first needs it */
   GArray *rows;         /* BenchRow */
+  guint wrong;          /* of what was checked */
 } Bench;
 
 /* Prints the row and keeps it. */
 void bench_add (Bench *b, BenchRow row);
+/* Of what the device, or the CPU that is one, does at most; 0: does not apply. */
+double bench_share (const Bench *b, const BenchRow *row);
+/* All that a report needs. */
+gboolean bench_write_json (const Bench *b, const gchar *path, GError **error);
 /* Whether rows of weights of this type were asked for: f16 is 16 bits as the file has them. */
 gboolean bench_wants (const Bench *b, TensorType type);
 
@@ -72,6 +88,7 @@ void bench_assert (GError *error);
 
 /* --- the table's functions ----------------------------------------------------------------------------------------------- */
 
+void bench_check (Bench *b);
 void bench_matmul (Bench *b);
 void bench_matvec (Bench *b);
 void bench_attention (Bench *b);
@@ -88,7 +105,23 @@ void bench_questions (Bench *b);
 void bench_first_token (Bench *b);
 void bench_dispatches (Bench *b);
 void bench_self_check (Bench *b);
-/* Bytes a second that the device copies. */
-double bench_copy (Device *dev);
+
+/* Fills peak. */
+void bench_device (Bench *b);
+
+/* What the rows tell of a whole model: seconds, or tokens a second; 0: there is no such row. */
+typedef struct
+{
+  guint layers;         /* of the language model */
+  double frame_seconds; /* one tile */
+  double prefill_speed, decode_speed;
+  double segment_seconds; /* BENCH_FRAMES frames, and an answer of BENCH_ANSWER tokens */
+} BenchModel;
+
+#define BENCH_FRAMES 8
+#define BENCH_ANSWER 64
+#define BENCH_KEYS 512 /* tokens of context of the row `decode_step` */
+
+BenchModel bench_model (const Bench *b);
 
 #endif

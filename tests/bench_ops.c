@@ -9,9 +9,11 @@
 #define QUICK_ROTATED (G_GUINT64_CONSTANT (1) << 24)
 #define TWIN_OPERATIONS 2e8 /* about a tenth of a second */
 #define SECONDS 2.0
+#define GPU_SECONDS 0.5 /* of thousands of runs, which nothing else disturbs */
 #define QUICK_SECONDS 0.1
 #define LEAST_RUNS 5
 #define QUICK_RUNS 2
+#define QUICK_ROWS 32
 
 typedef struct
 {
@@ -80,10 +82,11 @@ copies_of (const Bench *b, guint64 bytes)
 static void
 time_streams (Bench *b, GPtrArray *streams, BenchRow *row)
 {
+  double seconds = b->quick ? QUICK_SECONDS : device_limits (b->dev)->cpu ? SECONDS : GPU_SECONDS;
   BenchTimer timer;
 
   bench_run_stream (streams->pdata[streams->len - 1]); /* drivers compile when a kernel first runs */
-  bench_timer_start (&timer, b->quick ? QUICK_SECONDS : SECONDS, b->quick ? QUICK_RUNS : LEAST_RUNS);
+  bench_timer_start (&timer, seconds, b->quick ? QUICK_RUNS : LEAST_RUNS);
   for (guint i = 0; bench_goes_on (&timer); i = (i + 1) % streams->len)
     bench_ran (&timer, bench_run_stream (streams->pdata[i]), 1);
   bench_timer_stop (&timer, row);
@@ -151,8 +154,12 @@ static void
 time_shapes (Bench *b, const gchar *name, const Shape *shapes, guint n, BenchLimit limit)
 {
   for (guint type = 0; type < G_N_ELEMENTS (weight_types); type++)
-    for (guint i = 0; bench_wants (b, weight_types[type].type) && i < n; i++)
-      time_linear (b, name, &shapes[i], type, limit);
+    for (guint i = 0; bench_wants (b, weight_types[type].type) && i < n; i++) {
+      Shape shape = shapes[i];
+
+      shape.m = b->quick ? MIN (shape.m, QUICK_ROWS) : shape.m;
+      time_linear (b, name, &shape, type, limit);
+    }
 }
 
 void
@@ -324,35 +331,4 @@ bench_attention_decode (Bench *b)
 {
   for (guint i = 0; i < G_N_ELEMENTS (decode_shapes); i++)
     time_attention (b, "attention_decode", &decode_shapes[i], TRUE);
-}
-
-/* --- the device -------------------------------------------------------------------------------------------------------------- */
-
-double
-bench_copy (Device *dev)
-{
-  enum
-  {
-    TENSORS = 16,
-    ROWS = 4096,
-    COLUMNS = 4096,
-    BYTES = ROWS * COLUMNS * 4,
-  };
-  g_autoptr (GError) error = NULL;
-  g_autoptr (Arena) arena = arena_new (dev, ARENA_DEVICE, "copy");
-  g_autoptr (OpStream) s = op_stream_new (dev, "copy");
-  Tensor t[TENSORS];
-  guint64 best = G_MAXUINT64;
-
-  for (guint i = 0; i < TENSORS; i++)
-    t[i] = arena_add (arena, TYPE_F32, LAYOUT_ROWS, ROWS, COLUMNS);
-  arena_commit (arena, &error);
-  bench_assert (error);
-  for (guint i = 0; i + 1 < TENSORS; i += 2)
-    op_copy (s, &t[i], &t[i + 1]);
-  op_stream_end (s, &error);
-  bench_assert (error);
-  for (guint i = 0; i < 3; i++)
-    best = MIN (best, bench_run_stream (s));
-  return (double)TENSORS * BYTES / best;
 }

@@ -14,7 +14,7 @@
 #include "true_widths.h"
 
 #define CONTEXT 8192       /* tokens: more than all prompts here together */
-#define PROMPT 512         /* tokens */
+#define PROMPT BENCH_KEYS  /* tokens */
 #define N_PROMPTS 4        /* that are kept in the cache */
 #define STEPS 16           /* of a decode run, PROMPT tokens of context at their middle */
 #define QUESTION 24        /* tokens */
