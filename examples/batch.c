@@ -1,5 +1,6 @@
 /* Many conversations: see batch.h. */
 #include "batch.h"
+#include "jsontext.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +12,7 @@
 
 /* As many answers as the engine computes together. */
 #define TOGETHER 32
-/* A line of ours has two levels in, six out; json-glib has no bound. */
+/* A line of ours has two levels in, six out. */
 #define MOST_LEVELS 16
 #define LINE_BEGINS "{\"id\":"
 
@@ -77,49 +78,11 @@ static gboolean G_GNUC_PRINTF (2, 3) bad (GError **error, const gchar *format, .
   return FALSE;
 }
 
-static gboolean
-is_deep (const gchar *text)
-{
-  gboolean in_string = FALSE;
-  guint levels = 0;
-
-  for (; *text; text++) {
-    if (in_string && *text == '\\' && text[1])
-      text++;
-    else if (*text == '"')
-      in_string = !in_string;
-    else if (!in_string && (*text == '[' || *text == '{') && ++levels > MOST_LEVELS)
-      return TRUE;
-    else if (!in_string && (*text == ']' || *text == '}') && levels > 0)
-      levels--;
-  }
-  return FALSE;
-}
-
 /* (transfer full) */
 static JsonObject *
 parse_line (const gchar *text, gsize length, GError **error)
 {
-  g_autoptr (JsonNode) root = NULL;
-  g_autoptr (GError) why = NULL;
-
-  if (!g_utf8_validate_len (text, length, NULL))
-    bad (error, "not UTF-8");
-  else if (is_deep (text))
-    bad (error, "nested too deep");
-  else if (!(root = json_from_string (text, &why)))
-    bad (error, "not JSON: %s", why ? why->message : "nothing there");
-  else if (JSON_NODE_HOLDS_OBJECT (root))
-    return json_node_dup_object (root);
-  else
-    bad (error, "no JSON object");
-  return NULL;
-}
-
-static gboolean
-holds (JsonNode *node, GType type)
-{
-  return JSON_NODE_HOLDS_VALUE (node) && json_node_get_value_type (node) == type;
+  return json_text_parse (text, length, MOST_LEVELS, error);
 }
 
 /* NULL: it has no id. (transfer full) */
@@ -128,7 +91,8 @@ read_id (JsonObject *o)
 {
   JsonNode *node = json_object_get_member (o, "id");
 
-  return node && (holds (node, G_TYPE_STRING) || holds (node, G_TYPE_INT64)) ? json_to_string (node, FALSE) : NULL;
+  return node && (json_text_holds (node, G_TYPE_STRING) || json_text_holds (node, G_TYPE_INT64)) ? json_to_string (node, FALSE)
+                                                                                                 : NULL;
 }
 
 /* (transfer full) */
@@ -154,7 +118,7 @@ read_strings (JsonNode *node, const gchar *key, GError **error)
   for (guint i = 0; array && i < json_array_get_length (array); i++) {
     JsonNode *item = json_array_get_element (array, i);
 
-    if (holds (item, G_TYPE_STRING) && g_utf8_validate (json_node_get_string (item), -1, NULL))
+    if (json_text_holds (item, G_TYPE_STRING) && g_utf8_validate (json_node_get_string (item), -1, NULL))
       g_strv_builder_add (b, json_node_get_string (item));
     else
       array = NULL;
@@ -183,11 +147,11 @@ read_member (Topic *topic, const gchar *key, JsonNode *node, GError **error)
     return images != NULL;
   }
   if (g_str_equal (key, "video"))
-    return holds (node, G_TYPE_STRING) ? topic_set_video (topic, json_node_get_string (node), error)
-                                       : bad (error, "video: a text is wanted");
+    return json_text_holds (node, G_TYPE_STRING) ? topic_set_video (topic, json_node_get_string (node), error)
+                                                 : bad (error, "video: a text is wanted");
   if (g_str_equal (key, "joined")) {
-    topic->joined = holds (node, G_TYPE_BOOLEAN) && json_node_get_boolean (node);
-    return holds (node, G_TYPE_BOOLEAN) || bad (error, "joined: true or false is wanted");
+    topic->joined = json_text_holds (node, G_TYPE_BOOLEAN) && json_node_get_boolean (node);
+    return json_text_holds (node, G_TYPE_BOOLEAN) || bad (error, "joined: true or false is wanted");
   }
   return bad (error, "%s: no such key; there are id, rounds, images, joined and video", key);
 }
@@ -265,7 +229,7 @@ add_known (Batch *b, const gchar *text, gsize length)
   JsonArray *rounds = node && JSON_NODE_HOLDS_ARRAY (node) ? json_node_get_array (node) : NULL;
   gchar *id = o ? read_id (o) : NULL;
 
-  if (!id && line && holds (line, G_TYPE_INT64))
+  if (!id && line && json_text_holds (line, G_TYPE_INT64))
     id = g_strdup_printf ("line %" G_GINT64_FORMAT, json_node_get_int (line));
   for (guint i = 0; rounds && i < json_array_get_length (rounds); i++) {
     JsonNode *round = json_array_get_element (rounds, i);

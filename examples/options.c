@@ -1,4 +1,5 @@
 #include "options.h"
+#include "precision.h"
 
 #include <glib/gstdio.h>
 #include <math.h>
@@ -56,16 +57,7 @@ static gboolean G_GNUC_PRINTF (2, 3) bad (GError **error, const gchar *format, .
 static gboolean
 parse_precision (Options *o, const gchar *text, GError **error)
 {
-  static const gchar *const names[] = { [MINIVL_PRECISION_AUTO] = "auto",
-    [MINIVL_PRECISION_F32] = "f32",
-    [MINIVL_PRECISION_F16] = "f16",
-    [MINIVL_PRECISION_Q8] = "q8",
-    [MINIVL_PRECISION_Q4] = "q4" };
-
-  o->precision = MINIVL_PRECISION_AUTO;
-  while (text && o->precision < G_N_ELEMENTS (names) && !g_str_equal (text, names[o->precision]))
-    o->precision++;
-  return o->precision < G_N_ELEMENTS (names) || bad (error, "--precision %s: auto, f32, f16, q8 or q4", text);
+  return precision_parse (text, &o->precision) || bad (error, "--precision %s: " PRECISION_NAMES, text);
 }
 
 static gboolean
