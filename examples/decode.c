@@ -28,6 +28,29 @@ media_fail (GError **error, const gchar *path, const gchar *what, gint code)
   return FALSE;
 }
 
+/* --- files of strangers ---------------------------------------------------------------------------------------------------- */
+
+static gchar *formats; /* that are read; NULL: any */
+
+/* These open what a file tells them to, another file or a host. */
+static const gchar *const playlists[] = { "avisynth", "concat", "dash", "hls", "imf", "rtp", "rtsp", "sap", "sdp", "vapoursynth",
+  "vobsub", "webm_dash_manifest", NULL };
+
+void
+media_restrict (guint64 most_pixels)
+{
+  g_autoptr (GString) names = g_string_new (NULL);
+  const AVInputFormat *format;
+  gpointer next = NULL;
+
+  while ((format = av_demuxer_iterate (&next)))
+    if (!g_strv_contains (playlists, format->name))
+      g_string_append_printf (names, "%s%s", names->len > 0 ? "," : "", format->name);
+  g_free (formats);
+  formats = g_strdup (names->str);
+  picture_set_most_pixels (most_pixels);
+}
+
 /* --- reading --------------------------------------------------------------------------------------------------------------- */
 
 void
@@ -54,6 +77,8 @@ reader_open_format (Reader *r, GError **error)
   url = g_strconcat ("file:", r->path, NULL);
   /* Nor is a name with `%03d` a pattern for others. */
   av_dict_set (&options, "pattern_type", "none", 0);
+  if (formats)
+    av_dict_set (&options, "format_whitelist", formats, 0);
   code = avformat_open_input (&r->format, url, NULL, &options);
   av_dict_free (&options);
   if (code < 0)
@@ -97,7 +122,10 @@ reader_open (Reader *r, const gchar *path, gboolean still, GError **error)
     r->codec->thread_count = still ? 1 : 0;
     if (still)
       r->codec->err_recognition |= AV_EF_EXPLODE | AV_EF_CRCCHECK;
+    if (!still)
+      r->codec->max_pixels = picture_most_pixels (); /* of a picture it is told by its size */
     code = avcodec_open2 (r->codec, codec, NULL);
+    r->codec->max_pixels = picture_most_pixels ();
   }
   if (code < 0) {
     media_fail (error, path, "no decoder for it", code);

@@ -19,9 +19,14 @@ typedef struct
 
 void media_frame_clear (MediaFrame *frame);
 
+#define MEDIA_MOST_PIXELS (64u << 20)
+/* For the whole process, before anything is read that strangers have sent: no picture and no frame may have more pixels than that,
+ * and no file is read that names others, as playlists do. */
+void media_restrict (guint64 most_pixels);
+
 /* A still picture, the first one of an animation or of pages, as Pillow's Image.open (path).convert ("RGB"): alpha is dropped,
  * palettes and gray are spread to RGB, 16 bits keep their upper 8, a TIFF is turned as it asks and nothing else is. A damaged or
- * truncated file is an error, and so is one of more than 64 M pixels. */
+ * truncated file is an error, and so is one of more than MEDIA_MOST_PIXELS. */
 gboolean media_read_picture (const gchar *path, MediaFrame *frame, GError **error);
 
 /* rgb: packed rows of width * 3 bytes. Every byte comes back when the file is read. */

@@ -9,6 +9,8 @@
 /* What swscale's vector code may write beyond the last pixel, and how it likes rows to lie. */
 #define SLACK 64
 
+static guint64 most_pixels = MEDIA_MOST_PIXELS;
+
 /* --- what the readers share ------------------------------------------------------------------------------------------------ */
 
 gboolean
@@ -59,17 +61,29 @@ media_frame_init (MediaFrame *frame, guint width, guint height, const gchar *pat
   return TRUE;
 }
 
+guint64
+picture_most_pixels (void)
+{
+  return most_pixels;
+}
+
+void
+picture_set_most_pixels (guint64 n)
+{
+  most_pixels = n;
+}
+
 gboolean
 picture_check_size (guint64 width, guint64 height, const gchar *path, GError **error)
 {
   if (width == 0 || height == 0)
     return picture_damaged (error, path, "it has no pixels");
-  if (width <= PICTURE_MAX_SIDE && height <= PICTURE_MAX_SIDE && width * height <= PICTURE_MAX_PIXELS)
+  if (width <= PICTURE_MAX_SIDE && height <= PICTURE_MAX_SIDE && width * height <= most_pixels)
     return TRUE;
   g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOMEM,
-      "%s: the picture is too large: it has %" G_GUINT64_FORMAT "x%" G_GUINT64_FORMAT
-      " pixels, and %u with sides of up to %u are possible",
-      path, width, height, PICTURE_MAX_PIXELS, PICTURE_MAX_SIDE);
+      "%s: the picture is too large: it has %" G_GUINT64_FORMAT "x%" G_GUINT64_FORMAT " pixels, and %" G_GUINT64_FORMAT
+      " with sides of up to %u are possible",
+      path, width, height, most_pixels, PICTURE_MAX_SIDE);
   return FALSE;
 }
 

@@ -11,7 +11,6 @@
 
 #include <stdio.h>
 
-#define PICTURE_MAX_PIXELS (64u << 20)
 /* No side may be longer, which is what the library takes. */
 #define PICTURE_MAX_SIDE 65535
 
@@ -34,6 +33,9 @@ gboolean picture_read_other (const gchar *path, MediaFrame *frame, GError **erro
 gboolean media_frame_init (MediaFrame *frame, guint width, guint height, const gchar *path, GError **error);
 /* The same for a picture's. Fails where there are too many, or none. */
 gboolean picture_begin (MediaFrame *frame, guint64 width, guint64 height, const gchar *path, GError **error);
+/* MEDIA_MOST_PIXELS until it is set. */
+guint64 picture_most_pixels (void);
+void picture_set_most_pixels (guint64 n);
 gboolean picture_check_size (guint64 width, guint64 height, const gchar *path, GError **error);
 
 /* These set @error and return FALSE. what: what is wrong with the file's bytes */

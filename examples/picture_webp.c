@@ -5,7 +5,7 @@
 #include <webp/demux.h>
 
 /* Of a whole picture of the largest size, stored without compression, and more. */
-#define MOST_BYTES ((gsize)PICTURE_MAX_PIXELS * 5)
+#define MOST_BYTES ((gsize)MEDIA_MOST_PIXELS * 5)
 
 static GByteArray *
 read_all (FILE *file)
