@@ -89,6 +89,20 @@ token_byte (const gchar *token)
   return high < 0 || low < 0 ? -1 : high << 4 | low;
 }
 
+GBytes *
+tokenizer_token_bytes (const Tokenizer *t, gint32 id)
+{
+  const gchar *token = tokenizer_token (t, id);
+  gint byte = token ? token_byte (token) : -1;
+  g_autoptr (GString) text = g_string_new (byte >= 0 ? NULL : token);
+
+  if (byte >= 0)
+    g_string_append_c (text, byte);
+  else
+    g_string_replace (text, SPACE_MARK, " ", 0);
+  return g_string_free_to_bytes (g_steal_pointer (&text));
+}
+
 static void
 append_piece (Decoder *d, const gchar *piece, GString *text)
 {

@@ -221,3 +221,9 @@ minivl_engine_get_sampling (MinivlEngine *engine, MinivlParams *params)
   params->repetition_penalty = g->repetition_penalty;
   return TRUE;
 }
+
+GBytes *
+minivl_engine_get_token (MinivlEngine *engine, gint32 id)
+{
+  return tokenizer_token_bytes (engine->tokenizer, id);
+}

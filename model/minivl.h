@@ -539,6 +539,16 @@ typedef struct
 MINIVL_API gboolean minivl_engine_get_sampling (MinivlEngine *engine, MinivlParams *params);
 
 /**
+ * minivl_engine_get_token:
+ * @id: a token, as answers have them
+ *
+ * What a token adds to a text: bytes, for it may be a part of a character; of a special token its name.
+ *
+ * Returns: (transfer full): they, without any where there is no such token; released with g_bytes_unref()
+ */
+MINIVL_API GBytes *minivl_engine_get_token (MinivlEngine *engine, gint32 id);
+
+/**
  * MinivlFinish: why an answer ended.
  * @MINIVL_FINISH_STOP: the model was done, or a stop string came
  * @MINIVL_FINISH_LENGTH: @max_tokens are there

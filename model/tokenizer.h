@@ -46,6 +46,8 @@ gchar *tokenizer_decode (const Tokenizer *t, const gint32 *ids, guint n_ids, gbo
 gint32 tokenizer_id (const Tokenizer *t, const gchar *token);
 /* What the token is called: `▁` for a space, `<0x0A>` for a byte. NULL when there is none. (transfer none) */
 const gchar *tokenizer_token (const Tokenizer *t, gint32 id);
+/* What it adds to a text, by itself: spaces for marks, the byte of a byte token. Empty when there is none. (transfer full) */
+GBytes *tokenizer_token_bytes (const Tokenizer *t, gint32 id);
 /* Whether tokenizer_decode() skips it unless raw. */
 gboolean tokenizer_is_special (const Tokenizer *t, gint32 id);
 gboolean tokenizer_is_slow (const Tokenizer *t);

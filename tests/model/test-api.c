@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "api.h"
+#include "../host/trained.h"
 #include "checkpoint.h"
 #include "model/minivl-cache.h"
 
@@ -421,6 +422,38 @@ test_pictures_resemble_themselves_and_one_another (void)
 }
 
 static void
+assert_token (gint32 id, const gchar *expected)
+{
+  g_autoptr (GBytes) bytes = minivl_engine_get_token (api_engine, id);
+  gsize size;
+  gconstpointer data = g_bytes_get_data (bytes, &size);
+
+  g_assert_cmpmem (data, size, expected, strlen (expected));
+}
+
+/* Ids of Llama's: three special tokens, 256 bytes, then pieces, the added tokens last. */
+static void
+test_tokens_have_bytes (void)
+{
+  guint n_spaced = 0;
+
+  assert_token (3 + '\n', "\n");
+  assert_token (3 + 0xe4, "\xe4");
+  assert_token (TRAINED_END, "<|end|>");
+  assert_token (TRAINED_SIZE, "");
+  assert_token (-1, "");
+  for (gint32 id = 3 + 256; id < TRAINED_PIECES; id++) {
+    g_autoptr (GBytes) bytes = minivl_engine_get_token (api_engine, id);
+    gsize size;
+    const gchar *data = g_bytes_get_data (bytes, &size);
+
+    g_assert_true (size > 0 && g_utf8_validate_len (data, size, NULL) && !g_strstr_len (data, size, "\xe2\x96\x81"));
+    n_spaced += data[0] == ' ';
+  }
+  g_assert_cmpuint (n_spaced, >, 0);
+}
+
+static void
 add_tests (void)
 {
   g_test_add_func ("/api/nothing-is-legal-to-release", test_nothing_is_legal_to_release);
@@ -440,6 +473,7 @@ add_tests (void)
   g_test_add_func ("/api/tiles-are-what-is-seen", test_tiles_are_what_is_seen);
   g_test_add_func ("/api/frames-are-the-middles-of-equal-parts", test_frames_are_the_middles_of_equal_parts);
   g_test_add_func ("/api/pictures-resemble-themselves-and-one-another", test_pictures_resemble_themselves_and_one_another);
+  g_test_add_func ("/api/tokens-have-bytes", test_tokens_have_bytes);
 }
 
 int
