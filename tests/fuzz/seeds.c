@@ -300,6 +300,30 @@ make_journals (void)
   }
 }
 
+/* --- requests of minivl-server ---------------------------------------------------------------------------------------------- */
+
+static const gchar *const asks[] = {
+  "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"Who?\"}],\"temperature\":0.8,\"top_p\":0.8,\"top_k\":40,"
+  "\"seed\":7}",
+  "{\"messages\":[{\"role\":\"system\",\"content\":\"Be brief.\"},{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"A "
+  "<image>\"},"
+  "{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/png;base64,iVBORw0KGgo=\",\"detail\":\"high\",\"max_tiles\":3}}]}]}",
+  "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"video_url\",\"video_url\":{\"url\":\"data:,%00%01\",\"segments\":4,"
+  "\"start\":1,\"stop\":2.5}}]},{\"role\":\"assistant\",\"content\":\"x\",\"tool_calls\":[]},{\"role\":\"user\",\"content\":"
+  "\"\\u00e9\"}],"
+  "\"stream\":true,\"stream_options\":{\"include_usage\":true},\"stop\":[\"a\",\"b\"],\"logprobs\":true,\"top_logprobs\":3}",
+  "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\"https://a.b/"
+  "c\"}}]}],\"n\":1,\"max_tokens\":5,"
+  "\"response_format\":{\"type\":\"text\"},\"tools\":[],\"user\":\"me\",\"modalities\":[\"text\"],\"presence_penalty\":0}",
+};
+
+static void
+make_asks (void)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (asks); i++)
+    write_seed (asks[i], strlen (asks[i]));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -309,7 +333,7 @@ main (int argc, char **argv)
     void (*make) (void);
   } makers[] = { { "config", make_configs }, { "safetensors", make_safetensors }, { "tokenizer", make_tokenizers },
     { "chat", make_chats }, { "conversation", make_conversations }, { "tiles", make_tiles }, { "image", make_images },
-    { "picture", make_pictures }, { "journal", make_journals } };
+    { "picture", make_pictures }, { "journal", make_journals }, { "ask", make_asks } };
   g_autofree gchar *made = NULL;
 
   g_assert (argc == 3);

@@ -32,12 +32,11 @@ script() {
   code=$?
 }
 
-mkdir -p "$tree"/{bin,examples,tests,build-style/bin,drivers}
+mkdir -p "$tree"/{bin,examples,tests,build-style,drivers}
 cp "$root/examples/demo.sh" "$tree/examples/"
 cp "$root/tests/run.sh" "$tree/tests/"
 echo 'exit 0' >"$tree/examples/install-packages.sh"
-touch "$tree/build-style/bin/clang-format"
-chmod +x "$tree/build-style/bin/clang-format"
+touch "$tree"/{tests,build-style}/requirements.txt
 
 # --- demo.sh ---
 
