@@ -19,6 +19,13 @@ typedef uint32_t uint;
 #define TOP_COUNT 64    /* columns that op_top() finds */
 #define TOP_BLOCK 64    /* columns that it takes as one; blocks that it takes as one span */
 
+/* How matmul_coop brings numbers into f16's range. A row of x, or of weights, has a top: the largest exponent, as f32 has it in its
+ * bits, that its numbers may have. They are multiplied by 2^(COOP_UNIT - top), and are below 2^15 then. */
+#define COOP_PIECE 32u /* of k that is taken at a time; the top is raised where one has larger numbers */
+#define COOP_ROOM 10u  /* by so much more than they need: numbers as small as 2^-19 of them are f16's normal ones still */
+#define COOP_LEAST 15u
+#define COOP_UNIT 141u
+
 /* Where a view of a tensor begins, and from one of its rows to the next: elements. view_of() in vk/ops_private.h makes one of a
  * tensor. In GLSL it is two words: where push constants hold a struct in a struct, the validation layer 1.3.239 does not report a
  * barrier that makes no writes visible. */

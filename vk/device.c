@@ -209,7 +209,7 @@ cpu_converts_halves (void)
 }
 
 static void
-candidate_init (Candidate *c, VkPhysicalDevice physical, const DeviceOptions *options)
+candidate_init (Candidate *c, VkInstance instance, VkPhysicalDevice physical, const DeviceOptions *options)
 {
   VkPhysicalDeviceMaintenance3Properties maintenance = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES };
   VkPhysicalDeviceSubgroupProperties subgroup = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES, &maintenance };
@@ -218,6 +218,7 @@ candidate_init (Candidate *c, VkPhysicalDevice physical, const DeviceOptions *op
   VkPhysicalDeviceProperties2 all = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, &driver };
   const VkPhysicalDeviceProperties *p = &all.properties;
   DeviceLimits *limits = &c->limits;
+  CoopReport coop = { 0 };
 
   c->physical = physical;
   vkGetPhysicalDeviceProperties (physical, &all.properties);
@@ -251,7 +252,12 @@ candidate_init (Candidate *c, VkPhysicalDevice physical, const DeviceOptions *op
   limits->max_local = MIN (p->limits.maxComputeWorkGroupInvocations, p->limits.maxComputeWorkGroupSize[0]);
   limits->no_subgroup = options->no_subgroup || !has_shuffles (&subgroup);
   limits->plain_halves = options->plain_halves || (limits->cpu && !cpu_converts_halves ());
-  geometry_choose (limits, &p->limits, options);
+#ifdef HAVE_COOPERATIVE_MATRIX
+  if (has_extension (physical, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME)
+      && has_extension (physical, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME))
+    coop_report (instance, physical, &coop);
+#endif
+  geometry_choose (limits, &p->limits, &coop, options);
   memcpy (limits->max_workgroups, p->limits.maxComputeWorkGroupCount, sizeof limits->max_workgroups);
   limits->storage_range = p->limits.maxStorageBufferRange & ~G_GUINT64_CONSTANT (15);
   limits->bulk_range =
@@ -309,7 +315,7 @@ candidates_new (VkInstance instance, const DeviceOptions *options, GError **erro
   for (guint32 i = 0; i < n; i++) {
     Candidate *c = &g_array_index (candidates, Candidate, i);
 
-    candidate_init (c, list[i], options ? options : &defaults);
+    candidate_init (c, instance, list[i], options ? options : &defaults);
     if (!c->info.refusal && (!best || type_rank (c->type) < type_rank (best->type)))
       best = c;
   }
@@ -476,22 +482,42 @@ device_take (Device *dev, Candidate *c, const DeviceOptions *options)
   dev->rates = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, g_free);
 }
 
+void
+device_features (DeviceFeatures *features, const Device *dev)
+{
+  *features = (DeviceFeatures){
+    .query_reset = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_HOST_QUERY_RESET_FEATURES },
+    .next = &features->query_reset,
+  };
+  vkGetPhysicalDeviceFeatures2 (
+      dev->physical, &(VkPhysicalDeviceFeatures2){ VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, &features->query_reset });
+  if (dev->memory_budget)
+    features->extensions[features->n_extensions++] = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
+#ifdef HAVE_COOPERATIVE_MATRIX
+  if (dev->limits.coop.side) {
+    features->extensions[features->n_extensions++] = VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME;
+    features->extensions[features->n_extensions++] = VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME;
+    features->next = coop_features (&features->coop, &features->query_reset);
+  }
+#endif
+}
+
 static gboolean
 device_create (Device *dev, GError **error)
 {
   const float priority = 0.5f;
-  const gchar *extension = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
   const VkDeviceQueueCreateInfo queue = { VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO, .queueFamilyIndex = dev->family,
     .queueCount = 1, .pQueuePriorities = &priority };
-  VkPhysicalDeviceHostQueryResetFeatures query_reset = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_HOST_QUERY_RESET_FEATURES };
-  VkPhysicalDeviceFeatures2 offered = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, &query_reset };
-  /* The shaders need no feature that must be enabled: they use 32-bit words and at most subgroup operations, which are properties.
-   */
-  const VkDeviceCreateInfo create = { VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, &query_reset, .queueCreateInfoCount = 1,
-    .pQueueCreateInfos = &queue, .enabledExtensionCount = dev->memory_budget ? 1 : 0, .ppEnabledExtensionNames = &extension };
+  DeviceFeatures features;
+  /* But for cooperative matrices no shader needs a feature: they use 32-bit words and at most subgroup operations, which are
+   * properties. */
+  VkDeviceCreateInfo create = { VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, .queueCreateInfoCount = 1, .pQueueCreateInfos = &queue,
+    .ppEnabledExtensionNames = features.extensions };
 
-  vkGetPhysicalDeviceFeatures2 (dev->physical, &offered);
-  dev->host_query_reset = query_reset.hostQueryReset;
+  device_features (&features, dev);
+  create.pNext = features.next;
+  create.enabledExtensionCount = features.n_extensions;
+  dev->host_query_reset = features.query_reset.hostQueryReset;
   VK (vkCreateDevice (dev->physical, &create, NULL, &dev->vk));
   vkGetDeviceQueue (dev->vk, dev->family, 0, &dev->queue);
   device_names_init (dev);

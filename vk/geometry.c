@@ -21,6 +21,9 @@ static const AttentionTile attention_tiles[ATTENTION_TILES] = { { 64, 4 }, { 32,
 #define SPLIT_WORKGROUPS 1024
 #define MOST_SPLITS 64
 
+/* As tiles are, for matrices of 16 x 16; a subgroup's share is such that matrices are multiplied more often than read. */
+static const CoopTile coop_tiles[COOP_TILES] = { { 128, 128, 64, 32 }, { 64, 64, 32, 32 }, { 32, 64, 16, 32 } };
+
 /* With fewer texels than this a model's weights would need too many views: storage buffers are used instead. */
 #define MIN_TEXELS (1u << 24)
 
@@ -81,8 +84,59 @@ geometry_most_splits (const DeviceLimits *limits, guint heads_q)
   return CLAMP (limits->attention_workgroups / heads_q, 1, MOST_SPLITS);
 }
 
+guint
+coop_tile_subgroups (const CoopTile *tile)
+{
+  return tile->rows / tile->share_rows * (tile->columns / tile->share_columns);
+}
+
+/* What matmul_coop.comp shares. */
+static guint
+coop_shared_bytes (const CoopTile *tile, guint side)
+{
+  guint rows = tile->rows + tile->columns;
+
+  return rows * (COOP_PIECE / 8 + 1) * 16 + coop_tile_subgroups (tile) * side * side * 4 + rows * 3 * 4 + 4;
+}
+
+/* An invocation reads 1 to 8 times 8 elements of a piece of the tile's rows, and as often of its columns. */
+static gboolean
+coop_fits (const DeviceLimits *limits, const CoopTile *tile, guint shared_bytes)
+{
+  guint invocations = coop_tile_subgroups (tile) * limits->coop.subgroup;
+  guint least = MIN (tile->rows, tile->columns) * (COOP_PIECE / 8), most = MAX (tile->rows, tile->columns) * (COOP_PIECE / 8);
+
+  return invocations <= limits->max_local && least % invocations == 0 && most <= 8 * invocations
+         && coop_shared_bytes (tile, limits->coop.side) <= shared_bytes;
+}
+
+/* Matrices of 16 x 16 are GPUs'; lavapipe has 8 x 8, of which tiles have as many. Of the subgroups that may be asked for the
+ * smallest: there a matrix takes the fewest reads of shared memory. */
+static void
+choose_coop (DeviceLimits *limits, const CoopReport *report, guint shared_bytes)
+{
+  CoopGeometry *coop = &limits->coop;
+  guint n = 0, side = 0;
+
+  for (guint i = 0; i < G_N_ELEMENTS (report->sides); i++)
+    if (report->sides[i] == 8 || report->sides[i] == 16)
+      side = MAX (side, report->sides[i]);
+  coop->side = side;
+  coop->choose = report->subgroup != 0;
+  coop->subgroup = coop->choose ? report->subgroup : limits->subgroup;
+  for (guint i = 0; side && i < COOP_TILES; i++) {
+    const CoopTile *t = &coop_tiles[i];
+    const CoopTile tile = { t->rows * side / 16, t->columns * side / 16, t->share_rows * side / 16, t->share_columns * side / 16 };
+
+    if (coop_fits (limits, &tile, shared_bytes))
+      coop->tiles[n++] = tile;
+  }
+  if (n == 0)
+    coop->side = 0;
+}
+
 void
-geometry_choose (DeviceLimits *limits, const VkPhysicalDeviceLimits *reported, const DeviceOptions *options)
+geometry_choose (DeviceLimits *limits, const VkPhysicalDeviceLimits *reported, const CoopReport *coop, const DeviceOptions *options)
 {
   limits->gpu_kernels = !limits->cpu || options->gpu_kernels;
   /* On lavapipe a texel fetch is one vector operation and a storage read eight scalar ones; GPUs have no use for texels. */
@@ -95,4 +149,6 @@ geometry_choose (DeviceLimits *limits, const VkPhysicalDeviceLimits *reported, c
   memcpy (limits->attention_tiles, attention_tiles, sizeof attention_tiles);
   limits->attention_split = SPLIT_INVOCATIONS;
   limits->attention_workgroups = SPLIT_WORKGROUPS;
+  if (!limits->no_subgroup && (options->coop == COOP_ALWAYS || (options->coop == COOP_GPU && !limits->cpu)))
+    choose_coop (limits, coop, reported->maxComputeSharedMemorySize);
 }

@@ -46,13 +46,22 @@ gchar *device_cache_folder (const gchar *cache_dir);
 #define CACHE_PIPELINES "pipelines-"
 #define CACHE_VERDICTS "self-check-"
 
+/* Cooperative matrices. */
+typedef enum
+{
+  COOP_GPU,    /* on GPUs that have them */
+  COOP_ALWAYS, /* on any device that has them */
+  COOP_NEVER,
+} CoopUse;
+
 /* Zeroed memory is the default. All but cache_dir is for tests and benchmarks. */
 typedef struct
 {
-  gboolean storage_form;  /* bulk reads by storage buffers instead of texel buffers */
-  gboolean no_subgroup;   /* shaders without subgroup operations */
-  gboolean plain_halves;  /* f16 is converted by arithmetic */
-  gboolean gpu_kernels;   /* the kernels of GPUs, whatever the device */
+  gboolean storage_form; /* bulk reads by storage buffers instead of texel buffers */
+  gboolean no_subgroup;  /* shaders without subgroup operations */
+  gboolean plain_halves; /* f16 is converted by arithmetic */
+  gboolean gpu_kernels;  /* the kernels of GPUs, whatever the device */
+  CoopUse coop;
   gboolean survey_only;   /* chooses no memory, for there may be none: a driver without its GPU. Only surveys work */
   guint64 submit_ns;      /* bound of one submit; 0: 50 ms on GPUs, none on CPU devices */
   gboolean timed;         /* the device times every op, even where submits have no bound */

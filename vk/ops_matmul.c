@@ -230,14 +230,30 @@ takes_matmul (const DeviceLimits *limits, TensorType type, guint m)
   return TRUE;
 }
 
+/* Whether so large tiles are enough to keep a GPU busy. */
+static gboolean
+is_busy (const struct MatmulPush *push, guint rows, guint columns)
+{
+  return (guint64)((push->m + rows - 1) / rows) * ((push->n + columns - 1) / columns) >= BUSY;
+}
+
 /* The largest tile that keeps a GPU busy, else the smallest. */
 static const MatmulTile *
-choose_tile (const DeviceLimits *limits, guint m, guint n)
+choose_tile (const DeviceLimits *limits, const struct MatmulPush *push)
 {
   const MatmulTile *tile = limits->tiles, *end = tile + MATMUL_TILES;
 
-  while (tile + 1 < end && tile[1].rows
-         && (guint64)((m + tile->rows - 1) / tile->rows) * ((n + tile->columns - 1) / tile->columns) < BUSY)
+  while (tile + 1 < end && tile[1].rows && !is_busy (push, tile->rows, tile->columns))
+    tile++;
+  return tile;
+}
+
+static const CoopTile *
+choose_coop_tile (const DeviceLimits *limits, const struct MatmulPush *push)
+{
+  const CoopTile *tile = limits->coop.tiles, *end = tile + COOP_TILES;
+
+  while (tile + 1 < end && tile[1].rows && !is_busy (push, tile->rows, tile->columns))
     tile++;
   return tile;
 }
@@ -246,12 +262,33 @@ choose_tile (const DeviceLimits *limits, guint m, guint n)
 static void
 record_matmul_tile (OpStream *s, Dispatch *d, struct MatmulPush *push)
 {
-  const MatmulTile *tile = choose_tile (stream_limits (s), push->m, push->n);
+  const MatmulTile *tile = choose_tile (stream_limits (s), push);
 
   d->local = matmul_tile_invocations (tile);
   set_shape (d, (const guint32[]){ tile->rows, tile->columns, tile->splits }, 3);
   d->turns = push->k / 16;
   dispatch_tiles (s, d, push, tile->rows, tile->columns);
+}
+
+/* Subgroups that multiply cooperative matrices. */
+static void
+record_matmul_coop (OpStream *s, Dispatch *d, struct MatmulPush *push)
+{
+  const CoopGeometry *coop = &stream_limits (s)->coop;
+  const CoopTile *tile = choose_coop_tile (stream_limits (s), push);
+
+  d->subgroup = coop->choose ? coop->subgroup : 0;
+  d->full_subgroups = TRUE;
+  d->local = coop_tile_subgroups (tile) * coop->subgroup;
+  set_shape (d, (const guint32[]){ tile->rows, tile->columns, tile->share_rows, tile->share_columns, coop->side }, 5);
+  d->turns = push->k / COOP_PIECE;
+  dispatch_tiles (s, d, push, tile->rows, tile->columns);
+}
+
+static gboolean
+takes_matmul_coop (const DeviceLimits *limits, TensorType type, guint m)
+{
+  return limits->coop.side > 0 && (type == TYPE_F16 || type == TYPE_BF16);
 }
 
 static gboolean
@@ -278,6 +315,7 @@ typedef struct
 static const Kernel kernels[] = {
   { "matvec", SHADERS ("matvec_split"), takes_matvec_split, record_matvec_split, TRUE },
   { "matvec", SHADERS ("matvec"), takes_matvec, record_matvec },
+  { "matmul", SHADERS ("matmul_coop"), takes_matmul_coop, record_matmul_coop },
   { "matmul", SHADERS ("matmul_tile"), takes_matmul_tile, record_matmul_tile },
   { "matmul", SHADERS ("matmul"), takes_matmul, record_matmul },
 };

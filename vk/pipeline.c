@@ -176,6 +176,8 @@ variant_init (Variant *v, const Device *dev, const Dispatch *d, GError **error)
   if (!v->shader)
     g_set_error (error, DEVICE_ERROR, DEVICE_ERROR_UNSUPPORTED, "there is no shader '%s'", d->shader);
   v->local = d->local;
+  v->subgroup = d->subgroup;
+  v->full_subgroups = d->full_subgroups;
   v->n_spec = d->n_spec;
   memcpy (v->spec, d->spec, d->n_spec * sizeof d->spec[0]);
   return v->shader != NULL;
@@ -208,6 +210,11 @@ variant_constants (VariantConstants *c, const Variant *v, gboolean plain_halves)
     c->map[i] = (VkSpecializationMapEntry){ own ? i - VARIANT_FIXED : fixed_ids[i], i * 4, 4 };
   }
   c->info = (VkSpecializationInfo){ VARIANT_FIXED + v->n_spec, c->map, sizeof c->values, c->values };
+  c->subgroup = (VkPipelineShaderStageRequiredSubgroupSizeCreateInfo){
+    VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO, .requiredSubgroupSize = v->subgroup
+  };
+  c->next = v->subgroup ? &c->subgroup : NULL;
+  c->flags = v->full_subgroups ? VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT : 0;
 }
 
 /* (transfer full) */
@@ -237,6 +244,8 @@ pipeline_new (Device *dev, const PipelineKey *key, GError **error)
   gint64 start;
 
   variant_constants (&constants, v, dev->limits.plain_halves);
+  create.stage.pNext = constants.next;
+  create.stage.flags = constants.flags;
   VK (vkCreateShaderModule (dev->vk, &info, NULL, &create.stage.module));
   start = g_get_monotonic_time ();
   VK (vkCreateComputePipelines (dev->vk, dev->cache, 1, &create, NULL, &pipeline));

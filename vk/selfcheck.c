@@ -49,6 +49,8 @@ variant_digest (const Variant *v, const gchar *op)
   checksum_text (sum, v->shader->name);
   g_checksum_update (sum, (const guchar *)v->shader->words, v->shader->size);
   g_checksum_update (sum, (const guchar *)&v->local, sizeof v->local);
+  g_checksum_update (sum, (const guchar *)&v->subgroup, sizeof v->subgroup);
+  g_checksum_update (sum, (const guchar *)&v->full_subgroups, sizeof v->full_subgroups);
   g_checksum_update (sum, (const guchar *)v->spec, sizeof v->spec);
   return g_strdup (g_checksum_get_string (sum));
 }

@@ -40,6 +40,8 @@ typedef struct
   gconstpointer push;
   guint push_size;
   guint local;                     /* local_size_x */
+  guint subgroup;                  /* lanes that it asks for in its subgroups, of a device that has the choice; 0: any */
+  gboolean full_subgroups;         /* none has fewer */
   guint32 spec[DISPATCH_MAX_SPEC]; /* constant_id 0, 1, ... */
   guint n_spec;
   guint workgroups[3];
@@ -88,6 +90,32 @@ typedef struct
 
 guint attention_tile_invocations (const AttentionTile *tile);
 
+/* A tile of y that a workgroup of matmul_coop computes, each of its subgroups a share of it. */
+typedef struct
+{
+  guint rows, columns, share_rows, share_columns;
+} CoopTile;
+
+#define COOP_TILES 3
+
+guint coop_tile_subgroups (const CoopTile *tile);
+
+/* Cooperative matrices of a device: of f16, with sums of f32, as many rows as columns, shared by a subgroup. */
+typedef struct
+{
+  guint side;                 /* their rows and columns; 0: there are none that matmul takes */
+  guint subgroup;             /* lanes of the subgroups that have them */
+  gboolean choose;            /* a pipeline has to ask for so many: the driver makes others, too */
+  CoopTile tiles[COOP_TILES]; /* from the largest on, with rows 0 after the last */
+} CoopGeometry;
+
+/* What a device reports of them. */
+typedef struct
+{
+  guint sides[8]; /* of the square ones, 0 after the last */
+  guint subgroup; /* the fewest lanes that a compute pipeline may ask for in its subgroups; 0: it has no choice */
+} CoopReport;
+
 /* What an op chooses its geometry by. */
 typedef struct
 {
@@ -110,13 +138,15 @@ typedef struct
   AttentionTile attention_tiles[ATTENTION_TILES]; /* from the largest on */
   guint attention_split;                          /* invocations of attention_split, and keys that it takes a turn */
   guint attention_workgroups;                     /* that the keys of a row are split for at most, all heads together */
+  CoopGeometry coop;                              /* for weights of 16 bits, before tiles */
   guint64 submit_ns;                              /* bound of a submit; a longer op cuts itself into slices. 0: none */
 } DeviceLimits;
 
 const DeviceLimits *device_limits (const Device *dev);
 
 /* geometry.c: fills in gpu_kernels, storage_form, local and what is of matmul and attention; the other limits are there. */
-void geometry_choose (DeviceLimits *limits, const VkPhysicalDeviceLimits *reported, const DeviceOptions *options);
+void geometry_choose (
+    DeviceLimits *limits, const VkPhysicalDeviceLimits *reported, const CoopReport *coop, const DeviceOptions *options);
 /* The largest tile that keeps a GPU busy with m rows, else the smallest. */
 const AttentionTile *geometry_attention_tile (const DeviceLimits *limits, guint m, guint heads_q);
 /* In how many parts decode splits the keys of a row, however many there are, at most. */
@@ -126,7 +156,7 @@ guint geometry_most_splits (const DeviceLimits *limits, guint heads_q);
 typedef struct
 {
   const Shader *shader;
-  guint32 local, n_spec;
+  guint32 local, subgroup, full_subgroups, n_spec;
   guint32 spec[DISPATCH_MAX_SPEC];
 } Variant;
 
@@ -136,12 +166,15 @@ guint variant_hash (gconstpointer variant);
 gboolean variant_equal (gconstpointer a, gconstpointer b);
 #define VARIANT_FIXED 3
 
-/* Its specialisation constants, those that every shader has first. */
+/* Its specialisation constants, those that every shader has first, and the subgroups that it asks for. */
 typedef struct
 {
   guint32 values[VARIANT_FIXED + DISPATCH_MAX_SPEC];
   VkSpecializationMapEntry map[VARIANT_FIXED + DISPATCH_MAX_SPEC];
   VkSpecializationInfo info; /* of the other members: not to be copied */
+  VkPipelineShaderStageRequiredSubgroupSizeCreateInfo subgroup;
+  gconstpointer next; /* of the shader's stage, and its flags */
+  VkPipelineShaderStageCreateFlags flags;
 } VariantConstants;
 
 void variant_constants (VariantConstants *c, const Variant *v, gboolean plain_halves);
@@ -251,6 +284,36 @@ void device_inject_lost (Device *dev, guint after_submits);
 VkResult device_allocate (Device *dev, const VkMemoryAllocateInfo *info, VkDeviceMemory *memory);
 /* For tests: the device has no memory at the allocation after the next `after_allocations`. */
 void device_inject_full (Device *dev, guint after_allocations);
+
+#ifdef HAVE_COOPERATIVE_MATRIX
+/* cooperative.c. What matmul_coop needs to be switched on. */
+typedef struct
+{
+  VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrix;
+  VkPhysicalDeviceVulkanMemoryModelFeatures memory_model;
+  VkPhysicalDeviceShaderFloat16Int8Features float16;
+  VkPhysicalDeviceSubgroupSizeControlFeatures subgroups;
+} CoopFeatures;
+
+/* For a device that has the extension, and VK_EXT_subgroup_size_control. */
+void coop_report (VkInstance instance, VkPhysicalDevice physical, CoopReport *report);
+/* The chain of them, with `next` at its end. */
+gpointer coop_features (CoopFeatures *features, gpointer next);
+#endif
+
+/* device.c. What is switched on of a device when it is created. */
+typedef struct
+{
+  const gchar *extensions[8];
+  guint n_extensions;
+  gconstpointer next; /* of VkDeviceCreateInfo: of the other members, not to be copied */
+  VkPhysicalDeviceHostQueryResetFeatures query_reset;
+#ifdef HAVE_COOPERATIVE_MATRIX
+  CoopFeatures coop;
+#endif
+} DeviceFeatures;
+
+void device_features (DeviceFeatures *features, const Device *dev);
 
 /* hostmem.c. Bytes the host has left for this process: MemAvailable (without /proc, what is free), at most what its cgroup (v1
  * or v2) leaves. root: "/", or a folder in tests. */

@@ -10,7 +10,10 @@ static Device *devices[N_FORMS];
 Device *
 form_device (guint form)
 {
-  const DeviceOptions options = { .storage_form = form >= 2, .local = form % 2 ? 64 : 8, .gpu_kernels = form == FORM_GPU };
+  const DeviceOptions options = { .storage_form = form >= 2,
+    .local = form % 2 ? 64 : 8,
+    .gpu_kernels = form == FORM_GPU,
+    .coop = form == FORM_COOP ? COOP_ALWAYS : COOP_NEVER };
 
   if (!devices[form])
     devices[form] = harness_device (&options);
@@ -52,6 +55,13 @@ void
 add_in_gpu_form (const gchar *path, void (*test) (Device *dev))
 {
   add_in_form (path, "gpu", test, FORM_GPU);
+}
+
+void
+add_in_coop (const gchar *path, void (*test) (Device *dev))
+{
+  if (device_limits (form_device (FORM_COOP))->coop.side)
+    add_in_form (path, "coop", test, FORM_COOP);
 }
 
 void

@@ -7,9 +7,11 @@
 #include "vk/vk.h"
 
 /* A device in one of its forms: bulk reads by texel or storage buffers, workgroups of one or of several octets; and with the
- * kernels of GPUs, by storage buffers as there. Opened once in a test program; closed by forms_close(). */
+ * kernels of GPUs, without or with cooperative matrices, by storage buffers as there. Opened once in a test program; closed by
+ * forms_close(). */
 #define FORM_GPU 4
-#define N_FORMS 5
+#define FORM_COOP 5
+#define N_FORMS 6
 Device *form_device (guint form);
 void forms_close (void);
 
@@ -17,6 +19,9 @@ void forms_close (void);
 void add_in_every_form (const gchar *path, void (*test) (Device *dev));
 /* Adds it as PATH/gpu, for the kernels of GPUs. */
 void add_in_gpu_form (const gchar *path, void (*test) (Device *dev));
+
+/* Adds it as PATH/coop, for cooperative matrices, if the device and the build have them. */
+void add_in_coop (const gchar *path, void (*test) (Device *dev));
 
 /* Dense rows of a tensor or view in ROWS, 4 bytes an element; rows_read() also checks that the padding of a whole tensor is zeros.
  */
