@@ -52,6 +52,39 @@ check "demo.sh: does not go on where meson succeeds" [ $code -eq 3 ]
 check "demo.sh: says all of what meson says" [ -z "$said" ]
 rm -r "$tree/build"
 
+# --- install-packages.sh ---
+
+# dpkg-query knows what is in $tree/installed, apt-cache what is in $tree/archive; apt-get notes what it installs.
+installing() {
+  said=$(cd "$tree" && PATH="$tree/bin:$PATH" bash "$root/examples/install-packages.sh" wanted 2>&1)
+  code=$?
+}
+
+program dpkg-query <<<"grep -qx \"\$4\" '$tree/installed' && echo installed"
+program apt-cache <<<"grep -qx \"\$2\" '$tree/archive'"
+program apt-get <<<"echo \"\$*\" | grep -v update >>'$tree/asked'; exit 0"
+program sudo <<<'[ "$1" = -n ] && shift; exec "$@"'
+printf '%s\n' one two 'some?' 'none?' >"$tree/wanted"
+printf '%s\n' one >"$tree/installed"
+printf '%s\n' one two some >"$tree/archive"
+installing
+check "install-packages.sh: fails where all can be had" [ $code -eq 0 ]
+check "install-packages.sh: does not install what is missing" grep -q -- '--no-install-recommends two$' "$tree/asked"
+check "install-packages.sh: does not install what only some releases have" grep -q -- '--no-install-recommends some$' "$tree/asked"
+rm "$tree/asked"
+printf '%s\n' one two some >"$tree/installed"
+installing
+check "install-packages.sh: fails where nothing is missing" [ $code -eq 0 ]
+check "install-packages.sh: asks apt though nothing can be installed" [ ! -e "$tree/asked" ]
+printf '%s\n' one two >"$tree/installed"
+program apt-get <<<'exit 1'
+installing
+check "install-packages.sh: fails without what can be done without" [ $code -eq 0 ]
+printf '%s\n' two >"$tree/installed"
+installing
+check "install-packages.sh: does not fail without what is needed" [ $code -ne 0 ]
+rm "$tree/bin/"{dpkg-query,apt-cache,apt-get,sudo}
+
 # --- the driver ---
 
 lavapipe="$root/tests/lavapipe.sh"
