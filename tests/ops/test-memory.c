@@ -351,6 +351,8 @@ static guint32 allocated_type;
 
 void __real_vkGetPhysicalDeviceMemoryProperties (VkPhysicalDevice physical, VkPhysicalDeviceMemoryProperties *properties);
 void __wrap_vkGetPhysicalDeviceMemoryProperties (VkPhysicalDevice physical, VkPhysicalDeviceMemoryProperties *properties);
+void __real_vkGetPhysicalDeviceMemoryProperties2 (VkPhysicalDevice physical, VkPhysicalDeviceMemoryProperties2 *properties);
+void __wrap_vkGetPhysicalDeviceMemoryProperties2 (VkPhysicalDevice physical, VkPhysicalDeviceMemoryProperties2 *properties);
 void __real_vkGetBufferMemoryRequirements (VkDevice device, VkBuffer buffer, VkMemoryRequirements *needs);
 void __wrap_vkGetBufferMemoryRequirements (VkDevice device, VkBuffer buffer, VkMemoryRequirements *needs);
 VkResult __real_vkAllocateMemory (
@@ -365,6 +367,14 @@ __wrap_vkGetPhysicalDeviceMemoryProperties (VkPhysicalDevice physical, VkPhysica
     *properties = played->memory;
   else
     __real_vkGetPhysicalDeviceMemoryProperties (physical, properties);
+}
+
+void
+__wrap_vkGetPhysicalDeviceMemoryProperties2 (VkPhysicalDevice physical, VkPhysicalDeviceMemoryProperties2 *properties)
+{
+  __real_vkGetPhysicalDeviceMemoryProperties2 (physical, properties);
+  if (played)
+    properties->memoryProperties = played->memory;
 }
 
 void
