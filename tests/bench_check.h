@@ -20,7 +20,7 @@ struct _Check
   gpointer data;      /* freed with it */
   /* NMSE of what no tensor's `want` tells; NULL: there is nothing else. */
   double (*compare_more) (const Check *check, GError **error);
-  guint extent; /* most rows and keys, where it must be quick; else G_MAXUINT */
+  guint extent; /* most rows, where it must be quick; else G_MAXUINT */
 };
 
 /* Fills what is not zero yet. */

@@ -237,6 +237,8 @@ plan_top (Check *check, gconstpointer data)
 
 /* --- attention --------------------------------------------------------------------------------------------------------------- */
 
+#define QUICK_KEYS 600 /* so many that decode splits them on GPUs */
+
 /* rows of `sequences` sequences that have `keys` each. Of op_attention() the last row sees all of them if it is causal, the row
  * before it one less. */
 typedef struct
@@ -286,7 +288,7 @@ static void
 record_attention (const Case *c, OpStream *s)
 {
   const AttentionSize *size = ((const Check *)c)->size;
-  const Step step = { .rows = TENSOR (c, 4), .table = TENSOR (c, 5) };
+  const Step step = { .rows = TENSOR (c, 4), .table = TENSOR (c, 5), .work = c->n_tensors > 6 ? TENSOR (c, 6) : NULL };
 
   (size->decode ? op_attention_decode : op_attention) (s, TENSOR (c, 0), TENSOR (c, 1), &c->kv, 1 / sqrtf (size->head_dim), &step);
 }
@@ -316,11 +318,11 @@ plan_attention (Check *check, gconstpointer data)
   AttentionSize *size = &t.size;
   g_autofree float *q = NULL, *k = NULL, *v = NULL;
   g_autofree guint32 *steps = NULL, *table = NULL;
-  guint blocks;
+  guint blocks, columns;
   double seen = 0;
 
   size->rows = MIN (size->rows, check->extent);
-  size->keys = MIN (size->keys, check->extent);
+  size->keys = check->extent < G_MAXUINT ? MIN (size->keys, QUICK_KEYS) : size->keys;
   blocks = attention_blocks (size);
   t.n = size->heads * size->head_dim;
   t.scale = 1 / sqrtf (size->head_dim);
@@ -344,6 +346,9 @@ plan_attention (Check *check, gconstpointer data)
   fill_cache (c, &t);
   case_add_rows (c, TYPE_U32, size->rows, 4, steps);
   case_add_rows (c, TYPE_U32, size->sequences, blocks, table);
+  columns = attention_work_columns (arena_device (c->arena), &c->kv, size->heads, blocks * KV_BLOCK, size->decode);
+  if (columns)
+    case_add (c, TYPE_F32, LAYOUT_ROWS, size->rows, columns);
   check_rows (size->rows, attend, &t);
   c->record = record_attention;
   check->shape = g_strdup_printf ("%ux%ux%ux%u", size->rows, size->keys, size->heads, size->head_dim);

@@ -71,7 +71,10 @@ add_geometry (JsonBuilder *json, const DeviceLimits *limits)
   add_count (json, "subgroup", limits->subgroup);
   add_flag (json, "shuffles", !limits->no_subgroup);
   add_flag (json, "plain_halves", limits->plain_halves);
+  add_flag (json, "gpu_kernels", limits->gpu_kernels);
   add_count (json, "local", limits->local);
+  add_count (json, "matvec_local", limits->matvec_local);
+  add_count (json, "attention_split", limits->attention_split);
   add_count (json, "max_local", limits->max_local);
   add_count (json, "bulk_range", limits->bulk_range);
   add_count (json, "storage_range", limits->storage_range);

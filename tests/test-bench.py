@@ -67,7 +67,7 @@ class Bench(unittest.TestCase):
     def test_gpu_kernels(self):
         """Nor is one of those that only GPUs have."""
         _, report = self.run_it(BENCH, '--quick', '--only', 'check', '--gpu-kernels', '--precision', 'f16')
-        self.assertTrue(report['geometry']['tiles'])
+        self.assertTrue(report['geometry']['gpu_kernels'] and report['geometry']['tiles'])
 
     def test_wrong(self):
         result, report = self.run_it(WRONG, '--quick', '--only', 'check', '--precision', 'f16', code=1)
