@@ -19,6 +19,7 @@ const Assembly nvidia_assembly = {
   .instruction = "^(?!block|\\}|\\s*$)",
   .multiply_add = "\\bffma\\b",
   .matrix = "\\bhmma\\b",
+  .lane_registers = 512,
 };
 
 static guint
@@ -154,10 +155,13 @@ inner_loop (const Assembly *assembly, const gchar *out)
 Told
 gpu_code_told (const Assembly *assembly, const gchar *out)
 {
+  const guint registers = MAX (statistic (out, "VGPRs"), statistic (out, "Number of GPRs"));
+
   return (Told){
-    .registers = MAX (statistic (out, "VGPRs"), statistic (out, "Number of GPRs")),
+    .registers = registers,
     .spilled = statistic (out, "Spilled VGPRs") + statistic (out, "Spilled SGPRs") + statistic (out, "SLM Size"),
-    .waves = statistic (out, "Subgroups per SIMD"),
+    .waves = assembly->lane_registers ? assembly->lane_registers / MAX ((registers + 7) / 8 * 8, 1)
+                                      : statistic (out, "Subgroups per SIMD"),
     .shared = statistic (out, "LDS size"),
     .loop = inner_loop (assembly, out),
   };

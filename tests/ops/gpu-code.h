@@ -11,6 +11,7 @@
 typedef struct
 {
   const gchar *label, *branch, *always, *instruction, *multiply_add, *matrix;
+  guint lane_registers; /* those that all waves of a scheduler have for a lane, where the compiler does not tell of waves */
 } Assembly;
 
 extern const Assembly radeon_assembly, nvidia_assembly;
@@ -22,7 +23,7 @@ typedef struct
 
 typedef struct
 {
-  guint registers, spilled, waves, shared; /* waves: 0 where the compiler does not say; spilled: registers, or bytes */
+  guint registers, spilled, waves, shared; /* spilled: registers, or bytes */
   Loop loop;                               /* the inner one */
 } Told;
 
