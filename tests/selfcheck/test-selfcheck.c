@@ -129,6 +129,8 @@ test_kernels_of_gpus_pass (Rig *f, gconstpointer data)
     g_autoptr (GError) error = NULL;
     SelfCheck result;
 
+    g_assert_cmpuint (count_shaders (survey, "matvec_split"), >=, 6); /* one row, a few and eight; wide and narrow */
+    g_assert_true (type < TYPE_Q8 || count_shaders (survey, "matmul_tile_q") > 0);
     g_assert_cmpuint (count_shaders (survey, "attention_tile"), >=, 3);
     g_assert_cmpuint (count_shaders (survey, "attention_split"), ==, 1);
     g_assert_cmpuint (count_shaders (survey, "attention_join"), ==, 1);
