@@ -417,7 +417,7 @@ test_gpu (gconstpointer data)
   const Gpu *gpu = data;
   const Driver *driver = gpu->driver;
   gboolean later = FALSE;
-  guint tiles = 0, splits = 0, attention = 0, matrices = 0;
+  guint tiles = 0, splits = 0, octets = 0, attention = 0, matrices = 0;
 
   if (!choose_driver (driver)) {
     g_test_skip (driver->lacking);
@@ -447,12 +447,14 @@ test_gpu (gconstpointer data)
       judge (gpu, later, list[i], &r);
       tiles += g_str_has_prefix (list[i], "matmul_tile");
       splits += g_str_has_prefix (list[i], "matvec_split");
+      octets += g_regex_match_simple ("^mat(mul|vec)_(b?f|q)\\d", list[i], 0, 0);
       attention += g_str_has_prefix (list[i], "attention_tile") || g_str_has_prefix (list[i], "attention_split");
       matrices += g_str_has_prefix (list[i], "matmul_coop");
     }
   }
   g_assert_cmpuint (tiles, >=, 3);
   g_assert_cmpuint (splits, >=, 3 * 6);    /* one row, a few and eight; wide and narrow */
+  g_assert_cmpuint (octets, ==, 0);        /* lavapipe's */
   g_assert_cmpuint (attention, >=, 4 + 3); /* of caches of 16 bits, and of 8 */
 #ifdef HAVE_COOPERATIVE_MATRIX
   if (gpu->matrices)
