@@ -3,17 +3,15 @@
  */
 #include "vk.h"
 
-#include <string.h>
-
 /* Large tiles read little for what they compute, small ones leave fewer cores idle. */
 static const MatmulTile tiles[MATMUL_TILES] = { { 128, 128, 1 }, { 64, 64, 1 }, { 32, 64, 4 } };
 
 /* Few, so that there are many workgroups; no fewer than a subgroup has. Sums of 128 take 8 KiB of shared memory. */
 #define MATVEC_LOCAL 64
 
-/* Any device has the 128 invocations and the 15,936 bytes of shared memory that both take. Large tiles read keys more seldom and
- * have more sums in flight; small ones leave fewer cores idle. */
-static const AttentionTile attention_tiles[ATTENTION_TILES] = { { 64, 4 }, { 32, 2 } };
+/* Any device has the 15,936 bytes of shared memory that these take, and the 128 invocations of the small one. Large ones read keys
+ * more seldom, small ones leave fewer cores idle. With four rows an invocation Mesa 25 gives it 192 registers on an RX 7900. */
+static const AttentionTile attention_tiles[ATTENTION_TILES] = { { 64, 2 }, { 32, 2 } };
 
 #define ATTENTION_BUSY 128 /* workgroups that keep most GPUs busy: small tiles rather than fewer */
 /* Decode reads the cache at the speed of memory when that many workgroups of 64 share it, on GPUs of 20 to 144 cores. */
@@ -146,7 +144,9 @@ geometry_choose (DeviceLimits *limits, const VkPhysicalDeviceLimits *reported, c
     choose_tiles (limits, reported->maxComputeSharedMemorySize);
     limits->matvec_local = MIN (MAX (MATVEC_LOCAL, limits->subgroup), limits->max_local);
   }
-  memcpy (limits->attention_tiles, attention_tiles, sizeof attention_tiles);
+  for (guint i = 0; i < ATTENTION_TILES; i++)
+    limits->attention_tiles[i] =
+        attention_tiles[attention_tile_invocations (&attention_tiles[i]) <= limits->max_local ? i : ATTENTION_TILES - 1];
   limits->attention_split = SPLIT_INVOCATIONS;
   limits->attention_workgroups = SPLIT_WORKGROUPS;
   if (!limits->no_subgroup && (options->coop == COOP_ALWAYS || (options->coop == COOP_GPU && !limits->cpu)))
