@@ -182,6 +182,8 @@ report_devices (GError **error)
         d->driver, d->uuid);
     if (d->refusal)
       printf ("     cannot be used: %s\n", d->refusal);
+    else
+      printf ("     kernels: %s\n", d->geometry);
   }
   minivl_devices_free (devices, n_devices);
   if (n_devices == 0) {

@@ -22,6 +22,7 @@ minivl_devices_list (MinivlDevice **devices, guint *n_devices, GError **error)
       .uuid = g_strdup (infos[i].uuid),
       .memory = infos[i].memory,
       .chosen = infos[i].chosen,
+      .geometry = g_strdup (infos[i].geometry),
       .refusal = g_strdup (infos[i].refusal),
     };
   device_infos_free (infos, n);
@@ -35,6 +36,7 @@ minivl_devices_free (MinivlDevice *devices, guint n_devices)
     g_free (devices[i].name);
     g_free (devices[i].driver);
     g_free (devices[i].uuid);
+    g_free (devices[i].geometry);
     g_free (devices[i].refusal);
   }
   g_free (devices);

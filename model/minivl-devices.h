@@ -18,6 +18,7 @@ G_BEGIN_DECLS
  * @memory: bytes that weights, cache and activations may take: the device's heap; on a CPU device what the system has available
  *   within the process's limits; on an integrated GPU the lesser of that and what its driver has left
  * @chosen: whether it is the one that opens when none is asked for
+ * @geometry: (nullable): how kernels are shaped for it, in a line for people; NULL where the driver is too old for any
  * @refusal: (nullable): why it cannot be used: what it lacks, by name; NULL where nothing is known to be in the way
  */
 typedef struct
@@ -28,6 +29,7 @@ typedef struct
   gchar *uuid;
   guint64 memory;
   gboolean chosen;
+  gchar *geometry;
   gchar *refusal;
 } MinivlDevice;
 

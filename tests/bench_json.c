@@ -67,14 +67,14 @@ add_geometry (JsonBuilder *json, const DeviceLimits *limits)
 {
   json_builder_set_member_name (json, "geometry");
   json_builder_begin_object (json);
-  add_text (json, "bulk", limits->storage_form ? "storage" : "texel");
+  add_text (json, "bulk", limits->geometry.storage_form ? "storage" : "texel");
   add_count (json, "subgroup", limits->subgroup);
-  add_flag (json, "shuffles", !limits->no_subgroup);
-  add_flag (json, "plain_halves", limits->plain_halves);
-  add_flag (json, "gpu_kernels", limits->gpu_kernels);
-  add_count (json, "local", limits->local);
-  add_count (json, "matvec_local", limits->matvec_local);
-  add_count (json, "attention_split", limits->attention_split);
+  add_flag (json, "shuffles", !limits->geometry.no_subgroup);
+  add_flag (json, "plain_halves", limits->geometry.plain_halves);
+  add_flag (json, "gpu_kernels", limits->geometry.gpu_kernels);
+  add_count (json, "local", limits->geometry.local);
+  add_count (json, "matvec_local", limits->geometry.matvec_local);
+  add_count (json, "attention_split", limits->geometry.attention_split);
   add_count (json, "max_local", limits->max_local);
   add_count (json, "bulk_range", limits->bulk_range);
   add_count (json, "storage_range", limits->storage_range);
@@ -82,11 +82,11 @@ add_geometry (JsonBuilder *json, const DeviceLimits *limits)
   add_count (json, "submit_ns", limits->submit_ns);
   json_builder_set_member_name (json, "tiles"); /* rows, columns, splits */
   json_builder_begin_array (json);
-  for (guint i = 0; i < MATMUL_TILES && limits->tiles[i].rows; i++) {
+  for (guint i = 0; i < MATMUL_TILES && limits->geometry.tiles[i].rows; i++) {
     json_builder_begin_array (json);
-    json_builder_add_int_value (json, limits->tiles[i].rows);
-    json_builder_add_int_value (json, limits->tiles[i].columns);
-    json_builder_add_int_value (json, limits->tiles[i].splits);
+    json_builder_add_int_value (json, limits->geometry.tiles[i].rows);
+    json_builder_add_int_value (json, limits->geometry.tiles[i].columns);
+    json_builder_add_int_value (json, limits->geometry.tiles[i].splits);
     json_builder_end_array (json);
   }
   json_builder_end_array (json);

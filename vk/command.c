@@ -221,7 +221,7 @@ bind_resolve (OpStream *s, const Dispatch *d, guint i, RecordedDispatch *recorde
   buffer->offset += bind->offset;
   buffer->range = size;
   *access = access_of (bind, buffer, d->apart ? s->timings->len : 0);
-  if (!bulk || limits->storage_form)
+  if (!bulk || limits->geometry.storage_form)
     return TRUE;
   recorded->texel |= 1u << i;
   return tensor_view (bind->tensor, bind->offset, size, &recorded->views[i], &s->failure);

@@ -37,6 +37,7 @@ info_clear (DeviceInfo *info)
   g_free (info->name);
   g_free (info->driver);
   g_free (info->uuid);
+  g_free (info->geometry);
   g_free (info->refusal);
 }
 
@@ -184,14 +185,12 @@ candidate_require (Candidate *c, const VkPhysicalDeviceProperties *p)
     refuse (c, "its push constants hold %u bytes, %u are needed", p->limits.maxPushConstantsSize, DISPATCH_MAX_PUSH);
 }
 
-/* Whether lanes of an octet can pass values by shuffles: a subgroup then holds whole octets. */
 static gboolean
 has_shuffles (const VkPhysicalDeviceSubgroupProperties *subgroup)
 {
   const VkSubgroupFeatureFlags needed = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
 
-  return subgroup->subgroupSize >= OCTET && (subgroup->supportedStages & VK_SHADER_STAGE_COMPUTE_BIT)
-         && (subgroup->supportedOperations & needed) == needed;
+  return (subgroup->supportedStages & VK_SHADER_STAGE_COMPUTE_BIT) && (subgroup->supportedOperations & needed) == needed;
 }
 
 /* Whether the CPU has the instructions for f16 that drivers use. Without them, on ARM and on x86 before F16C, Mesa 22.3 with
@@ -218,7 +217,6 @@ candidate_init (Candidate *c, VkInstance instance, VkPhysicalDevice physical, co
   VkPhysicalDeviceProperties2 all = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, &driver };
   const VkPhysicalDeviceProperties *p = &all.properties;
   DeviceLimits *limits = &c->limits;
-  CoopReport coop = { 0 };
 
   c->physical = physical;
   vkGetPhysicalDeviceProperties (physical, &all.properties);
@@ -250,18 +248,18 @@ candidate_init (Candidate *c, VkInstance instance, VkPhysicalDevice physical, co
   limits->shared_bytes = p->limits.maxComputeSharedMemorySize;
   limits->texels = p->limits.maxTexelBufferElements;
   limits->max_local = MIN (p->limits.maxComputeWorkGroupInvocations, p->limits.maxComputeWorkGroupSize[0]);
-  limits->no_subgroup = options->no_subgroup || !has_shuffles (&subgroup);
-  limits->plain_halves = options->plain_halves || (limits->cpu && !cpu_converts_halves ());
+  limits->shuffles = has_shuffles (&subgroup);
+  limits->converts_halves = !limits->cpu || cpu_converts_halves ();
 #ifdef HAVE_COOPERATIVE_MATRIX
   if (has_extension (physical, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME)
       && has_extension (physical, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME))
-    coop_report (instance, physical, &coop);
+    coop_report (instance, physical, &limits->matrices);
 #endif
-  geometry_choose (limits, &p->limits, &coop, options);
+  geometry_choose (limits, options);
+  c->info.geometry = geometry_text (&limits->geometry);
   memcpy (limits->max_workgroups, p->limits.maxComputeWorkGroupCount, sizeof limits->max_workgroups);
   limits->storage_range = p->limits.maxStorageBufferRange & ~G_GUINT64_CONSTANT (15);
-  limits->bulk_range =
-      limits->storage_form ? limits->storage_range : MIN ((guint64)p->limits.maxTexelBufferElements * 16, MAX_BULK_BYTES);
+  limits->bulk_range = limits->geometry.storage_form ? limits->storage_range : MIN (limits->texels * 16, MAX_BULK_BYTES);
   limits->align = MAX (16, MAX (p->limits.minStorageBufferOffsetAlignment, p->limits.minTexelBufferOffsetAlignment));
   limits->submit_ns = options->submit_ns ? options->submit_ns : limits->cpu ? 0 : GPU_SUBMIT_NS;
 }
@@ -494,7 +492,7 @@ device_features (DeviceFeatures *features, const Device *dev)
   if (dev->memory_budget)
     features->extensions[features->n_extensions++] = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
 #ifdef HAVE_COOPERATIVE_MATRIX
-  if (dev->limits.coop.side) {
+  if (dev->limits.geometry.coop.side) {
     features->extensions[features->n_extensions++] = VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME;
     features->extensions[features->n_extensions++] = VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME;
     features->next = coop_features (&features->coop, &features->query_reset);

@@ -22,6 +22,15 @@ static const AttentionTile attention_tiles[ATTENTION_TILES] = { { 64, 2 }, { 32,
 /* As tiles are, for matrices of 16 x 16; a subgroup's share is such that matrices are multiplied more often than read. */
 static const CoopTile coop_tiles[COOP_TILES] = { { 128, 128, 64, 32 }, { 64, 64, 32, 32 }, { 32, 64, 16, 32 } };
 
+/* Workgroups of a matmul that keep most GPUs busy: smaller tiles rather than fewer. */
+#define BUSY 64
+
+/* The most work of a dispatch, so that submits can be kept short on any device: about 50 ms on the slowest one, and for attention
+ * on a small integrated GPU and on a CPU device. */
+#define MATMUL_FLOPS G_GUINT64_CONSTANT (2000000000)
+#define ATTENTION_FLOPS ((guint64)8 << 30)
+#define ATTENTION_CPU_FLOPS ((guint64)1 << 30)
+
 /* With fewer texels than this a model's weights would need too many views: storage buffers are used instead. */
 #define MIN_TEXELS (1u << 24)
 
@@ -38,19 +47,25 @@ tile_shared_bytes (const MatmulTile *tile)
   return tile->splits * 16 * (tile->rows + 4 + tile->columns + 4) * sizeof (float);
 }
 
+static gboolean
+tile_fits (const DeviceLimits *limits, const MatmulTile *tile)
+{
+  return matmul_tile_invocations (tile) <= limits->max_local && tile_shared_bytes (tile) <= limits->shared_bytes;
+}
+
 /* Those that fit the device, with fewer splits where that makes one fit; at the end, those without rows. */
 static void
-choose_tiles (DeviceLimits *limits, guint shared_bytes)
+choose_tiles (DeviceLimits *limits)
 {
   guint n = 0;
 
   for (guint i = 0; i < MATMUL_TILES; i++) {
     MatmulTile tile = tiles[i];
 
-    while (tile.splits > 1 && (matmul_tile_invocations (&tile) > limits->max_local || tile_shared_bytes (&tile) > shared_bytes))
+    while (!tile_fits (limits, &tile) && tile.splits > 1)
       tile.splits /= 2;
-    if (matmul_tile_invocations (&tile) <= limits->max_local && tile_shared_bytes (&tile) <= shared_bytes)
-      limits->tiles[n++] = tile;
+    if (tile_fits (limits, &tile))
+      limits->geometry.tiles[n++] = tile;
   }
 }
 
@@ -69,7 +84,7 @@ attention_tile_invocations (const AttentionTile *tile)
 const AttentionTile *
 geometry_attention_tile (const DeviceLimits *limits, guint m, guint heads_q)
 {
-  const AttentionTile *tile = limits->attention_tiles, *last = tile + ATTENTION_TILES - 1;
+  const AttentionTile *tile = limits->geometry.attention_tiles, *last = tile + ATTENTION_TILES - 1;
 
   while (tile < last && (guint64)((m + tile->rows - 1) / tile->rows) * heads_q < ATTENTION_BUSY)
     tile++;
@@ -79,7 +94,7 @@ geometry_attention_tile (const DeviceLimits *limits, guint m, guint heads_q)
 guint
 geometry_most_splits (const DeviceLimits *limits, guint heads_q)
 {
-  return CLAMP (limits->attention_workgroups / heads_q, 1, MOST_SPLITS);
+  return CLAMP (limits->geometry.attention_workgroups / heads_q, 1, MOST_SPLITS);
 }
 
 guint
@@ -99,21 +114,22 @@ coop_shared_bytes (const CoopTile *tile, guint side)
 
 /* An invocation reads 1 to 8 times 8 elements of a piece of the tile's rows, and as often of its columns. */
 static gboolean
-coop_fits (const DeviceLimits *limits, const CoopTile *tile, guint shared_bytes)
+coop_fits (const DeviceLimits *limits, const CoopTile *tile)
 {
-  guint invocations = coop_tile_subgroups (tile) * limits->coop.subgroup;
+  guint invocations = coop_tile_subgroups (tile) * limits->geometry.coop.subgroup;
   guint least = MIN (tile->rows, tile->columns) * (COOP_PIECE / 8), most = MAX (tile->rows, tile->columns) * (COOP_PIECE / 8);
 
   return invocations <= limits->max_local && least % invocations == 0 && most <= 8 * invocations
-         && coop_shared_bytes (tile, limits->coop.side) <= shared_bytes;
+         && coop_shared_bytes (tile, limits->geometry.coop.side) <= limits->shared_bytes;
 }
 
 /* Matrices of 16 x 16 are GPUs'; lavapipe has 8 x 8, of which tiles have as many. Of the subgroups that may be asked for the
  * smallest: there a matrix takes the fewest reads of shared memory. */
 static void
-choose_coop (DeviceLimits *limits, const CoopReport *report, guint shared_bytes)
+choose_coop (DeviceLimits *limits)
 {
-  CoopGeometry *coop = &limits->coop;
+  const CoopReport *report = &limits->matrices;
+  CoopGeometry *coop = &limits->geometry.coop;
   guint n = 0, side = 0;
 
   for (guint i = 0; i < G_N_ELEMENTS (report->sides); i++)
@@ -126,7 +142,7 @@ choose_coop (DeviceLimits *limits, const CoopReport *report, guint shared_bytes)
     const CoopTile *t = &coop_tiles[i];
     const CoopTile tile = { t->rows * side / 16, t->columns * side / 16, t->share_rows * side / 16, t->share_columns * side / 16 };
 
-    if (coop_fits (limits, &tile, shared_bytes))
+    if (coop_fits (limits, &tile))
       coop->tiles[n++] = tile;
   }
   if (n == 0)
@@ -134,21 +150,49 @@ choose_coop (DeviceLimits *limits, const CoopReport *report, guint shared_bytes)
 }
 
 void
-geometry_choose (DeviceLimits *limits, const VkPhysicalDeviceLimits *reported, const CoopReport *coop, const DeviceOptions *options)
+geometry_choose (DeviceLimits *limits, const DeviceOptions *options)
 {
-  limits->gpu_kernels = !limits->cpu || options->gpu_kernels;
+  Geometry *g = &limits->geometry;
+
+  *g = (Geometry){ .gpu_kernels = !limits->cpu || options->gpu_kernels };
   /* On lavapipe a texel fetch is one vector operation and a storage read eight scalar ones; GPUs have no use for texels. */
-  limits->storage_form = options->storage_form || !limits->cpu || reported->maxTexelBufferElements < MIN_TEXELS;
-  limits->local = limits->no_subgroup ? OCTET : options->local ? options->local : limits->cpu ? OCTET : 64;
-  if (limits->gpu_kernels) {
-    choose_tiles (limits, reported->maxComputeSharedMemorySize);
-    limits->matvec_local = MIN (MAX (MATVEC_LOCAL, limits->subgroup), limits->max_local);
+  g->storage_form = options->storage_form || !limits->cpu || limits->texels < MIN_TEXELS;
+  /* A subgroup must hold whole octets. */
+  g->no_subgroup = options->no_subgroup || !limits->shuffles || limits->subgroup < OCTET;
+  g->plain_halves = options->plain_halves || !limits->converts_halves;
+  g->local = g->no_subgroup ? OCTET : options->local ? options->local : limits->cpu ? OCTET : 64;
+  if (g->gpu_kernels) {
+    choose_tiles (limits);
+    g->matvec_local = MIN (MAX (MATVEC_LOCAL, limits->subgroup), limits->max_local);
   }
+  g->busy = BUSY;
+  g->matmul_flops = MATMUL_FLOPS;
   for (guint i = 0; i < ATTENTION_TILES; i++)
-    limits->attention_tiles[i] =
+    g->attention_tiles[i] =
         attention_tiles[attention_tile_invocations (&attention_tiles[i]) <= limits->max_local ? i : ATTENTION_TILES - 1];
-  limits->attention_split = SPLIT_INVOCATIONS;
-  limits->attention_workgroups = SPLIT_WORKGROUPS;
-  if (!limits->no_subgroup && (options->coop == COOP_ALWAYS || (options->coop == COOP_GPU && !limits->cpu)))
-    choose_coop (limits, coop, reported->maxComputeSharedMemorySize);
+  g->attention_split = SPLIT_INVOCATIONS;
+  g->attention_workgroups = SPLIT_WORKGROUPS;
+  g->attention_flops = limits->cpu ? ATTENTION_CPU_FLOPS : ATTENTION_FLOPS;
+  if (!g->no_subgroup && (options->coop == COOP_ALWAYS || (options->coop == COOP_GPU && !limits->cpu)))
+    choose_coop (limits);
+}
+
+gchar *
+geometry_text (const Geometry *g)
+{
+  GString *text = g_string_new (g->storage_form ? "storage buffers" : "texel buffers");
+
+  g_string_append_printf (text, ", octets in workgroups of %u%s", g->local, g->no_subgroup ? " without shuffles" : "");
+  if (g->plain_halves)
+    g_string_append (text, ", f16 by arithmetic");
+  for (guint i = 0; i < MATMUL_TILES && g->tiles[i].rows; i++)
+    g_string_append_printf (text, "%s %u x %u", i ? "," : "; matmul tiles", g->tiles[i].rows, g->tiles[i].columns);
+  if (g->coop.side)
+    g_string_append_printf (text, "; matrices of %u", g->coop.side);
+  if (g->matvec_local)
+    g_string_append_printf (text, "; matvec splits k for %u", g->matvec_local);
+  if (g->gpu_kernels)
+    g_string_append_printf (text, "; attention tiles %u, %u, keys split for %u workgroups", g->attention_tiles[0].rows,
+        g->attention_tiles[1].rows, g->attention_workgroups);
+  return g_string_free (text, FALSE);
 }

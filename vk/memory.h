@@ -33,7 +33,8 @@ typedef struct
   guint64 memory;    /* budget in bytes: the heap; of a CPU device MemAvailable within the cgroup's limit; of an integrated GPU the
                         lesser    of that and what its driver has left */
   gboolean chosen;   /* opens when no device is named */
-  gchar *refusal;    /* why it cannot be opened: what it lacks; else NULL */
+  gchar *geometry; /* how kernels are shaped for it, in a line; NULL of one whose driver is too old, for which nothing is chosen */
+  gchar *refusal;  /* why it cannot be opened: what it lacks; else NULL */
 } DeviceInfo;
 
 gboolean device_list (DeviceInfo **infos, guint *n_infos, GError **error);

@@ -3,10 +3,6 @@
 
 #include "ops_private.h"
 
-/* The most work of one dispatch of attention: 50 ms at the speed of a small integrated GPU, and of a CPU device. */
-#define ATTENTION_FLOPS ((guint64)8 << 30)
-#define ATTENTION_CPU_FLOPS ((guint64)1 << 30)
-
 /* By KvType. */
 static const struct
 {
@@ -166,7 +162,7 @@ op_rope_kv (OpStream *s, const Tensor *q, const KvLayer *kv, const Tensor *qkv, 
 
     push.window_blocks = bind_window (&d, 1, kv, first, window);
     if (kv->type == KV_INT8) { /* an octet a head of a query, or of a key and its value */
-      d.local = stream_limits (s)->local;
+      d.local = stream_geometry (s)->local;
       dispatch_rows (&d, (8 * (heads_q + kv->heads) + d.local - 1) / d.local, qkv->rows);
     } else {
       dispatch_quads (&d, qkv->cols / 8, qkv->rows);
@@ -216,13 +212,6 @@ attention_prepare (OpStream *s, const gchar *name, Dispatch *d, struct Attention
   return TRUE;
 }
 
-/* Most operations of a dispatch. */
-static guint64
-attention_most (OpStream *s)
-{
-  return stream_limits (s)->cpu ? ATTENTION_CPU_FLOPS : ATTENTION_FLOPS;
-}
-
 /* Only the device knows how many keys a row sees: the most there can be. Of a row's head. */
 static guint64
 head_flops (const KvLayer *kv, const struct AttentionPush *push)
@@ -246,7 +235,7 @@ attention_slices (OpStream *s, Dispatch *d, struct AttentionPush *push, const Kv
   guint64 flops = head_flops (kv, push);
   double cache = share * push->blocks * (block_bytes (&kv->k) + block_bytes (&kv->v));
 
-  attention_slice (attention_most (s), flops, unit, push->m, heads_q, &rows, &heads);
+  attention_slice (stream_geometry (s)->attention_flops, flops, unit, push->m, heads_q, &rows, &heads);
   for (push->row_first = 0; push->row_first < push->m; push->row_first += rows)
     for (push->head_first = 0; push->head_first < heads_q; push->head_first += heads) {
       guint here = MIN (rows, push->m - push->row_first), heads_here = MIN (heads, heads_q - push->head_first);
@@ -278,7 +267,7 @@ typedef struct
 static Parts
 attention_parts (const DeviceLimits *limits, const KvLayer *kv, guint heads_q, guint blocks, gboolean decode)
 {
-  guint window = kv_window (limits, kv, limits->bulk_range), turn = limits->attention_split / KV_BLOCK;
+  guint window = kv_window (limits, kv, limits->bulk_range), turn = limits->geometry.attention_split / KV_BLOCK;
   Parts parts = { .windows = window ? (kv->k.rows + window - 1) / window : 1, .splits = 1, .most_splits = 1 };
 
   if (decode) {
@@ -298,7 +287,7 @@ part_columns (const KvLayer *kv, guint heads_q, const Parts *parts)
 static gboolean
 takes_gpu_kernels (const DeviceLimits *limits, const KvLayer *kv)
 {
-  return limits->gpu_kernels || kv_window (limits, kv, limits->bulk_range) < kv->k.rows;
+  return limits->geometry.gpu_kernels || kv_window (limits, kv, limits->bulk_range) < kv->k.rows;
 }
 
 guint
@@ -368,12 +357,12 @@ attention_by_parts (
     push->y = view_of (step->work);
   }
   if (decode) {
-    guint turn = limits->attention_split / KV_BLOCK, turns = (push->blocks + turn - 1) / turn;
+    guint turn = limits->geometry.attention_split / KV_BLOCK, turns = (push->blocks + turn - 1) / turn;
 
     d->shader = kinds[kv->type].attention_split;
-    d->local = d->spec[2] = limits->attention_split;
+    d->local = d->spec[2] = limits->geometry.attention_split;
     d->n_spec = 3;
-    d->turns = (turns + parts.most_splits - 1) / parts.most_splits + 1 + limits->attention_split;
+    d->turns = (turns + parts.most_splits - 1) / parts.most_splits + 1 + limits->geometry.attention_split;
   } else {
     d->shader = kinds[kv->type].attention_tile;
     d->local = attention_tile_invocations (tile);
@@ -408,7 +397,7 @@ op_attention (OpStream *s, const Tensor *out, const Tensor *q, const KvLayer *kv
   }
 
   d.shader = kinds[kv->type].attention;
-  d.local = stream_limits (s)->local; /* an octet has 8 rows */
+  d.local = stream_geometry (s)->local; /* an octet has 8 rows */
   d.turns = push.blocks;
   attention_slices (s, &d, &push, kv, d.local, 1);
 }

@@ -5,9 +5,6 @@
 #define MATVEC_ROWS 7 /* most rows of the kernel that reads each weight once for all of them */
 #define BLOCK_ROWS 8  /* of both kernels for weights in blocks, which are one: it is as fast as larger tiles */
 #define SPLIT_ROWS 8  /* most rows of the kernel that splits k */
-#define BUSY 64       /* workgroups that keep most GPUs busy: smaller tiles rather than fewer */
-/* Most operations of a slice: about 50 ms on the slowest device, so that submits can be kept short on any. */
-#define DISPATCH_FLOPS G_GUINT64_CONSTANT (2000000000)
 
 #define N_WEIGHT_TYPES (TYPE_Q4 + 1)
 
@@ -69,11 +66,11 @@ column_flops (const struct MatmulPush *push)
   return 2 * (guint64)push->k;
 }
 
-/* Columns of a slice of `rows` rows: whole tiles of `columns` columns, of at most DISPATCH_FLOPS and `most` tiles, at least one. */
+/* Columns of a slice of `rows` rows: whole tiles of `columns` columns, of at most matmul_flops and `most` tiles, at least one. */
 static guint64
-slice_columns (const struct MatmulPush *push, guint64 rows, guint columns, guint64 most)
+slice_columns (OpStream *s, const struct MatmulPush *push, guint64 rows, guint columns, guint64 most)
 {
-  return CLAMP (DISPATCH_FLOPS / (column_flops (push) * rows) / columns, 1, most) * columns;
+  return CLAMP (stream_geometry (s)->matmul_flops / (column_flops (push) * rows) / columns, 1, most) * columns;
 }
 
 /* Binds the weights of as many columns of y as the device binds at once, from `first` on. The first column behind them; 0 and a
@@ -131,7 +128,7 @@ dispatch_columns (OpStream *s, Dispatch *d, struct MatmulPush *push, guint colum
 {
   const guint m = push->m, n = push->n;
   guint64 most = (guint64)stream_limits (s)->max_workgroups[0] * columns / TILE_COLUMNS;
-  guint64 step = slice_columns (push, m, TILE_COLUMNS, most), end;
+  guint64 step = slice_columns (s, push, m, TILE_COLUMNS, most), end;
 
   d->workgroups[1] = d->workgroups[2] = 1;
   for (guint64 first = 0; first < n; first = end) {
@@ -153,8 +150,8 @@ dispatch_tiles (OpStream *s, Dispatch *d, struct MatmulPush *push, guint rows, g
 {
   const guint *most = stream_limits (s)->max_workgroups;
   const guint m = push->m, n = push->n;
-  guint64 row_step = CLAMP (DISPATCH_FLOPS / (column_flops (push) * columns) / rows * rows, rows, m);
-  guint64 column_step = slice_columns (push, row_step, columns, most[1]), end;
+  guint64 row_step = CLAMP (stream_geometry (s)->matmul_flops / (column_flops (push) * columns) / rows * rows, rows, m);
+  guint64 column_step = slice_columns (s, push, row_step, columns, most[1]), end;
 
   row_step = MIN (row_step, (guint64)most[0] * rows);
   d->workgroups[2] = 1;
@@ -199,7 +196,7 @@ record_matvec_split (OpStream *s, Dispatch *d, struct MatmulPush *push)
 {
   guint columns = geometry_matvec_columns (push->n), splits;
 
-  d->local = stream_limits (s)->matvec_local;
+  d->local = stream_geometry (s)->matvec_local;
   splits = d->local / (columns / 2);
   set_shape (d, (const guint32[]){ push->m, columns, splits }, 3);
   d->turns = push->k / 4 / splits + 1 + splits;
@@ -209,7 +206,7 @@ record_matvec_split (OpStream *s, Dispatch *d, struct MatmulPush *push)
 static gboolean
 takes_matvec_split (const DeviceLimits *limits, TensorType type, guint m)
 {
-  return limits->matvec_local > 0 && m <= SPLIT_ROWS;
+  return limits->geometry.matvec_local > 0 && m <= SPLIT_ROWS;
 }
 
 /* Octets that compute a tile of 32 columns of some rows. */
@@ -232,18 +229,18 @@ takes_matmul (const DeviceLimits *limits, TensorType type, guint m)
 
 /* Whether so large tiles are enough to keep a GPU busy. */
 static gboolean
-is_busy (const struct MatmulPush *push, guint rows, guint columns)
+is_busy (const DeviceLimits *limits, const struct MatmulPush *push, guint rows, guint columns)
 {
-  return (guint64)((push->m + rows - 1) / rows) * ((push->n + columns - 1) / columns) >= BUSY;
+  return (guint64)((push->m + rows - 1) / rows) * ((push->n + columns - 1) / columns) >= limits->geometry.busy;
 }
 
 /* The largest tile that keeps a GPU busy, else the smallest. */
 static const MatmulTile *
 choose_tile (const DeviceLimits *limits, const struct MatmulPush *push)
 {
-  const MatmulTile *tile = limits->tiles, *end = tile + MATMUL_TILES;
+  const MatmulTile *tile = limits->geometry.tiles, *end = tile + MATMUL_TILES;
 
-  while (tile + 1 < end && tile[1].rows && !is_busy (push, tile->rows, tile->columns))
+  while (tile + 1 < end && tile[1].rows && !is_busy (limits, push, tile->rows, tile->columns))
     tile++;
   return tile;
 }
@@ -251,9 +248,9 @@ choose_tile (const DeviceLimits *limits, const struct MatmulPush *push)
 static const CoopTile *
 choose_coop_tile (const DeviceLimits *limits, const struct MatmulPush *push)
 {
-  const CoopTile *tile = limits->coop.tiles, *end = tile + COOP_TILES;
+  const CoopTile *tile = limits->geometry.coop.tiles, *end = tile + COOP_TILES;
 
-  while (tile + 1 < end && tile[1].rows && !is_busy (push, tile->rows, tile->columns))
+  while (tile + 1 < end && tile[1].rows && !is_busy (limits, push, tile->rows, tile->columns))
     tile++;
   return tile;
 }
@@ -274,7 +271,7 @@ record_matmul_tile (OpStream *s, Dispatch *d, struct MatmulPush *push)
 static void
 record_matmul_coop (OpStream *s, Dispatch *d, struct MatmulPush *push)
 {
-  const CoopGeometry *coop = &stream_limits (s)->coop;
+  const CoopGeometry *coop = &stream_limits (s)->geometry.coop;
   const CoopTile *tile = choose_coop_tile (stream_limits (s), push);
 
   d->subgroup = coop->choose ? coop->subgroup : 0;
@@ -288,13 +285,13 @@ record_matmul_coop (OpStream *s, Dispatch *d, struct MatmulPush *push)
 static gboolean
 takes_matmul_coop (const DeviceLimits *limits, TensorType type, guint m)
 {
-  return limits->coop.side > 0 && (type == TYPE_F16 || type == TYPE_BF16);
+  return limits->geometry.coop.side > 0 && (type == TYPE_F16 || type == TYPE_BF16);
 }
 
 static gboolean
 takes_matmul_tile (const DeviceLimits *limits, TensorType type, guint m)
 {
-  return limits->tiles[0].rows > 0;
+  return limits->geometry.tiles[0].rows > 0;
 }
 
 /* One kernel of the linear layer: a row of the variant table for each type of weights. */
@@ -372,7 +369,7 @@ op_matmul (OpStream *s, const Tensor *y, const Tensor *x, const Tensor *w, const
         { BIND_BULK, p->scale ? p->scale : x }, { BIND_BULK, p->residual ? p->residual : x } },
     .push = &push,
     .push_size = sizeof push,
-    .local = stream_limits (s)->local,
+    .local = stream_geometry (s)->local,
     .spec = { epilogue },
     .n_spec = 1,
     .apart = TRUE,

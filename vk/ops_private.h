@@ -39,11 +39,17 @@ stream_limits (OpStream *s)
   return device_limits (op_stream_device (s));
 }
 
+static inline const Geometry *
+stream_geometry (OpStream *s)
+{
+  return &stream_limits (s)->geometry;
+}
+
 /* Local size of kernels that share a workgroup's sums. */
 static inline guint
 stream_local (OpStream *s)
 {
-  return MIN (stream_limits (s)->local, SHARED_LANES);
+  return MIN (stream_geometry (s)->local, SHARED_LANES);
 }
 
 /* How many units (rows, blocks) of `bytes` fit into a binding of at most `range` bytes, such that every window of that many

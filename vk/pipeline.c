@@ -154,9 +154,9 @@ variant_equal (gconstpointer a, gconstpointer b)
 
 /* The row for the forms that the device takes. A shader only has rows for the forms in which it differs. */
 static const Shader *
-shader_of_forms (const DeviceLimits *limits, const gchar *name)
+shader_of_forms (const Geometry *geometry, const gchar *name)
 {
-  const gchar *const forms[] = { limits->no_subgroup ? "_no_subgroup" : "", limits->storage_form ? "_storage" : "" };
+  const gchar *const forms[] = { geometry->no_subgroup ? "_no_subgroup" : "", geometry->storage_form ? "_storage" : "" };
   const Shader *shader = shader_find (name);
 
   for (guint i = 0; shader && i < G_N_ELEMENTS (forms); i++) {
@@ -172,7 +172,7 @@ gboolean
 variant_init (Variant *v, const Device *dev, const Dispatch *d, GError **error)
 {
   memset (v, 0, sizeof *v); /* padding is hashed, too */
-  v->shader = shader_of_forms (&dev->limits, d->shader);
+  v->shader = shader_of_forms (&dev->limits.geometry, d->shader);
   if (!v->shader)
     g_set_error (error, DEVICE_ERROR, DEVICE_ERROR_UNSUPPORTED, "there is no shader '%s'", d->shader);
   v->local = d->local;
@@ -243,7 +243,7 @@ pipeline_new (Device *dev, const PipelineKey *key, GError **error)
   g_autofree gchar *name = NULL;
   gint64 start;
 
-  variant_constants (&constants, v, dev->limits.plain_halves);
+  variant_constants (&constants, v, dev->limits.geometry.plain_halves);
   create.stage.pNext = constants.next;
   create.stage.flags = constants.flags;
   VK (vkCreateShaderModule (dev->vk, &info, NULL, &create.stage.module));

@@ -36,7 +36,7 @@ device_digest (const Device *dev)
   g_checksum_update (sum, dev->uuid, VK_UUID_SIZE);
   g_checksum_update (sum, (const guchar *)&dev->driver_version, sizeof dev->driver_version);
   g_checksum_update (sum, (const guchar *)&dev->limits.subgroup, sizeof dev->limits.subgroup);
-  g_checksum_update (sum, (const guchar *)&dev->limits.plain_halves, sizeof dev->limits.plain_halves);
+  g_checksum_update (sum, (const guchar *)&dev->limits.geometry.plain_halves, sizeof dev->limits.geometry.plain_halves);
   return g_strdup (g_checksum_get_string (sum));
 }
 

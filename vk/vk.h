@@ -116,37 +116,53 @@ typedef struct
   guint subgroup; /* the fewest lanes that a compute pipeline may ask for in its subgroups; 0: it has no choice */
 } CoopReport;
 
-/* What an op chooses its geometry by. */
+/* How kernels are shaped for a device: what is right only for one kind of them. geometry_choose() fills it from the limits below,
+ * and nothing else does; CONTRIBUTING.md has a table of what is chosen for which device, and why. */
 typedef struct
 {
-  gboolean cpu;         /* VK_PHYSICAL_DEVICE_TYPE_CPU */
-  guint subgroup;       /* lanes */
-  gboolean gpu_kernels; /* those of GPUs, where there are others for lavapipe */
-  gboolean storage_form;
-  gboolean no_subgroup;    /* lanes pass values through shared memory, as there are no shuffles among 8 of them */
-  gboolean plain_halves;   /* shaders convert f16 by arithmetic */
-  guint shared_bytes;      /* of a workgroup */
-  guint64 texels;          /* of a texel buffer */
-  guint max_local;         /* invocations of a workgroup in x */
-  guint local;             /* for kernels that work in octets: 8 on CPU devices and with no_subgroup, several octets on GPUs */
-  guint max_workgroups[3]; /* of a dispatch */
-  guint64 bulk_range;      /* most bytes of one BIND_BULK binding */
-  guint64 storage_range;   /* most bytes of a storage buffer binding */
-  guint64 align;           /* of a binding's offset: texel and storage */
+  gboolean gpu_kernels;  /* those of GPUs, where there are others for lavapipe */
+  gboolean storage_form; /* bulk reads by storage buffers instead of texel buffers */
+  gboolean no_subgroup;  /* lanes pass values through shared memory, as there are no shuffles among 8 of them */
+  gboolean plain_halves; /* shaders convert f16 to f32 by arithmetic */
+  guint local;           /* for kernels that work in octets: 8 on CPU devices and with no_subgroup, several octets on GPUs */
+
   MatmulTile tiles[MATMUL_TILES]; /* from the largest on, with rows 0 after the last; without any, matmul works in octets */
+  guint busy;                     /* workgroups that keep the device busy: smaller tiles rather than fewer */
   guint matvec_local;             /* invocations of a workgroup that splits k; 0: matvec works in octets */
+  guint64 matmul_flops;           /* most operations of a dispatch of either */
+  CoopGeometry coop;              /* for weights of 16 bits, before tiles */
+
   AttentionTile attention_tiles[ATTENTION_TILES]; /* from the largest on */
   guint attention_split;                          /* invocations of attention_split, and keys that it takes a turn */
   guint attention_workgroups;                     /* that the keys of a row are split for at most, all heads together */
-  CoopGeometry coop;                              /* for weights of 16 bits, before tiles */
-  guint64 submit_ns;                              /* bound of a submit; a longer op cuts itself into slices. 0: none */
+  guint64 attention_flops;                        /* most operations of a dispatch */
+} Geometry;
+
+/* What a device reports, as far as an op depends on it, and what is chosen by that. */
+typedef struct
+{
+  gboolean cpu;             /* VK_PHYSICAL_DEVICE_TYPE_CPU */
+  guint subgroup;           /* lanes */
+  gboolean shuffles;        /* lanes of a subgroup pass values to each other */
+  gboolean converts_halves; /* f16 to f32, without ending the process */
+  CoopReport matrices;      /* cooperative ones */
+  guint shared_bytes;       /* of a workgroup */
+  guint64 texels;           /* of a texel buffer */
+  guint max_local;          /* invocations of a workgroup in x */
+  guint max_workgroups[3];  /* of a dispatch */
+  guint64 bulk_range;       /* most bytes of one BIND_BULK binding */
+  guint64 storage_range;    /* most bytes of a storage buffer binding */
+  guint64 align;            /* of a binding's offset: texel and storage */
+  guint64 submit_ns;        /* bound of a submit; a longer op cuts itself into slices. 0: none */
+  Geometry geometry;
 } DeviceLimits;
 
 const DeviceLimits *device_limits (const Device *dev);
 
-/* geometry.c: fills in gpu_kernels, storage_form, local and what is of matmul and attention; the other limits are there. */
-void geometry_choose (
-    DeviceLimits *limits, const VkPhysicalDeviceLimits *reported, const CoopReport *coop, const DeviceOptions *options);
+/* geometry.c: fills in the geometry; the other limits are there. */
+void geometry_choose (DeviceLimits *limits, const DeviceOptions *options);
+/* It in a line, for people. (transfer full) */
+gchar *geometry_text (const Geometry *geometry);
 /* The largest tile that keeps a GPU busy with m rows, else the smallest. */
 const AttentionTile *geometry_attention_tile (const DeviceLimits *limits, guint m, guint heads_q);
 /* In how many parts decode splits the keys of a row, however many there are, at most. */

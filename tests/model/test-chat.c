@@ -592,8 +592,9 @@ test_list_devices (void)
   program_run (argv, &r);
   g_assert_cmpint (r.code, ==, 0);
   g_assert_true (g_regex_match_simple (
-      "^\\* \\d+: .+ \\| (discrete|integrated|virtual|cpu|other) \\| [0-9.]+ GiB \\| .+ \\| [0-9a-f-]{32,36}$", r.out,
-      G_REGEX_MULTILINE, 0));
+      "^\\* \\d+: .+ \\| (discrete|integrated|virtual|cpu|other) \\| [0-9.]+ GiB \\| .+ \\| [0-9a-f-]{32,36}\n"
+      "     kernels: (texel|storage) buffers, octets in workgroups of \\d+",
+      r.out, G_REGEX_MULTILINE, 0));
 }
 
 /* --- Ctrl-C ---------------------------------------------------------------------------------------------------------------- */

@@ -60,7 +60,7 @@ add_in_gpu_form (const gchar *path, void (*test) (Device *dev))
 void
 add_in_coop (const gchar *path, void (*test) (Device *dev))
 {
-  if (device_limits (form_device (FORM_COOP))->coop.side)
+  if (device_limits (form_device (FORM_COOP))->geometry.coop.side)
     add_in_form (path, "coop", test, FORM_COOP);
 }
 
@@ -71,7 +71,7 @@ add_in_every_form (const gchar *path, void (*test) (Device *dev))
 
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
     /* Without subgroup operations there is one local size. */
-    if (i % 2 == 0 || !device_limits (form_device (0))->no_subgroup)
+    if (i % 2 == 0 || !device_limits (form_device (0))->geometry.no_subgroup)
       add_in_form (path, names[i], test, i);
 }
 

@@ -209,16 +209,16 @@ test_attention_splits (Device *dev)
     { KV_F32, 128, 2, 1, 200, 4 },
   };
   static const guint most[] = { 1, 6, 64, 1024 }; /* workgroups of a row */
-  guint before = dev->limits.attention_workgroups;
+  guint before = dev->limits.geometry.attention_workgroups;
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
     AttentionCase c = cases[i];
 
     for (guint j = 0; j < G_N_ELEMENTS (most); j++) {
-      dev->limits.attention_workgroups = most[j];
+      dev->limits.geometry.attention_workgroups = most[j];
       attention_case (dev, op_attention_decode, any_length, &c);
     }
-    dev->limits.attention_workgroups = before;
+    dev->limits.geometry.attention_workgroups = before;
     c.whole = TRUE;
     attention_case (dev, op_attention_decode, any_length, &c);
   }
@@ -460,12 +460,12 @@ test_same_bits_together (Device *dev)
 static void
 test_same_bits_split (Device *dev)
 {
-  guint before = dev->limits.attention_workgroups;
+  guint before = dev->limits.geometry.attention_workgroups;
 
   test_same_bits_together (dev);
-  dev->limits.attention_workgroups = 8;
+  dev->limits.geometry.attention_workgroups = 8;
   test_same_bits_together (dev);
-  dev->limits.attention_workgroups = before;
+  dev->limits.geometry.attention_workgroups = before;
 }
 
 /* --- what is refused -------------------------------------------------------------------------------------------------------- */

@@ -297,7 +297,7 @@ chosen (guint lanes, guint shared_bytes, const CoopReport *report, const DeviceO
   const VkPhysicalDeviceLimits reported = { .maxComputeSharedMemorySize = shared_bytes, .maxTexelBufferElements = 1 << 27 };
 
   geometry_choose (&limits, &reported, report, options);
-  return limits.coop;
+  return limits.geometry.coop;
 }
 
 static void
@@ -350,7 +350,7 @@ main (int argc, char **argv)
   g_test_add_func ("/coop/f16-is-enough", test_f16_is_enough);
   add_in_coop ("/coop/the-device-does-as-c-does", test_the_device_does_as_c_does);
   add_in_coop ("/coop/the-self-check-passes", test_the_self_check_passes);
-  if (!device_limits (form_device (FORM_COOP))->coop.side)
+  if (!device_limits (form_device (FORM_COOP))->geometry.coop.side)
     g_test_add_func ("/coop/on-a-device", test_there_are_none);
   result = g_test_run ();
   forms_close ();

@@ -286,8 +286,8 @@ test_narrow_subgroups_are_not_used (void)
       if (dev) { /* there is lavapipe here */
         const DeviceLimits *limits = device_limits (dev);
 
-        g_assert_cmpuint (limits->local, ==, 8);
-        g_assert_true (limits->no_subgroup == (limits->subgroup < 8));
+        g_assert_cmpuint (limits->geometry.local, ==, 8);
+        g_assert_true (limits->geometry.no_subgroup == (limits->subgroup < 8));
         g_assert_cmpuint (limits->subgroup, ==, atoi (g_getenv ("LP_NATIVE_VECTOR_WIDTH")) / 32);
       }
       device_free (dev);
@@ -302,18 +302,18 @@ test_limits_are_those_of_the_form (void)
   Device *dev = harness_device (NULL);
   const DeviceLimits *limits = device_limits (dev);
 
-  g_assert_true (limits->no_subgroup || limits->subgroup >= 8);
+  g_assert_true (limits->geometry.no_subgroup || limits->subgroup >= 8);
   g_assert_cmpuint (limits->max_local, >=, 128);
   g_assert_cmpuint (limits->align % 16, ==, 0);
   g_assert_cmpuint (limits->storage_range % 16, ==, 0);
-  if (!limits->storage_form)
+  if (!limits->geometry.storage_form)
     g_assert_cmpuint (limits->bulk_range, >=, 16 << 24);
   g_assert_cmpuint (limits->submit_ns, ==, limits->cpu ? 0 : 50000000);
   device_free (dev);
 
   dev = harness_device (&storage);
   limits = device_limits (dev);
-  g_assert_true (limits->storage_form);
+  g_assert_true (limits->geometry.storage_form);
   g_assert_cmpuint (limits->bulk_range, ==, limits->storage_range);
   device_free (dev);
 }

@@ -85,7 +85,7 @@ static const MatmulCase split_cases[] = {
 static double
 nmse_of (Device *dev, TensorType type)
 {
-  return device_limits (dev)->coop.side && (type == TYPE_F16 || type == TYPE_BF16) ? COOP_NMSE : NMSE;
+  return device_limits (dev)->geometry.coop.side && (type == TYPE_F16 || type == TYPE_BF16) ? COOP_NMSE : NMSE;
 }
 
 /* Each of the tiles in shared memory; rows that one of 8 x 8 sums an invocation does not have, k that leaves splits without any. */
@@ -330,7 +330,7 @@ check_rows_alone (Device *dev, guint n, guint k, gboolean norm)
   {
     M = 21,
   };
-  const gboolean split = device_limits (dev)->matvec_local > 0;
+  const gboolean split = device_limits (dev)->geometry.matvec_local > 0;
 
   for (TensorType type = TYPE_F32; type <= TYPE_Q4; type++) {
     g_autoptr (Arena) a = arena_new (dev, ARENA_DEVICE, "alone");

@@ -60,7 +60,7 @@ test_lanes_that_shuffle_are_numbered_as_shuffles_do (Device *dev)
     }
   }
   g_assert_cmpuint (others, >, 0); /* which are found */
-  g_assert_true (n > 5 || device_limits (dev)->no_subgroup);
+  g_assert_true (n > 5 || device_limits (dev)->geometry.no_subgroup);
 }
 
 int

@@ -105,15 +105,15 @@ test_used_without_subgroup_operations (Rig *f, gconstpointer data)
       g_setenv ("MINIVL_TEST_LACKS", lacks[i], TRUE);
       dev = rig_open (f, storage, 64);
       g_unsetenv ("MINIVL_TEST_LACKS");
-      g_assert_true (device_limits (dev)->no_subgroup);
-      g_assert_cmpuint (device_limits (dev)->local, ==, 8);
+      g_assert_true (device_limits (dev)->geometry.no_subgroup);
+      g_assert_cmpuint (device_limits (dev)->geometry.local, ==, 8);
       survey = survey_model (dev, TYPE_BF16, KV_F16);
       g_assert_cmpuint (count_that_need_subgroups (survey), ==, 0);
       rig_keep_only (survey, "norm");
       device_self_check (dev, survey, &result, &error);
       g_assert_no_error (error);
     }
-  if (!device_limits (whole)->no_subgroup) {
+  if (!device_limits (whole)->geometry.no_subgroup) {
     g_autoptr (OpStream) survey = survey_model (whole, TYPE_BF16, KV_F16);
 
     g_assert_cmpuint (count_that_need_subgroups (survey), >, 0);
@@ -139,9 +139,9 @@ test_low_limits_are_seen (Rig *f, gconstpointer data)
       g_assert_true ((limits->shared_bytes == 16384) == g_str_equal (lacks[i], "shared memory"));
       g_assert_true ((limits->max_local == 128) == g_str_equal (lacks[i], "invocations"));
       g_assert_true (limits->storage_range == 128 << 20 || !g_str_equal (lacks[i], "storage range")); /* lavapipe has no more */
-      g_assert_true (limits->storage_form == g_str_equal (lacks[i], "texels"));
+      g_assert_true (limits->geometry.storage_form == g_str_equal (lacks[i], "texels"));
       for (guint j = 0; j < MATMUL_TILES; j++)
-        g_assert_cmpuint (matmul_tile_invocations (&limits->tiles[j]), <=, limits->max_local);
+        g_assert_cmpuint (matmul_tile_invocations (&limits->geometry.tiles[j]), <=, limits->max_local);
     }
 }
 

@@ -83,8 +83,8 @@ test_every_form_of_a_device_passes (Rig *f, gconstpointer data)
     options.cache_dir = f->folder;
     dev = harness_device (&options);
     if (i == 0) {
-      one_size = device_limits (dev)->no_subgroup;
-      one_form = device_limits (dev)->storage_form;
+      one_size = device_limits (dev)->geometry.no_subgroup;
+      one_form = device_limits (dev)->geometry.storage_form;
     }
     for (TensorType type = TYPE_BF16; type <= TYPE_Q4; type++) {
       g_autoptr (OpStream) survey = survey_model (dev, type, type == TYPE_Q4 ? KV_INT8 : KV_F16);
@@ -120,7 +120,7 @@ test_kernels_of_gpus_pass (Rig *f, gconstpointer data)
   const DeviceOptions options = { .gpu_kernels = TRUE, .cache_dir = f->folder };
   g_autoptr (Device) dev = harness_device (&options);
 
-  g_assert_cmpuint (device_limits (dev)->tiles[MATMUL_TILES - 1].rows, >, 0);
+  g_assert_cmpuint (device_limits (dev)->geometry.tiles[MATMUL_TILES - 1].rows, >, 0);
   for (TensorType type = TYPE_F32; type <= TYPE_Q4; type++) {
     static const KvType caches[] = {
       [TYPE_F32] = KV_F32, [TYPE_F16] = KV_F16, [TYPE_BF16] = KV_INT8, [TYPE_Q8] = KV_F16, [TYPE_Q4] = KV_INT8
