@@ -399,6 +399,8 @@ part_record (OpStream *s, const Part *part, GError **error)
     record_mark (s, commands, part->mark + 1 + i - part->first);
   }
   record_end (s, part);
+  if (part->last == s->dispatches->len)
+    device_label_frame (dev, commands);
   VK (vkEndCommandBuffer (commands));
   return TRUE;
 
@@ -646,7 +648,6 @@ op_stream_run (OpStream *s, const OpCancel *cancel, GError **error)
     if (!flight_wait (s, (k + i) % IN_FLIGHT, error))
       goto error;
   }
-  device_label_frame (s->dev);
   stream_learn (s);
   return TRUE;
 

@@ -29,7 +29,7 @@ device_names_init (Device *dev)
   dev->set_name = CALL (dev, vkSetDebugUtilsObjectNameEXT);
   dev->begin_label = CALL (dev, vkCmdBeginDebugUtilsLabelEXT);
   dev->end_label = CALL (dev, vkCmdEndDebugUtilsLabelEXT);
-  dev->insert_label = CALL (dev, vkQueueInsertDebugUtilsLabelEXT);
+  dev->insert_label = CALL (dev, vkCmdInsertDebugUtilsLabelEXT);
 }
 
 void
@@ -66,11 +66,11 @@ device_label_end (Device *dev, VkCommandBuffer buffer)
 }
 
 void
-device_label_frame (Device *dev)
+device_label_frame (Device *dev, VkCommandBuffer buffer)
 {
   const VkDebugUtilsLabelEXT label = { VK_STRUCTURE_TYPE_DEBUG_UTILS_LABEL_EXT,
     .pLabelName = "vr-marker,frame_end,type,application" };
 
   if (dev->insert_label)
-    dev->insert_label (dev->queue, &label);
+    dev->insert_label (buffer, &label);
 }

@@ -241,7 +241,7 @@ struct _Device
   PFN_vkSetDebugUtilsObjectNameEXT set_name;
   PFN_vkCmdBeginDebugUtilsLabelEXT begin_label;
   PFN_vkCmdEndDebugUtilsLabelEXT end_label;
-  PFN_vkQueueInsertDebugUtilsLabelEXT insert_label;
+  PFN_vkCmdInsertDebugUtilsLabelEXT insert_label;
 
   gboolean lost;
   guint lost_after; /* submits until the loss that a test asked for; 0: none */
@@ -357,8 +357,8 @@ void device_names_init (Device *dev);
 void device_name (Device *dev, VkObjectType type, guint64 object, const gchar *format, ...) G_GNUC_PRINTF (4, 5);
 void device_label_begin (Device *dev, VkCommandBuffer buffer, const gchar *name);
 void device_label_end (Device *dev, VkCommandBuffer buffer);
-/* What was submitted since the last time is one frame: RenderDoc, which captures frames, knows it by this. */
-void device_label_frame (Device *dev);
+/* A frame ends here: RenderDoc, which captures frames, knows it by this. */
+void device_label_frame (Device *dev, VkCommandBuffer buffer);
 
 /* memory.c */
 Device *arena_device (const Arena *arena);
