@@ -293,10 +293,18 @@ test_there_are_none (void)
 static CoopGeometry
 chosen (guint lanes, guint shared_bytes, const CoopReport *report, const DeviceOptions *options, gboolean cpu)
 {
-  DeviceLimits limits = { .cpu = cpu, .subgroup = lanes, .max_local = 1024, .no_subgroup = options->no_subgroup };
-  const VkPhysicalDeviceLimits reported = { .maxComputeSharedMemorySize = shared_bytes, .maxTexelBufferElements = 1 << 27 };
+  DeviceLimits limits = {
+    .cpu = cpu,
+    .subgroup = lanes,
+    .shuffles = TRUE,
+    .converts_halves = TRUE,
+    .shared_bytes = shared_bytes,
+    .texels = 1 << 27,
+    .max_local = 1024,
+    .matrices = *report,
+  };
 
-  geometry_choose (&limits, &reported, report, options);
+  geometry_choose (&limits, options);
   return limits.geometry.coop;
 }
 
