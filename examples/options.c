@@ -18,7 +18,7 @@ static const gchar description[] =
 /* Values as GOption gives them. */
 typedef struct
 {
-  gchar *precision, *cache_precision, *tokenizer;
+  gchar *precision, *cache_precision, *tokenizer, *choices;
   gchar **images, **videos;
   gint context_size, cache_size, max_tokens, top_k;
   gint64 seed;
@@ -38,6 +38,7 @@ options_clear (Options *o)
   g_free (o->output);
   topic_clear (&o->topic);
   g_strfreev (o->stop);
+  g_strfreev (o->choices);
   memset (o, 0, sizeof (*o));
 }
 
@@ -188,8 +189,11 @@ check (Options *o, const Raw *raw, GError **error)
   o->context_size = raw->context_size;
   o->cache_size = raw->cache_size;
   if (!check_sampling (o, raw, error) || !check_utf8 ("PROMPT", o->topic.prompts, TRUE, error)
-      || !check_utf8 ("--system", system, TRUE, error) || !check_utf8 ("--stop", o->stop, FALSE, error))
+      || !check_utf8 ("--system", system, TRUE, error) || !check_utf8 ("--stop", o->stop, FALSE, error)
+      || !check_utf8 ("--choices", o->choices, FALSE, error))
     return FALSE;
+  if (o->choices && !o->choices[0])
+    return bad (error, "--choices: there are none");
   if (!check_logits (o->logits, error) || !check_dump_tiles (o->dump_tiles, error))
     return FALSE;
   for (gchar **text = raw->images; text && *text; text++)
@@ -236,6 +240,7 @@ options_parse (Options *options, gint argc, gchar **argv, GError **error)
     { "checkpoint-sampling", 0, 0, G_OPTION_ARG_NONE, &o.checkpoint_sampling, "the four above from generation_config.json", NULL },
     { "seed", 0, 0, G_OPTION_ARG_INT64, &raw.seed, "same seed, same text (0)", "S" },
     { "stop", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o.stop, "end the answer before TEXT; repeatable", "TEXT" },
+    { "choices", 0, 0, G_OPTION_ARG_FILENAME, &raw.choices, "the answer is one of these, split by |", "A|B..." },
     { "batch", 0, 0, G_OPTION_ARG_FILENAME, &o.batch, "answer the conversations of a JSON Lines file (README)", "FILE" },
     { "output", 0, 0, G_OPTION_ARG_FILENAME, &o.output, "with --batch: add to FILE what it has no answer to yet", "FILE" },
     { "json", 0, 0, G_OPTION_ARG_NONE, &o.json, "print a JSON object a round, one line each", NULL },
@@ -253,11 +258,14 @@ options_parse (Options *options, gint argc, gchar **argv, GError **error)
   g_option_context_set_summary (context, summary);
   g_option_context_set_description (context, description);
   g_option_context_add_main_entries (context, entries, NULL);
-  ok = g_option_context_parse (context, &argc, &argv, error) && check (&o, &raw, error);
+  ok = g_option_context_parse (context, &argc, &argv, error);
+  o.choices = raw.choices ? minivl_choices_split (raw.choices) : NULL;
+  ok = ok && check (&o, &raw, error);
   g_option_context_free (context);
   g_free (raw.precision);
   g_free (raw.cache_precision);
   g_free (raw.tokenizer);
+  g_free (raw.choices);
   g_strfreev (raw.images);
   g_strfreev (raw.videos);
   if (!ok) {
@@ -265,6 +273,7 @@ options_parse (Options *options, gint argc, gchar **argv, GError **error)
     return FALSE;
   }
   o.params.stop = (const gchar *const *)o.stop;
+  o.params.choices = (const gchar *const *)o.choices;
   o.params.want_logits = o.logits != NULL;
   *options = o;
   return TRUE;

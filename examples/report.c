@@ -41,6 +41,26 @@ add_rate (JsonBuilder *b, const gchar *name, guint n, guint64 ns)
     json_builder_add_null_value (b);
 }
 
+/* null where there were none to choose from */
+static void
+add_choice (JsonBuilder *b, const MinivlAnswer *a)
+{
+  json_builder_set_member_name (b, "choice");
+  if (a->choice >= 0)
+    json_builder_add_int_value (b, a->choice);
+  else
+    json_builder_add_null_value (b);
+  json_builder_set_member_name (b, "choice_probabilities");
+  if (!a->choice_probabilities) {
+    json_builder_add_null_value (b);
+    return;
+  }
+  json_builder_begin_array (b);
+  for (guint i = 0; i < a->n_choices; i++)
+    json_builder_add_double_value (b, a->choice_probabilities[i]);
+  json_builder_end_array (b);
+}
+
 static void
 add_pictures (JsonBuilder *b, const Report *r)
 {
@@ -103,6 +123,7 @@ report_to_json (const Report *r)
   add_int (b, "accepted", a->accepted);
   add_ids (b, "input_ids", a->input_ids, a->prompt_tokens);
   add_ids (b, "token_ids", a->token_ids, a->output_tokens);
+  add_choice (b, a);
   add_pictures (b, r);
   json_builder_set_member_name (b, "warnings");
   json_builder_begin_array (b);

@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+G_STATIC_ASSERT (SHAPE_MASK_WORDS (33) == MASK_COLUMNS (33) && SHAPE_MASK_WORDS (64) == MASK_COLUMNS (64));
+
 /* The next token: from all logits where the best are not enough to tell. -1: it failed. */
 static gint32
 choose_token (Answering *w, Request *r, const Top *top, guint row, GError **error)
@@ -24,6 +26,26 @@ choose_token (Answering *w, Request *r, const Top *top, guint row, GError **erro
     return -1;
   return sampler_next (
       &r->sampler, r->logits, vocab, (const gint32 *)(gpointer)r->seen->data + r->n_prompt, r->seen->len - r->n_prompt);
+}
+
+/* What the tokens that may follow say of choices, before one of them is chosen. */
+static gboolean
+weigh_choices (Answering *w, Request *r, const Top *top, guint row, GError **error)
+{
+  guint vocab = language_vocab (w->language);
+
+  if (!r->shape || !shape_run_parts (r->shape))
+    return TRUE;
+  if (shape_run_allowed (r->shape) <= TOP_COUNT) {
+    shape_run_weigh (r->shape, top->ids, top->values, MIN (vocab, TOP_COUNT), top->values[0], top->sum);
+    return TRUE;
+  }
+  if (!r->logits)
+    r->logits = g_new (float, vocab);
+  if (!language_logits (w->language, row, r->logits, error))
+    return FALSE;
+  shape_run_weigh (r->shape, NULL, r->logits, vocab, top->values[0], top->sum);
+  return TRUE;
 }
 
 static gboolean
@@ -56,20 +78,22 @@ take_token (Answering *w, Request *r, const Top *top, guint row)
 
   if (r->ids->len > 0 || end_prompt (w, r, row, &error))
     id = choose_token (w, r, top, row, &error);
-  if (error) {
+  if (error || !weigh_choices (w, r, top, row, &error)) {
     admission_finish (w->admission, r, MINIVL_FINISH_CANCELLED, error);
     return -1;
   }
   if (is_end (r, id)) {
-    admission_finish (w->admission, r, MINIVL_FINISH_STOP, NULL);
+    admission_finish (w->admission, r, r->shape ? shape_run_finish (r->shape) : MINIVL_FINISH_STOP, NULL);
     return -1;
   }
   g_array_append_val (r->seen, id);
   request_add_token (r, top, id);
   if (r->draft)
     draft_add (r->draft, id);
-  if (r->seen->len == r->n_prompt + r->max_tokens) {
-    admission_finish (w->admission, r, MINIVL_FINISH_LENGTH, NULL);
+  if (r->shape)
+    shape_run_take (r->shape, id);
+  if (r->seen->len == r->n_prompt + r->max_tokens || (r->shape && shape_run_is_over (r->shape))) {
+    admission_finish (w->admission, r, r->shape ? shape_run_finish (r->shape) : MINIVL_FINISH_LENGTH, NULL);
     return -1;
   }
 
@@ -120,16 +144,20 @@ answering_prefill (Answering *w)
   const OpCancel cancel = { chunk_is_unwanted, &chunk };
   g_autoptr (GError) error = NULL;
   gboolean ok;
+  gboolean last;
   Top top;
   guint n;
 
   if (!r)
     return;
   n = MIN (request_missing (r), LANGUAGE_CHUNK);
+  last = n == request_missing (r) && r->max_tokens > 0;
+  if (last && r->shape)
+    language_set_mask (w->language, 0, shape_run_mask (r->shape));
   admission_to_the_end (w->admission, r);
   w->admission->busy = r;
   ok = language_prefill (w->language, r->seq, &g_array_index (r->tokens, LanguageToken, kv_sequence_length (r->seq)), n,
-      n == request_missing (r) && r->max_tokens > 0 ? &top : NULL, &cancel, &error);
+      last ? &top : NULL, &cancel, &error);
   w->admission->busy = NULL;
   if (ok && request_is_prepared (r))
     admission_finish (w->admission, r, MINIVL_FINISH_LENGTH, NULL);
@@ -222,6 +250,8 @@ answering_decode (Answering *w)
   for (guint i = 0; i < n; i++) {
     const Request *r = writers[i].request;
 
+    if (r->shape)
+      language_set_mask (w->language, rows, shape_run_mask (r->shape));
     seqs[rows] = r->seq;
     tokens[rows++] = g_array_index (r->tokens, LanguageToken, r->tokens->len - 1);
     for (guint j = 0; j < writers[i].n_draft; j++) {

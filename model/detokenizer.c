@@ -205,6 +205,24 @@ tokenizer_decode (const Tokenizer *t, const gint32 *ids, guint n_ids, gboolean r
   return g_string_free (decode (&d, ids, n_ids), FALSE);
 }
 
+gboolean
+tokenizer_bytes (const Tokenizer *t, gint32 id, GString *bytes)
+{
+  Decoder d = { .tokenizer = t, .begun = TRUE };
+  const gchar *token = tokenizer_token (t, id);
+  gint byte;
+
+  g_string_truncate (bytes, 0);
+  if (!token || tokenizer_is_special (t, id) || tokenizer_stands_apart (t, id))
+    return FALSE;
+  byte = token_byte (token);
+  if (byte >= 0)
+    g_string_append_c (bytes, byte);
+  else
+    append_piece (&d, token, bytes);
+  return TRUE;
+}
+
 struct _TextStream
 {
   Decoder decoder;

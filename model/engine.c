@@ -136,6 +136,7 @@ engine_new (EngineParts *parts, const MinivlEngineOptions *options, GError **err
   if (ok && e->tokenizer)
     e->end_token = find_end (e->tokenizer, e->template);
   list_ends (e);
+  e->shapes = shapes_new (e->tokenizer, e->end_tokens, e->config.language.vocab);
   e->info.max_context_size = sizes_most_context (&e->config.language);
   if (ok && options->context_size > e->info.max_context_size) {
     g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_USAGE, "a context of %u tokens is more than the %u that %s was made for",
@@ -182,6 +183,7 @@ minivl_engine_unref (MinivlEngine *engine)
     return;
   scheduler_run (engine->scheduler, tear_down, engine, NULL);
   scheduler_free (engine->scheduler);
+  shapes_free (engine->shapes);
   tokenizer_free (engine->tokenizer);
   chat_template_free (engine->template);
   g_array_unref (engine->end_tokens);

@@ -3,7 +3,8 @@
  *
  * Lock order: there is none to keep, because no thread holds two locks. Under MinivlEngine.lock only the tables of pictures and
  * their counts are touched, under a session's lock its flags, under a request's its answer (request.h, encoding.h), under the
- * scheduler's what was handed in. Nothing that takes a lock, calls back or waits for the device may be called under one of them.
+ * scheduler's what was handed in, under that of the shapes (shapes.h) what is compiled. Nothing that takes a lock, calls back or
+ * waits for the device may be called under one of them.
  */
 #ifndef MODEL_ENGINE_H
 #define MODEL_ENGINE_H
@@ -12,6 +13,7 @@
 #include "generation.h"
 #include "plan.h"
 #include "scheduler.h"
+#include "shapes.h"
 #include "tokenizer.h"
 #include "yesno.h"
 
@@ -30,6 +32,7 @@ struct _MinivlEngine
   GArray *end_tokens; /* gint32: all that end an answer */
   Generation generation;
   YesNo yes_no;
+  Shapes *shapes;
 
   /* Pictures by content, so that equal ones are encoded once; under the lock. */
   GMutex lock;

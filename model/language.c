@@ -30,12 +30,14 @@ struct _Language
   Tensor x, between, normed, qkv, q, attended, gate_up, glu, last, last_normed, logits, top_work;
   Tensor attention_work[2]; /* of prefill, of decode; without columns where there is no use for it */
   Arena *step, *results;
-  Tensor ids, rows, table, rope, features, last_ids; /* of step */
-  Tensor top;                                        /* of results */
+  Tensor ids, rows, table, rope, features, last_ids, masks; /* of step */
+  Tensor top;                                               /* of results */
+  gboolean masked;                                          /* a row of the next step has a mask */
 
   OpStream *prefill[G_N_ELEMENTS (buckets)][KEYS_LEVELS];
-  OpStream *head;                                        /* the last row of a prefill to logits */
-  OpStream *decode[G_N_ELEMENTS (batches)][KEYS_LEVELS]; /* a token a sequence and their logits: one submit */
+  /* [2]: without masks, and with them. */
+  OpStream *head[2];                                        /* the last row of a prefill to logits */
+  OpStream *decode[2][G_N_ELEMENTS (batches)][KEYS_LEVELS]; /* a token a sequence and their logits: one submit */
   guint equal_rows;
   guint64 computed, steps, read, submits;
 };
@@ -134,16 +136,19 @@ record_layer (Language *l, OpStream *s, guint i, guint m, guint keys, gboolean d
   op_matmul (s, &x, &glu, &w->down, &onto_between);
 }
 
-/* Logits of rows of x, and the best of them. */
+/* Logits of rows of x, those that a mask lets through, and the best of them. */
 static void
-record_head (Language *l, OpStream *s, const Tensor *x)
+record_head (Language *l, OpStream *s, const Tensor *x, gboolean masked)
 {
   Tensor normed = tensor_rows (&l->last_normed, 0, x->rows), logits = tensor_rows (&l->logits, 0, x->rows),
-         top = tensor_rows (&l->top, 0, x->rows), work = tensor_rows (&l->top_work, 0, x->rows), read;
+         top = tensor_rows (&l->top, 0, x->rows), work = tensor_rows (&l->top_work, 0, x->rows),
+         masks = tensor_rows (&l->masks, 0, x->rows), read;
   MatmulParams norms;
 
   read = record_norm (s, &normed, x, l->config->language.eps, &l->weights->norm, &l->weights->head, &norms);
   op_matmul (s, &logits, &read, &l->weights->head, &norms);
+  if (masked)
+    op_mask (s, &logits, &masks);
   op_top (s, &top, &logits, &work);
 }
 
@@ -156,28 +161,28 @@ record_chunk (Language *l, OpStream *s, guint m, guint keys)
 }
 
 static void
-record_last (Language *l, OpStream *s)
+record_last (Language *l, OpStream *s, gboolean masked)
 {
   op_rows (s, &l->last, &l->x, &l->last_ids);
-  record_head (l, s, &l->last);
+  record_head (l, s, &l->last, masked);
 }
 
 static void
-record_tokens (Language *l, OpStream *s, guint m, guint keys)
+record_tokens (Language *l, OpStream *s, guint m, guint keys, gboolean masked)
 {
   Tensor x = tensor_rows (&l->x, 0, m);
 
   record_embedding (l, s, m);
   for (guint i = 0; i < l->config->language.layers; i++)
     record_layer (l, s, i, m, keys, TRUE);
-  record_head (l, s, &x);
+  record_head (l, s, &x, masked);
 }
 
 void
 language_survey_step (Language *l, OpStream *survey, guint m, guint keys)
 {
   g_assert (g_thread_self () == l->owner);
-  record_tokens (l, survey, m, keys);
+  record_tokens (l, survey, m, keys, FALSE);
 }
 
 void
@@ -186,9 +191,9 @@ language_survey (Language *l, OpStream *survey)
   g_assert (g_thread_self () == l->owner);
   for (guint i = 0; i < G_N_ELEMENTS (buckets); i++)
     record_chunk (l, survey, buckets[i], KEYS_LEAST);
-  record_last (l, survey);
+  record_last (l, survey, TRUE);
   for (guint i = 0; i < G_N_ELEMENTS (batches); i++)
-    record_tokens (l, survey, batches[i], KEYS_LEAST);
+    record_tokens (l, survey, batches[i], KEYS_LEAST, TRUE);
 }
 
 /* Ends a recording. (transfer full), NULL on failure */
@@ -211,20 +216,20 @@ new_prefill (Language *l, guint m, guint keys, GError **error)
 }
 
 static OpStream *
-new_decode (Language *l, guint m, guint keys, GError **error)
+new_decode (Language *l, guint m, guint keys, gboolean masked, GError **error)
 {
   OpStream *s = op_stream_new (l->dev, "decode");
 
-  record_tokens (l, s, m, keys);
+  record_tokens (l, s, m, keys, masked);
   return recorded (s, error);
 }
 
 static OpStream *
-new_head (Language *l, GError **error)
+new_head (Language *l, gboolean masked, GError **error)
 {
   OpStream *s = op_stream_new (l->dev, "head");
 
-  record_last (l, s);
+  record_last (l, s, masked);
   return recorded (s, error);
 }
 
@@ -269,9 +274,16 @@ language_new (Device *dev, const ModelConfig *config, const Weights *weights, Kv
   l->rope = arena_add (l->step, TYPE_F32, LAYOUT_ROWS, m, head_dim);
   l->features = arena_add (l->step, TYPE_F32, LAYOUT_ROWS, m, c->hidden);
   l->last_ids = arena_add (l->step, TYPE_U32, LAYOUT_ROWS, 1, 1);
+  l->masks = arena_add (l->step, TYPE_U32, LAYOUT_ROWS, LANGUAGE_BATCH, MASK_COLUMNS (c->vocab));
   l->results = arena_new (dev, ARENA_HOST, "language model's results");
   l->top = arena_add (l->results, TYPE_U32, LAYOUT_ROWS, LANGUAGE_BATCH, TOP_COLUMNS);
   return l;
+}
+
+static guint32 *
+mask_of (Language *l, guint i)
+{
+  return (guint32 *)tensor_map (&l->masks) + (gsize)i * l->masks.stride;
 }
 
 gboolean
@@ -280,8 +292,10 @@ language_commit (Language *l, GError **error)
   g_assert (g_thread_self () == l->owner);
   if (!arena_commit (l->scratch, error) || !arena_commit (l->step, error) || !arena_commit (l->results, error))
     return FALSE;
-  l->head = new_head (l, error);
-  return l->head != NULL;
+  for (guint i = 0; i < LANGUAGE_BATCH; i++)
+    *mask_of (l, i) = 0;
+  l->head[0] = new_head (l, FALSE, error);
+  return l->head[0] != NULL;
 }
 
 void
@@ -293,10 +307,13 @@ language_free (Language *l)
   for (guint level = 0; level < KEYS_LEVELS; level++) {
     for (guint i = 0; i < G_N_ELEMENTS (buckets); i++)
       op_stream_free (l->prefill[i][level]);
-    for (guint i = 0; i < G_N_ELEMENTS (batches); i++)
-      op_stream_free (l->decode[i][level]);
+    for (guint i = 0; i < G_N_ELEMENTS (batches); i++) {
+      op_stream_free (l->decode[FALSE][i][level]);
+      op_stream_free (l->decode[TRUE][i][level]);
+    }
   }
-  op_stream_free (l->head);
+  op_stream_free (l->head[FALSE]);
+  op_stream_free (l->head[TRUE]);
   arena_free (l->scratch);
   arena_free (l->step);
   arena_free (l->results);
@@ -410,12 +427,42 @@ get_top (const Language *l, guint i, Top *top)
   memcpy (top, (const guint32 *)tensor_map (&l->top) + (gsize)i * l->top.stride, sizeof *top);
 }
 
+void
+language_set_mask (Language *l, guint i, const guint32 *mask)
+{
+  memcpy (mask_of (l, i), mask, l->masks.cols * sizeof *mask);
+  l->masked = TRUE;
+}
+
+/* Behind a step of n rows. */
+static void
+forget_masks (Language *l, guint n)
+{
+  for (guint i = 0; l->masked && i < n; i++)
+    *mask_of (l, i) = 0;
+  l->masked = FALSE;
+}
+
+static gboolean
+run_head (Language *l, Top *top, GError **error)
+{
+  OpStream **s = &l->head[l->masked];
+
+  if (!*s)
+    *s = new_head (l, TRUE, error);
+  if (!*s || !op_stream_run (*s, NULL, error))
+    return FALSE;
+  get_top (l, 0, top);
+  return TRUE;
+}
+
 gboolean
 language_prefill (
     Language *l, KvSequence *seq, const LanguageToken *tokens, guint n, Top *top, const OpCancel *cancel, GError **error)
 {
   guint past = kv_sequence_length (seq), b = bucket_of (buckets, n), level = level_of (past + n);
   OpStream **s = &l->prefill[b][level];
+  gboolean ok;
 
   g_assert (g_thread_self () == l->owner);
   g_return_val_if_fail (n > 0 && n <= LANGUAGE_CHUNK, FALSE);
@@ -423,17 +470,19 @@ language_prefill (
     return language_decode (l, &seq, tokens, 1, top, error);
   if (!*s)
     *s = new_prefill (l, buckets[b], level_keys (level), error);
-  if (!*s)
+  if (!*s) {
+    forget_masks (l, 1);
     return FALSE;
+  }
 
   extend (seq, tokens, n);
   fill_chunk (l, seq, past, tokens, n, buckets[b]);
-  if (!op_stream_run (*s, cancel, error) || (top && !op_stream_run (l->head, NULL, error))) {
+  ok = op_stream_run (*s, cancel, error) && (!top || run_head (l, top, error));
+  forget_masks (l, 1);
+  if (!ok) {
     kv_sequence_forget (seq, n);
     return FALSE;
   }
-  if (top)
-    get_top (l, 0, top);
   l->submits += op_stream_submits (*s);
   l->computed += n;
   return TRUE;
@@ -453,11 +502,13 @@ language_decode (Language *l, KvSequence *const *seqs, const LanguageToken *toke
       place = i;
     level = MAX (level, level_of (kv_sequence_length (seqs[i]) + i - place + 1));
   }
-  s = &l->decode[b][level];
+  s = &l->decode[l->masked][b][level];
   if (!*s)
-    *s = new_decode (l, batches[b], level_keys (level), error);
-  if (!*s)
+    *s = new_decode (l, batches[b], level_keys (level), l->masked, error);
+  if (!*s) {
+    forget_masks (l, n);
     return FALSE;
+  }
 
   for (guint i = 0; i < n; i++) {
     if (i == 0 || seqs[i] != seqs[i - 1])
@@ -468,6 +519,7 @@ language_decode (Language *l, KvSequence *const *seqs, const LanguageToken *toke
   }
   fill_padding (l, n, batches[b]);
   ok = op_stream_run (*s, NULL, error);
+  forget_masks (l, n);
   for (guint i = 0; i < n; i++) {
     if (ok)
       get_top (l, i, &tops[i]);
@@ -502,7 +554,7 @@ new_probe (Language *l, guint m, GError **error)
 
   record_embedding (l, s, m);
   record_layer (l, s, 0, m, KEYS_LEAST, TRUE);
-  record_head (l, s, &x);
+  record_head (l, s, &x, FALSE);
   return recorded (s, error);
 }
 

@@ -35,6 +35,9 @@ guint language_vocab (const Language *l);
 /* Whether a conversation of n tokens uses the long factors. */
 gboolean language_is_long (const Language *l, guint n);
 
+/* Of the logits that the i'th top of the next step is of, those that the mask (as op_mask() takes it) leaves out are -infinity;
+ * also for language_logits(). The next step is one with a top. */
+void language_set_mask (Language *l, guint i, const guint32 *mask);
 /* Appends n <= LANGUAGE_CHUNK tokens to seq. top (nullable): of the logits after the last of them. cancel: as for op_stream_run().
  * On failure seq is as before. */
 gboolean language_prefill (

@@ -437,6 +437,10 @@ MINIVL_API guint minivl_prompt_count_marks (const gchar *prompt);
  */
 MINIVL_API gchar *minivl_prompt_add_marks (const gchar *prompt, guint n_pictures, guint n_frames);
 
+/* Returns: (transfer full) (array zero-terminated=1): for @choices of #MinivlParams, the parts of @text between `|` and line ends,
+ * without white space around them and empty ones; freed with g_strfreev() */
+MINIVL_API gchar **minivl_choices_split (const gchar *text);
+
 /* --- conversations --------------------------------------------------------------------------------------------------------- */
 
 /**
@@ -499,6 +503,11 @@ MINIVL_API void minivl_session_add_round (MinivlSession *session, const gchar *q
  * @n_logprobs: fill @top_ids and @top_logprobs of the answer with as many for each token, 0..64; more is %MINIVL_ERROR_USAGE
  * @want_yes: fill @yes of the answer; for a question to be answered by yes or no. %MINIVL_ERROR_MODEL when the tokenizer has no
  *   token for one of the two
+ * @choices: (nullable) (array zero-terminated=1): the answer is one of these, less white space at their ends, and @stop is not
+ * looked for. %MINIVL_ERROR_USAGE when there are none, one is empty, longer than 1024 bytes, no UTF-8 or there twice, or takes more
+ * than
+ *   @max_tokens. What other tokens the model would have chosen plays no part: @logprobs, @top_ids, @yes and @logits of the answer
+ * are of those alone that a choice can go on with
  * @deadline: monotonic time (g_get_monotonic_time() * 1000) at which the text so far is the answer; 0 is none
  * @cancel: (nullable): set to non-zero, by g_atomic_int_set(), by any thread to end the answer at the next token, or before the
  *   first one; also when it is set before the question is asked. One for many calls is legal
@@ -516,6 +525,7 @@ typedef struct
   gboolean special_tokens;
   guint n_logprobs;
   gboolean want_yes;
+  const gchar *const *choices;
   guint64 deadline;
   const gint *cancel;
 } MinivlParams;
@@ -586,6 +596,11 @@ MINIVL_API const gchar *minivl_finish_to_string (MinivlFinish finish);
  *   with a space in front, as far as they are tokens; whatever the answer is. -1 when not asked for or the prompt was not finished
  * @logits: (nullable) (array length=n_logits): after the prompt's last token, if asked for
  * @n_logits: the model's vocabulary; 0 without @logits
+ * @choice: which of the choices the answer is, from 0 on; -1 without any, or when it was ended before
+ * @choice_probabilities: (nullable) (array length=n_choices): of each of the choices, if there are any and the prompt was finished:
+ *   the sum over the tokens that it may begin with, where the choices part. Those that a token leaves open share its probability
+ *   equally, until the answer's next tokens tell them apart. Together they are 1
+ * @n_choices: of the question
  * @prefill_ns, @decode_ns, @total_ns: time of the prompt, of the answer and of the call
  */
 typedef struct
@@ -604,6 +619,9 @@ typedef struct
   double yes;
   float *logits;
   guint n_logits;
+  gint choice;
+  double *choice_probabilities;
+  guint n_choices;
   guint64 prefill_ns, decode_ns, total_ns;
 } MinivlAnswer;
 

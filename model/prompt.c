@@ -1,4 +1,4 @@
-/* Marks that stand for pictures in a question. */
+/* Marks that stand for pictures in a question, and what it may be answered by. */
 #include "minivl.h"
 
 #include <string.h>
@@ -31,4 +31,19 @@ minivl_prompt_add_marks (const gchar *prompt, guint n_pictures, guint n_frames)
     g_string_append_printf (text, "Frame%u: " MINIVL_IMAGE_MARK "\n", i + 1);
   g_string_append (text, prompt);
   return g_string_free (text, FALSE);
+}
+
+gchar **
+minivl_choices_split (const gchar *text)
+{
+  gchar **choices = g_strsplit_set (text, "|\r\n", -1);
+  guint n = 0;
+
+  for (guint i = 0; choices[i]; i++)
+    if (*g_strstrip (choices[i]))
+      choices[n++] = choices[i];
+    else
+      g_free (choices[i]);
+  choices[n] = NULL;
+  return choices;
 }

@@ -44,6 +44,7 @@ request_unref (Request *r)
   g_array_unref (r->top_ids);
   g_array_unref (r->top_logprobs);
   draft_free (r->draft);
+  shape_run_free (r->shape);
   g_free (r->logits);
   g_free (r->prompt_logits);
   g_clear_error (&r->error);

@@ -11,6 +11,7 @@
 #include "draft.h"
 #include "language.h"
 #include "sampler.h"
+#include "shape.h"
 
 typedef struct
 {
@@ -35,6 +36,7 @@ typedef struct
   float *logits;    /* [vocab]; NULL: were not needed yet */
   Draft *draft;     /* (nullable): nothing is drafted; the asker makes it */
   gboolean started; /* was let in once */
+  ShapeRun *shape;  /* (nullable): what the answer may become; the asker makes it, and reads it when the request is done */
 
   /* Under the lock until the request is done; nothing changes after that. */
   GMutex lock;

@@ -175,8 +175,8 @@ sampler_next (Sampler *s, const float *logits, guint n, const gint32 *seen, guin
   for (guint i = 0; i < n; i++) {
     Choice choice = { i, numbers[i], 0 };
 
-    /* Choices as good as the k-th stay, as in the reference. */
-    if (numbers[i] >= least)
+    /* Choices as good as the k-th stay, as in the reference; what is masked is none. */
+    if (numbers[i] >= least && numbers[i] > -INFINITY)
       g_array_append_val (choices, choice);
   }
   return draw (s, choices, top);
@@ -194,7 +194,7 @@ gint32
 sampler_next_of_best (Sampler *s, const SamplerBest *best, guint n)
 {
   g_autoptr (GArray) choices = NULL;
-  gboolean all = best->n_best == n, limited = s->top_k > 0 && s->top_k < n;
+  gboolean all = best->n_best == n || best->next == -INFINITY, limited = s->top_k > 0 && s->top_k < n;
   float least = -INFINITY;
 
   if (penalizes (s))
@@ -208,7 +208,7 @@ sampler_next_of_best (Sampler *s, const SamplerBest *best, guint n)
     return -1;
 
   choices = g_array_new (FALSE, FALSE, sizeof (Choice));
-  for (guint i = 0; i < best->n_best && best->logits[i] >= least; i++) {
+  for (guint i = 0; i < best->n_best && best->logits[i] >= least && best->logits[i] > -INFINITY; i++) {
     Choice choice = { best->ids[i], best->logits[i], 0 };
 
     g_array_append_val (choices, choice);

@@ -155,6 +155,7 @@ minivl_answer_clear (MinivlAnswer *answer)
   g_free (answer->top_ids);
   g_free (answer->top_logprobs);
   g_free (answer->logits);
+  g_free (answer->choice_probabilities);
   memset (answer, 0, sizeof *answer);
 }
 
@@ -303,9 +304,16 @@ static Request *
 make_request (MinivlSession *s, const gint32 *ids, guint n_ids, MinivlPicture *const *pictures, guint n_pictures,
     const MinivlParams *params, GError **error)
 {
-  GArray *tokens = check_prompt (s, ids, n_ids, params, error) ? place_pictures (s, ids, n_ids, pictures, n_pictures, error) : NULL;
+  GError *failure = NULL;
+  g_autoptr (ShapeRun) shape = shapes_begin (s->engine->shapes, params, &failure);
+  GArray *tokens;
   Request *r;
 
+  if (failure) {
+    g_propagate_error (error, failure);
+    return NULL;
+  }
+  tokens = check_prompt (s, ids, n_ids, params, error) ? place_pictures (s, ids, n_ids, pictures, n_pictures, error) : NULL;
   if (!tokens)
     return NULL;
   r = request_new (tokens);
@@ -317,6 +325,7 @@ make_request (MinivlSession *s, const gint32 *ids, guint n_ids, MinivlPicture *c
   r->cancel[1] = params->cancel;
   r->want_logits = params->want_logits || params->want_yes;
   r->n_logprobs = params->n_logprobs;
+  r->shape = g_steal_pointer (&shape);
   sampler_init (&r->sampler, params);
   return r;
 }
@@ -358,6 +367,14 @@ fill_answer (MinivlAnswer *answer, Request *r, guint n, const MinivlParams *para
   answer->top_ids = g_memdup2 (r->top_ids->data, n_best * sizeof (gint32));
   answer->top_logprobs = g_memdup2 (r->top_logprobs->data, n_best * sizeof (double));
   answer->yes = r->prefilled && params->want_yes ? yes_no_share (&e->yes_no, r->prompt_logits) : -1;
+  answer->choice = -1;
+  if (r->prefilled && params->choices) {
+    const double *chances;
+
+    answer->choice = shape_run_choice (r->shape, &chances);
+    answer->n_choices = g_strv_length ((gchar **)params->choices);
+    answer->choice_probabilities = g_memdup2 (chances, answer->n_choices * sizeof *chances);
+  }
   if (r->prefilled && params->want_logits) {
     answer->n_logits = e->config.language.vocab;
     answer->logits = g_steal_pointer (&r->prompt_logits);
@@ -369,7 +386,7 @@ answer_ids (MinivlSession *s, const gint32 *ids, guint n_ids, MinivlPicture *con
     const MinivlParams *params, MinivlTextFunc on_text, gpointer user_data, MinivlAnswer *answer, GError **error)
 {
   MinivlEngine *e = s->engine;
-  g_autoptr (TextStream) stream = e->tokenizer ? text_stream_new (e->tokenizer, params->stop) : NULL;
+  g_autoptr (TextStream) stream = e->tokenizer ? text_stream_new (e->tokenizer, params->choices ? NULL : params->stop) : NULL;
   gint64 start = g_get_monotonic_time (), prefilled, done;
   g_autoptr (Request) r = make_request (s, ids, n_ids, pictures, n_pictures, params, error);
   gboolean stopped;
@@ -377,7 +394,8 @@ answer_ids (MinivlSession *s, const gint32 *ids, guint n_ids, MinivlPicture *con
 
   if (!r)
     return FALSE;
-  r->draft = make_draft (s, r->tokens);
+  if (!r->shape) /* what is drafted would have to be masked as well */
+    r->draft = make_draft (s, r->tokens);
   scheduler_ask (e->scheduler, r);
   stopped = follow (r, stream, on_text, user_data, &n_tokens);
   if (!request_end (r, error))

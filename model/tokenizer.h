@@ -42,6 +42,8 @@ gint32 *tokenizer_encode_parts (
 GString *tokenizer_decode_string (const Tokenizer *t, const gint32 *ids, guint n_ids, gboolean raw);
 /* The same as a C string: a NUL in the text is U+FFFD too. (transfer full) */
 gchar *tokenizer_decode (const Tokenizer *t, const gint32 *ids, guint n_ids, gboolean raw);
+/* What a token adds to a text that has begun. FALSE: it is no text by itself: special, of no id, or set apart by spaces. */
+gboolean tokenizer_bytes (const Tokenizer *t, gint32 id, GString *bytes);
 /* -1 when there is none */
 gint32 tokenizer_id (const Tokenizer *t, const gchar *token);
 /* What the token is called: `▁` for a space, `<0x0A>` for a byte. NULL when there is none. (transfer none) */

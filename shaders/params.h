@@ -183,6 +183,13 @@ struct PixelShufflePush
   VIEW (y);
 };
 
+struct MaskPush
+{
+  uint m, n;
+  VIEW (y);
+  VIEW (mask);
+};
+
 struct TopPush
 {
   uint m, n;

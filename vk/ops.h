@@ -100,6 +100,13 @@ void op_copy (OpStream *s, const Tensor *y, const Tensor *x);
 
 /* --- logits ---------------------------------------------------------------------------------------------------------------- */
 
+/* Columns of a tensor of masks for n columns: a word that says whether the row has one, then a bit a column, the lowest first. */
+#define MASK_COLUMNS(n) (1 + ((n) + 31) / 32)
+
+/* y[m][n] = -infinity where the row has a mask and the column's bit in it is 0. mask: U32 [m][MASK_COLUMNS (n)], read at run time
+ */
+void op_mask (OpStream *s, const Tensor *y, const Tensor *mask);
+
 /* A row's largest numbers and its sum of exponentials. NaN counts as -infinity, -0 as 0. */
 typedef struct
 {

@@ -1,5 +1,32 @@
-/* The op that saves the host from reading whole rows of logits. */
+/* The ops that save the host from reading whole rows of logits. */
 #include "ops_private.h"
+
+void
+op_mask (OpStream *s, const Tensor *y, const Tensor *mask)
+{
+  struct MaskPush push = {
+    .m = y->rows,
+    .n = y->cols,
+    .y = view_of (y),
+    .mask = view_of (mask),
+  };
+  Dispatch d = {
+    .shader = "mask",
+    .bind = { { BIND_WRITE, y }, { BIND_READ, mask } },
+    .push = &push,
+    .push_size = sizeof push,
+    .bytes = 4 * (guint64)y->rows * y->cols,
+  };
+
+  op_stream_begin_op (s, "mask");
+  if (y->type != TYPE_F32 || mask->type != TYPE_U32 || mask->rows != y->rows || mask->cols != MASK_COLUMNS (y->cols)) {
+    op_stream_fail (s, "y is %u x %u, its masks %u x %u: they take %u columns for a row", y->rows, y->cols, mask->rows, mask->cols,
+        MASK_COLUMNS (y->cols));
+    return;
+  }
+  dispatch_quads (&d, (y->cols + 3) / 4, y->rows);
+  op_stream_dispatch (s, &d);
+}
 
 G_STATIC_ASSERT (sizeof (Top) == 4 * (2 * TOP_COUNT + 2));
 

@@ -8,7 +8,7 @@
 #include "vk.h"
 
 /* A tensor of a case: an input, whose memory is `bytes`, or an output, [rows][cols], which must be `want`, with zeros in the
- * padding; or, with neither, room to work in. */
+ * padding; or both, what is changed in place; or, with neither, room to work in. */
 typedef struct _CaseTensor CaseTensor;
 struct _CaseTensor
 {

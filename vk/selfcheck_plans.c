@@ -207,6 +207,48 @@ plan_copy (Case *c)
 /* --- logits ----------------------------------------------------------------------------------------------------------------- */
 
 static void
+record_mask (const Case *c, OpStream *s)
+{
+  op_mask (s, TENSOR (c, 0), TENSOR (c, 1));
+}
+
+/* What is masked, as a number larger than the others. */
+static double
+mask_element (const CaseTensor *own, gconstpointer bytes, gsize i)
+{
+  float f = ((const float *)bytes)[i];
+
+  return f == -INFINITY ? -8 : f;
+}
+
+static void
+plan_mask (Case *c)
+{
+  enum
+  {
+    M = 3,
+    N = 301,
+  };
+  g_autofree float *x = case_numbers (c, M * N, 1, 0);
+  guint32 masks[M][MASK_COLUMNS (N)];
+  CaseTensor *y = case_add (c, TYPE_F32, LAYOUT_ROWS, M, N);
+
+  y->bytes = g_malloc0 (tensor_bytes (&y->tensor));
+  y->element = mask_element;
+  for (guint i = 0; i < M; i++) {
+    memcpy ((float *)y->bytes + (gsize)i * y->tensor.stride, x + i * N, N * sizeof (float));
+    for (guint j = 0; j < MASK_COLUMNS (N); j++)
+      masks[i][j] = j ? (guint32)case_number (c, 0, 1 << 16) * 65537 : i != 1; /* the second row has none */
+    twin_mask (x + i * N, N, masks[i]);
+  }
+  y->want = case_widened (x, M * N);
+  for (guint i = 0; i < M * N; i++)
+    y->want[i] = MAX (y->want[i], -8);
+  case_add_rows (c, TYPE_U32, M, MASK_COLUMNS (N), masks);
+  c->record = record_mask;
+}
+
+static void
 record_top (const Case *c, OpStream *s)
 {
   op_top (s, TENSOR (c, 0), TENSOR (c, 1), TENSOR (c, 2));
@@ -654,6 +696,7 @@ static const struct
   { "matvec", plan_matmul },
   { "norm", plan_norm },
   { "glu", plan_glu },
+  { "mask", plan_mask },
   { "top", plan_top },
   { "gather", plan_gather },
   { "rows", plan_copy },

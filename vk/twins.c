@@ -284,6 +284,14 @@ twin_unpack (guint32 *y, guint width, guint height, const guint8 *src, const Unp
     }
 }
 
+void
+twin_mask (float *y, guint n, const guint32 *mask)
+{
+  for (guint i = 0; mask[0] && i < n; i++)
+    if (!(mask[1 + i / 32] >> i % 32 & 1))
+      y[i] = -INFINITY;
+}
+
 double
 twin_top (guint32 *ids, float *values, float *next, const float *x, guint n, guint count)
 {

@@ -60,6 +60,8 @@ void twin_matmul (double *y, const float *x, const float *w, guint m, guint n, g
 
 /* --- vk/ops_sample.c --------------------------------------------------------------------------------------------------------- */
 
+/* y[n], in place; mask[MASK_COLUMNS (n)]. */
+void twin_mask (float *y, guint n, const guint32 *mask);
 /* The `count` largest of x[n] and the largest of the others, as op_top() gives them. Returns the sum. */
 double twin_top (guint32 *ids, float *values, float *next, const float *x, guint n, guint count);
 

@@ -169,6 +169,24 @@ test_add_marks (void)
   }
 }
 
+static void
+test_split_choices (void)
+{
+  static const gchar *const rows[][5] = {
+    { "", NULL },
+    { "one", "one", NULL },
+    { "a|b c|d", "a", "b c", "d", NULL },
+    { "\n a \r\n\r\nb|\n", "a", "b", NULL },
+    { "|||", NULL },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
+    g_auto (GStrv) choices = minivl_choices_split (rows[i][0]);
+
+    g_assert_true (g_strv_equal ((const gchar *const *)choices, rows[i] + 1));
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -184,5 +202,6 @@ main (int argc, char **argv)
   g_test_add_func ("/chat/unknown_template_is_named", test_unknown_template_is_named);
   g_test_add_func ("/chat/count_marks", test_count_marks);
   g_test_add_func ("/chat/add_marks", test_add_marks);
+  g_test_add_func ("/chat/split_choices", test_split_choices);
   return g_test_run ();
 }

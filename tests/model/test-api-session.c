@@ -212,6 +212,24 @@ test_pictures_stand_for_marks (void)
 }
 
 static void
+test_choices (void)
+{
+  g_auto (GStrv) choices = minivl_choices_split ("a dog | a bus");
+  MinivlParams params = MINIVL_PARAMS_INIT;
+  g_autoptr (MinivlSession) session = api_new_session ();
+  g_autoptr (GError) error = NULL;
+  g_auto (MinivlAnswer) a = { 0 };
+
+  params.max_tokens = 20;
+  params.choices = (const gchar *const *)choices;
+  minivl_session_ask (session, "What?", &params, NULL, NULL, &a, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (a.n_choices, ==, 2);
+  g_assert_cmpstr (a.text, ==, choices[a.choice]);
+  g_assert_cmpfloat_with_epsilon (a.choice_probabilities[0] + a.choice_probabilities[1], 1, 1e-5);
+}
+
+static void
 test_marks_and_pictures_that_differ (void)
 {
   MinivlParams params = MINIVL_PARAMS_INIT;
@@ -582,6 +600,7 @@ add_tests (void)
   g_test_add_func ("/api/system-is-chosen", test_system_is_chosen);
   g_test_add_func ("/api/special-tokens-are-text-unless-asked-for", test_special_tokens_are_text_unless_asked_for);
   g_test_add_func ("/api/pictures-stand-for-marks", test_pictures_stand_for_marks);
+  g_test_add_func ("/api/choices", test_choices);
   g_test_add_func ("/api/marks-and-pictures-that-differ", test_marks_and_pictures_that_differ);
   g_test_add_func ("/api/refused-and-as-before", test_refused_and_as_before);
   g_test_add_func ("/api/a-prompt-that-alone-is-too-long-says-so", test_a_prompt_that_alone_is_too_long_says_so);

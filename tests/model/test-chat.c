@@ -120,9 +120,9 @@ static void
 test_json_has_every_key (void)
 {
   static const gchar *const keys[] = { "text", "finish_reason", "prompt_tokens", "output_tokens", "cached_tokens", "drafted",
-    "accepted", "input_ids", "token_ids", "tiles", "frames", "frame_times", "warnings", "seed", "precision", "cache_precision",
-    "device", "model", "model_hash", "tokenizer", "system_source", "timings", "tokens_per_second", "device_bytes",
-    "peak_rss_bytes" };
+    "accepted", "input_ids", "token_ids", "choice", "choice_probabilities", "tiles", "frames", "frame_times", "warnings", "seed",
+    "precision", "cache_precision", "device", "model", "model_hash", "tokenizer", "system_source", "timings", "tokens_per_second",
+    "device_bytes", "peak_rss_bytes" };
   static const gchar *const timings[] = { "load", "preprocess", "encode", "prefill", "decode", "total" };
   g_autoptr (JsonArray) rounds = run_json (ARGS ("--image", "@/" SMALL, "--max-tokens", "5", "--seed", "7", "Hello"));
   JsonObject *o = json_array_get_object_element (rounds, 0);

@@ -133,7 +133,7 @@ survey_language (Survey *v, guint m, gboolean decode)
   Tensor table = arena_add (v->a, v->wide, LAYOUT_WEIGHTS, VOCAB, LANGUAGE_WIDTH), x = rows_of (v, m, LANGUAGE_WIDTH);
   Tensor ids = words_of (v, 1, m), gate_up = rows_of (v, m, 2 * LANGUAGE_WIDTH), one = rows_of (v, 1, LANGUAGE_WIDTH);
   Tensor last = words_of (v, 1, 1), logits = rows_of (v, 1, VOCAB), top = words_of (v, 1, TOP_COLUMNS);
-  Tensor work = words_of (v, 1, top_work_columns (VOCAB));
+  Tensor work = words_of (v, 1, top_work_columns (VOCAB)), masks = words_of (v, 1, MASK_COLUMNS (VOCAB));
 
   op_gather (v->s, &x, &table, &x, &ids);
   norm (v, m, LANGUAGE_WIDTH, NORM_RMS);
@@ -144,6 +144,7 @@ survey_language (Survey *v, guint m, gboolean decode)
   op_rows (v->s, &one, &x, &last);
   op_copy (v->s, &x, &x);
   linear (v, v->weights, 1, VOCAB, LANGUAGE_WIDTH, 0);
+  op_mask (v->s, &logits, &masks);
   op_top (v->s, &top, &logits, &work);
 }
 

@@ -1,4 +1,4 @@
-/* The best of rows of logits against their twin: to the bit, whatever the numbers are. */
+/* The best of rows of logits, and what is masked of them, against their twins: to the bit, whatever the numbers are. */
 #include "tensors.h"
 
 #include <math.h>
@@ -130,6 +130,42 @@ test_top_of_views (Device *dev)
     g_assert_cmpint (i >= 1 && i < 4, ==, tops[i].ids[0] != 0x5a5a5a5a);
 }
 
+/* Rows with a mask and without one, in a view; the other rows and the padding stay. */
+static void
+test_mask (Device *dev)
+{
+  static const guint widths[] = { 1, 31, 32, 33, 100, 32064 };
+
+  for (guint i = 0; i < G_N_ELEMENTS (widths); i++) {
+    enum
+    {
+      M = 5,
+    };
+    guint n = widths[i], columns = MASK_COLUMNS (n);
+    g_autoptr (Arena) a = arena_new (dev, ARENA_DEVICE, "logits");
+    Tensor x = arena_add (a, TYPE_F32, LAYOUT_ROWS, M, n), mask = arena_add (a, TYPE_U32, LAYOUT_ROWS, M, columns), view, masks;
+    g_autoptr (OpStream) s = op_stream_new (dev, "mask");
+    g_autofree float *want = random_floats (M * n, 0), *got = g_new (float, M *n);
+    g_autofree guint32 *bits = g_new (guint32, M * columns);
+
+    g_assert_true (arena_commit (a, NULL));
+    rows_write (&x, want);
+    for (guint r = 0; r < M; r++) {
+      for (guint j = 0; j < columns; j++)
+        bits[r * columns + j] = j ? (guint32)g_test_rand_int () : r == 2 ? 0 : r == 3 ? 0x80 : 1;
+      if (r >= 1)
+        twin_mask (want + r * n, n, bits + r * columns);
+    }
+    rows_write (&mask, bits);
+    view = tensor_rows (&x, 1, M - 1);
+    masks = tensor_rows (&mask, 1, M - 1);
+    op_mask (s, &view, &masks);
+    stream_go (s);
+    rows_read (&x, got);
+    g_assert_cmpmem (got, M * n * sizeof *got, want, M * n * sizeof *want);
+  }
+}
+
 static void
 test_wrong_shapes (void)
 {
@@ -150,6 +186,9 @@ test_wrong_shapes (void)
   s = op_stream_new (dev, "s");
   op_top (s, &x, &x, &work);
   stream_refused (s, "top");
+  s = op_stream_new (dev, "s");
+  op_mask (s, &x, &work);
+  stream_refused (s, "mask");
 }
 
 int
@@ -160,6 +199,7 @@ main (int argc, char **argv)
   harness_init (&argc, &argv);
   add_in_every_form ("/ops/top/is_the_twins_to_the_bit", test_top);
   add_in_every_form ("/ops/top/of_views_looks_nowhere_else", test_top_of_views);
+  add_in_every_form ("/ops/mask/is_the_twins_to_the_bit", test_mask);
   g_test_add_func ("/ops/top/wrong_shapes_fail_by_name", test_wrong_shapes);
   failures = g_test_run ();
   forms_close ();
