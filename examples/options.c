@@ -18,7 +18,7 @@ static const gchar description[] =
 /* Values as GOption gives them. */
 typedef struct
 {
-  gchar *precision, *cache_precision, *tokenizer, *choices;
+  gchar *precision, *cache_precision, *tokenizer, *choices, *json_schema;
   gchar **images, **videos;
   gint context_size, cache_size, max_tokens, top_k;
   gint64 seed;
@@ -39,6 +39,7 @@ options_clear (Options *o)
   topic_clear (&o->topic);
   g_strfreev (o->stop);
   g_strfreev (o->choices);
+  g_free (o->json_schema);
   memset (o, 0, sizeof (*o));
 }
 
@@ -192,6 +193,8 @@ check (Options *o, const Raw *raw, GError **error)
       || !check_utf8 ("--system", system, TRUE, error) || !check_utf8 ("--stop", o->stop, FALSE, error)
       || !check_utf8 ("--choices", o->choices, FALSE, error))
     return FALSE;
+  if (raw->json_schema && !g_file_get_contents (raw->json_schema, &o->json_schema, NULL, error))
+    return FALSE;
   if (o->choices && !o->choices[0])
     return bad (error, "--choices: there are none");
   if (!check_logits (o->logits, error) || !check_dump_tiles (o->dump_tiles, error))
@@ -241,6 +244,7 @@ options_parse (Options *options, gint argc, gchar **argv, GError **error)
     { "seed", 0, 0, G_OPTION_ARG_INT64, &raw.seed, "same seed, same text (0)", "S" },
     { "stop", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o.stop, "end the answer before TEXT; repeatable", "TEXT" },
     { "choices", 0, 0, G_OPTION_ARG_FILENAME, &raw.choices, "the answer is one of these, split by |", "A|B..." },
+    { "json-schema", 0, 0, G_OPTION_ARG_FILENAME, &raw.json_schema, "the answer is JSON that fits this schema", "FILE" },
     { "batch", 0, 0, G_OPTION_ARG_FILENAME, &o.batch, "answer the conversations of a JSON Lines file (README)", "FILE" },
     { "output", 0, 0, G_OPTION_ARG_FILENAME, &o.output, "with --batch: add to FILE what it has no answer to yet", "FILE" },
     { "json", 0, 0, G_OPTION_ARG_NONE, &o.json, "print a JSON object a round, one line each", NULL },
@@ -266,6 +270,7 @@ options_parse (Options *options, gint argc, gchar **argv, GError **error)
   g_free (raw.cache_precision);
   g_free (raw.tokenizer);
   g_free (raw.choices);
+  g_free (raw.json_schema);
   g_strfreev (raw.images);
   g_strfreev (raw.videos);
   if (!ok) {
@@ -274,6 +279,7 @@ options_parse (Options *options, gint argc, gchar **argv, GError **error)
   }
   o.params.stop = (const gchar *const *)o.stop;
   o.params.choices = (const gchar *const *)o.choices;
+  o.params.json_schema = o.json_schema;
   o.params.want_logits = o.logits != NULL;
   *options = o;
   return TRUE;

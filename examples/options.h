@@ -15,8 +15,8 @@ typedef struct
   gchar *batch, *output; /* likewise; with batch the topic is empty */
   Topic topic;
   gboolean json, list_devices, budget, checkpoint_sampling, clear_cache;
-  gchar **stop, **choices;
-  MinivlParams params; /* stop, choices and want_logits as asked for */
+  gchar **stop, **choices, *json_schema;
+  MinivlParams params; /* stop, choices, json_schema and want_logits as asked for */
 } Options;
 
 /* Errors are of domain G_OPTION_ERROR, and G_FILE_ERROR for a file that is not there. Makes the folder of --dump-tiles. `--help`

@@ -503,11 +503,12 @@ MINIVL_API void minivl_session_add_round (MinivlSession *session, const gchar *q
  * @n_logprobs: fill @top_ids and @top_logprobs of the answer with as many for each token, 0..64; more is %MINIVL_ERROR_USAGE
  * @want_yes: fill @yes of the answer; for a question to be answered by yes or no. %MINIVL_ERROR_MODEL when the tokenizer has no
  *   token for one of the two
- * @choices: (nullable) (array zero-terminated=1): the answer is one of these, less white space at their ends, and @stop is not
- * looked for. %MINIVL_ERROR_USAGE when there are none, one is empty, longer than 1024 bytes, no UTF-8 or there twice, or takes more
- * than
- *   @max_tokens. What other tokens the model would have chosen plays no part: @logprobs, @top_ids, @yes and @logits of the answer
- * are of those alone that a choice can go on with
+ * @choices: (nullable) (array zero-terminated=1): the answer is one of these, less white space around them; @stop does nothing, and
+ *   @logprobs, @top_ids, @yes and @logits of the answer are of the tokens alone that may follow. %MINIVL_ERROR_USAGE when one is
+ *   empty, above 1024 bytes, no UTF-8 or there twice, when one takes more than @max_tokens, and when there are none
+ * @json_schema: (nullable): likewise, the answer is JSON that fits this schema, unless it is cancelled or @deadline passes; see
+ *   README for what is known of schemas. %MINIVL_ERROR_USAGE, with the keyword, for others, beside @choices, and when
+ *   the shortest answer takes more than @max_tokens. Where these come near it is closed, and @finish is %MINIVL_FINISH_LENGTH
  * @deadline: monotonic time (g_get_monotonic_time() * 1000) at which the text so far is the answer; 0 is none
  * @cancel: (nullable): set to non-zero, by g_atomic_int_set(), by any thread to end the answer at the next token, or before the
  *   first one; also when it is set before the question is asked. One for many calls is legal
@@ -526,6 +527,7 @@ typedef struct
   guint n_logprobs;
   gboolean want_yes;
   const gchar *const *choices;
+  const gchar *json_schema;
   guint64 deadline;
   const gint *cancel;
 } MinivlParams;

@@ -386,7 +386,8 @@ answer_ids (MinivlSession *s, const gint32 *ids, guint n_ids, MinivlPicture *con
     const MinivlParams *params, MinivlTextFunc on_text, gpointer user_data, MinivlAnswer *answer, GError **error)
 {
   MinivlEngine *e = s->engine;
-  g_autoptr (TextStream) stream = e->tokenizer ? text_stream_new (e->tokenizer, params->choices ? NULL : params->stop) : NULL;
+  g_autoptr (TextStream) stream =
+      e->tokenizer ? text_stream_new (e->tokenizer, params->choices || params->json_schema ? NULL : params->stop) : NULL;
   gint64 start = g_get_monotonic_time (), prefilled, done;
   g_autoptr (Request) r = make_request (s, ids, n_ids, pictures, n_pictures, params, error);
   gboolean stopped;

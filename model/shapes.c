@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "json-schema.h"
+
 #define KEPT 8
 
 typedef struct
@@ -58,8 +60,11 @@ shapes_free (Shapes *s)
 static gchar *
 name_of (const MinivlParams *params)
 {
-  GString *name = g_string_new ("choices");
+  GString *name;
 
+  if (params->json_schema)
+    return g_strconcat ("schema ", params->json_schema, NULL);
+  name = g_string_new ("choices");
   for (guint i = 0; params->choices[i]; i++)
     g_string_append_printf (name, " %zu %s", strlen (params->choices[i]), params->choices[i]);
   return g_string_free (name, FALSE);
@@ -68,7 +73,14 @@ name_of (const MinivlParams *params)
 static Shape *
 compile (const MinivlParams *params, const Vocabulary *v, GError **error)
 {
-  return shape_new_choices (params->choices, v, error);
+  Shape *s;
+
+  if (params->choices)
+    return shape_new_choices (params->choices, v, error);
+  s = json_schema_compile (params->json_schema, error);
+  if (s)
+    shape_measure (s, v);
+  return s;
 }
 
 /* One that is kept, or is from now on. Under the lock. (transfer none) */
@@ -109,15 +121,19 @@ shapes_begin (Shapes *s, const MinivlParams *params, GError **error)
   guint least;
   Shape *shape;
 
-  if (!params->choices)
+  if (!params->choices && !params->json_schema)
     return NULL;
+  if (params->choices && params->json_schema) {
+    g_set_error_literal (error, MINIVL_ERROR, MINIVL_ERROR_USAGE, "an answer is one of choices or fits a JSON schema, not both");
+    return NULL;
+  }
   g_mutex_lock (&s->lock);
   shape = find (s, params, error);
   if (shape && (least = shape_least_tokens (shape)) == SHAPE_NEVER)
     g_set_error_literal (error, MINIVL_ERROR, MINIVL_ERROR_USAGE, "the model has no tokens to write such an answer with");
   else if (shape && least > params->max_tokens)
-    g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_USAGE, "%s takes %u tokens and max_tokens is %u", "the longest of the choices",
-        least, params->max_tokens);
+    g_set_error (error, MINIVL_ERROR, MINIVL_ERROR_USAGE, "%s takes %u tokens and max_tokens is %u",
+        params->choices ? "the longest of the choices" : "the shortest answer that fits the schema", least, params->max_tokens);
   else if (shape)
     run = shape_run_new (shape, s->vocabulary, s->end_tokens, params->max_tokens);
   g_mutex_unlock (&s->lock);

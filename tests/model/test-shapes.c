@@ -1,4 +1,5 @@
-/* Answers that are one of several choices; on a small model of random weights, with the trained tokenizer. */
+/* Answers that are one of several choices, or fit a JSON schema; on a small model of random weights, with the trained tokenizer. */
+#include <glib/gstdio.h>
 #include <math.h>
 #include <string.h>
 
@@ -6,6 +7,7 @@
 
 #include "api.h"
 #include "model/engine.h"
+#include "model/json-schema.h"
 
 static const gchar *const animals[] = { "yes", "no", "maybe later", NULL };
 
@@ -253,6 +255,167 @@ test_program (void)
   g_assert_cmpstr (json_object_get_string_member (o, "finish_reason"), ==, "stop");
 }
 
+/* --- JSON schemas ---------------------------------------------------------------------------------------------------------- */
+
+static gboolean
+is_of_type (JsonNode *value, const gchar *type)
+{
+  GType held = JSON_NODE_HOLDS_VALUE (value) ? json_node_get_value_type (value) : G_TYPE_INVALID;
+
+  return g_str_equal (type, "object")    ? JSON_NODE_HOLDS_OBJECT (value)
+         : g_str_equal (type, "array")   ? JSON_NODE_HOLDS_ARRAY (value)
+         : g_str_equal (type, "null")    ? JSON_NODE_HOLDS_NULL (value)
+         : g_str_equal (type, "string")  ? held == G_TYPE_STRING
+         : g_str_equal (type, "boolean") ? held == G_TYPE_BOOLEAN
+         : g_str_equal (type, "integer") ? held == G_TYPE_INT64
+                                         : held == G_TYPE_INT64 || held == G_TYPE_DOUBLE;
+}
+
+/* What JSON Schema says of it, whatever is made of that elsewhere. */
+static gboolean
+fits (JsonNode *value, JsonObject *schema)
+{
+  JsonNode *type = json_object_get_member (schema, "type");
+  gboolean ok = type == NULL;
+
+  if (type && JSON_NODE_HOLDS_VALUE (type))
+    ok = is_of_type (value, json_node_get_string (type));
+  for (guint i = 0; type && JSON_NODE_HOLDS_ARRAY (type) && i < json_array_get_length (json_node_get_array (type)); i++)
+    ok = ok || is_of_type (value, json_array_get_string_element (json_node_get_array (type), i));
+  if (json_object_has_member (schema, "enum")) {
+    JsonArray *values = json_object_get_array_member (schema, "enum");
+    gboolean found = FALSE;
+
+    for (guint i = 0; i < json_array_get_length (values); i++)
+      found = found || json_node_equal (value, json_array_get_element (values, i));
+    ok = ok && found;
+  }
+  if (is_of_type (value, "string") && json_object_has_member (schema, "maxLength"))
+    ok = ok && g_utf8_strlen (json_node_get_string (value), -1) <= json_object_get_int_member (schema, "maxLength");
+  if (JSON_NODE_HOLDS_ARRAY (value))
+    for (guint i = 0; i < json_array_get_length (json_node_get_array (value)); i++)
+      ok = ok && fits (json_array_get_element (json_node_get_array (value), i), json_object_get_object_member (schema, "items"));
+  if (JSON_NODE_HOLDS_OBJECT (value)) {
+    JsonObject *object = json_node_get_object (value), *properties = json_object_has_member (schema, "properties")
+                                                                         ? json_object_get_object_member (schema, "properties")
+                                                                         : NULL;
+    JsonArray *required = json_object_has_member (schema, "required") ? json_object_get_array_member (schema, "required") : NULL;
+    g_autoptr (GList) names = json_object_get_members (object);
+
+    for (guint i = 0; required && i < json_array_get_length (required); i++)
+      ok = ok && json_object_has_member (object, json_array_get_string_element (required, i));
+    for (GList *l = names; l; l = l->next)
+      ok = ok && properties && json_object_has_member (properties, l->data)
+           && fits (json_object_get_member (object, l->data), json_object_get_object_member (properties, l->data));
+  }
+  return ok;
+}
+
+/* The fewest tokens that are not refused, by trying. */
+static guint
+least_tokens (const gchar *schema)
+{
+  MinivlParams params = MINIVL_PARAMS_INIT;
+
+  params.json_schema = schema;
+  for (params.max_tokens = 1; params.max_tokens < 400; params.max_tokens++) {
+    g_autoptr (GError) error = NULL;
+    g_autoptr (ShapeRun) run = shapes_begin (api_engine->shapes, &params, &error);
+
+    if (run)
+      return params.max_tokens;
+    if (!strstr (error->message, "the shortest answer"))
+      g_error ("%s: %s", schema, error->message);
+  }
+  g_assert_not_reached ();
+}
+
+static void
+test_every_answer_fits (void)
+{
+  g_autofree gchar *text = NULL;
+  g_auto (GStrv) schemas = NULL;
+  guint n = 0, cut = 0, whole = 0;
+
+  g_assert_true (g_file_get_contents (TEST_DATA "/schemas.jsonl", &text, NULL, NULL));
+  schemas = g_strsplit (g_strchomp (text), "\n", -1);
+  for (gchar **schema = schemas; *schema; schema++, n++) {
+    g_autoptr (JsonNode) of = json_from_string (*schema, NULL);
+    guint least = least_tokens (*schema);
+    const guint limits[] = { least, least + 7, least + 40 };
+
+    for (guint i = 0; i < G_N_ELEMENTS (limits); i++) {
+      MinivlParams params = MINIVL_PARAMS_INIT;
+      g_auto (MinivlAnswer) answer = { 0 };
+      g_autoptr (GError) error = NULL;
+      g_autoptr (JsonNode) value = NULL;
+
+      params.json_schema = *schema;
+      params.max_tokens = limits[i];
+      params.temperature = 1;
+      params.top_k = 0;
+      params.top_p = 1;
+      params.seed = n;
+      ask ("What is there?", &params, &answer);
+      value = json_from_string (answer.text, &error);
+      if (error || !fits (value, json_node_get_object (of)))
+        g_error ("%s: %s", *schema, answer.text);
+      g_assert_cmpuint (answer.output_tokens, <=, limits[i]);
+      cut += answer.finish == MINIVL_FINISH_LENGTH;
+      whole += answer.finish == MINIVL_FINISH_STOP;
+    }
+  }
+  g_assert_cmpuint (n, ==, 60);
+  g_assert_cmpuint (cut, >, 20);
+  g_assert_cmpuint (whole, >, 20);
+}
+
+static void
+test_refused_schemas (void)
+{
+  static const gchar *const rows[][2] = {
+    { "{\"type\": \"string\", \"pattern\": \"a\"}", "`pattern`" },
+    { "{\"type\": \"array\", \"items\": {\"type\": \"integer\", \"minimum\": 1}}", "`minimum`" },
+    { "{\"$ref\": \"#\"}", "`$ref`" },
+    { "{\"anyOf\": []}", "`anyOf`" },
+    { "{\"type\": \"array\"}", "`items`" },
+    { "{}", "`type`" },
+    { "{\"type\": \"text\"}", "`type`" },
+    { "{\"enum\": [1]}", "`enum`" },
+    { "{\"type\": \"string\", \"maxLength\": -1}", "`maxLength`" },
+    { "{\"type\": \"object\", \"required\": [\"a\"]}", "`required`" },
+    { "{\"type\": \"object\", \"properties\": {\"a\": 1}}", "a: it is no object" },
+    { "{\"type\": \"object\", \"additionalProperties\": {}}", "`additionalProperties`" },
+    { "{\"type\": \"string\"", "JSON schema" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
+    g_autoptr (GError) error = NULL;
+
+    g_assert_null (json_schema_compile (rows[i][0], &error));
+    g_assert_error (error, MINIVL_ERROR, MINIVL_ERROR_USAGE);
+    if (!strstr (error->message, rows[i][1]))
+      g_error ("%s: %s", rows[i][0], error->message);
+  }
+}
+
+static void
+test_program_with_schema (void)
+{
+  g_autofree gchar *path = g_build_filename (g_get_tmp_dir (), "minivl-shapes-schema.json", NULL), *out = NULL;
+  const gchar *const argv[] = { MINIVL_CHAT, "--model", api_model, "--context-size", "512", "--json-schema", path, "--max-tokens",
+    "40", "What is it?", NULL };
+  g_autoptr (JsonNode) value = NULL;
+  gint status;
+
+  g_assert_true (g_file_set_contents (path, "{\"type\": \"array\", \"items\": {\"enum\": [\"a\", \"b\"]}}", -1, NULL));
+  g_assert_true (g_spawn_sync (NULL, (gchar **)argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, &out, NULL, &status, NULL));
+  g_assert_cmpint (status, ==, 0);
+  value = json_from_string (out, NULL);
+  g_assert_true (value && JSON_NODE_HOLDS_ARRAY (value));
+  g_remove (path);
+}
+
 static void
 add_tests (void)
 {
@@ -263,6 +426,9 @@ add_tests (void)
   g_test_add_func ("/shapes/choices/refused", test_refused);
   g_test_add_func ("/shapes/choices/no_stop_strings", test_stop_strings_are_not_looked_for);
   g_test_add_func ("/shapes/choices/minivl_chat", test_program);
+  g_test_add_func ("/shapes/schema/every_answer_fits", test_every_answer_fits);
+  g_test_add_func ("/shapes/schema/refused", test_refused_schemas);
+  g_test_add_func ("/shapes/schema/minivl_chat", test_program_with_schema);
 }
 
 int
