@@ -307,10 +307,8 @@ language_free (Language *l)
   for (guint level = 0; level < KEYS_LEVELS; level++) {
     for (guint i = 0; i < G_N_ELEMENTS (buckets); i++)
       op_stream_free (l->prefill[i][level]);
-    for (guint i = 0; i < G_N_ELEMENTS (batches); i++) {
-      op_stream_free (l->decode[FALSE][i][level]);
-      op_stream_free (l->decode[TRUE][i][level]);
-    }
+    for (guint i = 0; i < 2 * G_N_ELEMENTS (batches); i++)
+      op_stream_free (l->decode[i / G_N_ELEMENTS (batches)][i % G_N_ELEMENTS (batches)][level]);
   }
   op_stream_free (l->head[FALSE]);
   op_stream_free (l->head[TRUE]);
@@ -434,13 +432,13 @@ language_set_mask (Language *l, guint i, const guint32 *mask)
   l->masked = TRUE;
 }
 
-/* Behind a step of n rows. */
-static void
+/* Behind a step of n rows. Returns FALSE, for one that was none. */
+static gboolean
 forget_masks (Language *l, guint n)
 {
   for (guint i = 0; l->masked && i < n; i++)
     *mask_of (l, i) = 0;
-  l->masked = FALSE;
+  return l->masked = FALSE;
 }
 
 static gboolean
@@ -448,9 +446,7 @@ run_head (Language *l, Top *top, GError **error)
 {
   OpStream **s = &l->head[l->masked];
 
-  if (!*s)
-    *s = new_head (l, TRUE, error);
-  if (!*s || !op_stream_run (*s, NULL, error))
+  if ((!*s && !(*s = new_head (l, TRUE, error))) || !op_stream_run (*s, NULL, error))
     return FALSE;
   get_top (l, 0, top);
   return TRUE;
@@ -470,10 +466,8 @@ language_prefill (
     return language_decode (l, &seq, tokens, 1, top, error);
   if (!*s)
     *s = new_prefill (l, buckets[b], level_keys (level), error);
-  if (!*s) {
-    forget_masks (l, 1);
-    return FALSE;
-  }
+  if (!*s)
+    return forget_masks (l, 1);
 
   extend (seq, tokens, n);
   fill_chunk (l, seq, past, tokens, n, buckets[b]);
@@ -505,10 +499,8 @@ language_decode (Language *l, KvSequence *const *seqs, const LanguageToken *toke
   s = &l->decode[l->masked][b][level];
   if (!*s)
     *s = new_decode (l, batches[b], level_keys (level), l->masked, error);
-  if (!*s) {
-    forget_masks (l, n);
-    return FALSE;
-  }
+  if (!*s)
+    return forget_masks (l, n);
 
   for (guint i = 0; i < n; i++) {
     if (i == 0 || seqs[i] != seqs[i - 1])

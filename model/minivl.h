@@ -437,8 +437,7 @@ MINIVL_API guint minivl_prompt_count_marks (const gchar *prompt);
  */
 MINIVL_API gchar *minivl_prompt_add_marks (const gchar *prompt, guint n_pictures, guint n_frames);
 
-/* Returns: (transfer full) (array zero-terminated=1): for @choices of #MinivlParams, the parts of @text between `|` and line ends,
- * without white space around them and empty ones; freed with g_strfreev() */
+/* Returns: (transfer full): as @choices of #MinivlParams, what is between `|` and line ends; freed with g_strfreev() */
 MINIVL_API gchar **minivl_choices_split (const gchar *text);
 
 /* --- conversations --------------------------------------------------------------------------------------------------------- */
@@ -503,12 +502,10 @@ MINIVL_API void minivl_session_add_round (MinivlSession *session, const gchar *q
  * @n_logprobs: fill @top_ids and @top_logprobs of the answer with as many for each token, 0..64; more is %MINIVL_ERROR_USAGE
  * @want_yes: fill @yes of the answer; for a question to be answered by yes or no. %MINIVL_ERROR_MODEL when the tokenizer has no
  *   token for one of the two
- * @choices: (nullable) (array zero-terminated=1): the answer is one of these, less white space around them; @stop does nothing, and
- *   @logprobs, @top_ids, @yes and @logits of the answer are of the tokens alone that may follow. %MINIVL_ERROR_USAGE when one is
- *   empty, above 1024 bytes, no UTF-8 or there twice, when one takes more than @max_tokens, and when there are none
- * @json_schema: (nullable): likewise, the answer is JSON that fits this schema, unless it is cancelled or @deadline passes; see
- *   README for what is known of schemas. %MINIVL_ERROR_USAGE, with the keyword, for others, beside @choices, and when
- *   the shortest answer takes more than @max_tokens. Where these come near it is closed, and @finish is %MINIVL_FINISH_LENGTH
+ * @choices: (nullable) (array zero-terminated=1): the answer is one of these; @stop does nothing, and @logprobs, @top_ids, @yes and
+ *   @logits are of the tokens that may follow. %MINIVL_ERROR_USAGE for none, empty or equal ones, and above @max_tokens or 1 KiB
+ * @json_schema: (nullable): likewise, the answer is JSON that fits this, see README; other keywords are %MINIVL_ERROR_USAGE. Where
+ *   @max_tokens come near it is closed, and @finish is %MINIVL_FINISH_LENGTH
  * @deadline: monotonic time (g_get_monotonic_time() * 1000) at which the text so far is the answer; 0 is none
  * @cancel: (nullable): set to non-zero, by g_atomic_int_set(), by any thread to end the answer at the next token, or before the
  *   first one; also when it is set before the question is asked. One for many calls is legal
@@ -518,12 +515,10 @@ typedef struct
   guint max_tokens;
   double temperature;
   guint top_k;
-  double top_p;
-  double repetition_penalty;
+  double top_p, repetition_penalty;
   guint64 seed;
   const gchar *const *stop;
-  gboolean want_logits;
-  gboolean special_tokens;
+  gboolean want_logits, special_tokens;
   guint n_logprobs;
   gboolean want_yes;
   const gchar *const *choices;
@@ -597,12 +592,10 @@ MINIVL_API const gchar *minivl_finish_to_string (MinivlFinish finish);
  * @yes: if asked for, P(yes) / (P(yes) + P(no)) for the answer's first token, each the sum over `yes`, `Yes`, `YES` and the same
  *   with a space in front, as far as they are tokens; whatever the answer is. -1 when not asked for or the prompt was not finished
  * @logits: (nullable) (array length=n_logits): after the prompt's last token, if asked for
- * @n_logits: the model's vocabulary; 0 without @logits
+ * @n_logits, @n_choices: the model's vocabulary, and the question's choices; 0 without
  * @choice: which of the choices the answer is, from 0 on; -1 without any, or when it was ended before
- * @choice_probabilities: (nullable) (array length=n_choices): of each of the choices, if there are any and the prompt was finished:
- *   the sum over the tokens that it may begin with, where the choices part. Those that a token leaves open share its probability
- *   equally, until the answer's next tokens tell them apart. Together they are 1
- * @n_choices: of the question
+ * @choice_probabilities: (nullable) (array length=n_choices): of each, where its first tokens part from the others'; those that a
+ *   token leaves open share its probability, until the answer tells them apart
  * @prefill_ns, @decode_ns, @total_ns: time of the prompt, of the answer and of the call
  */
 typedef struct
@@ -612,18 +605,16 @@ typedef struct
   gint32 *input_ids;
   guint prompt_tokens;
   gint32 *token_ids;
-  guint output_tokens;
-  guint cached_tokens;
+  guint output_tokens, cached_tokens;
   guint drafted, accepted;
   double *logprobs;
   gint32 *top_ids;
   double *top_logprobs;
   double yes;
   float *logits;
-  guint n_logits;
+  guint n_logits, n_choices;
   gint choice;
   double *choice_probabilities;
-  guint n_choices;
   guint64 prefill_ns, decode_ns, total_ns;
 } MinivlAnswer;
 

@@ -44,6 +44,10 @@ gboolean case_write (const Case *c, GError **error);
 /* The worst NMSE of its outputs; infinity where the twin has only zeros and the device has not. */
 gboolean case_read (const Case *c, double *nmse, GError **error);
 
+/* Of the ops over logits: selfcheck_logits.c. */
+void case_plan_mask (Case *c);
+void case_plan_top (Case *c);
+
 /* --- for plans -------------------------------------------------------------------------------------------------------------- */
 
 /* Of weights, table or cache, as the shader's name tells it. */
