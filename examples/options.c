@@ -6,14 +6,13 @@
 #include <string.h>
 #include <unistd.h>
 
-static const gchar summary[] = "Asks a Mini-InternVL-Chat checkpoint about pictures, a video, or nothing but text.\n"
-                               "Each further PROMPT is another round of one conversation. `<image>` in a prompt stands for a\n"
-                               "picture or frame; without any, they are put in front of the first prompt.";
+static const gchar summary[] =
+    "Asks a Mini-InternVL-Chat checkpoint about pictures, a video or nothing but text. Each PROMPT is a\n"
+    "round; `<image>` in it stands for a picture or frame, which else are put in front of the first one.";
 
 static const gchar description[] =
-    "The answer goes to standard output, everything else to standard error.\n"
-    "Exit: 0 answered; 1 device, memory or model trouble; 2 bad usage or a file that cannot be used,\n"
-    "with --batch also where an answer is missing; 130 interrupted.";
+    "Answers go to standard output, all else to standard error. Exit: 0 answered; 1 device, memory or\n"
+    "model trouble; 2 bad usage, a bad file or, with --batch, an answer missing; 130 interrupted.";
 
 /* Values as GOption gives them. */
 typedef struct
