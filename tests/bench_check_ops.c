@@ -235,6 +235,47 @@ plan_top (Check *check, gconstpointer data)
   check->bytes = f32_bytes ((double)m * n);
 }
 
+static void
+record_mask (const Case *c, OpStream *s)
+{
+  op_mask (s, TENSOR (c, 0), TENSOR (c, 1));
+}
+
+/* What is masked, as less than any number here. */
+static double
+mask_element (const CaseTensor *own, gconstpointer bytes, gsize i)
+{
+  return MAX (((const float *)bytes)[i], -8);
+}
+
+/* Of every second row, in place: once more changes nothing. */
+static void
+plan_mask (Check *check, gconstpointer data)
+{
+  const RowsSize *size = data;
+  Case *c = &check->c;
+  const guint m = size->m, n = size->n;
+  g_autofree float *x = case_numbers (c, (gsize)m * n, 1, 0);
+  g_autofree guint32 *masks = g_new (guint32, m * MASK_COLUMNS (n));
+  CaseTensor *y = case_add (c, TYPE_F32, LAYOUT_ROWS, m, n);
+
+  y->bytes = g_malloc0 (tensor_bytes (&y->tensor));
+  y->element = mask_element;
+  for (guint i = 0; i < m; i++) {
+    memcpy ((float *)y->bytes + (gsize)i * y->tensor.stride, x + (gsize)i * n, n * sizeof (float));
+    for (guint j = 0; j < MASK_COLUMNS (n); j++)
+      masks[i * MASK_COLUMNS (n) + j] = j ? (guint32)case_number (c, 0, 1 << 16) * 65537 : i % 2 == 0;
+    twin_mask (x + (gsize)i * n, n, masks + i * MASK_COLUMNS (n));
+  }
+  y->want = case_widened (x, (gsize)m * n);
+  for (gsize i = 0; i < (gsize)m * n; i++)
+    y->want[i] = MAX (y->want[i], -8);
+  case_add_rows (c, TYPE_U32, m, MASK_COLUMNS (n), masks);
+  c->record = record_mask;
+  check->shape = g_strdup_printf ("%ux%u", m, n);
+  check->bytes = f32_bytes (2.0 * m * n);
+}
+
 /* --- attention --------------------------------------------------------------------------------------------------------------- */
 
 #define QUICK_KEYS 600 /* so many that decode splits them on GPUs */
@@ -622,6 +663,7 @@ static const struct
   { "glu", plan_glu, &(const RowsSize){ 1, 8192 } },
   { "copy", plan_copy, &(const RowsSize){ 256, HIDDEN } },
   { "rows", plan_rows, &(const RowsSize){ 256, HIDDEN } },
+  { "mask", plan_mask, &(const RowsSize){ 4, VOCABULARY } },
   { "top", plan_top, &(const RowsSize){ 1, VOCABULARY } },
   { "top", plan_top, &(const RowsSize){ 4, VOCABULARY } },
   { "attention", plan_attention, &(const AttentionSize){ KV_F32, 1025, 1025, 1, 16, 64 } },
