@@ -40,8 +40,8 @@ class Bench(unittest.TestCase):
         checks = [row for row in rows if row['name'] == 'check']
         self.assertTrue(all(row['right'] and row['nmse'] <= 1e-10 for row in checks))
         self.assertEqual({row['shape'].split()[0] for row in checks}, {
-            'matmul', 'matvec', 'norm', 'glu', 'copy', 'rows', 'gather', 'top', 'attention', 'attention_decode', 'rope_kv', 'unpack',
-            'resize_columns', 'resize_rows', 'patches', 'pixel_shuffle'})
+            'matmul', 'matvec', 'norm', 'glu', 'copy', 'rows', 'gather', 'mask', 'top', 'attention', 'attention_decode', 'rope_kv',
+            'unpack', 'resize_columns', 'resize_rows', 'patches', 'pixel_shuffle'})
         self.assertEqual({row['precision'] for row in checks if row['shape'].startswith('mat')}, {'f32', 'f16', 'bf16', 'q8', 'q4'})
         machine = report['machine']
         for name in ['device', 'device_type', 'driver', 'system']:

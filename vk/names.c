@@ -26,6 +26,9 @@ names_available (void)
 void
 device_names_init (Device *dev)
 {
+  /* A layer may have the functions where they are not switched on. */
+  if (!names_available ())
+    return;
   dev->set_name = CALL (dev, vkSetDebugUtilsObjectNameEXT);
   dev->begin_label = CALL (dev, vkCmdBeginDebugUtilsLabelEXT);
   dev->end_label = CALL (dev, vkCmdEndDebugUtilsLabelEXT);
