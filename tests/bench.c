@@ -224,7 +224,7 @@ is_stage (const gchar *name)
 int
 main (int argc, char **argv)
 {
-  g_autofree gchar *device = NULL, *precision = g_strdup ("auto"), *json = NULL, *model = NULL;
+  g_autofree gchar *device = NULL, *precision = NULL, *json = NULL, *model = NULL;
   g_auto (GStrv) only = NULL;
   gboolean quick = FALSE, gpu_kernels = FALSE;
   const GOptionEntry entries[] = {
@@ -253,7 +253,7 @@ main (int argc, char **argv)
     g_printerr ("minivl-bench: it takes options only, not '%s'\n", argv[1]);
     return 2;
   }
-  if (!precision_parse (precision, &b.precision)) {
+  if (!precision_parse (precision ? precision : "auto", &b.precision)) {
     g_printerr ("minivl-bench: there is no precision '%s': auto, f32, f16, q8, q4\n", precision);
     return 2;
   }
