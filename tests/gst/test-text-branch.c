@@ -366,7 +366,10 @@ test_a_pad_of_the_next_stream_has_no_eos_of_the_last (void)
   branch = branch_new (rig, GST_FLOW_OK);
   rig_push_second (rig, 0);
   branch_await_texts (branch, 1);
-  branch_assert_events (branch, "stream-start caps segment gap ");
+  branch_assert_events (branch, "stream-start caps segment "); /* a GAP comes in front of the text, or is not needed any more */
+  g_mutex_lock (&branch->lock);
+  g_assert_null (strstr (branch->events->str, "eos"));
+  g_mutex_unlock (&branch->lock);
   rig_free (rig);
   branch_free (branch);
 }
