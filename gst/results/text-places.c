@@ -173,7 +173,8 @@ quiet_until (GstMinivlTextSrc *pad)
 gboolean
 text_src_gap_is_due (GstMinivlTextSrc *pad)
 {
-  if (pad->n_events > 0 || !pad->has_segment || !GST_CLOCK_TIME_IS_VALID (pad->position))
+  /* Nor behind EOS, where it would tell nothing, and whoever is linked there just now would be taken for greeted. */
+  if (pad->ended || pad->n_events > 0 || !pad->has_segment || !GST_CLOCK_TIME_IS_VALID (pad->position))
     return FALSE;
   if (GST_CLOCK_TIME_IS_VALID (pad->told))
     return quiet_until (pad) > MAX (pad->told, pad->shown);
