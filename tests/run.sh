@@ -85,9 +85,10 @@ style() {
     || echo "clang-format and openai are not there: format is not checked, nor is that client" >&2
 }
 
-# The width of the device's vectors is nothing to a sanitizer, which sees the same code on the host.
-all_but_lanes() {
-  meson test -C "$1" --list 2>/dev/null | sed -n 's|.* / ||p' | grep -v -- '-lanes$' | sort -u
+# The width of the device's vectors is nothing to a sanitizer, which sees the same code on the host; nor are the kernels themselves, whose
+# longest tests take ten minutes each there: what records them is run by all models.
+sanitized() {
+  meson test -C "$1" --list 2>/dev/null | sed -n 's|.* / ||p' | grep -vE -- '-lanes$|^(attention|matmul|selfcheck)$' | sort -u
 }
 
 run() {
@@ -107,7 +108,7 @@ run() {
     export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
     must "sanitized build" configure build-sanitize -Db_sanitize=address,undefined \
       && must "sanitized build" meson compile -C build-sanitize \
-      && suites build-sanitize --timeout-multiplier 3 $(all_but_lanes build-sanitize)
+      && suites build-sanitize --timeout-multiplier 3 $(sanitized build-sanitize)
   fi
 }
 
