@@ -165,7 +165,8 @@ class Limits(unittest.TestCase):
         self.assertEqual(response.status, 413)
         response.read()
         connection.close()
-        self.assertLess(resident() - before, 100 << 10)
+        if SANITIZED != 'true':  # which keeps 256 MiB of what was freed
+            self.assertLess(resident() - before, 100 << 10)
 
     def test_headers(self):
         server = self.start('--max-header', '4')
