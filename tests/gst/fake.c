@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#define PATIENCE (20 * G_TIME_SPAN_SECOND)
+#define PATIENCE (120 * G_TIME_SPAN_SECOND)
 
 typedef struct
 {

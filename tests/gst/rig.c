@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#define PATIENCE (20 * GST_SECOND)
+#define PATIENCE (120 * GST_SECOND)
 
 static Rig *
 make (const gchar *factory, const gchar *properties, gboolean live)

@@ -445,15 +445,18 @@ static void
 test_a_branch_may_release_its_own_pad (void)
 {
   Rig *rig = rig_new (NULL);
-  Branch *branch = branch_new (rig, GST_FLOW_OK);
-  GstPad *pad = gst_element_get_static_pad (rig->element, "text_src");
   g_autoptr (GAsyncQueue) gone = g_async_queue_new ();
+  Branch *branch;
+  GstPad *pad;
 
+  /* Messages of the pad's task hold it. There is no task yet: one that is being posted already would come behind the flush. */
+  gst_bus_set_flushing (rig->bus, TRUE);
+  branch = branch_new (rig, GST_FLOW_OK);
+  pad = gst_element_get_static_pad (rig->element, "text_src");
   g_object_weak_ref (G_OBJECT (pad), note_gone, gone);
   gst_object_unref (pad);
   branch->owner = rig->element;
   rig_push_second (rig, 0);
-  gst_bus_set_flushing (rig->bus, TRUE); /* messages of the pad's task hold it, and may come at any time */
   g_assert_nonnull (g_async_queue_pop (gone));
   rig_push_second (rig, 1);
   g_assert_cmpuint (branch->texts, ==, 1);

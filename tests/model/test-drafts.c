@@ -146,7 +146,8 @@ test_answers_are_what_they_are_without (gconstpointer row)
   gint32 ids[60];
 
   scheduler_set_draft_rows (plain->scheduler, 1);
-  for (gint32 id = 10; id < 14; id++) {
+  /* so many that some answers end by themselves, by every chance, and many do not */
+  for (gint32 id = 10, n = g_str_equal (names[0], "plain-gqa-tied") ? 12 : 4; id < 10 + n; id++) {
     g_array_append_val (engine->end_tokens, id);
     g_array_append_val (plain->end_tokens, id);
   }
@@ -171,7 +172,10 @@ test_answers_are_what_they_are_without (gconstpointer row)
   }
   g_test_message (
       "%u of %u drafted tokens accepted; %u answers ended by themselves, %u by their length", accepted, drafted, stopped, ran);
-  g_assert_cmpuint (accepted, >, 500);
+  /* What chance leaves: of 168 runs the least had 795 drafted, the least share accepted was 0.465. Of the variant with the fewest,
+   * in 12 runs, these were 980 by 113 and 0.57 by 0.042 (mean and deviation): six deviations. */
+  g_assert_cmpuint (drafted, >, 300);
+  g_assert_cmpuint (accepted * 10, >, drafted * 3);
   g_assert_cmpuint (drafted, >, accepted + 50);
   g_assert_cmpuint (stopped, >, 0);
   g_assert_cmpuint (ran, >, 20);
