@@ -260,6 +260,8 @@ answering_decode (Answering *w)
     }
   }
   language_decode (w->language, seqs, tokens, rows, tops, &error);
+  g_atomic_pointer_add (&w->steps, 1);
+  g_atomic_pointer_add (&w->step_answers, n);
   for (guint i = 0; i < n; i++) {
     Request *r = writers[i].request;
 

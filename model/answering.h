@@ -9,6 +9,7 @@ typedef struct
   Admission *admission;
   Language *language;
   guint draft_rows;                    /* most rows of a step with drafts, 1: there are none */
+  gsize steps, step_answers;           /* atomic: as in MinivlWork */
   void (*look_around) (gpointer data); /* called between two submits: others may have given up meanwhile */
   gpointer data;
 } Answering;

@@ -229,3 +229,9 @@ minivl_engine_get_token (MinivlEngine *engine, gint32 id)
 {
   return tokenizer_token_bytes (engine->tokenizer, id);
 }
+
+void
+minivl_engine_get_work (MinivlEngine *engine, MinivlWork *work)
+{
+  scheduler_get_work (engine->scheduler, work);
+}

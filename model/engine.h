@@ -3,8 +3,8 @@
  *
  * Lock order: there is none to keep, because no thread holds two locks. Under MinivlEngine.lock only the tables of pictures and
  * their counts are touched, under a session's lock its flags, under a request's its answer (request.h, encoding.h), under the
- * scheduler's what was handed in, under that of the shapes (shapes.h) what is compiled. Nothing that takes a lock, calls back or
- * waits for the device may be called under one of them.
+ * scheduler's what was handed in, under that of the shapes (shapes.h) what is compiled, under a shape's the masks it keeps. Nothing
+ * that takes a lock, calls back or waits for the device may be called under one of them.
  */
 #ifndef MODEL_ENGINE_H
 #define MODEL_ENGINE_H

@@ -7,6 +7,7 @@
 
 #define DIGITS 15 /* that every reader keeps */
 #define EXPONENT_DIGITS 2
+#define ANY_LEVELS 6     /* of an object whose members are free; each doubles the nodes it takes */
 #define LONGEST_PATH 100 /* characters of where it is wrong, as a message shows them */
 
 typedef struct
@@ -151,7 +152,120 @@ add_number (Reader *r, gboolean integer, guint to)
   return start;
 }
 
+/* --- any value ------------------------------------------------------------------------------------------------------------- */
+
+/* As another node, but that a space may stand in front. */
+static guint
+add_gap (Reader *r, guint start)
+{
+  guint gap = shape_add (r->shape);
+
+  shape_copy (r->shape, gap, start);
+  shape_lead (r->shape, gap, ' ', ' ', start);
+  return gap;
+}
+
+/* characters: at most. */
+static guint
+add_text (Reader *r, guint32 characters, guint to)
+{
+  guint body = add_string_body (r, to), start = shape_add (r->shape);
+
+  shape_lead (r->shape, start, '"', '"', body);
+  shape_set_limit (r->shape, start, characters);
+  return start;
+}
+
+static guint
+add_boolean (Reader *r, guint to)
+{
+  ShapeWord both[] = { { "true", to }, { "false", to } };
+
+  return shape_words (r->shape, both, G_N_ELEMENTS (both));
+}
+
+/* What items may follow: they lead to `behind`. */
+static guint
+add_items (Reader *r, guint behind, guint item, guint to)
+{
+  Shape *s = r->shape;
+  guint open, start;
+
+  shape_lead (s, behind, ',', ',', add_gap (r, item));
+  open = shape_add (s);
+  shape_copy (s, open, item);
+  shape_lead (s, open, ']', ']', to);
+  start = shape_add (s);
+  shape_lead (s, start, '[', '[', open);
+  return start;
+}
+
+static guint add_anything (Reader *r, guint levels, guint to);
+
+static guint
+add_any_array (Reader *r, guint levels, guint to)
+{
+  guint behind = shape_add (r->shape);
+
+  shape_lead (r->shape, behind, ']', ']', to);
+  return add_items (r, behind, add_anything (r, levels - 1, behind), to);
+}
+
+static guint
+add_any_object (Reader *r, guint levels, guint to)
+{
+  Shape *s = r->shape;
+  guint behind = shape_add (s), colon, key, open, start;
+
+  shape_lead (s, behind, '}', '}', to);
+  colon = add_gap (r, add_anything (r, levels - 1, behind));
+  start = shape_add (s);
+  shape_lead (s, start, ':', ':', colon);
+  key = add_text (r, SHAPE_ENDLESS, start);
+  shape_lead (s, behind, ',', ',', add_gap (r, key));
+  open = shape_add (s);
+  shape_copy (s, open, key);
+  shape_lead (s, open, '}', '}', to);
+  start = shape_add (s);
+  shape_lead (s, start, '{', '{', open);
+  return start;
+}
+
+/* levels: of objects and arrays in one another. */
+static guint
+add_anything (Reader *r, guint levels, guint to)
+{
+  guint starts[6], n = 0, start;
+
+  starts[n++] = add_text (r, SHAPE_ENDLESS, to);
+  starts[n++] = add_number (r, FALSE, to);
+  starts[n++] = add_boolean (r, to);
+  starts[n++] = add_word (r, "null", to);
+  if (levels > 0) {
+    starts[n++] = add_any_array (r, levels, to);
+    starts[n++] = add_any_object (r, levels, to);
+  }
+  start = shape_add (r->shape);
+  for (guint i = 0; i < n; i++)
+    shape_copy (r->shape, start, starts[i]);
+  return start;
+}
+
 /* --- schemas --------------------------------------------------------------------------------------------------------------- */
+
+typedef enum
+{
+  OBJECT,
+  ARRAY,
+  STRING,
+  NUMBER,
+  INTEGER,
+  BOOLEAN,
+  NOTHING,
+  N_TYPES,
+} Type;
+
+static const gchar *const type_names[] = { "object", "array", "string", "number", "integer", "boolean", "null" };
 
 static guint add_value (Reader *r, JsonNode *node, guint to);
 
@@ -168,58 +282,69 @@ add_value_below (Reader *r, const gchar *name, JsonNode *node, guint to)
   return start;
 }
 
-/* As another node, but that a space may stand in front. */
-static guint
-add_gap (Reader *r, guint start)
-{
-  guint gap = shape_add (r->shape);
-
-  shape_copy (r->shape, gap, start);
-  shape_lead (r->shape, gap, ' ', ' ', start);
-  return gap;
-}
-
 static guint
 add_string (Reader *r, JsonObject *schema, guint to)
 {
   JsonNode *limit = json_object_get_member (schema, "maxLength");
   guint32 characters = SHAPE_ENDLESS;
-  guint start, body;
 
   if (limit && (!json_is_integer (limit) || json_node_get_int (limit) < 0))
     return refuse (r, "`maxLength` is no whole number from 0 on");
   if (limit)
     characters = MIN (json_node_get_int (limit), SHAPE_ENDLESS);
-  body = add_string_body (r, to);
-  start = shape_add (r->shape);
-  shape_lead (r->shape, start, '"', '"', body);
-  shape_set_limit (r->shape, start, characters);
-  return start;
+  return add_text (r, characters, to);
 }
 
-static guint
-add_enum (Reader *r, JsonNode *node, guint to)
+
+/* As few digits as say the same. (transfer full) */
+static gchar *
+number_text (double value)
 {
-  JsonArray *values = JSON_NODE_HOLDS_ARRAY (node) ? json_node_get_array (node) : NULL;
-  guint n = values ? json_array_get_length (values) : 0, start = 0;
+  static const gchar *const formats[] = { "%.15g", "%.16g", "%.17g" };
+  gchar text[G_ASCII_DTOSTR_BUF_SIZE];
+
+  for (guint i = 0; i < G_N_ELEMENTS (formats); i++)
+    if (g_ascii_strtod (g_ascii_formatd (text, sizeof text, formats[i], value), NULL) == value)
+      break;
+  return g_strdup (text);
+}
+
+static gboolean
+is_of_types (JsonNode *value, const gboolean *types)
+{
+  GType held = JSON_NODE_HOLDS_VALUE (value) ? json_node_get_value_type (value) : G_TYPE_INVALID;
+
+  if (JSON_NODE_HOLDS_NULL (value))
+    return types[NOTHING];
+  return (held == G_TYPE_STRING && types[STRING]) || (held == G_TYPE_BOOLEAN && types[BOOLEAN])
+         || (held == G_TYPE_INT64 && types[INTEGER]) || ((held == G_TYPE_INT64 || held == G_TYPE_DOUBLE) && types[NUMBER]);
+}
+
+/* keyword: whose values they are. types: those that may be; NULL: all. */
+static guint
+add_values (Reader *r, const gchar *keyword, GList *values, const gboolean *types, guint to)
+{
   g_autoptr (GPtrArray) texts = g_ptr_array_new_with_free_func (g_free);
   g_autoptr (GHashTable) seen = g_hash_table_new (g_str_hash, g_str_equal);
-  g_autofree ShapeWord *words = g_new (ShapeWord, n + 1);
+  g_autofree ShapeWord *words = g_new (ShapeWord, g_list_length (values));
 
-  if (n == 0)
-    return refuse (r, "`enum` is no list of strings");
-  for (guint i = 0; i < n; i++) {
-    JsonNode *value = json_array_get_element (values, i);
+  for (GList *l = values; l; l = l->next) {
+    gchar *text;
 
-    if (!json_is_string (value))
-      return refuse (r, "`enum` has a value that is no string");
-    g_ptr_array_add (texts, quoted (json_node_get_string (value)));
-    words[i] = (ShapeWord){ g_ptr_array_index (texts, i), to };
-    if (strlen (words[i].text) > SHAPE_WORD || !g_hash_table_add (seen, (gchar *)words[i].text))
-      return refuse (r, "`enum` has a string that is too long, or there twice");
+    if (JSON_NODE_HOLDS_OBJECT (l->data) || JSON_NODE_HOLDS_ARRAY (l->data))
+      return refuse (r, "`%s` with an object or an array is not supported", keyword);
+    if (types && !is_of_types (l->data, types))
+      continue;
+    text = json_node_get_value_type (l->data) == G_TYPE_DOUBLE ? number_text (json_node_get_double (l->data))
+                                                               : json_to_string (l->data, FALSE);
+    g_ptr_array_add (texts, text);
+    words[texts->len - 1] = (ShapeWord){ text, to };
+    if (strlen (text) > SHAPE_WORD || !g_hash_table_add (seen, text))
+      return refuse (r, "`%s` has a value that is too long, or there twice", keyword);
   }
-  start = shape_words (r->shape, words, n);
-  return start;
+  if (texts->len == 0)
+    return refuse (r, "`%s` has no value%s", keyword, types ? " of its `type`" : "");
+  return shape_words (r->shape, words, texts->len);
 }
 
 static guint
@@ -227,21 +352,13 @@ add_array (Reader *r, JsonObject *schema, guint to)
 {
   Shape *s = r->shape;
   JsonNode *items = json_object_get_member (schema, "items");
-  guint behind = shape_add (s), item, open, start;
+  guint behind = shape_add (s), item;
 
   if (!items)
     return refuse (r, "`items` is missing: what an array is of has to be told");
   shape_lead (s, behind, ']', ']', to);
   item = add_value_below (r, "items", items, behind);
-  if (!item)
-    return 0;
-  shape_lead (s, behind, ',', ',', add_gap (r, item));
-  open = shape_add (s);
-  shape_copy (s, open, item);
-  shape_lead (s, open, ']', ']', to);
-  start = shape_add (s);
-  shape_lead (s, start, '[', '[', open);
-  return start;
+  return item ? add_items (r, behind, item, to) : 0;
 }
 
 /* FALSE: it names what is no property, or is no list of names. */
@@ -322,28 +439,14 @@ add_object (Reader *r, JsonObject *schema, guint to)
     return refuse (r, "`additionalProperties` is neither true nor false");
   if (!read_required (r, schema, properties, required))
     return 0;
+  if (!properties && more && json_node_get_boolean (more))
+    return add_any_object (r, ANY_LEVELS, to);
   return add_members (r, properties, names, required, to);
 }
-
-typedef enum
-{
-  OBJECT,
-  ARRAY,
-  STRING,
-  NUMBER,
-  INTEGER,
-  BOOLEAN,
-  NOTHING,
-  N_TYPES,
-} Type;
-
-static const gchar *const type_names[] = { "object", "array", "string", "number", "integer", "boolean", "null" };
 
 static guint
 add_type (Reader *r, Type type, JsonObject *schema, guint to)
 {
-  ShapeWord both[] = { { "true", to }, { "false", to } };
-
   switch (type) {
     case OBJECT:
       return add_object (r, schema, to);
@@ -352,7 +455,7 @@ add_type (Reader *r, Type type, JsonObject *schema, guint to)
     case STRING:
       return add_string (r, schema, to);
     case BOOLEAN:
-      return shape_words (r->shape, both, 2);
+      return add_boolean (r, to);
     case NOTHING:
       return add_word (r, "null", to);
     default:
@@ -392,14 +495,19 @@ static gboolean
 check_keywords (const Reader *r, JsonObject *schema)
 {
   static const gchar *const known[] = { "type", "properties", "required", "additionalProperties", "items", "enum", "maxLength",
-    "title", "description", "default", "examples", "$schema", "$id", "$comment", NULL };
+    "const", "title", "description", "default", "examples", "$schema", "$id", "$comment", NULL };
   g_autoptr (GList) names = json_object_get_members (schema);
 
   for (GList *l = names; l; l = l->next)
     if (!g_strv_contains (known, l->data))
       return refuse (r, "the keyword `%s` is not supported", (const gchar *)l->data);
-  if (json_object_has_member (schema, "enum") && json_object_has_member (schema, "maxLength"))
-    return refuse (r, "`maxLength` beside `enum` is not supported");
+  if (json_object_has_member (schema, "enum") && json_object_has_member (schema, "const"))
+    return refuse (r, "`const` beside `enum` is not supported");
+  if ((json_object_has_member (schema, "enum") || json_object_has_member (schema, "const"))
+      && json_object_has_member (schema, "maxLength"))
+    return refuse (r, "`maxLength` beside `enum` or `const` is not supported");
+  if (json_object_has_member (schema, "enum") && !JSON_NODE_HOLDS_ARRAY (json_object_get_member (schema, "enum")))
+    return refuse (r, "`enum` is no list of values");
   return TRUE;
 }
 
@@ -408,22 +516,23 @@ static guint
 add_value (Reader *r, JsonNode *node, guint to)
 {
   JsonObject *schema = JSON_NODE_HOLDS_OBJECT (node) ? json_node_get_object (node) : NULL;
-  JsonNode *values = schema ? json_object_get_member (schema, "enum") : NULL;
-  gboolean types[N_TYPES] = { FALSE };
+  JsonNode *one = schema ? json_object_get_member (schema, "const") : NULL;
+  gboolean types[N_TYPES] = { FALSE }, has_types, has_values;
+  g_autoptr (GList) values = NULL;
   guint starts[N_TYPES], n = 0, start;
 
   if (!schema)
     return refuse (r, "it is no object");
   if (!check_keywords (r, schema))
     return 0;
-  if (values && !json_object_has_member (schema, "type"))
-    return add_enum (r, values, to);
-  if (!read_types (r, json_object_get_member (schema, "type"), types))
+  has_values = one || json_object_has_member (schema, "enum");
+  has_types = !has_values || json_object_has_member (schema, "type");
+  if (has_types && !read_types (r, json_object_get_member (schema, "type"), types))
     return 0;
-  if (values && !types[STRING])
-    return refuse (r, "`enum` of another type than string is not supported");
-  if (values) /* of other types none is among them */
-    return add_enum (r, values, to);
+  if (has_values) {
+    values = one ? g_list_append (NULL, one) : json_array_get_elements (json_object_get_array_member (schema, "enum"));
+    return add_values (r, one ? "const" : "enum", values, has_types ? types : NULL, to);
+  }
   for (Type type = 0; type < N_TYPES; type++) {
     if (!types[type] || (type == INTEGER && types[NUMBER]))
       continue;

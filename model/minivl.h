@@ -437,9 +437,6 @@ MINIVL_API guint minivl_prompt_count_marks (const gchar *prompt);
  */
 MINIVL_API gchar *minivl_prompt_add_marks (const gchar *prompt, guint n_pictures, guint n_frames);
 
-/* Returns: (transfer full): as @choices of #MinivlParams, what is between `|` and line ends; freed with g_strfreev() */
-MINIVL_API gchar **minivl_choices_split (const gchar *text);
-
 /* --- conversations --------------------------------------------------------------------------------------------------------- */
 
 /**
@@ -504,7 +501,7 @@ MINIVL_API void minivl_session_add_round (MinivlSession *session, const gchar *q
  *   token for one of the two
  * @choices: (nullable) (array zero-terminated=1): the answer is one of these; @stop does nothing, and @logprobs, @top_ids, @yes and
  *   @logits are of the tokens that may follow. %MINIVL_ERROR_USAGE for none, empty or equal ones, and above @max_tokens or 1 KiB
- * @json_schema: (nullable): likewise, the answer is JSON that fits this, see README; other keywords are %MINIVL_ERROR_USAGE. Where
+ * @json_schema: (nullable): likewise, the answer is JSON that fits this (model/README.md); others are %MINIVL_ERROR_USAGE. Where
  *   @max_tokens come near it is closed, and @finish is %MINIVL_FINISH_LENGTH
  * @deadline: monotonic time (g_get_monotonic_time() * 1000) at which the text so far is the answer; 0 is none
  * @cancel: (nullable): set to non-zero, by g_atomic_int_set(), by any thread to end the answer at the next token, or before the
@@ -546,16 +543,6 @@ typedef struct
 MINIVL_API gboolean minivl_engine_get_sampling (MinivlEngine *engine, MinivlParams *params);
 
 /**
- * minivl_engine_get_token:
- * @id: a token, as answers have them
- *
- * What a token adds to a text: bytes, for it may be a part of a character; of a special token its name.
- *
- * Returns: (transfer full): they, without any where there is no such token; released with g_bytes_unref()
- */
-MINIVL_API GBytes *minivl_engine_get_token (MinivlEngine *engine, gint32 id);
-
-/**
  * MinivlFinish: why an answer ended.
  * @MINIVL_FINISH_STOP: the model was done, or a stop string came
  * @MINIVL_FINISH_LENGTH: @max_tokens are there
@@ -595,7 +582,7 @@ MINIVL_API const gchar *minivl_finish_to_string (MinivlFinish finish);
  * @n_logits, @n_choices: the model's vocabulary, and the question's choices; 0 without
  * @choice: which of the choices the answer is, from 0 on; -1 without any, or when it was ended before
  * @choice_probabilities: (nullable) (array length=n_choices): of each, where its first tokens part from the others'; those that a
- *   token leaves open share its probability, until the answer tells them apart
+ *   token leaves open share its probability, until the answer tells them apart. One that leaves all open does not count
  * @prefill_ns, @decode_ns, @total_ns: time of the prompt, of the answer and of the call
  */
 typedef struct
@@ -627,7 +614,7 @@ MINIVL_API void minivl_answer_clear (MinivlAnswer *answer);
  * @user_data: of minivl_session_ask()
  *
  * Called from the asking thread. All pieces in order are the answer's text before white space at its ends is removed. Of the
- * session only minivl_session_cancel() may be called from it.
+ * session only minivl_session_cancel() and minivl_session_get_tokens() may be called from it.
  */
 typedef void (*MinivlTextFunc) (const gchar *text, gpointer user_data);
 
@@ -696,5 +683,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (MinivlAnswer, minivl_answer_clear)
 G_END_DECLS
 
 #include "minivl-devices.h"
+#include "minivl-shapes.h"
+#include "minivl-tokens.h"
 
 #endif

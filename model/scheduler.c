@@ -203,6 +203,13 @@ scheduler_ask (Scheduler *s, Request *r)
   hand_in (s, &s->questions, request_ref (r));
 }
 
+void
+scheduler_get_work (Scheduler *s, MinivlWork *work)
+{
+  work->steps = (gsize)g_atomic_pointer_get (&s->answering.steps);
+  work->step_answers = (gsize)g_atomic_pointer_get (&s->answering.step_answers);
+}
+
 guint
 scheduler_waiting (Scheduler *s)
 {

@@ -29,5 +29,7 @@ void scheduler_set_model (Scheduler *s, Vision *vision, KvPool *kv, Language *la
 void scheduler_encode (Scheduler *s, PictureRequest *p);
 /* Hands a question in; a reference is taken. */
 void scheduler_ask (Scheduler *s, Request *r);
+/* From any thread. */
+void scheduler_get_work (Scheduler *s, MinivlWork *work);
 
 #endif

@@ -20,6 +20,8 @@ struct _MinivlSession
   gint cancelled;
   gint priority;
   DraftMemory *memory;
+  Request *asked; /* the asking thread's own, as the next: whose text is being handed over; NULL: none is */
+  guint n_told;   /* tokens that it is the text of */
 
   GMutex lock; /* see engine.h */
   GCond idle;
@@ -279,24 +281,52 @@ check_prompt (MinivlSession *s, const gint32 *ids, guint n_ids, const MinivlPara
 
 /* Text as the tokens come; whether a stop string ended it. */
 static gboolean
-follow (Request *r, TextStream *stream, MinivlTextFunc on_text, gpointer user_data, guint *n_tokens)
+follow (MinivlSession *s, Request *r, TextStream *stream, MinivlTextFunc on_text, gpointer user_data, guint *n_tokens)
 {
   gboolean done = FALSE, stopped = FALSE;
   guint n = 0;
 
+  s->asked = r;
   while (!done && !stopped) {
     guint there = request_wait (r, n, &done);
 
-    for (; n < there && !stopped; n++)
+    for (; n < there && !stopped; n++) {
+      s->n_told = n + 1;
       if (stream)
         give_text (text_stream_push (stream, request_token (r, n), &stopped), on_text, user_data);
+    }
   }
   if (stopped)
     request_stop (r);
   else if (stream)
     give_text (text_stream_end (stream), on_text, user_data);
+  s->asked = NULL;
   *n_tokens = n;
   return stopped;
+}
+
+/* n tokens of an answer, from the first'th on, of which nothing changes any more. */
+static void
+copy_tokens (MinivlAnswer *answer, const Request *r, guint first, guint n)
+{
+  guint first_best = first * r->n_logprobs, n_best = n * r->n_logprobs;
+
+  answer->output_tokens = n;
+  answer->token_ids = g_memdup2 ((const gint32 *)(gpointer)r->ids->data + first, n * sizeof (gint32));
+  answer->logprobs = g_memdup2 ((const double *)(gpointer)r->logprobs->data + first, n * sizeof (double));
+  answer->top_ids = g_memdup2 ((const gint32 *)(gpointer)r->top_ids->data + first_best, n_best * sizeof (gint32));
+  answer->top_logprobs = g_memdup2 ((const double *)(gpointer)r->top_logprobs->data + first_best, n_best * sizeof (double));
+}
+
+void
+minivl_session_get_tokens (MinivlSession *s, guint first, MinivlAnswer *tokens)
+{
+  *tokens = (MinivlAnswer){ NULL };
+  if (!s->asked || first >= s->n_told)
+    return;
+  g_mutex_lock (&s->asked->lock);
+  copy_tokens (tokens, s->asked, first, s->n_told - first);
+  g_mutex_unlock (&s->asked->lock);
 }
 
 /* NULL: what is asked cannot be. (transfer full) */
@@ -354,18 +384,12 @@ session_remember (MinivlSession *s, const gint32 *prompt, guint n_prompt, const 
 static void
 fill_answer (MinivlAnswer *answer, Request *r, guint n, const MinivlParams *params, const MinivlEngine *e)
 {
-  guint n_best = n * params->n_logprobs;
-
   answer->input_ids = g_memdup2 (r->seen->data, r->n_prompt * sizeof (gint32));
   answer->prompt_tokens = r->n_prompt;
   answer->cached_tokens = r->cached;
   answer->drafted = r->drafted;
   answer->accepted = MIN (r->accepted, n); /* more may have been there when a stop string was seen */
-  answer->token_ids = g_memdup2 (r->ids->data, n * sizeof (gint32));
-  answer->output_tokens = n;
-  answer->logprobs = g_memdup2 (r->logprobs->data, n * sizeof (double));
-  answer->top_ids = g_memdup2 (r->top_ids->data, n_best * sizeof (gint32));
-  answer->top_logprobs = g_memdup2 (r->top_logprobs->data, n_best * sizeof (double));
+  copy_tokens (answer, r, 0, n);
   answer->yes = r->prefilled && params->want_yes ? yes_no_share (&e->yes_no, r->prompt_logits) : -1;
   answer->choice = -1;
   if (r->prefilled && params->choices) {
@@ -398,7 +422,7 @@ answer_ids (MinivlSession *s, const gint32 *ids, guint n_ids, MinivlPicture *con
   if (!r->shape) /* what is drafted would have to be masked as well */
     r->draft = make_draft (s, r->tokens);
   scheduler_ask (e->scheduler, r);
-  stopped = follow (r, stream, on_text, user_data, &n_tokens);
+  stopped = follow (s, r, stream, on_text, user_data, &n_tokens);
   if (!request_end (r, error))
     return FALSE;
   done = g_get_monotonic_time ();

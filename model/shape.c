@@ -13,10 +13,22 @@ typedef struct
   gboolean opens, counts, is_end, is_over; /* opens: the limit is meant; is_over: nothing follows */
 } Node;
 
+/* The tokens that may follow on a place, but for those that end the answer, while at least so many are left behind them. */
+typedef struct
+{
+  guint enough;
+  guint32 mask[];
+} Known;
+
+#define MOST_KNOWN 256 /* of 4 KiB each, with the true vocabulary */
+
 struct _Shape
 {
   gint ref_count;
-  GArray *nodes; /* Node */
+  GMutex lock;       /* of the next two */
+  GHashTable *known; /* place_key() -> Known */
+  guint n_walks;     /* through all tokens */
+  GArray *nodes;     /* Node */
   guint start;
   gboolean full;
   guint n_choices;
@@ -38,6 +50,8 @@ shape_new (void)
   Shape *s = g_new0 (Shape, 1);
 
   s->ref_count = 1;
+  g_mutex_init (&s->lock);
+  s->known = g_hash_table_new_full (NULL, NULL, NULL, g_free);
   s->nodes = g_array_new (FALSE, FALSE, sizeof (Node));
   node_at (s, shape_add (s))->is_end = TRUE;
   return s;
@@ -56,6 +70,8 @@ shape_unref (Shape *s)
   if (!s || !g_atomic_int_dec_and_test (&s->ref_count))
     return;
   g_array_unref (s->nodes);
+  g_hash_table_unref (s->known);
+  g_mutex_clear (&s->lock);
   g_free (s->order);
   g_free (s);
 }
@@ -300,8 +316,9 @@ shape_new_choices (const gchar *const *choices, const Vocabulary *v, GError **er
   s->order = g_new (guint, n);
   if (!add_choices (s, texts, n, error))
     return NULL;
-  shape_measure (s, v);
-  for (guint i = 0; i < n; i++)
+  if (v)
+    shape_measure (s, v);
+  for (guint i = 0; v && i < n; i++)
     s->least = MAX (s->least, count_tokens (texts[i], v));
   return g_steal_pointer (&s);
 }
@@ -363,6 +380,17 @@ shape_is_end (const Shape *s, ShapePlace place)
   return node_at (s, place.node)->is_end;
 }
 
+guint
+shape_count_walks (Shape *s)
+{
+  guint n;
+
+  g_mutex_lock (&s->lock);
+  n = s->n_walks;
+  g_mutex_unlock (&s->lock);
+  return n;
+}
+
 ShapeRun *
 shape_run_new (Shape *s, const Vocabulary *v, const GArray *end_tokens, guint max_tokens)
 {
@@ -401,12 +429,13 @@ allow (ShapeRun *r, gint32 token)
   r->mask[1 + token / 32] |= 1u << token % 32;
 }
 
-static void
+/* Returns how many tokens have to be left behind this one for none to be cut. */
+static guint
 allow_tokens (ShapeRun *r)
 {
   const Vocabulary *v = r->v;
   ShapePlace path[VOCABULARY_LONGEST + 1];
-  guint room = r->left - 1; /* behind this token */
+  guint room = r->left - 1, enough = 0;
 
   path[0] = r->place;
   for (guint i = 0; i < v->n_nodes;) {
@@ -420,11 +449,51 @@ allow_tokens (ShapeRun *r)
       continue;
     }
     least = node_at (r->shape, p->node)->least;
-    for (gint32 token = least <= room ? t->token : -1; token >= 0; token = v->twin[token])
+    for (gint32 token = least <= room && least != SHAPE_NEVER ? t->token : -1; token >= 0; token = v->twin[token])
       allow (r, token);
-    r->cut = r->cut || (t->token >= 0 && least > room && least != SHAPE_NEVER);
+    if (t->token >= 0 && least != SHAPE_NEVER)
+      enough = MAX (enough, least);
     i++;
   }
+  r->cut = r->cut || enough > room;
+  return enough;
+}
+
+/* Places of one key have the same tokens: none is of more characters than VOCABULARY_LONGEST. */
+static gpointer
+place_key (ShapePlace place)
+{
+  return GUINT_TO_POINTER (place.node << 8 | MIN (place.left, VOCABULARY_LONGEST));
+}
+
+/* Most steps of an answer are within a string, where each would go through nearly all tokens. */
+static void
+find_tokens (ShapeRun *r)
+{
+  Shape *s = r->shape;
+  gsize size = SHAPE_MASK_WORDS (r->v->n_tokens) * sizeof *r->mask;
+  gpointer key = place_key (r->place);
+  Known *known;
+
+  g_mutex_lock (&s->lock);
+  known = g_hash_table_lookup (s->known, key);
+  if (known && known->enough < r->left) {
+    memcpy (r->mask, known->mask, size);
+  } else {
+    guint enough;
+
+    memset (r->mask, 0, size);
+    r->mask[0] = 1;
+    enough = allow_tokens (r);
+    s->n_walks++;
+    if (enough < r->left && g_hash_table_size (s->known) < MOST_KNOWN) {
+      known = g_malloc (sizeof *known + size);
+      known->enough = enough;
+      memcpy (known->mask, r->mask, size);
+      g_hash_table_insert (s->known, key, known);
+    }
+  }
+  g_mutex_unlock (&s->lock);
 }
 
 const guint32 *
@@ -434,9 +503,7 @@ shape_run_mask (ShapeRun *r)
 
   if (r->masked)
     return r->mask;
-  memset (r->mask, 0, SHAPE_MASK_WORDS (v->n_tokens) * sizeof *r->mask);
-  r->mask[0] = 1;
-  allow_tokens (r);
+  find_tokens (r);
   for (guint i = 0; r->place.node == r->shape->start && i < v->not_first->len; i++) {
     gint32 token = g_array_index (v->not_first, gint32, i);
 
@@ -488,7 +555,7 @@ void
 shape_run_weigh (ShapeRun *r, const guint32 *ids, const float *logits, guint n, double top, double sum)
 {
   const Node *here = node_at (r->shape, r->place.node);
-  double all = 0;
+  double all = 0, told = 0;
 
   for (guint i = here->first; i < here->end; i++) {
     all += r->chances[i];
@@ -496,6 +563,7 @@ shape_run_weigh (ShapeRun *r, const guint32 *ids, const float *logits, guint n, 
   }
   for (guint i = 0; i < n; i++) {
     guint token = ids ? ids[i] : i, first = here->first, end = first + 1, bytes;
+    double share;
 
     if (!(logits[i] > -INFINITY))
       continue;
@@ -506,10 +574,15 @@ shape_run_weigh (ShapeRun *r, const guint32 *ids, const float *logits, guint n, 
       first = there->first;
       end = there->end;
     }
+    if (first == here->first && end == here->end)
+      continue;
+    share = exp (logits[i] - top) / sum;
+    told += share;
     for (guint j = first; j < end; j++)
-      r->further[j] += all * exp (logits[i] - top) / sum / (end - first);
+      r->further[j] += share / (end - first);
   }
-  memcpy (r->chances + here->first, r->further + here->first, (here->end - here->first) * sizeof *r->chances);
+  for (guint i = here->first; told > 0 && i < here->end; i++)
+    r->chances[i] = all * r->further[i] / told;
 }
 
 void

@@ -3,7 +3,7 @@
  *
  * An automaton is built from its end: what a node leads to is added before it, but for what goes round (one more digit, one more
  * item). So the ways that only lead to nodes added before are those that come to an end, and the least tokens to an end are counted
- * along them. Once finished it is immutable and shared; how far an answer has come is a ShapeRun.
+ * along them. Once finished it is immutable and shared, but for the masks that it keeps; how far an answer has come is a ShapeRun.
  */
 #ifndef MODEL_SHAPE_H
 #define MODEL_SHAPE_H
@@ -54,8 +54,8 @@ gboolean shape_finish (Shape *s, guint start);
 /* Counts the least tokens to an end, for good; before any ShapeRun. */
 void shape_measure (Shape *s, const Vocabulary *v);
 
-/* One of several texts: they are not empty, and no two of them are equal but for white space at their ends. Measured. NULL with
- * MINIVL_ERROR_USAGE. (transfer full) */
+/* One of several texts: they are not empty, and no two of them are equal but for white space at their ends. Measured, but where v
+ * is NULL. NULL with MINIVL_ERROR_USAGE. (transfer full) */
 Shape *shape_new_choices (const gchar *const *choices, const Vocabulary *v, GError **error);
 
 /* --- using ---------------------------------------------------------------------------------------------------------------- */
@@ -74,6 +74,8 @@ typedef struct
 ShapePlace shape_start (const Shape *s);
 gboolean shape_step (const Shape *s, ShapePlace *place, guint8 byte);
 gboolean shape_is_end (const Shape *s, ShapePlace place);
+/* For tests: how often all tokens were gone through for those that may follow. */
+guint shape_count_walks (Shape *s);
 
 /* An answer on its way: used by one thread at a time. */
 typedef struct _ShapeRun ShapeRun;
@@ -92,7 +94,7 @@ guint shape_run_allowed (const ShapeRun *r);
 /* Whether the tokens that may follow tell choices apart. */
 gboolean shape_run_parts (const ShapeRun *r);
 /* The logits of tokens that the mask lets through; -infinity is none. ids NULL: they are in the order of their ids. Of choices that
- * some tokens have in common these share the probability equally, until they part. */
+ * some tokens have in common these share the probability equally, until they part; what all have in common does not count. */
 void shape_run_weigh (ShapeRun *r, const guint32 *ids, const float *logits, guint n, double top, double sum);
 /* The answer goes on with a token of the mask that does not end it. */
 void shape_run_take (ShapeRun *r, gint32 token);

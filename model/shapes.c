@@ -70,17 +70,38 @@ name_of (const MinivlParams *params)
   return g_string_free (name, FALSE);
 }
 
+static gboolean
+is_of_one_kind (const gchar *const *choices, const gchar *json_schema, GError **error)
+{
+  if (choices && json_schema)
+    g_set_error_literal (error, MINIVL_ERROR, MINIVL_ERROR_USAGE, "an answer is one of choices or fits a JSON schema, not both");
+  return !choices || !json_schema;
+}
+
+/* Of one of the two. v NULL: not measured. */
 static Shape *
-compile (const MinivlParams *params, const Vocabulary *v, GError **error)
+compile (const gchar *const *choices, const gchar *json_schema, const Vocabulary *v, GError **error)
 {
   Shape *s;
 
-  if (params->choices)
-    return shape_new_choices (params->choices, v, error);
-  s = json_schema_compile (params->json_schema, error);
-  if (s)
+  if (choices)
+    return shape_new_choices (choices, v, error);
+  s = json_schema_compile (json_schema, error);
+  if (s && v)
     shape_measure (s, v);
   return s;
+}
+
+gboolean
+minivl_shape_check (const gchar *const *choices, const gchar *json_schema, GError **error)
+{
+  g_autoptr (Shape) s = NULL;
+
+  if (!is_of_one_kind (choices, json_schema, error))
+    return FALSE;
+  if (choices || json_schema)
+    s = compile (choices, json_schema, NULL, error);
+  return s || (!choices && !json_schema);
 }
 
 /* One that is kept, or is from now on. Under the lock. (transfer none) */
@@ -103,7 +124,7 @@ find (Shapes *s, const MinivlParams *params, GError **error)
   }
   k = g_new0 (Kept, 1);
   k->name = g_steal_pointer (&name);
-  k->shape = compile (params, s->vocabulary, error);
+  k->shape = compile (params->choices, params->json_schema, s->vocabulary, error);
   if (!k->shape) {
     kept_free (k);
     return NULL;
@@ -123,10 +144,8 @@ shapes_begin (Shapes *s, const MinivlParams *params, GError **error)
 
   if (!params->choices && !params->json_schema)
     return NULL;
-  if (params->choices && params->json_schema) {
-    g_set_error_literal (error, MINIVL_ERROR, MINIVL_ERROR_USAGE, "an answer is one of choices or fits a JSON schema, not both");
+  if (!is_of_one_kind (params->choices, params->json_schema, error))
     return NULL;
-  }
   g_mutex_lock (&s->lock);
   shape = find (s, params, error);
   if (shape && (least = shape_least_tokens (shape)) == SHAPE_NEVER)

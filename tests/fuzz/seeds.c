@@ -324,6 +324,29 @@ make_asks (void)
     write_seed (asks[i], strlen (asks[i]));
 }
 
+/* --- shapes ---------------------------------------------------------------------------------------------------------------- */
+
+/* The corpus of the tests, and what it does not have; each with bytes that choose. */
+static void
+make_shapes (void)
+{
+  static const gchar *const others =
+      "{\"type\": \"object\", \"additionalProperties\": true}\n{\"enum\": [1, 2.5, -1e-7, true, null, "
+      "\"a\"]}\n{\"const\": \"a\"}\n{\"type\": [\"null\", \"string\"], \"enum\": [\"x\", null]}\n{\"type\": "
+      "\"string\", \"pattern\": \"a\"}";
+  g_autofree gchar *corpus = read_file (TEST_DATA "/schemas.jsonl", NULL), *all = g_strconcat (corpus, others, NULL);
+  g_auto (GStrv) schemas = g_strsplit (all, "\n", -1);
+
+  for (guint i = 0; schemas[i]; i++) {
+    g_autoptr (GString) seed = g_string_new (NULL);
+
+    part_append (seed, schemas[i], strlen (schemas[i]));
+    for (guint k = 0; k < 40; k++)
+      g_string_append_c (seed, (gchar)(k * 37 + i * 11));
+    write_seed (seed->str, seed->len);
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -333,7 +356,7 @@ main (int argc, char **argv)
     void (*make) (void);
   } makers[] = { { "config", make_configs }, { "safetensors", make_safetensors }, { "tokenizer", make_tokenizers },
     { "chat", make_chats }, { "conversation", make_conversations }, { "tiles", make_tiles }, { "image", make_images },
-    { "picture", make_pictures }, { "journal", make_journals }, { "ask", make_asks } };
+    { "picture", make_pictures }, { "journal", make_journals }, { "ask", make_asks }, { "shape", make_shapes } };
   g_autofree gchar *made = NULL;
 
   g_assert (argc == 3);

@@ -54,6 +54,61 @@ test_answer_is_whole (void)
   g_assert_cmpuint (a.output_tokens, ==, 0);
 }
 
+typedef struct
+{
+  MinivlSession *session;
+  guint n; /* tokens so far */
+  GArray *ids, *logprobs, *top_ids, *top_logprobs;
+} Told;
+
+static void
+tell_tokens (const gchar *text, gpointer user_data)
+{
+  Told *t = user_data;
+  g_auto (MinivlAnswer) tokens = { 0 };
+
+  minivl_session_get_tokens (t->session, t->n, &tokens);
+  g_assert_cmpuint (tokens.output_tokens, >, 0); /* there is no text without */
+  g_array_append_vals (t->ids, tokens.token_ids, tokens.output_tokens);
+  g_array_append_vals (t->logprobs, tokens.logprobs, tokens.output_tokens);
+  g_array_append_vals (t->top_ids, tokens.top_ids, tokens.output_tokens * 2);
+  g_array_append_vals (t->top_logprobs, tokens.top_logprobs, tokens.output_tokens * 2);
+  t->n += tokens.output_tokens;
+  minivl_answer_clear (&tokens);
+  minivl_session_get_tokens (t->session, t->n, &tokens);
+  g_assert_cmpuint (tokens.output_tokens, ==, 0);
+}
+
+/* Piece by piece they are the answer's; each is a step, but the first where the prompt was not there already. */
+static void
+test_tokens_come_with_their_text (void)
+{
+  g_autoptr (MinivlSession) session = api_new_session ();
+  g_autoptr (GArray) ids = g_array_new (FALSE, FALSE, 4), top_ids = g_array_new (FALSE, FALSE, 4);
+  g_autoptr (GArray) logprobs = g_array_new (FALSE, FALSE, 8), top_logprobs = g_array_new (FALSE, FALSE, 8);
+  Told told = { session, 0, ids, logprobs, top_ids, top_logprobs };
+  g_autoptr (GError) error = NULL;
+  g_auto (MinivlAnswer) a = { 0 };
+  MinivlParams params = MINIVL_PARAMS_INIT;
+  MinivlWork before, after;
+
+  params.max_tokens = 12;
+  params.n_logprobs = 2;
+  minivl_engine_get_work (api_engine, &before);
+  g_assert_true (minivl_session_ask (session, "Hello, who are you?", &params, tell_tokens, &told, &a, &error));
+  minivl_engine_get_work (api_engine, &after);
+  g_assert_true (told.n > a.output_tokens / 2 && told.n <= a.output_tokens);
+  g_assert_cmpmem (ids->data, told.n * sizeof (gint32), a.token_ids, told.n * sizeof (gint32));
+  g_assert_cmpmem (logprobs->data, told.n * sizeof (double), a.logprobs, told.n * sizeof (double));
+  g_assert_cmpmem (top_ids->data, told.n * 2 * sizeof (gint32), a.top_ids, told.n * 2 * sizeof (gint32));
+  g_assert_cmpmem (top_logprobs->data, told.n * 2 * sizeof (double), a.top_logprobs, told.n * 2 * sizeof (double));
+  g_assert_cmpuint (a.output_tokens - (after.steps - before.steps + a.accepted), <=, 1);
+  g_assert_cmpuint (after.step_answers - before.step_answers, ==, after.steps - before.steps);
+  minivl_answer_clear (&a);
+  minivl_session_get_tokens (session, 0, &a); /* nothing is being answered any more */
+  g_assert_cmpuint (a.output_tokens, ==, 0);
+}
+
 static void
 test_finish_has_a_word (void)
 {
@@ -227,6 +282,24 @@ test_choices (void)
   g_assert_cmpuint (a.n_choices, ==, 2);
   g_assert_cmpstr (a.text, ==, choices[a.choice]);
   g_assert_cmpfloat_with_epsilon (a.choice_probabilities[0] + a.choice_probabilities[1], 1, 1e-5);
+}
+
+static void
+test_shapes_are_checked_without_a_model (void)
+{
+  static const gchar *const choices[] = { "a", "b", NULL }, *const equal[] = { "a", "a", NULL };
+  const gchar *const object = "{\"type\": \"object\"}", *const unknown = "{\"type\": \"string\", \"pattern\": \"a\"}";
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (minivl_shape_check (NULL, NULL, &error));
+  g_assert_true (minivl_shape_check (choices, NULL, &error));
+  g_assert_true (minivl_shape_check (NULL, object, &error));
+  g_assert_no_error (error);
+  g_assert_false (minivl_shape_check (equal, NULL, NULL));
+  g_assert_false (minivl_shape_check (choices, object, NULL));
+  g_assert_false (minivl_shape_check (NULL, unknown, &error));
+  g_assert_error (error, MINIVL_ERROR, MINIVL_ERROR_USAGE);
+  g_assert_nonnull (strstr (error->message, "`pattern`"));
 }
 
 static void
@@ -593,6 +666,7 @@ static void
 add_tests (void)
 {
   g_test_add_func ("/api/answer-is-whole", test_answer_is_whole);
+  g_test_add_func ("/api/tokens-come-with-their-text", test_tokens_come_with_their_text);
   g_test_add_func ("/api/finish-has-a-word", test_finish_has_a_word);
   g_test_add_func ("/api/rounds-follow-one-another", test_rounds_follow_one_another);
   g_test_add_func ("/api/tokens-are-counted-as-they-are-asked", test_tokens_are_counted_as_they_are_asked);
@@ -601,6 +675,7 @@ add_tests (void)
   g_test_add_func ("/api/special-tokens-are-text-unless-asked-for", test_special_tokens_are_text_unless_asked_for);
   g_test_add_func ("/api/pictures-stand-for-marks", test_pictures_stand_for_marks);
   g_test_add_func ("/api/choices", test_choices);
+  g_test_add_func ("/api/shapes-are-checked-without-a-model", test_shapes_are_checked_without_a_model);
   g_test_add_func ("/api/marks-and-pictures-that-differ", test_marks_and_pictures_that_differ);
   g_test_add_func ("/api/refused-and-as-before", test_refused_and_as_before);
   g_test_add_func ("/api/a-prompt-that-alone-is-too-long-says-so", test_a_prompt_that_alone_is_too_long_says_so);

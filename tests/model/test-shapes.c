@@ -77,10 +77,8 @@ test_probabilities_are_those_of_the_first_tokens (void)
   for (gint32 id = 0; id < (gint32)whole.n_logits; id++) {
     g_autofree gchar *text = tokenizer_decode (api_engine->tokenizer, &id, 1, FALSE);
 
-    for (guint i = 0; i < 3; i++) /* a lone space tells nothing, and is shared */
-      if (is_lone_space (id))
-        weights[i] += exp (whole.logits[id] - most) / 3;
-      else if (*text && g_str_has_prefix (animals[i], text))
+    for (guint i = 0; i < 3; i++) /* a lone space tells nothing */
+      if (!is_lone_space (id) && *text && g_str_has_prefix (animals[i], text))
         weights[i] += exp (whole.logits[id] - most);
   }
   /* An answer that begins with the lone space tells more: then only what is known before is compared, that of the sum. */
@@ -113,6 +111,8 @@ test_drawn_choices (void)
     for (guint i = 0; i < 3; i++)
       expected[i] += answer.choice_probabilities[i];
   }
+  for (guint i = 0; i < 3; i++)
+    g_test_message ("%s: %u drawn, %.1f expected", animals[i], drawn[i], expected[i]);
   for (guint i = 0; i < 3; i++)
     g_assert_cmpfloat (fabs (drawn[i] - expected[i]), <=, 4 * sqrt (n * 0.25));
   g_assert_cmpuint (drawn[0] < n && drawn[1] < n && drawn[2] < n, ==, TRUE);
@@ -282,6 +282,8 @@ fits (JsonNode *value, JsonObject *schema)
     ok = is_of_type (value, json_node_get_string (type));
   for (guint i = 0; type && JSON_NODE_HOLDS_ARRAY (type) && i < json_array_get_length (json_node_get_array (type)); i++)
     ok = ok || is_of_type (value, json_array_get_string_element (json_node_get_array (type), i));
+  if (json_object_has_member (schema, "const"))
+    ok = ok && json_node_equal (value, json_object_get_member (schema, "const"));
   if (json_object_has_member (schema, "enum")) {
     JsonArray *values = json_object_get_array_member (schema, "enum");
     gboolean found = FALSE;
@@ -300,11 +302,13 @@ fits (JsonNode *value, JsonObject *schema)
                                                                          ? json_object_get_object_member (schema, "properties")
                                                                          : NULL;
     JsonArray *required = json_object_has_member (schema, "required") ? json_object_get_array_member (schema, "required") : NULL;
+    gboolean any = !properties && json_object_has_member (schema, "additionalProperties")
+                   && json_object_get_boolean_member (schema, "additionalProperties");
     g_autoptr (GList) names = json_object_get_members (object);
 
     for (guint i = 0; required && i < json_array_get_length (required); i++)
       ok = ok && json_object_has_member (object, json_array_get_string_element (required, i));
-    for (GList *l = names; l; l = l->next)
+    for (GList *l = any ? NULL : names; l; l = l->next)
       ok = ok && properties && json_object_has_member (properties, l->data)
            && fits (json_object_get_member (object, l->data), json_object_get_object_member (properties, l->data));
   }
@@ -330,44 +334,125 @@ least_tokens (const gchar *schema)
   g_assert_not_reached ();
 }
 
+typedef struct
+{
+  guint cut, whole; /* answers */
+} Ends;
+
+/* At temperature 1, in as few tokens as it takes, and with room. (transfer full): the last one. */
+static JsonNode *
+check_schema (const gchar *schema, guint seed, Ends *ends)
+{
+  g_autoptr (JsonNode) of = json_from_string (schema, NULL), value = NULL;
+  guint least = least_tokens (schema);
+  const guint limits[] = { least, least + 7, least + 40 };
+
+  for (guint i = 0; i < G_N_ELEMENTS (limits); i++) {
+    MinivlParams params = MINIVL_PARAMS_INIT;
+    g_auto (MinivlAnswer) answer = { 0 };
+    g_autoptr (GError) error = NULL;
+
+    params.json_schema = schema;
+    params.max_tokens = limits[i];
+    params.temperature = 1;
+    params.top_k = 0;
+    params.top_p = 1;
+    params.seed = seed;
+    ask ("What is there?", &params, &answer);
+    g_clear_pointer (&value, json_node_unref);
+    value = json_from_string (answer.text, &error);
+    if (error || !fits (value, json_node_get_object (of)))
+      g_error ("%s: %s", schema, answer.text);
+    g_assert_cmpuint (answer.output_tokens, <=, limits[i]);
+    ends->cut += answer.finish == MINIVL_FINISH_LENGTH;
+    ends->whole += answer.finish == MINIVL_FINISH_STOP;
+  }
+  return g_steal_pointer (&value);
+}
+
 static void
 test_every_answer_fits (void)
 {
   g_autofree gchar *text = NULL;
   g_auto (GStrv) schemas = NULL;
-  guint n = 0, cut = 0, whole = 0;
+  Ends ends = { 0 };
+  guint n = 0;
 
   g_assert_true (g_file_get_contents (TEST_DATA "/schemas.jsonl", &text, NULL, NULL));
   schemas = g_strsplit (g_strchomp (text), "\n", -1);
-  for (gchar **schema = schemas; *schema; schema++, n++) {
-    g_autoptr (JsonNode) of = json_from_string (*schema, NULL);
-    guint least = least_tokens (*schema);
-    const guint limits[] = { least, least + 7, least + 40 };
-
-    for (guint i = 0; i < G_N_ELEMENTS (limits); i++) {
-      MinivlParams params = MINIVL_PARAMS_INIT;
-      g_auto (MinivlAnswer) answer = { 0 };
-      g_autoptr (GError) error = NULL;
-      g_autoptr (JsonNode) value = NULL;
-
-      params.json_schema = *schema;
-      params.max_tokens = limits[i];
-      params.temperature = 1;
-      params.top_k = 0;
-      params.top_p = 1;
-      params.seed = n;
-      ask ("What is there?", &params, &answer);
-      value = json_from_string (answer.text, &error);
-      if (error || !fits (value, json_node_get_object (of)))
-        g_error ("%s: %s", *schema, answer.text);
-      g_assert_cmpuint (answer.output_tokens, <=, limits[i]);
-      cut += answer.finish == MINIVL_FINISH_LENGTH;
-      whole += answer.finish == MINIVL_FINISH_STOP;
-    }
-  }
+  for (; schemas[n]; n++)
+    json_node_unref (check_schema (schemas[n], n, &ends));
   g_assert_cmpuint (n, ==, 60);
-  g_assert_cmpuint (cut, >, 20);
-  g_assert_cmpuint (whole, >, 20);
+  g_assert_cmpuint (ends.cut, >, 20);
+  g_assert_cmpuint (ends.whole, >, 20);
+}
+
+/* Of each a value that the others leave out, and none that begins another. */
+static void
+test_values_of_any_kind (void)
+{
+  static const gchar *const schemas[] = {
+    "{\"enum\": [1, 12, 123, -4, 0.1, 1e-7, true, null, \"a\"]}",
+    "{\"type\": [\"integer\", \"null\"], \"enum\": [1, \"a\", 2.5, null, false]}",
+    "{\"type\": \"number\", \"enum\": [10, 2.5, \"10\"]}",
+    "{\"const\": \"a b\"}",
+    "{\"const\": null}",
+    "{\"type\": \"array\", \"items\": {\"const\": 9223372036854775807}}",
+    "{\"type\": \"object\", \"properties\": {\"k\": {\"const\": true}, \"n\": {\"enum\": [1, 11]}}, \"required\": [\"k\"]}",
+  };
+  Ends ends = { 0 };
+
+  for (guint i = 0; i < G_N_ELEMENTS (schemas); i++)
+    for (guint seed = 0; seed < 8; seed++)
+      json_node_unref (check_schema (schemas[i], seed, &ends));
+  g_assert_cmpuint (ends.whole, >, 0);
+}
+
+static void
+test_any_object (void)
+{
+  guint members = 0;
+  Ends ends = { 0 };
+
+  for (guint seed = 0; seed < 40; seed++) {
+    g_autoptr (JsonNode) value = check_schema ("{\"type\": \"object\", \"additionalProperties\": true}", seed, &ends);
+
+    g_assert_true (JSON_NODE_HOLDS_OBJECT (value));
+    members = MAX (members, json_object_get_size (json_node_get_object (value)));
+  }
+  g_assert_cmpuint (members, >, 0);
+  g_assert_cmpuint (ends.cut, >, 0);
+}
+
+/* Whether a text's bytes lead from the beginning to an end. */
+static gboolean
+takes (const Shape *s, const gchar *text)
+{
+  ShapePlace place = shape_start (s);
+
+  for (const gchar *c = text; *c; c++)
+    if (!shape_step (s, &place, *c))
+      return FALSE;
+  return shape_is_end (s, place);
+}
+
+static void
+test_any_object_is_any (void)
+{
+  static const gchar *const some[] = { "{}", "{\"\":null}", "{\"a b\": 1, \"ü\":[true,false,null, -1.5e+3],\"c\":{\"d\":{}}}",
+    "{\"a\":[[[[[1]]]]]}", "{\"a\":{\"b\":{\"c\":{\"d\":{\"e\":\"f\\n\"}}}}}" };
+  static const gchar *const none[] = { "", "[]", "1", "{\"a\"}", "{a:1}", "{\"a\":1,}", "{\"a\":1}}", "{\"a\":[1,]}",
+    "{\"a\":{\"b\":1]}", "{\"a\":[[[[[[1]]]]]]}" };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (Shape) s = json_schema_compile ("{\"type\": \"object\", \"additionalProperties\": true}", &error);
+
+  g_assert_no_error (error);
+  for (guint i = 0; i < G_N_ELEMENTS (some); i++)
+    if (!takes (s, some[i]))
+      g_error ("%s is refused", some[i]);
+  for (guint i = 0; i < G_N_ELEMENTS (none); i++)
+    if (takes (s, none[i]))
+      g_error ("%s is taken", none[i]);
 }
 
 static void
@@ -381,7 +466,14 @@ test_refused_schemas (void)
     { "{\"type\": \"array\"}", "`items`" },
     { "{}", "`type`" },
     { "{\"type\": \"text\"}", "`type`" },
-    { "{\"enum\": [1]}", "`enum`" },
+    { "{\"enum\": [[1]]}", "`enum`" },
+    { "{\"enum\": []}", "`enum`" },
+    { "{\"enum\": {}}", "`enum`" },
+    { "{\"enum\": [1, 2, 1]}", "`enum`" },
+    { "{\"enum\": [1, \"a\"], \"type\": \"boolean\"}", "`enum`" },
+    { "{\"const\": {}}", "`const`" },
+    { "{\"const\": 1, \"enum\": [1]}", "`const`" },
+    { "{\"const\": \"a\", \"maxLength\": 1}", "`maxLength`" },
     { "{\"type\": \"string\", \"maxLength\": -1}", "`maxLength`" },
     { "{\"type\": \"object\", \"required\": [\"a\"]}", "`required`" },
     { "{\"type\": \"object\", \"properties\": {\"a\": 1}}", "a: it is no object" },
@@ -402,13 +494,15 @@ test_refused_schemas (void)
 static void
 test_program_with_schema (void)
 {
-  g_autofree gchar *path = g_build_filename (g_get_tmp_dir (), "minivl-shapes-schema.json", NULL), *out = NULL;
+  g_autofree gchar *path = NULL, *out = NULL;
+  gint fd = g_file_open_tmp ("minivl-shapes-XXXXXX.json", &path, NULL);
   const gchar *const argv[] = { MINIVL_CHAT, "--model", api_model, "--context-size", "512", "--json-schema", path, "--max-tokens",
     "40", "What is it?", NULL };
   g_autoptr (JsonNode) value = NULL;
   gint status;
 
-  g_assert_true (g_file_set_contents (path, "{\"type\": \"array\", \"items\": {\"enum\": [\"a\", \"b\"]}}", -1, NULL));
+  g_assert_true (
+      g_close (fd, NULL) && g_file_set_contents (path, "{\"type\": \"array\", \"items\": {\"enum\": [\"a\", \"b\"]}}", -1, NULL));
   g_assert_true (g_spawn_sync (NULL, (gchar **)argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, &out, NULL, &status, NULL));
   g_assert_cmpint (status, ==, 0);
   value = json_from_string (out, NULL);
@@ -416,9 +510,111 @@ test_program_with_schema (void)
   g_remove (path);
 }
 
+/* --- masks ------------------------------------------------------------------------------------------------------------------ */
+
+/* The n-th token of a mask, from 0, that goes on; -1: there is none. */
+static gint32
+nth_token (const guint32 *mask, const Vocabulary *v, guint n)
+{
+  g_autoptr (GArray) tokens = g_array_new (FALSE, FALSE, sizeof (gint32));
+
+  for (gint32 id = 0; id < (gint32)v->n_tokens; id++) {
+    guint bytes;
+
+    vocabulary_bytes (v, id, &bytes);
+    if ((mask[1 + id / 32] >> id % 32 & 1) && bytes > 0)
+      g_array_append_val (tokens, id);
+  }
+  return tokens->len > 0 ? g_array_index (tokens, gint32, n % tokens->len) : -1;
+}
+
+/* Behind these tokens, of a shape that nobody has answered in before. */
+static void
+check_mask (const guint32 *mask, const gchar *schema, const Vocabulary *v, const GArray *tokens, guint max_tokens)
+{
+  g_autoptr (Shape) s = json_schema_compile (schema, NULL);
+  g_autoptr (ShapeRun) r = NULL;
+  gsize size = SHAPE_MASK_WORDS (v->n_tokens) * sizeof *mask;
+
+  shape_measure (s, v);
+  r = shape_run_new (s, v, api_engine->end_tokens, max_tokens);
+  for (guint i = 0; i < tokens->len; i++)
+    shape_run_take (r, g_array_index (tokens, gint32, i));
+  g_assert_cmpmem (mask, size, shape_run_mask (r), size);
+}
+
+/* Of answers of one shape. Returns how often all tokens were gone through. */
+static guint
+compare_masks (const gchar *schema, const Vocabulary *v, guint answers, guint max_tokens)
+{
+  g_autoptr (Shape) shared = json_schema_compile (schema, NULL);
+
+  shape_measure (shared, v);
+  for (guint answer = 0; answer < answers; answer++) {
+    g_autoptr (ShapeRun) r = shape_run_new (shared, v, api_engine->end_tokens, max_tokens);
+    g_autoptr (GArray) tokens = g_array_new (FALSE, FALSE, sizeof (gint32));
+
+    while (tokens->len < max_tokens && !shape_run_is_over (r)) {
+      const guint32 *mask = shape_run_mask (r);
+      gint32 token = nth_token (mask, v, (tokens->len + 1) * (answer + 3) * 2654435761u >> 16);
+
+      check_mask (mask, schema, v, tokens, max_tokens);
+      if (token < 0)
+        break;
+      shape_run_take (r, token);
+      g_array_append_val (tokens, token);
+    }
+  }
+  return shape_count_walks (shared);
+}
+
+static void
+test_masks_are_kept (void)
+{
+  g_autoptr (Vocabulary) v = vocabulary_new (api_engine->tokenizer, api_engine->end_tokens, api_engine->config.language.vocab);
+  const guint steps = 8 * 60;
+
+  /* Within a string, and for the last tokens, of which each leaves others out. */
+  g_assert_cmpuint (compare_masks ("{\"type\": \"string\"}", v, 8, 60), <, steps / 10);
+  g_assert_cmpuint (compare_masks ("{\"type\": \"string\", \"maxLength\": 40}", v, 8, 60), <, steps / 2);
+  compare_masks ("{\"type\": \"object\", \"additionalProperties\": true}", v, 8, 60);
+  compare_masks ("{\"type\": \"array\", \"items\": {\"type\": [\"number\", \"string\"], \"maxLength\": 3}}", v, 8, 60);
+}
+
+/* --- the other tokenizer ---------------------------------------------------------------------------------------------------- */
+
+typedef struct
+{
+  const gchar *path;
+  void (*test) (void);
+} SlowTest;
+
+/* A test with an engine whose tokenizer is the slow one. */
+static void
+test_slow (gconstpointer data)
+{
+  const SlowTest *row = data;
+  const MinivlEngineOptions options = {
+    .model_path = api_model, .precision = MINIVL_PRECISION_F32, .context_size = CONTEXT, .tokenizer = MINIVL_TOKENIZER_SLOW
+  };
+  g_autoptr (GError) error = NULL;
+  MinivlEngine *fast = api_engine;
+
+  api_engine = minivl_engine_open (&options, &error);
+  g_assert_no_error (error);
+  g_assert_cmpstr (minivl_engine_get_info (api_engine)->tokenizer, ==, "slow");
+  row->test ();
+  minivl_engine_unref (api_engine);
+  api_engine = fast;
+}
+
 static void
 add_tests (void)
 {
+  static const SlowTest slow[] = { { "/shapes/slow/awkward_choices", test_awkward_choices },
+    { "/shapes/slow/drawn_choices", test_drawn_choices }, { "/shapes/slow/every_answer_fits", test_every_answer_fits },
+    { "/shapes/slow/any_object", test_any_object } };
+
   g_test_add_func ("/shapes/choices/probabilities_are_those_of_the_first_tokens", test_probabilities_are_those_of_the_first_tokens);
   g_test_add_func ("/shapes/choices/are_drawn_as_often_as_they_are_probable", test_drawn_choices);
   g_test_add_func ("/shapes/choices/awkward_ones", test_awkward_choices);
@@ -427,8 +623,14 @@ add_tests (void)
   g_test_add_func ("/shapes/choices/no_stop_strings", test_stop_strings_are_not_looked_for);
   g_test_add_func ("/shapes/choices/minivl_chat", test_program);
   g_test_add_func ("/shapes/schema/every_answer_fits", test_every_answer_fits);
+  g_test_add_func ("/shapes/schema/values_of_any_kind", test_values_of_any_kind);
+  g_test_add_func ("/shapes/schema/any_object", test_any_object);
+  g_test_add_func ("/shapes/schema/any_object_is_any", test_any_object_is_any);
   g_test_add_func ("/shapes/schema/refused", test_refused_schemas);
   g_test_add_func ("/shapes/schema/minivl_chat", test_program_with_schema);
+  g_test_add_func ("/shapes/masks_are_kept", test_masks_are_kept);
+  for (guint i = 0; i < G_N_ELEMENTS (slow); i++)
+    g_test_add_data_func (slow[i].path, &slow[i], test_slow);
 }
 
 int
