@@ -26,6 +26,11 @@ typedef uint32_t uint;
 #define COOP_LEAST 15u
 #define COOP_UNIT 141u
 
+/* A workgroup of matmul_dot: its tile of y, its invocations. */
+#define DOT_ROWS 64u
+#define DOT_COLUMNS 128u
+#define DOT_LOCAL 256u
+
 /* Where a view of a tensor begins, and from one of its rows to the next: elements. view_of() in vk/ops_private.h makes one of a
  * tensor. In GLSL it is two words: where push constants hold a struct in a struct, the validation layer 1.3.239 does not report a
  * barrier that makes no writes visible. */

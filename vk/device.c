@@ -193,6 +193,22 @@ has_shuffles (const VkPhysicalDeviceSubgroupProperties *subgroup)
   return (subgroup->supportedStages & VK_SHADER_STAGE_COMPUTE_BIT) && (subgroup->supportedOperations & needed) == needed;
 }
 
+static void
+dots_report (VkPhysicalDevice physical, DeviceLimits *limits)
+{
+  VkPhysicalDeviceShaderIntegerDotProductFeatures has = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES };
+  VkPhysicalDeviceShaderIntegerDotProductProperties how = {
+    VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_PROPERTIES
+  };
+
+  if (!has_extension (physical, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME))
+    return;
+  vkGetPhysicalDeviceFeatures2 (physical, &(VkPhysicalDeviceFeatures2){ VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, &has });
+  vkGetPhysicalDeviceProperties2 (physical, &(VkPhysicalDeviceProperties2){ VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, &how });
+  limits->dots = has.shaderIntegerDotProduct;
+  limits->fast_dots = limits->dots && how.integerDotProduct4x8BitPackedSignedAccelerated;
+}
+
 /* Whether the CPU has the instructions for f16 that drivers use. Without them, on ARM and on x86 before F16C, Mesa 22.3 with
  * LLVM 15 ends the process where a shader calls unpackHalf2x16. */
 static gboolean
@@ -255,6 +271,7 @@ candidate_init (Candidate *c, VkInstance instance, VkPhysicalDevice physical, co
       && has_extension (physical, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME))
     coop_report (instance, physical, &limits->matrices);
 #endif
+  dots_report (physical, limits);
   geometry_choose (limits, options);
   c->info.geometry = geometry_text (&limits->geometry);
   memcpy (limits->max_workgroups, p->limits.maxComputeWorkGroupCount, sizeof limits->max_workgroups);
@@ -489,13 +506,20 @@ device_features (DeviceFeatures *features, const Device *dev)
   };
   vkGetPhysicalDeviceFeatures2 (
       dev->physical, &(VkPhysicalDeviceFeatures2){ VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, &features->query_reset });
+  if (dev->limits.geometry.dots) {
+    features->dots =
+        (VkPhysicalDeviceShaderIntegerDotProductFeatures){ VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES,
+          (gpointer)features->next, VK_TRUE };
+    features->next = &features->dots;
+    features->extensions[features->n_extensions++] = VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME;
+  }
   if (dev->memory_budget)
     features->extensions[features->n_extensions++] = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
 #ifdef HAVE_COOPERATIVE_MATRIX
   if (dev->limits.geometry.coop.side) {
     features->extensions[features->n_extensions++] = VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME;
     features->extensions[features->n_extensions++] = VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME;
-    features->next = coop_features (&features->coop, &features->query_reset);
+    features->next = coop_features (&features->coop, (gpointer)features->next);
   }
 #endif
 }
@@ -507,8 +531,8 @@ device_create (Device *dev, GError **error)
   const VkDeviceQueueCreateInfo queue = { VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO, .queueFamilyIndex = dev->family,
     .queueCount = 1, .pQueuePriorities = &priority };
   DeviceFeatures features;
-  /* But for cooperative matrices no shader needs a feature: they use 32-bit words and at most subgroup operations, which are
-   * properties. */
+  /* But for cooperative matrices and dot products no shader needs a feature: they use 32-bit words and at most subgroup operations,
+   * which are properties. */
   VkDeviceCreateInfo create = { VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, .queueCreateInfoCount = 1, .pQueueCreateInfos = &queue,
     .ppEnabledExtensionNames = features.extensions };
 

@@ -166,6 +166,7 @@ geometry_choose (DeviceLimits *limits, const DeviceOptions *options)
     g->matvec_local = MIN (MAX (MATVEC_LOCAL, limits->subgroup), limits->max_local);
   }
   g->busy = BUSY;
+  g->dots = g->gpu_kernels && limits->dots && (limits->fast_dots || options->dots) && DOT_LOCAL <= limits->max_local;
   g->matmul_flops = MATMUL_FLOPS;
   for (guint i = 0; i < ATTENTION_TILES; i++)
     g->attention_tiles[i] =
@@ -189,6 +190,8 @@ geometry_text (const Geometry *g)
     g_string_append_printf (text, "%s %u x %u", i ? "," : "; matmul tiles", g->tiles[i].rows, g->tiles[i].columns);
   if (g->coop.side)
     g_string_append_printf (text, "; matrices of %u", g->coop.side);
+  if (g->dots)
+    g_string_append (text, "; products of 4 bytes for q8 and q4");
   if (g->matvec_local)
     g_string_append_printf (text, "; matvec splits k for %u", g->matvec_local);
   if (g->gpu_kernels)

@@ -63,6 +63,7 @@ typedef struct
   gboolean plain_halves; /* f16 is converted by arithmetic */
   gboolean gpu_kernels;  /* the kernels of GPUs, whatever the device */
   CoopUse coop;
+  gboolean dots;          /* with gpu_kernels: dot products of bytes, even where they are no instruction */
   gboolean survey_only;   /* chooses no memory, for there may be none: a driver without its GPU. Only surveys work */
   guint64 submit_ns;      /* bound of one submit; 0: 50 ms on GPUs, none on CPU devices */
   gboolean timed;         /* the device times every op, even where submits have no bound */

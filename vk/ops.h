@@ -68,10 +68,10 @@ typedef struct
  * w: WEIGHTS, F32, F16, BF16, Q8 or Q4. x and y are not of one tensor. Few rows (up to 8; on CPU devices of F32, F16 and BF16 up
  * to 7) take a matvec kernel, many a tiled one. Up to 8 rows each has the bits that it has alone, on CPU devices with Q8 and Q4 any
  * number of them. There x is rounded to 8 bits by blocks of 32 with Q4; of many rows on GPUs with
- * cooperative matrices x and w are rounded to 11 bits with F16 and BF16, by matmul_coop.comp, so that the NMSE is about 1e-7
- * whatever the size of the numbers; else x is f32. k is read up to the next multiple of 32, where w has zeros: what x has there,
- * after a view's columns, must be finite. A residual in y's memory must be y itself, with a period of m. Long ops are cut into
- * slices of at most 2 GFLOP. */
+ * dot products of bytes also with Q8, by matmul_dot.comp; of many rows on GPUs with cooperative matrices x and w are rounded to 11
+ * bits with F16 and BF16, by matmul_coop.comp, so that the NMSE is about 1e-7 whatever the size of the numbers; else x is f32. k is
+ * read up to the next multiple of 32, where w has zeros: what x has there, after a view's columns, must be finite. A residual in
+ * y's memory must be y itself, with a period of m. Long ops are cut into slices of at most 2 GFLOP. */
 void op_matmul (OpStream *s, const Tensor *y, const Tensor *x, const Tensor *w, const MatmulParams *p);
 /* Whether op_matmul() takes a norm of m rows along, which saves a dispatch; there is no bias then. */
 gboolean op_matmul_norms (OpStream *s, guint m, const Tensor *w);

@@ -185,9 +185,9 @@ record_matvec (OpStream *s, Dispatch *d, struct MatmulPush *push)
 }
 
 static gboolean
-takes_matvec (const DeviceLimits *limits, TensorType type, guint m)
+takes_matvec (const DeviceLimits *limits, const Tensor *w, guint m)
 {
-  return m <= (has_blocks (type) ? BLOCK_ROWS : MATVEC_ROWS);
+  return m <= (has_blocks (w->type) ? BLOCK_ROWS : MATVEC_ROWS);
 }
 
 /* Workgroups that compute a few columns of all rows and split k. */
@@ -204,7 +204,7 @@ record_matvec_split (OpStream *s, Dispatch *d, struct MatmulPush *push)
 }
 
 static gboolean
-takes_matvec_split (const DeviceLimits *limits, TensorType type, guint m)
+takes_matvec_split (const DeviceLimits *limits, const Tensor *w, guint m)
 {
   return limits->geometry.matvec_local > 0 && m <= SPLIT_ROWS;
 }
@@ -222,16 +222,16 @@ record_matmul (OpStream *s, Dispatch *d, struct MatmulPush *push)
 }
 
 static gboolean
-takes_matmul (const DeviceLimits *limits, TensorType type, guint m)
+takes_matmul (const DeviceLimits *limits, const Tensor *w, guint m)
 {
   return TRUE;
 }
 
 /* Whether so large tiles are enough to keep a GPU busy. */
 static gboolean
-is_busy (const DeviceLimits *limits, const struct MatmulPush *push, guint rows, guint columns)
+is_busy (const DeviceLimits *limits, guint m, guint n, guint rows, guint columns)
 {
-  return (guint64)((push->m + rows - 1) / rows) * ((push->n + columns - 1) / columns) >= limits->geometry.busy;
+  return (guint64)((m + rows - 1) / rows) * ((n + columns - 1) / columns) >= limits->geometry.busy;
 }
 
 /* The largest tile that keeps a GPU busy, else the smallest. */
@@ -240,7 +240,7 @@ choose_tile (const DeviceLimits *limits, const struct MatmulPush *push)
 {
   const MatmulTile *tile = limits->geometry.tiles, *end = tile + MATMUL_TILES;
 
-  while (tile + 1 < end && tile[1].rows && !is_busy (limits, push, tile->rows, tile->columns))
+  while (tile + 1 < end && tile[1].rows && !is_busy (limits, push->m, push->n, tile->rows, tile->columns))
     tile++;
   return tile;
 }
@@ -250,7 +250,7 @@ choose_coop_tile (const DeviceLimits *limits, const struct MatmulPush *push)
 {
   const CoopTile *tile = limits->geometry.coop.tiles, *end = tile + COOP_TILES;
 
-  while (tile + 1 < end && tile[1].rows && !is_busy (limits, push, tile->rows, tile->columns))
+  while (tile + 1 < end && tile[1].rows && !is_busy (limits, push->m, push->n, tile->rows, tile->columns))
     tile++;
   return tile;
 }
@@ -283,13 +283,28 @@ record_matmul_coop (OpStream *s, Dispatch *d, struct MatmulPush *push)
 }
 
 static gboolean
-takes_matmul_coop (const DeviceLimits *limits, TensorType type, guint m)
+takes_matmul_coop (const DeviceLimits *limits, const Tensor *w, guint m)
 {
-  return limits->geometry.coop.side > 0 && (type == TYPE_F16 || type == TYPE_BF16);
+  return limits->geometry.coop.side > 0 && (w->type == TYPE_F16 || w->type == TYPE_BF16);
+}
+
+/* Workgroups that multiply bytes, where they are enough. */
+static void
+record_matmul_dot (OpStream *s, Dispatch *d, struct MatmulPush *push)
+{
+  d->local = DOT_LOCAL;
+  d->turns = push->k / 32;
+  dispatch_tiles (s, d, push, DOT_ROWS, DOT_COLUMNS);
 }
 
 static gboolean
-takes_matmul_tile (const DeviceLimits *limits, TensorType type, guint m)
+takes_matmul_dot (const DeviceLimits *limits, const Tensor *w, guint m)
+{
+  return limits->geometry.dots && has_blocks (w->type) && is_busy (limits, m, w->rows, DOT_ROWS, DOT_COLUMNS);
+}
+
+static gboolean
+takes_matmul_tile (const DeviceLimits *limits, const Tensor *w, guint m)
 {
   return limits->geometry.tiles[0].rows > 0;
 }
@@ -298,7 +313,7 @@ takes_matmul_tile (const DeviceLimits *limits, TensorType type, guint m)
 typedef struct
 {
   const gchar *op, *shaders[N_WEIGHT_TYPES];
-  gboolean (*takes) (const DeviceLimits *limits, TensorType type, guint m);
+  gboolean (*takes) (const DeviceLimits *limits, const Tensor *w, guint m);
   void (*record) (OpStream *s, Dispatch *d, struct MatmulPush *push);
   gboolean norms; /* of x, on the way */
 } Kernel;
@@ -313,6 +328,7 @@ static const Kernel kernels[] = {
   { "matvec", SHADERS ("matvec_split"), takes_matvec_split, record_matvec_split, TRUE },
   { "matvec", SHADERS ("matvec"), takes_matvec, record_matvec },
   { "matmul", SHADERS ("matmul_coop"), takes_matmul_coop, record_matmul_coop },
+  { "matmul", SHADERS ("matmul_dot"), takes_matmul_dot, record_matmul_dot },
   { "matmul", SHADERS ("matmul_tile"), takes_matmul_tile, record_matmul_tile },
   { "matmul", SHADERS ("matmul"), takes_matmul, record_matmul },
 };
@@ -322,7 +338,7 @@ kernel_of (OpStream *s, guint m, const Tensor *w)
 {
   const Kernel *kernel = kernels;
 
-  while (!kernel->takes (stream_limits (s), w->type, m))
+  while (!kernel->takes (stream_limits (s), w, m))
     kernel++;
   return kernel;
 }

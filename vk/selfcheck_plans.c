@@ -43,14 +43,18 @@ plan_matmul (Case *c)
 {
   TensorType type = case_type (c);
   gboolean coop = g_str_has_prefix (c->variant->shader->name, "matmul_coop");
+  gboolean dot = g_str_has_prefix (c->variant->shader->name, "matmul_dot");
   const guint32 *spec = c->variant->spec;
-  gboolean ragged = type != TYPE_Q4 || spec[c->variant->n_spec - 1];
-  guint epilogue = spec[0], k = ragged && !(epilogue & EPILOGUE_NORM) ? 100 : 128, tile = spec[1], m, n = 70;
+  gboolean ragged = type != TYPE_Q4 || dot || spec[c->variant->n_spec - 1];
+  guint epilogue = spec[0], k = ragged && !(epilogue & EPILOGUE_NORM) ? 100 : 128, tile = dot ? DOT_ROWS : spec[1], m, n = 70;
 
   if (g_str_equal (c->op, "matvec")) {
     m = tile; /* the rows it is compiled for */
     if (strstr (c->variant->shader->name, "_split") && spec[2] == 8)
       n += 8 * MATVEC_WORKGROUPS;
+  } else if (dot) { /* two strips of the tiles that keep a GPU busy */
+    m = tile + 1;
+    n = 32 * DOT_COLUMNS - 26;
   } else if (!coop && !g_str_has_prefix (c->variant->shader->name, "matmul_tile")) {
     m = tile == 8 ? 21 : 27; /* these take a tile of 8 or 16, with a partial one at the edge */
   } else if (!coop && tile == 32) {
@@ -72,7 +76,7 @@ plan_matmul (Case *c)
   double *want = g_new (double, m *n);
 
   /* 127 steps are the largest of every block: 8 bits hold the others exactly, too. */
-  for (guint i = 0; type == TYPE_Q4 && i < m; i++)
+  for (guint i = 0; (type == TYPE_Q4 || dot) && i < m; i++)
     for (guint j = 0; j < k; j += 32)
       x[i * k + j] = 127 / 8.0f;
   /* Some rows outgrow what their beginning made room for. */

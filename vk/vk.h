@@ -131,6 +131,7 @@ typedef struct
   guint matvec_local;             /* invocations of a workgroup that splits k; 0: matvec works in octets */
   guint64 matmul_flops;           /* most operations of a dispatch of either */
   CoopGeometry coop;              /* for weights of 16 bits, before tiles */
+  gboolean dots;                  /* matmul_dot for Q8 and Q4, before tiles */
 
   AttentionTile attention_tiles[ATTENTION_TILES]; /* from the largest on */
   guint attention_split;                          /* invocations of attention_split, and keys that it takes a turn */
@@ -146,6 +147,8 @@ typedef struct
   gboolean shuffles;        /* lanes of a subgroup pass values to each other */
   gboolean converts_halves; /* f16 to f32, without ending the process */
   CoopReport matrices;      /* cooperative ones */
+  gboolean dots;            /* it has dot products of 4 bytes in a word */
+  gboolean fast_dots;       /* as an instruction */
   guint shared_bytes;       /* of a workgroup */
   guint64 texels;           /* of a texel buffer */
   guint max_local;          /* invocations of a workgroup in x */
@@ -324,6 +327,7 @@ typedef struct
   guint n_extensions;
   gconstpointer next; /* of VkDeviceCreateInfo: of the other members, not to be copied */
   VkPhysicalDeviceHostQueryResetFeatures query_reset;
+  VkPhysicalDeviceShaderIntegerDotProductFeatures dots;
 #ifdef HAVE_COOPERATIVE_MATRIX
   CoopFeatures coop;
 #endif

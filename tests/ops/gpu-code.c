@@ -10,6 +10,7 @@ const Assembly radeon_assembly = {
   .instruction = "^\\s+(?:v_|ds_|s_|buffer_|global_|scratch_|flat_)\\S+",
   .multiply_add = "v_(?:dual_)?(?:fma|fmac|mac|mad|pk_fma)\\w*_f32",
   .matrix = "v_s?wmma\\w*",
+  .dot = "v_dot4c?_i32\\w*",
 };
 
 const Assembly nvidia_assembly = {
@@ -19,6 +20,7 @@ const Assembly nvidia_assembly = {
   .instruction = "^(?!block|\\}|\\s*$)",
   .multiply_add = "\\bffma\\b",
   .matrix = "\\bhmma\\b",
+  .dot = "\\bidp4\\b",
   .lane_registers = 512,
 };
 
@@ -74,6 +76,7 @@ blocks_new (const Assembly *assembly, const gchar *out, GHashTable *labels)
   g_autoptr (GRegex) always = g_regex_new (assembly->always, 0, 0, NULL);
   g_autoptr (GRegex) multiply_add = g_regex_new (assembly->multiply_add, 0, 0, NULL);
   g_autoptr (GRegex) matrix = g_regex_new (assembly->matrix, 0, 0, NULL);
+  g_autoptr (GRegex) dot = g_regex_new (assembly->dot, 0, 0, NULL);
   g_auto (GStrv) lines = g_strsplit (out, "\n", -1);
   GArray *blocks = g_array_new (FALSE, TRUE, sizeof (Block));
   Block now = { .onward = TRUE };
@@ -90,6 +93,7 @@ blocks_new (const Assembly *assembly, const gchar *out, GHashTable *labels)
       now.counts.instructions++;
       now.counts.multiply_adds += count (multiply_add, lines[i]);
       now.counts.matrices += count (matrix, lines[i]);
+      now.counts.dots += count (dot, lines[i]);
       now.target = captured (branch, lines[i]);
       now.onward = !g_regex_match (always, lines[i], 0, NULL);
       if (now.target || !now.onward) {
@@ -144,6 +148,7 @@ inner_loop (const Assembly *assembly, const gchar *out)
         loop.instructions += counts->instructions;
         loop.multiply_adds += counts->multiply_adds;
         loop.matrices += counts->matrices;
+        loop.dots += counts->dots;
       }
     if (loop.multiply_adds + 64 * loop.matrices > best.multiply_adds + 64 * best.matrices)
       best = loop;

@@ -10,7 +10,7 @@
  * matches `always` but by a label. */
 typedef struct
 {
-  const gchar *label, *branch, *always, *instruction, *multiply_add, *matrix;
+  const gchar *label, *branch, *always, *instruction, *multiply_add, *matrix, *dot;
   guint lane_registers; /* those that all waves of a scheduler have for a lane, where the compiler does not tell of waves */
 } Assembly;
 
@@ -18,7 +18,7 @@ extern const Assembly radeon_assembly, nvidia_assembly;
 
 typedef struct
 {
-  guint instructions, multiply_adds, matrices;
+  guint instructions, multiply_adds, matrices, dots;
 } Loop;
 
 typedef struct

@@ -12,7 +12,8 @@ form_device (guint form)
 {
   const DeviceOptions options = { .storage_form = form >= 2,
     .local = form % 2 ? 64 : 8,
-    .gpu_kernels = form == FORM_GPU,
+    .gpu_kernels = form == FORM_GPU || form == FORM_DOTS,
+    .dots = form == FORM_DOTS,
     .coop = form == FORM_COOP ? COOP_ALWAYS : COOP_NEVER };
 
   if (!devices[form])
@@ -62,6 +63,13 @@ add_in_coop (const gchar *path, void (*test) (Device *dev))
 {
   if (device_limits (form_device (FORM_COOP))->geometry.coop.side)
     add_in_form (path, "coop", test, FORM_COOP);
+}
+
+void
+add_in_dots (const gchar *path, void (*test) (Device *dev))
+{
+  if (device_limits (form_device (FORM_DOTS))->geometry.dots)
+    add_in_form (path, "dots", test, FORM_DOTS);
 }
 
 void

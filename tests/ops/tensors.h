@@ -7,11 +7,12 @@
 #include "vk/vk.h"
 
 /* A device in one of its forms: bulk reads by texel or storage buffers, workgroups of one or of several octets; and with the
- * kernels of GPUs, without or with cooperative matrices, by storage buffers as there. Opened once in a test program; closed by
- * forms_close(). */
+ * kernels of GPUs, without or with cooperative matrices or dot products of bytes, by storage buffers as there. Opened once in a
+ * test program; closed by forms_close(). */
 #define FORM_GPU 4
 #define FORM_COOP 5
-#define N_FORMS 6
+#define FORM_DOTS 6
+#define N_FORMS 7
 Device *form_device (guint form);
 void forms_close (void);
 
@@ -22,6 +23,8 @@ void add_in_gpu_form (const gchar *path, void (*test) (Device *dev));
 
 /* Adds it as PATH/coop, for cooperative matrices, if the device and the build have them. */
 void add_in_coop (const gchar *path, void (*test) (Device *dev));
+/* Adds it as PATH/dots, for dot products of bytes, if the device has them, fast or not. */
+void add_in_dots (const gchar *path, void (*test) (Device *dev));
 
 /* Dense rows of a tensor or view in ROWS, 4 bytes an element; rows_read() also checks that the padding of a whole tensor is zeros.
  */

@@ -16,7 +16,8 @@ typedef struct
 #define TEXELS (1u << 27)
 #define SPLITS ", keys split for 1024 workgroups"
 #define ATTENTION "; attention tiles 64, 32" SPLITS
-#define TILES "; matmul tiles 128 x 128, 64 x 64, 32 x 64; matvec splits k for "
+#define TILES_AND(more) "; matmul tiles 128 x 128, 64 x 64, 32 x 64" more "; matvec splits k for "
+#define TILES TILES_AND ("")
 
 /* As drivers report them: CONTRIBUTING.md has the table. */
 static const Shaped shaped[] = {
@@ -45,7 +46,23 @@ static const Shaped shaped[] = {
       { .subgroup = 32, .shuffles = TRUE, .converts_halves = TRUE, .shared_bytes = KIB (48), .max_local = 1024, .texels = TEXELS },
       "storage buffers, octets in workgroups of 64" TILES "64" ATTENTION },
   { "rx-7900",
-      { .subgroup = 64, .shuffles = TRUE, .converts_halves = TRUE, .shared_bytes = KIB (64), .max_local = 1024, .texels = TEXELS },
+      { .subgroup = 64,
+          .shuffles = TRUE,
+          .converts_halves = TRUE,
+          .dots = TRUE,
+          .fast_dots = TRUE,
+          .shared_bytes = KIB (64),
+          .max_local = 1024,
+          .texels = TEXELS },
+      "storage buffers, octets in workgroups of 64" TILES_AND ("; products of 4 bytes for q8 and q4") "64" ATTENTION },
+  { "of-slow-products-of-bytes",
+      { .subgroup = 64,
+          .shuffles = TRUE,
+          .converts_halves = TRUE,
+          .dots = TRUE,
+          .shared_bytes = KIB (64),
+          .max_local = 1024,
+          .texels = TEXELS },
       "storage buffers, octets in workgroups of 64" TILES "64" ATTENTION },
   { "a-phone-of-128-lanes",
       { .subgroup = 128, .shuffles = TRUE, .converts_halves = TRUE, .shared_bytes = KIB (32), .max_local = 1024, .texels = 65536 },

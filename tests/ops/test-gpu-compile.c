@@ -74,18 +74,19 @@ typedef struct
   const gchar *names[2]; /* that the driver has for it: of Mesa 22.3, of Mesa 25 */
   const Bar *bars;
   gboolean
-      matrices; /* Debian 13's Mesa 25.0 has cooperative matrices for it; later ones have them for RX 9070 and Ampere as well */
+      matrices;  /* Debian 13's Mesa 25.0 has cooperative matrices for it; later ones have them for RX 9070 and Ampere as well */
+  gboolean dots; /* it multiplies 4 bytes by an instruction */
 } Gpu;
 
 static const Gpu gpus[] = {
   { "polaris10", &radv, { "polaris10", "polaris10" }, older_radeon_bars },
   { "vega10", &radv, { "vega10", "vega10" }, older_radeon_bars },
   { "navi10", &radv, { "navi10", "navi10" }, older_radeon_bars },
-  { "navi21", &radv, { "navi21", "navi21" }, radeon_bars },
-  { "gfx1100", &radv, { "gfx1100", "navi31" }, radeon_bars, TRUE },
-  { "gfx1201", &radv, { NULL, "gfx1201" }, newer_radeon_bars },
-  { "turing", &nvk, { NULL, "0x162" }, older_nvidia_bars },
-  { "ampere", &nvk, { NULL, "0x172" }, nvidia_bars },
+  { "navi21", &radv, { "navi21", "navi21" }, radeon_bars, .dots = TRUE },
+  { "gfx1100", &radv, { "gfx1100", "navi31" }, radeon_bars, TRUE, .dots = TRUE },
+  { "gfx1201", &radv, { NULL, "gfx1201" }, newer_radeon_bars, .dots = TRUE },
+  { "turing", &nvk, { NULL, "0x162" }, older_nvidia_bars, .dots = TRUE },
+  { "ampere", &nvk, { NULL, "0x172" }, nvidia_bars, .dots = TRUE },
 };
 
 #ifdef HAVE_COOPERATIVE_MATRIX
@@ -335,11 +336,14 @@ judge (const Gpu *gpu, const gchar *variant, const ProgramResult *r)
     return;
   }
   told = gpu_code_told (gpu->driver->assembly, r->out);
-  g_test_message ("%s: %u registers, %u spilled, %u waves, %u bytes shared, inner loop of %u: %.2f multiply-adds, %u of matrices",
+  g_test_message ("%s: %u registers, %u spilled, %u waves, %u bytes shared, inner loop of %u: %.2f multiply-adds, %u of matrices, "
+                  "%u of bytes",
       name, told.registers, told.spilled, told.waves, told.shared, told.loop.instructions, loop_share (&told.loop),
-      told.loop.matrices);
+      told.loop.matrices, told.loop.dots);
   if (told.spilled)
     g_test_fail_printf ("%s spills %u registers", name, told.spilled);
+  if (g_str_has_prefix (variant, "matmul_dot") && told.loop.dots == 0)
+    g_test_fail_printf ("%s: the inner loop multiplies no bytes", name);
   for (const Bar *bar = gpu->bars; bar->shader; bar++)
     if (g_str_has_prefix (variant, bar->shader) && strstr (variant, bar->constants) && !has_blocks (variant))
       hold_against (bar, name, &told);
@@ -418,7 +422,7 @@ test_gpu (gconstpointer data)
 {
   const Gpu *gpu = data;
   const Driver *driver = gpu->driver;
-  guint tiles = 0, splits = 0, octets = 0, attention = 0, matrices = 0;
+  guint tiles = 0, splits = 0, octets = 0, attention = 0, matrices = 0, dots = 0;
 
   if (!choose_driver (driver)) {
     g_test_skip (driver->lacking);
@@ -451,6 +455,7 @@ test_gpu (gconstpointer data)
       octets += g_regex_match_simple ("^mat(mul|vec)_(b?f|q)\\d", list[i], 0, 0);
       attention += g_str_has_prefix (list[i], "attention_tile") || g_str_has_prefix (list[i], "attention_split");
       matrices += g_str_has_prefix (list[i], "matmul_coop");
+      dots += g_str_has_prefix (list[i], "matmul_dot");
     }
   }
   g_assert_cmpuint (tiles, >=, 3);
@@ -458,6 +463,7 @@ test_gpu (gconstpointer data)
   g_assert_cmpuint (octets, ==, 0);        /* lavapipe's */
   g_assert_cmpuint (attention, >=, 4 + 3); /* of caches of 16 bits, and of 8 */
   g_assert_cmpuint (matrices, >=, BUILD_KNOWS_MATRICES && gpu->matrices ? 3 : 0);
+  g_assert_true ((dots >= 4) == gpu->dots); /* with and without a residual, of both types */
 }
 
 int

@@ -104,6 +104,18 @@ static const MatmulCase tile_cases[] = {
   { 9, 63, 1000, TYPE_Q4 },
 };
 
+/* Enough tiles for products of bytes; rows, columns and k that no tile has, one block and many. */
+static const MatmulCase dot_cases[] = {
+  { 64, 8192, 32, TYPE_Q8 },
+  { 64, 8192, 32, TYPE_Q4 },
+  { 257, 1666, 96, TYPE_Q8, BIAS | GELU | SCALE | RESIDUAL | ONTO_Y },
+  { 257, 1666, 96, TYPE_Q4, BIAS | GELU | SCALE | RESIDUAL | ONTO_Y },
+  { 250, 2001, 100, TYPE_Q8, BIAS | RESIDUAL, 65 },
+  { 250, 2001, 100, TYPE_Q4, BIAS | RESIDUAL, 65 },
+  { 9, 8100, 1100, TYPE_Q8, RESIDUAL },
+  { 9, 8100, 1100, TYPE_Q4 },
+};
+
 static const MatmulCase epilogue_cases[] = {
   { 9, 33, 96, TYPE_F32, BIAS },
   { 9, 33, 96, TYPE_F32, GELU },
@@ -180,7 +192,7 @@ run_case (Device *dev, const MatmulCase *c)
   for (gsize i = 0; i < (gsize)c->n * c->k; i++)
     ws[i] /= sqrtf (c->k);
   weights_write (&w, ws);
-  if (c->type == TYPE_Q4)
+  if (c->type == TYPE_Q4 || (c->type == TYPE_Q8 && device_limits (dev)->geometry.dots))
     make_eight_bits (xs, c->m, c->k);
   rows_write (&x, xs);
   rows_write (&bias, bs);
@@ -208,6 +220,13 @@ test_tiles (Device *dev)
 {
   for (guint i = 0; i < G_N_ELEMENTS (tile_cases); i++)
     run_case (dev, &tile_cases[i]);
+}
+
+static void
+test_dots (Device *dev)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (dot_cases); i++)
+    run_case (dev, &dot_cases[i]);
 }
 
 static void
@@ -256,18 +275,19 @@ test_gelu_is_that_of_erf (Device *dev)
   }
 }
 
-/* Numbers that 8 bits do not hold: matvec rounds them for Q4 by blocks of 32, each with a scale of its own, and for no other type.
- */
+/* Numbers that 8 bits do not hold: matvec rounds them for Q4 by blocks of 32, each with a scale of its own, and for no other type;
+ * products of bytes also for Q8. */
 static void
 test_rows_lose_no_more_than_8_bits (Device *dev)
 {
   enum
   {
-    M = 3,
-    N = 70,
     K = 300,
   };
-  for (TensorType type = TYPE_F32; type <= TYPE_Q4; type++) {
+  const gboolean dots = device_limits (dev)->geometry.dots;
+  const guint M = dots ? 64 : 3, N = dots ? 8100 : 70;
+
+  for (TensorType type = dots ? TYPE_Q8 : TYPE_F32; type <= TYPE_Q4; type++) {
     g_autoptr (Arena) a = arena_new (dev, ARENA_DEVICE, "eight");
     Tensor w = arena_add (a, type, LAYOUT_WEIGHTS, N, K), x = rows_of (a, M, K), y = rows_of (a, M, N);
     g_autoptr (OpStream) s = op_stream_new (dev, "eight");
@@ -286,7 +306,7 @@ test_rows_lose_no_more_than_8_bits (Device *dev)
     stream_go (s);
     rows_read (&y, got);
     twin_matmul (want, xs, ws, M, N, K, &(TwinEpilogue){ .period = M });
-    check_nmse (type_names[type], got, want, M * N, type == TYPE_Q4 ? 4e-5 : NMSE);
+    check_nmse (type_names[type], got, want, M * N, type == TYPE_Q4 || dots ? 4e-5 : NMSE);
   }
 }
 
@@ -296,14 +316,15 @@ test_what_is_no_number_stays_none (Device *dev)
 {
   enum
   {
-    N = 33,
     K = 70,
   };
   const float values[] = { NAN, INFINITY, -INFINITY };
+  const gboolean dots = device_limits (dev)->geometry.dots;
+  const guint N = dots ? 8100 : 33, least = dots ? 57 : 3;
 
-  for (TensorType type = TYPE_F32; type <= TYPE_Q4; type++)
+  for (TensorType type = dots ? TYPE_Q8 : TYPE_F32; type <= TYPE_Q4; type++)
     for (guint v = 0; v < G_N_ELEMENTS (values); v++)
-      for (guint m = 3; m <= 10; m += 7) {
+      for (guint m = least; m <= least + 7; m += 7) {
         g_autoptr (Arena) a = arena_new (dev, ARENA_DEVICE, "none");
         Tensor w = arena_add (a, type, LAYOUT_WEIGHTS, N, K), x = rows_of (a, m, K), y = rows_of (a, m, N);
         g_autoptr (OpStream) s = op_stream_new (dev, "none");
@@ -663,6 +684,9 @@ main (int argc, char **argv)
   add_in_coop ("/matmul/epilogue", test_epilogue);
   add_in_coop ("/matmul/views", test_views_of_many_rows);
   add_in_coop ("/matmul/what-is-no-number-stays-none", test_what_is_no_number_stays_none);
+  add_in_dots ("/matmul/shapes", test_dots);
+  add_in_dots ("/matmul/rows-lose-no-more-than-8-bits", test_rows_lose_no_more_than_8_bits);
+  add_in_dots ("/matmul/what-is-no-number-stays-none", test_what_is_no_number_stays_none);
   g_test_add_func ("/matmul/long-op-is-cut", test_long_op_is_cut);
   g_test_add_func ("/matmul/weights-beyond-a-binding", test_weights_beyond_a_binding);
   g_test_add_func ("/matmul/what-does-not-fit-is-refused", test_what_does_not_fit_is_refused);

@@ -115,13 +115,13 @@ count_shaders (OpStream *survey, const gchar *prefix)
 
 /* What a model of each precision takes. */
 static void
-test_kernels_of_gpus_pass (Rig *f, gconstpointer data)
+test_kernels_of_gpus_pass (Rig *f, gconstpointer dots)
 {
-  const DeviceOptions options = { .gpu_kernels = TRUE, .cache_dir = f->folder };
+  const DeviceOptions options = { .gpu_kernels = TRUE, .dots = dots != NULL, .cache_dir = f->folder };
   g_autoptr (Device) dev = harness_device (&options);
 
   g_assert_cmpuint (device_limits (dev)->geometry.tiles[MATMUL_TILES - 1].rows, >, 0);
-  for (TensorType type = TYPE_F32; type <= TYPE_Q4; type++) {
+  for (TensorType type = dots ? TYPE_Q8 : TYPE_F32; type <= TYPE_Q4; type++) {
     static const KvType caches[] = {
       [TYPE_F32] = KV_F32, [TYPE_F16] = KV_F16, [TYPE_BF16] = KV_INT8, [TYPE_Q8] = KV_F16, [TYPE_Q4] = KV_INT8
     };
@@ -130,13 +130,16 @@ test_kernels_of_gpus_pass (Rig *f, gconstpointer data)
     SelfCheck result;
 
     g_assert_cmpuint (count_shaders (survey, "matvec_split"), >=, 6); /* one row, a few and eight; wide and narrow */
-    g_assert_true (type < TYPE_Q8 || count_shaders (survey, "matmul_tile_q") > 0);
+    g_assert_true (type < TYPE_Q8 || dots || count_shaders (survey, "matmul_tile_q") > 0);
+    g_assert_true ((count_shaders (survey, "matmul_dot") > 0) == (dots != NULL));
     g_assert_cmpuint (count_shaders (survey, "attention_tile"), >=, 3);
     g_assert_cmpuint (count_shaders (survey, "attention_split"), ==, 1);
     g_assert_cmpuint (count_shaders (survey, "attention_join"), ==, 1);
+    if (dots) /* the others are those without */
+      rig_keep_only (survey, "matmul");
     device_self_check (dev, survey, &result, &error);
     g_assert_no_error (error);
-    g_assert_cmpuint (result.checked, >=, 7);
+    g_assert_cmpuint (result.checked, >=, dots ? 2 : 7);
   }
 }
 
@@ -419,6 +422,7 @@ main (int argc, char **argv)
   RIG_TEST ("checks-take-less-than-a-second", test_checks_take_less_than_a_second);
   RIG_TEST ("every-form-of-a-device-passes", test_every_form_of_a_device_passes);
   RIG_TEST ("kernels-of-gpus-pass", test_kernels_of_gpus_pass);
+  g_test_add ("/selfcheck/products-of-bytes-pass", Rig, "", rig_set_up, test_kernels_of_gpus_pass, rig_tear_down);
   RIG_TEST ("every-case-can-fail", test_every_case_can_fail);
   RIG_TEST ("halves-must-be-the-nearest", test_halves_must_be_the_nearest);
   RIG_TEST ("verdict-is-remembered", test_verdict_is_remembered);
