@@ -25,6 +25,7 @@ static const BenchStage stages[] = {
   { "prefill_512", bench_prefill },
   { "decode_step", bench_decode_step },
   { "decode_batch4", bench_decode_batch },
+  { "decode_shape", bench_decode_shape },
   { "decode_repeat", bench_decode_repeat },
   { "decode_fresh", bench_decode_fresh },
   { "questions_3", bench_questions },
@@ -132,22 +133,30 @@ limit_of (const Bench *b, BenchLimit limit)
 {
   gboolean cpu = device_limits (b->dev)->cpu;
 
-  if (limit == LIMIT_MULADD)
+  if (limit == LIMIT_MATRIX && b->peak.matrix_gflops > 0)
+    return b->peak.matrix_gflops;
+  if (limit == LIMIT_MULADD || limit == LIMIT_MATRIX)
     return cpu ? b->machine.muladd_gflops : b->peak.muladd_gflops;
   if (limit == LIMIT_READ)
     return cpu ? b->machine.read_gbps : b->peak.read_gbps;
   return 0;
 }
 
+BenchLimit
+bench_matmul_limit (TensorType type)
+{
+  return type == TYPE_F16 || type == TYPE_BF16 ? LIMIT_MATRIX : LIMIT_MULADD;
+}
+
 double
 bench_share (const Bench *b, const BenchRow *row)
 {
-  double limit = limit_of (b, row->limit), amount = row->limit == LIMIT_MULADD ? row->flops : row->bytes;
+  double limit = limit_of (b, row->limit), amount = row->limit == LIMIT_READ ? row->bytes : row->flops;
 
   return limit > 0 ? amount / row->ns / limit : 0;
 }
 
-/* The table is Markdown: it goes into the README unchanged. */
+/* The table is Markdown: it goes into BENCHMARKS.md unchanged. */
 #define ROW_FORMAT "| %-16s | %-28s | %-9s | %9s | %9s | %9s | %9s | %9s | %9s | %9s | %-21s |\n"
 
 static void
@@ -157,8 +166,11 @@ print_limits (const Bench *b)
 
   g_print ("%u cores read %.1f GB/s and do %.1f GFLOP/s of mul+add in plain C\n", b->machine.cores, b->machine.read_gbps,
       b->machine.muladd_gflops);
-  g_print ("%s (%s, %s) reads %.1f GB/s, copies %.1f GB/s and does %.1f GFLOP/s of mul+add\n\n", info->name, info->type,
-      info->driver, b->peak.read_gbps, b->peak.copy_gbps, b->peak.muladd_gflops);
+  g_print ("%s (%s, %s) reads %.1f GB/s, copies %.1f GB/s and does %.1f GFLOP/s of mul+add", info->name, info->type, info->driver,
+      b->peak.read_gbps, b->peak.copy_gbps, b->peak.muladd_gflops);
+  if (b->peak.matrix_gflops > 0)
+    g_print (", %.1f of it by matrices", b->peak.matrix_gflops);
+  g_print ("\n\n");
 }
 
 static void
@@ -270,7 +282,8 @@ main (int argc, char **argv)
   b.model = model;
   b.quick = quick;
   b.rows = g_array_new (FALSE, FALSE, sizeof (BenchRow));
-  b.dev = device_open (device, &(DeviceOptions){ .gpu_kernels = gpu_kernels }, &error);
+  b.dev =
+      device_open (device, &(DeviceOptions){ .gpu_kernels = gpu_kernels, .coop = gpu_kernels ? COOP_ALWAYS : COOP_GPU }, &error);
   bench_assert (error);
   machine_measure (&b.machine, quick);
   bench_device (&b);

@@ -14,6 +14,7 @@ typedef enum
 {
   LIMIT_NONE,
   LIMIT_MULADD,
+  LIMIT_MATRIX, /* what cooperative matrices do, where there are some, else LIMIT_MULADD */
   LIMIT_READ,
 } BenchLimit;
 
@@ -39,6 +40,7 @@ typedef struct
   double copy_gbps; /* bytes read and written */
   double read_gbps;
   double muladd_gflops; /* f32 */
+  double matrix_gflops; /* cooperative matrices of f16, sums of f32; 0: it has none, or the build does not know them */
 } BenchPeak;
 
 typedef struct
@@ -61,6 +63,8 @@ void bench_add (Bench *b, BenchRow row);
 double bench_share (const Bench *b, const BenchRow *row);
 /* All that a report needs. */
 gboolean bench_write_json (const Bench *b, const gchar *path, GError **error);
+/* That of a matmul with such weights. */
+BenchLimit bench_matmul_limit (TensorType type);
 /* Whether rows of weights of this type were asked for: f16 is 16 bits as the file has them. */
 gboolean bench_wants (const Bench *b, TensorType type);
 
@@ -99,6 +103,7 @@ void bench_preprocess (Bench *b);
 void bench_prefill (Bench *b);
 void bench_decode_step (Bench *b);
 void bench_decode_batch (Bench *b);
+void bench_decode_shape (Bench *b);
 void bench_decode_repeat (Bench *b);
 void bench_decode_fresh (Bench *b);
 void bench_questions (Bench *b);

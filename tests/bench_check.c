@@ -246,8 +246,8 @@ plan_linear (Check *check, gconstpointer data)
   double *want = g_new (double, (gsize)m *n);
   Twin twin = { x, w, sums, k, period };
 
-  /* As in the self-check's cases: 8 bits hold every block. */
-  for (guint i = 0; size->type == TYPE_Q4 && i < m; i++)
+  /* As in the self-check's cases: 8 bits hold every block, for kernels that round x to them. */
+  for (guint i = 0; (size->type == TYPE_Q8 || size->type == TYPE_Q4) && i < m; i++)
     for (guint j = 0; j < k; j += 32)
       x[(gsize)i * k + j] = 127 / 8.0f;
   case_add_output (c, TYPE_F32, m, n, want);
@@ -272,7 +272,7 @@ plan_linear (Check *check, gconstpointer data)
   check->flops = 2.0 * m * n * k;
   check->weights = (double)n * k;
   check->bytes = tensor_bytes (TENSOR (c, W));
-  check->limit = l->m > 8 ? LIMIT_MULADD : LIMIT_READ;
+  check->limit = l->m > 8 ? bench_matmul_limit (size->type) : LIMIT_READ;
 }
 
 static void

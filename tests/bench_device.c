@@ -1,4 +1,4 @@
-/* What a device can do at most, by shaders that do nothing else: measure.comp. */
+/* What a device can do at most, by shaders that do nothing else: measure.comp, measure_matrix.comp. */
 #include "bench.h"
 
 #include "measure.h"
@@ -83,36 +83,30 @@ measure_read (Bench *b)
   return (double)n * rows * ROW_BYTES / best_of (s);
 }
 
+/* What a dispatch does of operations in a nanosecond, whose turns do turn_flops each and which is made as long as it needs to be.
+ * y: of arena. */
 static double
-measure_muladd (Bench *b)
+most_flops (Bench *b, Arena *arena, Dispatch *d, double turn_flops)
 {
-  const double turn_flops = 2.0 * 4 * MEASURE_CHAINS * MEASURE_UNROLLED * INVOCATIONS;
   struct
   {
     guint32 turns;
     float factor, term;
   } push = { 1, 0.75f, 0.25f };
   g_autoptr (GError) error = NULL;
-  g_autoptr (Arena) arena = arena_new (b->dev, ARENA_DEVICE, "muladd");
-  Tensor y = arena_add (arena, TYPE_F32, LAYOUT_ROWS, INVOCATIONS * 4 / COLUMNS, COLUMNS);
 
   arena_commit (arena, &error);
   bench_assert (error);
+  d->push = &push;
+  d->push_size = sizeof push;
   for (;; push.turns *= 2) {
-    g_autoptr (OpStream) s = op_stream_new (b->dev, "muladd");
+    g_autoptr (OpStream) s = op_stream_new (b->dev, d->shader);
     guint64 ns;
 
-    op_stream_begin_op (s, "muladd");
-    op_stream_dispatch (s, &(Dispatch){
-                               .shader = "measure_muladd",
-                               .bind = { { BIND_WRITE, &y } },
-                               .push = &push,
-                               .push_size = sizeof push,
-                               .local = MEASURE_LOCAL,
-                               .workgroups = { INVOCATIONS / MEASURE_LOCAL, 1, 1 },
-                               .turns = push.turns,
-                               .flops = push.turns * turn_flops,
-                           });
+    d->turns = push.turns;
+    d->flops = push.turns * turn_flops;
+    op_stream_begin_op (s, d->shader);
+    op_stream_dispatch (s, d);
     op_stream_end (s, &error);
     bench_assert (error);
     ns = best_of (s);
@@ -121,10 +115,51 @@ measure_muladd (Bench *b)
   }
 }
 
+static double
+measure_muladd (Bench *b)
+{
+  g_autoptr (Arena) arena = arena_new (b->dev, ARENA_DEVICE, "muladd");
+  Tensor y = arena_add (arena, TYPE_F32, LAYOUT_ROWS, INVOCATIONS * 4 / COLUMNS, COLUMNS);
+  Dispatch d = {
+    .shader = "measure_muladd",
+    .bind = { { BIND_WRITE, &y } },
+    .local = MEASURE_LOCAL,
+    .workgroups = { INVOCATIONS / MEASURE_LOCAL, 1, 1 },
+  };
+
+  return most_flops (b, arena, &d, 2.0 * 4 * MEASURE_CHAINS * MEASURE_UNROLLED * INVOCATIONS);
+}
+
+/* 0: it has no matrices that matmul takes. */
+static double
+measure_matrix (Bench *b)
+{
+  const CoopGeometry *coop = &device_limits (b->dev)->geometry.coop;
+  const guint side = coop->side, groups = side ? INVOCATIONS / (MEASURE_SUBGROUPS * coop->subgroup) : 0;
+  g_autoptr (Arena) arena = arena_new (b->dev, ARENA_DEVICE, "matrix");
+  Tensor y;
+
+  if (groups == 0)
+    return 0;
+  y = arena_add (arena, TYPE_F32, LAYOUT_ROWS, groups * MEASURE_SUBGROUPS, side * side);
+  Dispatch d = {
+    .shader = "measure_matrix",
+    .bind = { { BIND_WRITE, &y } },
+    .spec = { side },
+    .n_spec = 1,
+    .subgroup = coop->choose ? coop->subgroup : 0,
+    .full_subgroups = TRUE,
+    .local = MEASURE_SUBGROUPS * coop->subgroup,
+    .workgroups = { groups, 1, 1 },
+  };
+  return most_flops (b, arena, &d, 2.0 * side * side * side * MEASURE_CHAINS * MEASURE_UNROLLED * groups * MEASURE_SUBGROUPS);
+}
+
 void
 bench_device (Bench *b)
 {
   b->peak.copy_gbps = measure_copy (b);
   b->peak.read_gbps = measure_read (b);
   b->peak.muladd_gflops = measure_muladd (b);
+  b->peak.matrix_gflops = measure_matrix (b);
 }

@@ -59,6 +59,7 @@ add_machine (JsonBuilder *json, const Bench *b)
   add_figure (json, "copy_gbps", b->peak.copy_gbps);
   add_figure (json, "device_read_gbps", b->peak.read_gbps);
   add_figure (json, "device_muladd_gflops", b->peak.muladd_gflops);
+  add_figure (json, "device_matrix_gflops", b->peak.matrix_gflops);
   json_builder_end_object (json);
 }
 
@@ -71,6 +72,8 @@ add_geometry (JsonBuilder *json, const DeviceLimits *limits)
   add_count (json, "subgroup", limits->subgroup);
   add_flag (json, "shuffles", !limits->geometry.no_subgroup);
   add_flag (json, "plain_halves", limits->geometry.plain_halves);
+  add_flag (json, "dots", limits->geometry.dots);
+  add_count (json, "matrix_side", limits->geometry.coop.side);
   add_flag (json, "gpu_kernels", limits->geometry.gpu_kernels);
   add_count (json, "local", limits->geometry.local);
   add_count (json, "matvec_local", limits->geometry.matvec_local);

@@ -96,7 +96,7 @@ time_streams (Bench *b, GPtrArray *streams, BenchRow *row)
 
 /* One row of the table: enough weights, a stream for each of them, run in turn. */
 static void
-time_linear (Bench *b, const gchar *name, const Shape *shape, guint type, BenchLimit limit)
+time_linear (Bench *b, const gchar *name, const Shape *shape, guint type)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (Arena) arena = arena_new (b->dev, ARENA_DEVICE, name);
@@ -115,7 +115,7 @@ time_linear (Bench *b, const gchar *name, const Shape *shape, guint type, BenchL
     .shape = g_strdup_printf ("%ux%ux%u", shape->m, shape->n, shape->k),
     .flops = 2.0 * shape->m * shape->n * shape->k,
     .weights = (double)shape->n * shape->k,
-    .limit = limit,
+    .limit = g_str_equal (name, "matmul") ? bench_matmul_limit (weight_types[type].type) : LIMIT_READ,
   };
 
   w[0] = first;
@@ -151,27 +151,27 @@ time_linear (Bench *b, const gchar *name, const Shape *shape, guint type, BenchL
 }
 
 static void
-time_shapes (Bench *b, const gchar *name, const Shape *shapes, guint n, BenchLimit limit)
+time_shapes (Bench *b, const gchar *name, const Shape *shapes, guint n)
 {
   for (guint type = 0; type < G_N_ELEMENTS (weight_types); type++)
     for (guint i = 0; bench_wants (b, weight_types[type].type) && i < n; i++) {
       Shape shape = shapes[i];
 
       shape.m = b->quick ? MIN (shape.m, QUICK_ROWS) : shape.m;
-      time_linear (b, name, &shape, type, limit);
+      time_linear (b, name, &shape, type);
     }
 }
 
 void
 bench_matmul (Bench *b)
 {
-  time_shapes (b, "matmul", matmul_shapes, G_N_ELEMENTS (matmul_shapes), LIMIT_MULADD);
+  time_shapes (b, "matmul", matmul_shapes, G_N_ELEMENTS (matmul_shapes));
 }
 
 void
 bench_matvec (Bench *b)
 {
-  time_shapes (b, "matvec", matvec_shapes, G_N_ELEMENTS (matvec_shapes), LIMIT_READ);
+  time_shapes (b, "matvec", matvec_shapes, G_N_ELEMENTS (matvec_shapes));
 }
 
 /* --- attention --------------------------------------------------------------------------------------------------------------- */

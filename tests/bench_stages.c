@@ -12,17 +12,19 @@
 #include "model/model_testing.h"
 #include "synth.h"
 #include "true_widths.h"
+#include "true_words.h"
 
-#define CONTEXT 8192       /* tokens: more than all prompts here together */
-#define PROMPT BENCH_KEYS  /* tokens */
-#define N_PROMPTS 4        /* that are kept in the cache */
-#define STEPS 16           /* of a decode run, PROMPT tokens of context at their middle */
-#define QUESTION 24        /* tokens */
-#define FRAME 256          /* tokens of a frame */
-#define FIRST_SEGMENT 32   /* text of the first one that is prepared; no other row has it, or the ones behind it */
-#define ANSWER 8           /* tokens of an answer to a question */
-#define TEXT 64            /* tokens of an answer to be drafted */
-#define SEED 1             /* of the weights */
+#define CONTEXT 8192                   /* tokens: more than all prompts here together */
+#define PROMPT BENCH_KEYS              /* tokens */
+#define N_PROMPTS 4                    /* that are kept in the cache */
+#define STEPS 16                       /* of a decode run, PROMPT tokens of context at their middle */
+#define QUESTION 24                    /* tokens */
+#define FRAME 256                      /* tokens of a frame */
+#define FIRST_SEGMENT 32               /* text of the first one that is prepared; no other row has it, or the ones behind it */
+#define ANSWER 8                       /* tokens of an answer to a question */
+#define TEXT 64                        /* tokens of an answer to be drafted */
+#define SHAPE "{\"type\": \"string\"}" /* within a string nearly all tokens may follow, and are gone through */
+#define SEED 1                         /* of the weights */
 #define PATTERN (1u << 20) /* elements: a matrix repeats them, for making all of them would take longer than the bench */
 
 /* Rows are medians of at least so many runs. */
@@ -339,6 +341,7 @@ typedef struct
   MinivlEngine *engine;
   const gint32 *ids;
   guint n_ids, max_tokens;
+  const gchar *json_schema; /* nullable */
   MinivlAnswer answer;
 } Question;
 
@@ -352,6 +355,7 @@ ask (gpointer data)
 
   bench_assert (error);
   params.max_tokens = q->max_tokens;
+  params.json_schema = q->json_schema;
   session_ask_ids (session, q->ids, q->n_ids, NULL, 0, &params, NULL, NULL, &q->answer, &error);
   bench_assert (error);
   return NULL;
@@ -409,9 +413,9 @@ fill_cache (Bench *b, guint n)
   }
 }
 
-/* What a step of n sequences takes, whose prompts are in the cache. */
+/* What a step of n sequences takes, whose prompts are in the cache. json_schema: (nullable): of their answers. */
 static guint64
-run_steps (Bench *b, guint n)
+run_steps (Bench *b, guint n, const gchar *json_schema)
 {
   gint32 ids[N_PROMPTS][PAST];
   GThread *threads[N_PROMPTS];
@@ -420,13 +424,14 @@ run_steps (Bench *b, guint n)
 
   for (guint i = 0; i < n; i++) {
     make_ids (get_engine (b), i, PAST, ids[i]);
-    q[i] = (Question){ .engine = get_engine (b), .ids = ids[i], .n_ids = PAST, .max_tokens = STEPS + 1 };
+    q[i] =
+        (Question){ .engine = get_engine (b), .ids = ids[i], .n_ids = PAST, .max_tokens = STEPS + 1, .json_schema = json_schema };
   }
   crowd_begin (get_engine (b)->scheduler, ask, q, sizeof *q, n, threads);
   crowd_end (threads, n);
   for (guint i = 0; i < n; i++) {
     g_assert_cmpuint (q[i].answer.cached_tokens, ==, PAST - 1);
-    ns = MAX (ns, q[i].answer.decode_ns / STEPS);
+    ns = MAX (ns, q[i].answer.decode_ns / (q[i].answer.output_tokens - 1));
     minivl_answer_clear (&q[i].answer);
   }
   return ns;
@@ -452,7 +457,7 @@ bench_decode_step (Bench *b)
   fill_cache (b, 1);
   bench_timer_start (&timer, b->quick ? 0 : SECONDS, b->quick ? 1 : DECODES);
   while (bench_goes_on (&timer))
-    bench_ran (&timer, run_steps (b, 1), STEPS + 1); /* the prompt's last token is also a step */
+    bench_ran (&timer, run_steps (b, 1, NULL), STEPS + 1); /* the prompt's last token is also a step */
   bench_timer_stop (&timer, &row);
   count_work (b, 1, &row);
   bench_add (b, row);
@@ -472,8 +477,8 @@ bench_decode_batch (Bench *b)
   bench_timer_start (&timer, b->quick ? 0 : SECONDS, b->quick ? 1 : DECODES);
   bench_timer_start (&one_timer, 0, 0);
   while (bench_goes_on (&timer)) {
-    bench_ran (&timer, run_steps (b, N_PROMPTS), STEPS + 1);
-    bench_ran (&one_timer, run_steps (b, 1), STEPS + 1);
+    bench_ran (&timer, run_steps (b, N_PROMPTS, NULL), STEPS + 1);
+    bench_ran (&one_timer, run_steps (b, 1, NULL), STEPS + 1);
   }
   bench_timer_stop (&timer, &row);
   bench_timer_stop (&one_timer, &one);
@@ -481,6 +486,43 @@ bench_decode_batch (Bench *b)
   row.ratio = (double)row.ns / one.ns;
   row.ratio_of = "decode_step";
   bench_add (b, row);
+}
+
+/* The shapes of a model that has no tokenizer are of other words, as many. (transfer full) */
+static Shapes *
+make_shapes (const MinivlEngine *e, const Tokenizer *words)
+{
+  return shapes_new (e->tokenizer ? e->tokenizer : words, e->end_tokens, e->config.language.vocab);
+}
+
+/* Masked steps in turns with others. */
+void
+bench_decode_shape (Bench *b)
+{
+  MinivlEngine *e = get_engine (b);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (Tokenizer) words = true_words (&error);
+  Shapes *of_engine = e->shapes;
+  BenchRow row = row_of (b, "decode_shape", g_strdup_printf ("%u, %u tokens", PROMPT, e->config.language.vocab), LIMIT_NONE), one;
+  BenchTimer timer, one_timer;
+
+  bench_assert (error);
+  e->shapes = make_shapes (e, words);
+  fill_cache (b, 1);
+  run_steps (b, 1, SHAPE); /* which is compiled then */
+  bench_timer_start (&timer, b->quick ? 0 : SECONDS, b->quick ? 1 : DECODES);
+  bench_timer_start (&one_timer, 0, 0);
+  while (bench_goes_on (&timer)) {
+    bench_ran (&timer, run_steps (b, 1, SHAPE), STEPS + 1);
+    bench_ran (&one_timer, run_steps (b, 1, NULL), STEPS + 1);
+  }
+  bench_timer_stop (&timer, &row);
+  bench_timer_stop (&one_timer, &one);
+  row.ratio = (double)row.ns / one.ns;
+  row.ratio_of = "decode_step";
+  bench_add (b, row);
+  shapes_free (e->shapes);
+  e->shapes = of_engine;
 }
 
 /* --- drafts ------------------------------------------------------------------------------------------------------------------ */

@@ -10,7 +10,7 @@ import unittest
 
 BENCH, WRONG = os.path.abspath(sys.argv.pop(1)), os.path.abspath(sys.argv.pop(1))
 
-STAGES = ['vision_tile', 'prefill_512', 'decode_step']
+STAGES = ['vision_tile', 'prefill_512', 'decode_step', 'decode_shape']
 
 
 class Bench(unittest.TestCase):
@@ -48,6 +48,7 @@ class Bench(unittest.TestCase):
             self.assertTrue(machine[name], name)
         for name in ['read_gbps', 'muladd_gflops', 'copy_gbps', 'device_read_gbps', 'device_muladd_gflops']:
             self.assertGreater(machine[name], 0.1, name)
+        self.assertEqual(machine['device_matrix_gflops'] is not None, report['geometry']['matrix_side'] > 0)
         self.assertIn(report['geometry']['bulk'], ['texel', 'storage'])
         model = report['model']
         self.assertEqual(model['layers'], 32)
