@@ -6,6 +6,8 @@
 #define LONGEST_WAY (G_TIME_SPAN_SECOND / 2)
 /* How long a summary is shown at most; it covers far more time than that. */
 #define LONGEST_SUMMARY (5 * GST_SECOND)
+/* Long enough to be told from the next text in any file. */
+#define LEAST_DURATION GST_MSECOND
 
 void
 text_item_free (TextItem *item)
@@ -266,15 +268,15 @@ void
 text_src_put_behind_last (GstMinivlTextSrc *pad, TextItem *item)
 {
   guint64 begin = MAX (item->position, pad->spoken), last = last_place (pad), end = item->position + item->duration, room;
+  guint n = count_beside (pad, item) + 1;
 
   end = MAX (end, begin + item->duration / 4); /* whoever is late makes up for it */
-  if (begin < last) {
-    guint64 next = next_place (pad, begin + 1);
-
-    item->duration = (MIN (end, MIN (last, next)) - begin) / (count_beside (pad, item) + 1);
-  } else { /* the video is over: as many as may be, each long enough to be told from the next one in any file */
+  if (begin + n * LEAST_DURATION <= last) {
+    end = MIN (end, MIN (last, next_place (pad, begin + 1)));
+    item->duration = MAX (LEAST_DURATION, (end - begin) / n);
+  } else { /* the video is over: as many as may be */
     room = pad->segment.stop - begin;
-    item->duration = pad->n_events > 0 && pad->n_results == 0 ? room : MIN (GST_MSECOND, room / 2);
+    item->duration = pad->n_events > 0 && pad->n_results == 0 ? room : MIN (LEAST_DURATION, room / 2);
   }
   item->position = begin;
   if (!GST_CLOCK_TIME_IS_VALID (pad->told)) /* the video has gone back since the item was taken */
@@ -415,7 +417,7 @@ wait_for_arrival (GstMinivlTextSrc *pad)
 {
   gint64 end = g_get_monotonic_time () + LONGEST_WAY;
 
-  pad->awaited = pad->timestamp == TEXT_NOW && !pad->is_json && (pad->on_its_way || pad->n_results > 0);
+  pad->awaited = !pad->is_json && (pad->on_its_way || pad->n_results > 0);
   while (pad->awaited && !pad->flushing && g_cond_wait_until (&pad->arrived, &pad->lock, end))
     ;
   pad->awaited = FALSE;

@@ -405,7 +405,7 @@ typedef struct
   const Container *from;
   const Written *to;
   const gchar *timestamp;
-  gboolean late;
+  void (*delay) (GstElement *pipeline); /* of answers; NULL: there is none */
 } Writing;
 
 static void
@@ -423,8 +423,8 @@ write_file (const Writing *writing, const gchar *path, Told *told)
   else
     rest = g_strdup_printf ("fakesink m.text_src ! text/x-raw,format=utf8 ! %s ! filesink location=%s", writing->to->muxer, path);
   pipeline = pipeline_new ("filesrc location=%s ! decodebin ! videoconvert ! " MINIVL "m.src ! %s", from, writing->timestamp, rest);
-  if (writing->late)
-    answer_late (pipeline);
+  if (writing->delay != NULL)
+    writing->delay (pipeline);
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
   note_told (pipeline, told);
   g_assert_cmpuint (text_lost (pipeline), ==, 0);
@@ -442,7 +442,7 @@ check_writing (const Writing *writing)
   write_file (writing, path, &told);
   writing->to->read (path, &arrived);
   g_assert_cmpint (g_unlink (path), ==, 0);
-  print_row (writing->to->name, writing->from->name, 1, writing->timestamp, writing->late, &told, &arrived);
+  print_row (writing->to->name, writing->from->name, 1, writing->timestamp, writing->delay != NULL, &told, &arrived);
   g_assert_cmpuint (arrived.came, ==, told.with_text);
   g_assert_cmpuint (arrived.came, ==, told_count (&told));
   g_assert_cmpuint (arrived.outside, ==, 0);
@@ -454,10 +454,45 @@ test_written (gconstpointer data)
 {
   print_head ();
   for (guint i = 0; i < 8; i += STEP (3)) {
-    Writing writing = { &containers[i % 2 ? 1 : 4], data, i / 2 % 2 ? "segment" : "now", i / 4 };
+    Writing writing = { &containers[i % 2 ? 1 : 4], data, i / 2 % 2 ? "segment" : "now", i / 4 ? answer_late : NULL };
 
     check_writing (&writing);
   }
+}
+
+static GstPadProbeReturn
+sum_up_at_gap (GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+  GstClockTime start, duration;
+
+  if (GST_EVENT_TYPE (GST_PAD_PROBE_INFO_EVENT (info)) != GST_EVENT_GAP)
+    return GST_PAD_PROBE_OK;
+  gst_event_parse_gap (GST_PAD_PROBE_INFO_EVENT (info), &start, &duration);
+  if (start + duration > LENGTH - 50 * GST_MSECOND)
+    fake_release_all (FAKE_ASK);
+  return GST_PAD_PROBE_OK;
+}
+
+/* The last summary comes when the text was told to be silent to the end. */
+static void
+sum_up_late (GstElement *pipeline)
+{
+  g_autoptr (GstElement) element = gst_bin_get_by_name (GST_BIN (pipeline), "m");
+  g_autoptr (GstPad) pad = gst_element_get_static_pad (element, "text_src");
+
+  fake_hold (FAKE_ASK);
+  fake_release (FAKE_ASK, 5); /* four segments and a summary */
+  gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, sum_up_at_gap, NULL, NULL);
+}
+
+static void
+test_a_summary_behind_the_last_gap_is_written (void)
+{
+  const Writing writing = { &containers[4], &written[0], "segment text-duration=100000000", sum_up_late };
+
+  print_head ();
+  for (guint i = 0; i < 8; i += STEP (3))
+    check_writing (&writing);
 }
 
 /* --- in a harness ------------------------------------------------------------------------------------------------------------ */
@@ -644,6 +679,7 @@ main (int argc, char **argv)
   RULE (a_segment_that_starts_at_the_stop_stands_in_front_of_it);
   RULE (plain_texts_follow_one_another);
   RULE (plain_texts_last_as_long_as_is_set);
+  RULE (a_summary_behind_the_last_gap_is_written);
   RULE (a_stream_that_ends_without_a_segment_has_its_results);
 #undef RULE
   failed = g_test_run ();

@@ -93,6 +93,32 @@ assert_text_caps (Rig *rig, const gchar *media_type)
   g_assert_true (gst_structure_has_name (gst_caps_get_structure (caps, 0), media_type));
 }
 
+/* The half of a frame may be a nanosecond more than that of the one before. */
+static void
+test_a_text_at_the_end_is_no_shorter_than_files_can_tell (void)
+{
+  Rig *rig = rig_new ("segment-duration=200000000 num-segments=1 max-backlog=1000");
+  GstSegment segment;
+
+  rig_set_caps (rig, "RGB", 8, 4, 30, 1);
+  rig_add_text (rig, "text/x-raw");
+  gst_segment_init (&segment, GST_FORMAT_TIME);
+  segment.stop = GST_SECOND;
+  g_assert_true (gst_harness_push_event (rig->video, gst_event_new_segment (&segment)));
+  fake_hold (FAKE_ASK);
+  rig_push (rig, 0, 27);
+  fake_release (FAKE_ASK, 1);
+  gst_buffer_unref (gst_harness_pull (rig->text)); /* up to the end */
+  rig_push (rig, 27, 28);
+  fake_release_all (FAKE_ASK);
+  for (guint i = 0; i < 3; i++) {
+    g_autoptr (GstBuffer) buffer = gst_harness_pull (rig->text);
+
+    g_assert_cmpuint (GST_BUFFER_DURATION (buffer), >=, GST_MSECOND);
+  }
+  rig_free (rig);
+}
+
 static void
 test_json_comes_first (void)
 {
@@ -419,6 +445,7 @@ main (int argc, char **argv)
   RULE (gaps_follow_the_video);
   RULE (text_has_time_and_duration_of_now);
   RULE (text_duration_is_set);
+  RULE (a_text_at_the_end_is_no_shorter_than_files_can_tell);
   RULE (json_comes_first);
   RULE (plain_text_where_it_is_asked_for);
   RULE (plain_text_says_nothing_of_errors);
