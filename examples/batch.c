@@ -91,8 +91,7 @@ read_id (JsonObject *o)
 {
   JsonNode *node = json_object_get_member (o, "id");
 
-  return node && (json_text_holds (node, G_TYPE_STRING) || json_text_holds (node, G_TYPE_INT64)) ? json_to_string (node, FALSE)
-                                                                                                 : NULL;
+  return node && (json_text_holds (node, G_TYPE_STRING) || json_text_holds (node, G_TYPE_INT64)) ? json_text_write (node) : NULL;
 }
 
 /* (transfer full) */
@@ -103,7 +102,7 @@ quote (const gchar *text)
   g_autoptr (JsonNode) node = json_node_new (JSON_NODE_VALUE);
 
   json_node_set_string (node, valid);
-  return json_to_string (node, FALSE);
+  return json_text_write (node);
 }
 
 /* --- input ----------------------------------------------------------------------------------------------------------------- */

@@ -53,3 +53,13 @@ json_text_holds (JsonNode *node, GType type)
 {
   return JSON_NODE_HOLDS_VALUE (node) && json_node_get_value_type (node) == type;
 }
+
+gchar *
+json_text_write (JsonNode *node)
+{
+  g_autofree gchar *text = json_to_string (node, FALSE);
+  GString *all = g_string_new (text);
+
+  g_string_replace (all, "\x1f", "\\u001f", 0); /* within strings alone: elsewhere there is none */
+  return g_string_free (all, FALSE);
+}

@@ -1,4 +1,5 @@
 #include "report.h"
+#include "jsontext.h"
 
 #include "model/minivl-budget.h"
 
@@ -159,7 +160,7 @@ report_to_json (const Report *r)
   add_int (b, "peak_rss_bytes", peak_rss_bytes ());
   json_builder_end_object (b);
   root = json_builder_get_root (b);
-  return json_to_string (root, FALSE);
+  return json_text_write (root);
 }
 
 gboolean

@@ -4,10 +4,12 @@
 
 #include <string.h>
 
-/* A schema would have more; a conversation has six. */
-#define MOST_LEVELS 32
+/* A conversation has six; the rest is for a schema. */
+#define MOST_LEVELS 64
 #define MOST_STOPS 16
 #define MOST_LOGPROBS 20
+/* Of the type json_object */
+#define ANY_OBJECT "{\"type\":\"object\",\"additionalProperties\":true}"
 
 typedef struct
 {
@@ -26,6 +28,8 @@ ask_free (Ask *ask)
   g_free (ask->system);
   g_ptr_array_unref (ask->rounds);
   g_strfreev (ask->stop);
+  g_strfreev (ask->choices);
+  g_free (ask->schema);
   g_free (ask);
 }
 
@@ -168,25 +172,132 @@ read_logprobs (gpointer target, JsonNode *node, const gchar *param, Refusal *ref
 }
 
 static gboolean
+read_token_ids (gpointer target, JsonNode *node, const gchar *param, Refusal *refusal)
+{
+  return field_get_bool (node, param, &((Body *)target)->ask->token_ids, refusal);
+}
+
+static gboolean
 read_top_logprobs (gpointer target, JsonNode *node, const gchar *param, Refusal *refusal)
 {
   return field_get_int (node, param, 0, MOST_LOGPROBS, &((Body *)target)->top_logprobs, refusal);
 }
 
 static gboolean
-read_response_format (gpointer target, JsonNode *node, const gchar *param, Refusal *refusal)
+read_choices (gpointer target, JsonNode *node, const gchar *param, Refusal *refusal)
+{
+  Ask *ask = ((Body *)target)->ask;
+  JsonArray *list = field_get_list (node, param, refusal);
+  g_autoptr (GStrvBuilder) choices = g_strv_builder_new ();
+
+  for (guint i = 0; list && i < json_array_get_length (list); i++) {
+    const gchar *text = field_get_string (json_array_get_element (list, i), param, refusal);
+
+    if (!text)
+      return FALSE;
+    g_strv_builder_add (choices, text);
+  }
+  if (!list)
+    return FALSE;
+  ask->choices = g_strv_builder_end (choices);
+  ask->params.choices = (const gchar *const *)ask->choices;
+  return TRUE;
+}
+
+/* --- response_format ------------------------------------------------------------------------------------------------------- */
+
+typedef struct
+{
+  const gchar *type;   /* borrowed; NULL: none */
+  gboolean has_schema; /* json_schema is there */
+  gchar *schema;       /* NULL: none */
+} Format;
+
+static void
+format_clear (Format *format)
+{
+  g_free (format->schema);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Format, format_clear)
+
+static gboolean
+read_text (gpointer target, JsonNode *node, const gchar *param, Refusal *refusal)
+{
+  return field_get_string (node, param, refusal) != NULL;
+}
+
+/* What is not strict elsewhere is strict here. */
+static gboolean
+read_strict (gpointer target, JsonNode *node, const gchar *param, Refusal *refusal)
+{
+  gboolean strict;
+
+  return field_get_bool (node, param, &strict, refusal);
+}
+
+static gboolean
+read_schema (gpointer target, JsonNode *node, const gchar *param, Refusal *refusal)
+{
+  if (!field_get_object (node, param, refusal))
+    return FALSE;
+  ((Format *)target)->schema = json_to_string (node, FALSE);
+  return TRUE;
+}
+
+static const Field schema_fields[] = { { "name", read_text }, { "description", read_text }, { "strict", read_strict },
+  { "schema", read_schema } };
+
+static gboolean
+read_json_schema (gpointer target, JsonNode *node, const gchar *param, Refusal *refusal)
 {
   JsonObject *o = field_get_object (node, param, refusal);
-  g_autofree gchar *at = g_strconcat (param, ".type", NULL);
-  JsonNode *type_node = o ? json_object_get_member (o, "type") : NULL;
-  const gchar *type = type_node ? field_get_string (type_node, at, refusal) : NULL;
 
-  if (o && !type_node)
-    return refuse_value (refusal, at, "it is missing");
-  if (type && !g_str_equal (type, "text"))
-    return refuse (refusal, 400, "unsupported_parameter", param, "%s: %s is not supported, but text is", param, type);
+  ((Format *)target)->has_schema = TRUE;
+  return o && fields_read (o, schema_fields, G_N_ELEMENTS (schema_fields), target, param, refusal);
+}
+
+static gboolean
+read_type (gpointer target, JsonNode *node, const gchar *param, Refusal *refusal)
+{
+  const gchar *type = field_get_string (node, param, refusal);
+
+  ((Format *)target)->type = type;
   return type != NULL;
 }
+
+static const Field format_fields[] = { { "type", read_type }, { "json_schema", read_json_schema } };
+
+static gboolean
+read_response_format (gpointer target, JsonNode *node, const gchar *param, Refusal *refusal)
+{
+  Ask *ask = ((Body *)target)->ask;
+  JsonObject *o = field_get_object (node, param, refusal);
+  g_autofree gchar *type_at = g_strconcat (param, ".type", NULL), *schema_at = g_strconcat (param, ".json_schema", NULL);
+  g_auto (Format) format = { NULL };
+  gboolean wants_schema;
+
+  if (!o || !fields_read (o, format_fields, G_N_ELEMENTS (format_fields), &format, param, refusal))
+    return FALSE;
+  if (!format.type)
+    return refuse_value (refusal, type_at, "it is missing");
+  wants_schema = g_str_equal (format.type, "json_schema");
+  if (!wants_schema && !g_str_equal (format.type, "json_object") && !g_str_equal (format.type, "text"))
+    return refuse (refusal, 400, "unsupported_parameter", param,
+        "%s: %s is not supported, but text, json_object and json_schema are", param, format.type);
+  if (format.has_schema && !wants_schema)
+    return refuse_value (refusal, schema_at, "the type is to be json_schema with it");
+  if (wants_schema && !format.schema)
+    return refuse_value (refusal, schema_at, "its schema is missing");
+  if (wants_schema)
+    ask->schema = g_steal_pointer (&format.schema);
+  else if (g_str_equal (format.type, "json_object"))
+    ask->schema = g_strdup (ANY_OBJECT);
+  ask->params.json_schema = ask->schema;
+  return TRUE;
+}
+
+/* --- what asks for nothing else than there is ------------------------------------------------------------------------------- */
 
 static gboolean
 read_one (gpointer target, JsonNode *node, const gchar *param, Refusal *refusal)
@@ -242,7 +353,9 @@ static const Field body_fields[] = {
   { "stop", read_stop },
   { "logprobs", read_logprobs },
   { "top_logprobs", read_top_logprobs },
+  { "return_token_ids", read_token_ids }, /* as vLLM and LMDeploy have it */
   { "response_format", read_response_format },
+  { "choices", read_choices },
   /* What asks for nothing else than there is. */
   { "n", read_one },
   { "frequency_penalty", read_zero },
@@ -272,6 +385,25 @@ check_logprobs (const Body *b, Refusal *refusal)
   return TRUE;
 }
 
+const gchar *
+ask_shape_param (const Ask *ask)
+{
+  return ask->choices ? "choices" : ask->schema ? "response_format" : NULL;
+}
+
+static gboolean
+check_shape (const Ask *ask, Refusal *refusal)
+{
+  const gchar *param = ask_shape_param (ask);
+  g_autoptr (GError) error = NULL;
+
+  if (!minivl_shape_check (ask->params.choices, ask->schema, &error))
+    return refuse_value (refusal, param, "%s", error->message);
+  if (param && ask->stop)
+    return refuse_value (refusal, "stop", "an answer of a shape is whole: not together with %s", param);
+  return TRUE;
+}
+
 Ask *
 ask_parse (const gchar *text, gsize length, guint max_pictures, Refusal *refusal)
 {
@@ -285,7 +417,8 @@ ask_parse (const gchar *text, gsize length, guint max_pictures, Refusal *refusal
     refuse (refusal, 400, "invalid_json", NULL, "the body: %s", error->message);
     return NULL;
   }
-  if (!fields_read (o, body_fields, G_N_ELEMENTS (body_fields), &body, "", refusal) || !check_logprobs (&body, refusal))
+  if (!fields_read (o, body_fields, G_N_ELEMENTS (body_fields), &body, "", refusal) || !check_logprobs (&body, refusal)
+      || !check_shape (ask, refusal))
     return NULL;
   if (!body.has_messages) {
     refuse_value (refusal, "messages", "it is missing");
@@ -294,17 +427,17 @@ ask_parse (const gchar *text, gsize length, guint max_pictures, Refusal *refusal
   return g_steal_pointer (&ask);
 }
 
-/* `<image>` for a picture, `Frame1: <image>` and so on, a line each, for a video. (transfer full) */
+/* `<image>` for a picture that is not joined, `Frame1: <image>` and so on, a line each, for a video. (transfer full) */
 static gchar *
 marks_of (const AskPart *part, guint n)
 {
-  gchar *marks = part->kind == PART_VIDEO ? minivl_prompt_add_marks ("", 0, n) : g_strdup (MINIVL_IMAGE_MARK);
+  gchar *marks = part->kind == PART_VIDEO ? minivl_prompt_add_marks ("", 0, n) : g_strdup (n > 0 ? MINIVL_IMAGE_MARK : "");
 
   return g_strchomp (marks);
 }
 
 gchar *
-ask_write_question (const AskRound *round, const guint *n_pictures, const gchar *param, Refusal *refusal)
+ask_write_question (const AskRound *round, const guint *n_marks, const gchar *param, Refusal *refusal)
 {
   g_autoptr (GString) text = g_string_new (NULL);
   guint n_written = 0, n_all = 0;
@@ -315,7 +448,7 @@ ask_write_question (const AskRound *round, const guint *n_pictures, const gchar 
     if (part->kind == PART_TEXT)
       n_written += minivl_prompt_count_marks (part->text);
     else
-      n_all += n_pictures[medium++];
+      n_all += n_marks[medium++];
   }
   if (n_written > 0 && n_written != n_all) {
     refuse (refusal, 400, "invalid_value", param, "%u %s in the text, and %u pictures and frames for them", n_written,
@@ -324,7 +457,7 @@ ask_write_question (const AskRound *round, const guint *n_pictures, const gchar 
   }
   for (guint i = 0, medium = 0; i < round->parts->len; i++) {
     const AskPart *part = round->parts->pdata[i];
-    g_autofree gchar *marks = part->kind == PART_TEXT ? NULL : marks_of (part, n_pictures[medium++]);
+    g_autofree gchar *marks = part->kind == PART_TEXT ? NULL : marks_of (part, n_marks[medium++]);
 
     if (part->kind == PART_TEXT)
       messages_join (text, part->text);

@@ -27,6 +27,7 @@ typedef struct
   guint max_tiles, segments;
   double start, stop; /* seconds of a video; stop below start: all of it */
   gchar *param;       /* how an error names it */
+  gboolean joined;    /* a picture whose tiles belong to the mark of the picture in front of it */
 } AskPart;
 
 /* What a user said, in one message or several, and what was answered to it. */
@@ -43,18 +44,20 @@ typedef struct
   GPtrArray *rounds; /* AskRound, at least one */
   MinivlParams params;
   gboolean has_seed, has_max_tokens; /* they were asked for */
-  gchar **stop;                      /* params.stop; nullable */
-  gboolean stream, include_usage, logprobs;
+  gchar **stop, **choices, *schema;  /* params.stop, params.choices and params.json_schema; nullable */
+  gboolean stream, include_usage, logprobs, token_ids;
 } Ask;
 
 /* text: ends in NUL. max_pictures: of pictures and frames in all. (transfer full) NULL: it is refused. */
 Ask *ask_parse (const gchar *text, gsize length, guint max_pictures, Refusal *refusal);
 void ask_free (Ask *ask);
+/* Which field asks for an answer of a shape; NULL: none does. */
+const gchar *ask_shape_param (const Ask *ask);
 
-/* The question as the model reads it. n_pictures: of each part that is a picture or video, in order, as they became.
+/* The question as the model reads it. n_marks: of each part that is a picture or video, in order: 0 for a joined one.
  * Parts are lines, but where text has white space at its end or beginning already. A mark stands where the picture does; but where
  * the texts have marks themselves, they stand for the pictures, and must be as many. (transfer full) NULL: they are not. */
-gchar *ask_write_question (const AskRound *round, const guint *n_pictures, const gchar *param, Refusal *refusal);
+gchar *ask_write_question (const AskRound *round, const guint *n_marks, const gchar *param, Refusal *refusal);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Ask, ask_free)
 

@@ -7,10 +7,13 @@ typedef struct
 {
   const Conversing *c;
   MinivlSession *session;
-  guint tiles; /* of pictures so far */
+  guint tiles;     /* of pictures so far */
+  GPtrArray *mark; /* those of the last mark, which the session does not have yet */
+  ConverseText on_text;
+  gpointer user_data;
   /* Of the medium that is being read. */
   const AskPart *part;
-  guint n_pictures;
+  guint n_marks;
   guint64 engine_ns; /* that its pictures took in the engine, and no medium */
 } Work;
 
@@ -49,7 +52,16 @@ check_context (const Work *w, Refusal *refusal)
              tokens, info->context_size);
 }
 
-/* A DecoderFrame: shows it to the session. */
+/* Shows the session what stands for the last mark. */
+static void
+end_mark (Work *w)
+{
+  if (w->mark->len > 0)
+    minivl_session_add_pictures (w->session, (MinivlPicture *const *)w->mark->pdata, w->mark->len);
+  g_ptr_array_set_size (w->mark, 0);
+}
+
+/* A DecoderFrame: it stands for a mark of its own, unless it is joined to the one in front. */
 static gboolean
 add_picture (const guint8 *rgb, guint width, guint height, gpointer user_data, Refusal *refusal)
 {
@@ -59,23 +71,29 @@ add_picture (const guint8 *rgb, guint width, guint height, gpointer user_data, R
   g_autoptr (MinivlPicture) picture = NULL;
   MinivlPictureInfo info;
   gint64 since = g_get_monotonic_time ();
+  gboolean encoded;
 
   picture = minivl_session_encode (w->session, &image, w->part->max_tiles, w->c->cancel, &error);
   w->engine_ns += (g_get_monotonic_time () - since) * 1000;
   if (!picture)
     return refuse_error (refusal, w->part->param, error);
-  minivl_session_add_pictures (w->session, &picture, 1);
+  if (!w->part->joined) {
+    end_mark (w);
+    w->n_marks++;
+  }
+  g_ptr_array_add (w->mark, minivl_picture_ref (picture));
   minivl_picture_get_info (picture, &info);
-  if (album_add (w->c->album, picture)) {
+  encoded = album_add (w->c->album, picture);
+  metrics_add_picture (w->c->metrics, encoded);
+  if (encoded) {
     metrics_add_time (w->c->metrics, STAGE_PREPROCESS, info.preprocess_ns);
     metrics_add_time (w->c->metrics, STAGE_ENCODE, info.encode_ns);
   }
   w->tiles += info.tiles;
-  w->n_pictures++;
   return check_context (w, refusal);
 }
 
-/* n (out): how many pictures it became */
+/* n (out): how many marks it has */
 static gboolean
 read_medium (Work *w, const AskPart *part, guint *n, Refusal *refusal)
 {
@@ -87,14 +105,14 @@ read_medium (Work *w, const AskPart *part, guint *n, Refusal *refusal)
   gboolean ok;
 
   w->part = part;
-  w->n_pictures = 0;
+  w->n_marks = 0;
   w->engine_ns = 0;
   if (!bytes)
     bytes = remote_fetch (part->url, &remote, w->c->cancellable, part->param, refusal);
   input.bytes = bytes;
   ok = bytes && decoder_run (&input, &s->decoder, w->c->cancellable, add_picture, w, refusal);
   metrics_add_time (w->c->metrics, STAGE_MEDIA, (g_get_monotonic_time () - since) * 1000 - w->engine_ns);
-  *n = w->n_pictures;
+  *n = w->n_marks;
   return ok;
 }
 
@@ -104,7 +122,7 @@ read_medium (Work *w, const AskPart *part, guint *n, Refusal *refusal)
 static gchar *
 read_round (Work *w, const AskRound *round, Refusal *refusal)
 {
-  g_autoptr (GArray) n_pictures = g_array_new (FALSE, FALSE, sizeof (guint));
+  g_autoptr (GArray) n_marks = g_array_new (FALSE, FALSE, sizeof (guint));
 
   for (guint i = 0; i < round->parts->len; i++) {
     const AskPart *part = round->parts->pdata[i];
@@ -114,9 +132,10 @@ read_round (Work *w, const AskRound *round, Refusal *refusal)
       continue;
     if (!read_medium (w, part, &n, refusal))
       return NULL;
-    g_array_append_val (n_pictures, n);
+    g_array_append_val (n_marks, n);
   }
-  return ask_write_question (round, (const guint *)n_pictures->data, "messages", refusal);
+  end_mark (w);
+  return ask_write_question (round, (const guint *)n_marks->data, "messages", refusal);
 }
 
 /* The answer's length, as far as the context has room for it, and a seed of its own. */
@@ -138,6 +157,15 @@ complete_params (Work *w, Ask *ask, const gchar *question, Refusal *refusal)
   return TRUE;
 }
 
+/* What could have been known of a shape was looked at before: it takes more tokens than there may be. */
+static const gchar *
+wrong_param (const Ask *ask, const GError *error)
+{
+  if (error->code != MINIVL_ERROR_USAGE || !ask_shape_param (ask))
+    return "messages";
+  return ask->has_max_tokens ? "max_tokens" : ask_shape_param (ask);
+}
+
 static void
 count (const Work *w, const MinivlAnswer *answer)
 {
@@ -146,12 +174,22 @@ count (const Work *w, const MinivlAnswer *answer)
   metrics_add_time (w->c->metrics, STAGE_DECODE, answer->decode_ns);
 }
 
+/* A MinivlTextFunc */
+static void
+pass_on (const gchar *text, gpointer user_data)
+{
+  const Work *w = user_data;
+
+  w->on_text (w->session, text, w->user_data);
+}
+
 gboolean
-converse (const Conversing *c, Ask *ask, MinivlTextFunc on_text, gpointer user_data, MinivlAnswer *answer, Refusal *refusal)
+converse (const Conversing *c, Ask *ask, ConverseText on_text, gpointer user_data, MinivlAnswer *answer, Refusal *refusal)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (MinivlSession) session = minivl_session_new (c->engine, &error);
-  Work w = { .c = c, .session = session };
+  g_autoptr (GPtrArray) mark = g_ptr_array_new_with_free_func ((GDestroyNotify)minivl_picture_unref);
+  Work w = { .c = c, .session = session, .mark = mark, .on_text = on_text, .user_data = user_data };
   g_autofree gchar *question = NULL;
 
   if (!session)
@@ -171,8 +209,8 @@ converse (const Conversing *c, Ask *ask, MinivlTextFunc on_text, gpointer user_d
   if (!complete_params (&w, ask, question, refusal))
     return FALSE;
   ask->params.cancel = c->cancel;
-  if (!minivl_session_ask (session, question, &ask->params, on_text, user_data, answer, &error))
-    return refuse_error (refusal, "messages", error);
+  if (!minivl_session_ask (session, question, &ask->params, on_text ? pass_on : NULL, &w, answer, &error))
+    return refuse_error (refusal, wrong_param (ask, error), error);
   count (&w, answer);
   return TRUE;
 }

@@ -19,10 +19,12 @@ typedef struct
   const gint *cancel; /* atomic: the same for the engine */
 } Conversing;
 
-/* Computes the answer; on_text as in minivl_session_ask(). What was asked for only as far as it fits, the length and the seed, is
+/* As a MinivlTextFunc; session: whose answer it is, for minivl_session_get_tokens() */
+typedef void (*ConverseText) (MinivlSession *session, const gchar *text, gpointer user_data);
+
+/* Computes the answer. on_text: nullable. What was asked for only as far as it fits, the length and the seed, is
  * decided here, in ask->params. FALSE: refused, with status 499 when cancelled. An answer that was cancelled is success, see its
  * `finish`. Any thread. */
-gboolean converse (
-    const Conversing *c, Ask *ask, MinivlTextFunc on_text, gpointer user_data, MinivlAnswer *answer, Refusal *refusal);
+gboolean converse (const Conversing *c, Ask *ask, ConverseText on_text, gpointer user_data, MinivlAnswer *answer, Refusal *refusal);
 
 #endif

@@ -29,13 +29,15 @@ typedef struct
   gint fd;         /* what it writes is read here */
   gint64 left;     /* us that it may still be waited for */
   gboolean may_go; /* it has a turn */
+  guint64 n_bytes; /* room that it has for a frame */
 } Decoder;
 
 /* --- turns ----------------------------------------------------------------------------------------------------------------- */
 
 static GMutex turns_lock;
 static GCond turns_free;
-static guint n_turns; /* under the lock */
+static guint n_turns; /* under the lock, as the next */
+static guint64 n_bytes_taken;
 
 static gboolean
 cancelled (Decoder *d)
@@ -55,6 +57,32 @@ take_turn (Decoder *d)
   return d->may_go || cancelled (d);
 }
 
+/* Whoever has room gets along without a turn, so that it does not matter if all who have turns wait for room. */
+static gboolean
+take_room (Decoder *d, guint64 n_bytes)
+{
+  gboolean ok;
+
+  g_mutex_lock (&turns_lock);
+  while (n_bytes_taken > 0 && n_bytes_taken + n_bytes > d->limits->frame_bytes && !g_cancellable_is_cancelled (d->cancellable))
+    g_cond_wait_until (&turns_free, &turns_lock, g_get_monotonic_time () + TURN_SLICE);
+  ok = !g_cancellable_is_cancelled (d->cancellable);
+  d->n_bytes = ok ? n_bytes : 0;
+  n_bytes_taken += d->n_bytes;
+  g_mutex_unlock (&turns_lock);
+  return ok || cancelled (d);
+}
+
+static void
+give_room (Decoder *d)
+{
+  g_mutex_lock (&turns_lock);
+  n_bytes_taken -= d->n_bytes;
+  d->n_bytes = 0;
+  g_cond_broadcast (&turns_free);
+  g_mutex_unlock (&turns_lock);
+}
+
 static void
 give_turn (Decoder *d)
 {
@@ -63,7 +91,7 @@ give_turn (Decoder *d)
   g_mutex_lock (&turns_lock);
   n_turns--;
   d->may_go = FALSE;
-  g_cond_signal (&turns_free);
+  g_cond_broadcast (&turns_free);
   g_mutex_unlock (&turns_lock);
 }
 
@@ -161,6 +189,7 @@ finish (Decoder *d)
       continue;
     close (d->fd);
   }
+  give_room (d);
   give_turn (d);
 }
 
@@ -240,7 +269,7 @@ take_record (Decoder *d, DecoderFrame on_frame, gpointer user_data, gboolean *do
   gboolean ok;
 
   *done = FALSE;
-  if (!read_all (d, &r, sizeof r) || !check_record (d, &r))
+  if (!read_all (d, &r, sizeof r) || !check_record (d, &r) || !take_room (d, r.n_bytes))
     return FALSE;
   bytes = g_try_malloc (MAX (r.n_bytes, 1));
   if (!bytes)
@@ -254,6 +283,8 @@ take_record (Decoder *d, DecoderFrame on_frame, gpointer user_data, gboolean *do
     return TRUE;
   give_turn (d);
   ok = on_frame (bytes, r.width, r.height, user_data, d->refusal);
+  g_clear_pointer (&bytes, g_free);
+  give_room (d);
   return ok && take_turn (d);
 }
 

@@ -15,6 +15,7 @@ typedef struct
   guint video_seconds; /* how long a video may be */
   guint memory_mib;    /* address space of the process */
   guint seconds;       /* that it is waited for, and of the CPU's time */
+  guint64 frame_bytes; /* of all frames that on_frame has in hand at a time; one there may always be */
 } DecoderLimits;
 
 /* What is decoded. */

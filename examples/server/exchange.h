@@ -11,8 +11,15 @@
 
 typedef struct _Exchange Exchange;
 
+/* All requests together. */
+typedef struct
+{
+  guint n_open;     /* whose headers are there, and whose answer is not sent yet */
+  gsize body_bytes; /* of bodies that are coming in, or not answered yet */
+} Traffic;
+
 /* A request begins. All borrowed. */
-void exchange_begin (SoupServerMessage *message, gpointer owner, const Settings *settings, Metrics *metrics);
+void exchange_begin (SoupServerMessage *message, gpointer owner, const Settings *settings, Metrics *metrics, Traffic *traffic);
 Exchange *exchange_of (SoupServerMessage *message);
 SoupServerMessage *exchange_get_message (const Exchange *exchange);
 gpointer exchange_get_owner (const Exchange *exchange);
@@ -21,8 +28,8 @@ gpointer exchange_get_owner (const Exchange *exchange);
 void exchange_expect_body (Exchange *exchange);
 /* (transfer full) */
 GBytes *exchange_take_body (Exchange *exchange);
-/* Returns FALSE. */
-gboolean exchange_refuse_size (gsize most_bytes, Refusal *refusal);
+/* Whether a body of so many bytes may be, and may be now. */
+gboolean exchange_check_size (const Exchange *exchange, gsize n_bytes, Refusal *refusal);
 
 /* The answer will be sent later, by what the job sends. Without its client it is cancelled. job: taken */
 void exchange_wait (Exchange *exchange, Job *job);

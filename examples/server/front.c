@@ -3,6 +3,9 @@
 #include "front.h"
 
 #include "exchange.h"
+#include "keys.h"
+#include "listener.h"
+#include "page.h"
 #include "reply.h"
 
 #include <libsoup/soup.h>
@@ -16,54 +19,24 @@ struct _Front
   GFunc on_lost;
   gpointer user_data;
   SoupServer *server;
-  GPtrArray *key_digests; /* GBytes of settings' keys */
+  Listener *listener; /* NULL: not yet, or no more */
+  Keys *keys;
+  Traffic traffic;
   double progress;
   gint64 created;
 };
 
 /* --- who may ask ----------------------------------------------------------------------------------------------------------- */
 
-#define DIGEST_SIZE 32
-
-static GBytes *
-digest (const gchar *key)
-{
-  g_autoptr (GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
-  guint8 bytes[DIGEST_SIZE];
-  gsize size = sizeof bytes;
-
-  g_checksum_update (sum, (const guchar *)key, strlen (key));
-  g_checksum_get_digest (sum, bytes, &size);
-  return g_bytes_new (bytes, size);
-}
-
-/* Takes as long whatever the key is, and whichever of them it is. */
-static gboolean
-is_key (const Front *f, const gchar *text)
-{
-  g_autoptr (GBytes) asked = digest (text);
-  const guint8 *a = g_bytes_get_data (asked, NULL);
-  gboolean found = FALSE;
-
-  for (guint i = 0; i < f->key_digests->len; i++) {
-    const guint8 *b = g_bytes_get_data (f->key_digests->pdata[i], NULL);
-    volatile guint8 differ = 0;
-
-    for (guint k = 0; k < DIGEST_SIZE; k++)
-      differ |= a[k] ^ b[k];
-    found |= differ == 0;
-  }
-  return found;
-}
-
 static gboolean
 check_key (const Front *f, SoupServerMessage *message, Refusal *refusal)
 {
   const gchar *header = soup_message_headers_get_one (soup_server_message_get_request_headers (message), "Authorization");
 
-  if (f->key_digests->len == 0)
+  if (f->settings->keys->len == 0)
     return TRUE;
-  if (header && g_ascii_strncasecmp (header, "Bearer ", strlen ("Bearer ")) == 0 && is_key (f, header + strlen ("Bearer ")))
+  if (header && g_ascii_strncasecmp (header, "Bearer ", strlen ("Bearer ")) == 0
+      && keys_count (f->keys, header + strlen ("Bearer ")) > 0)
     return TRUE;
   soup_message_headers_replace (soup_server_message_get_response_headers (message), "WWW-Authenticate", "Bearer");
   return refuse (
@@ -98,14 +71,21 @@ typedef struct
 } Route;
 
 static gboolean
-check_loaded (const Front *f, SoupServerMessage *message, Refusal *refusal)
+check_loaded (const Front *f, Refusal *refusal)
 {
   if (pool_is_lost (f->pool))
     return refuse (refusal, 503, "device_lost", NULL, "the device was lost");
+  if (pool_is_ending (f->pool))
+    return refuse (refusal, 503, "shutting_down", NULL, "the server is being stopped");
   if (pool_get_engine (f->pool))
     return TRUE;
-  soup_message_headers_replace (soup_server_message_get_response_headers (message), "Retry-After", "5");
   return refuse (refusal, 503, "loading", NULL, "the model is being loaded: %.0f %%", f->progress * 100);
+}
+
+static void
+answer_page (Front *f, Exchange *e)
+{
+  page_send (e, f->settings);
 }
 
 static void
@@ -126,7 +106,7 @@ answer_models (Front *f, Exchange *e)
   g_auto (Refusal) refusal = { 0 };
   g_autofree gchar *json = NULL;
 
-  if (!check_loaded (f, exchange_get_message (e), &refusal)) {
+  if (!check_loaded (f, &refusal)) {
     exchange_refuse (e, &refusal);
     return;
   }
@@ -138,21 +118,30 @@ static void
 answer_metrics (Front *f, Exchange *e)
 {
   MinivlEngine *engine = pool_get_engine (f->pool);
-  g_autofree gchar *text = metrics_to_text (f->metrics, pool_count_waiting (f->pool), pool_count_running (f->pool),
-      engine ? minivl_engine_get_info (engine)->device_bytes : 0);
+  MetricsNow now = { .n_waiting = pool_count_waiting (f->pool),
+    .n_running = pool_count_running (f->pool),
+    .body_bytes = f->traffic.body_bytes,
+    .n_connections = f->listener ? listener_count (f->listener) : 0 };
+  g_autofree gchar *text = NULL;
+  MinivlWork work = { 0 };
 
+  if (engine) {
+    now.device_bytes = minivl_engine_get_info (engine)->device_bytes;
+    minivl_engine_get_work (engine, &work);
+  }
+  now.steps = work.steps;
+  now.step_answers = work.step_answers;
+  text = metrics_to_text (f->metrics, &now);
   exchange_send (e, 200, "text/plain; version=0.0.4", text);
 }
 
 /* Also asked before the body is there. */
 static gboolean
-check_room (const Front *f, SoupServerMessage *message, Refusal *refusal)
+check_room (const Front *f, Refusal *refusal)
 {
-  if (!pool_is_full (f->pool))
-    return TRUE;
-  soup_message_headers_replace (soup_server_message_get_response_headers (message), "Retry-After", "1");
-  return refuse (refusal, 429, "queue_full", NULL, "%u requests are being answered and %u wait: try again later",
-      pool_count_running (f->pool), pool_count_waiting (f->pool));
+  return !pool_is_full (f->pool)
+         || refuse (refusal, 429, "queue_full", NULL, "%u requests are being answered and %u wait: try again later",
+             pool_count_running (f->pool), pool_count_waiting (f->pool));
 }
 
 static void
@@ -176,7 +165,7 @@ answer_completions (Front *f, Exchange *e)
   g_auto (Refusal) refusal = { 0 };
   Job *job = NULL;
 
-  if (check_loaded (f, exchange_get_message (e), &refusal) && check_room (f, exchange_get_message (e), &refusal))
+  if (check_loaded (f, &refusal) && check_room (f, &refusal))
     job = pool_submit (f->pool, body, on_piece, e);
   if (job)
     exchange_wait (e, job);
@@ -185,6 +174,7 @@ answer_completions (Front *f, Exchange *e)
 }
 
 static const Route routes[] = {
+  { "/", "GET", TRUE, answer_page },
   { "/health", "GET", TRUE, answer_health },
   { "/v1/models", "GET", FALSE, answer_models },
   { "/v1/chat/completions", "POST", FALSE, answer_completions },
@@ -205,9 +195,11 @@ find_route (SoupServerMessage *message, const gchar *path, Refusal *refusal)
     refuse (refusal, 404, "unknown_url", NULL, "there is no such address here");
     return NULL;
   }
-  if (g_str_equal (method, route->method) || g_str_equal (method, "OPTIONS"))
+  if (g_str_equal (method, route->method) || g_str_equal (method, "OPTIONS")
+      || (g_str_equal (method, "HEAD") && g_str_equal (route->method, "GET")))
     return route;
-  soup_message_headers_replace (soup_server_message_get_response_headers (message), "Allow", route->method);
+  soup_message_headers_replace (
+      soup_server_message_get_response_headers (message), "Allow", g_str_equal (route->method, "GET") ? "GET, HEAD" : "POST");
   refuse (refusal, 405, "method_not_allowed", NULL, "%s is asked for by %s", route->path, route->method);
   return NULL;
 }
@@ -233,17 +225,18 @@ check_headers (const Front *f, SoupServerMessage *message, Refusal *refusal)
 
 /* A page from elsewhere may send other types without being asked whether it may; this one it may not. */
 static gboolean
-check_body (const Front *f, SoupServerMessage *message, Refusal *refusal)
+check_body (SoupServerMessage *message, Refusal *refusal)
 {
   SoupMessageHeaders *headers = soup_server_message_get_request_headers (message);
   const gchar *type = soup_message_headers_get_content_type (headers, NULL);
+  const gchar *coding = soup_message_headers_get_one (headers, "Content-Encoding");
 
   if (g_strcmp0 (type, "application/json") != 0)
     return refuse (refusal, 415, "not_json", NULL, "the body is to be JSON: Content-Type: application/json");
-  if (soup_message_headers_get_encoding (headers) == SOUP_ENCODING_CONTENT_LENGTH
-      && soup_message_headers_get_content_length (headers) > (goffset)f->settings->most_body)
-    return exchange_refuse_size (f->settings->most_body, refusal);
-  return TRUE;
+  if (coding && g_ascii_strcasecmp (coding, "identity") != 0)
+    return refuse (refusal, 415, "content_encoding", NULL, "the body is to be as it is, without Content-Encoding");
+  return soup_message_headers_get_encoding (headers) != SOUP_ENCODING_CONTENT_LENGTH
+         || exchange_check_size (exchange_of (message), soup_message_headers_get_content_length (headers), refusal);
 }
 
 /* What can be told before the body is there. NULL: refused */
@@ -258,7 +251,7 @@ check (Front *f, SoupServerMessage *message, const gchar *path, Refusal *refusal
     return NULL;
   if (!g_str_equal (route->method, "POST"))
     return route;
-  return check_body (f, message, refusal) && check_loaded (f, message, refusal) && check_room (f, message, refusal) ? route : NULL;
+  return check_body (message, refusal) && check_loaded (f, refusal) && check_room (f, refusal) ? route : NULL;
 }
 
 /* --- libsoup's calls ------------------------------------------------------------------------------------------------------- */
@@ -296,7 +289,7 @@ on_started (SoupServer *server, SoupServerMessage *message, gpointer user_data)
 {
   Front *f = user_data;
 
-  exchange_begin (message, f, f->settings, f->metrics);
+  exchange_begin (message, f, f->settings, f->metrics, &f->traffic);
 }
 
 /* --- all of it ------------------------------------------------------------------------------------------------------------- */
@@ -308,9 +301,7 @@ front_new (const Settings *settings, Metrics *metrics, Pool *pool, GFunc on_lost
 
   *f = (Front){ .settings = settings, .metrics = metrics, .pool = pool, .on_lost = on_lost, .user_data = user_data };
   f->created = g_get_real_time () / G_USEC_PER_SEC;
-  f->key_digests = g_ptr_array_new_with_free_func ((GDestroyNotify)g_bytes_unref);
-  for (guint i = 0; i < settings->keys->len; i++)
-    g_ptr_array_add (f->key_digests, digest (settings->keys->pdata[i]));
+  f->keys = keys_new (settings->keys);
   f->server = soup_server_new ("server-header", "minivl-server", NULL);
   soup_server_add_early_handler (f->server, NULL, on_headers, f, NULL);
   soup_server_add_handler (f->server, NULL, on_request, f, NULL);
@@ -323,30 +314,40 @@ front_free (Front *front)
 {
   if (!front)
     return;
+  listener_free (front->listener);
   soup_server_disconnect (front->server);
   g_object_unref (front->server);
-  g_ptr_array_unref (front->key_digests);
+  keys_free (front->keys);
   g_free (front);
 }
 
 gboolean
 front_listen (Front *front, GError **error)
 {
-  g_autoptr (GSocketAddress) address = g_inet_socket_address_new_from_string (front->settings->host, front->settings->port);
+  const Settings *s = front->settings;
 
-  return soup_server_listen (front->server, address, 0, error);
+  front->listener = listener_new (front->server, s->host, s->port, s->connections, error);
+  return front->listener != NULL;
 }
 
 gchar *
 front_get_url (const Front *front)
 {
-  GSList *uris = soup_server_get_uris (front->server);
-  gchar *text = g_uri_to_string (uris->data);
+  const gchar *host = front->settings->host;
 
-  g_slist_free_full (uris, (GDestroyNotify)g_uri_unref);
-  if (g_str_has_suffix (text, "/"))
-    text[strlen (text) - 1] = '\0';
-  return text;
+  return g_strdup_printf (strchr (host, ':') ? "http://[%s]:%u" : "http://%s:%u", host, listener_get_port (front->listener));
+}
+
+void
+front_end (Front *front)
+{
+  g_clear_pointer (&front->listener, listener_free);
+}
+
+gboolean
+front_is_quiet (const Front *front)
+{
+  return front->traffic.n_open == 0;
 }
 
 void

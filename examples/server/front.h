@@ -13,10 +13,15 @@ Front *front_new (const Settings *settings, Metrics *metrics, Pool *pool, GFunc 
 /* Closes all connections. */
 void front_free (Front *front);
 
-/* FALSE: the address cannot be had. */
+/* To be called once. FALSE: the address cannot be had. */
 gboolean front_listen (Front *front, GError **error);
 /* Where it listens: `http://127.0.0.1:23333`. (transfer full) */
 gchar *front_get_url (const Front *front);
+
+/* No further connection is taken. */
+void front_end (Front *front);
+/* Whether every request that has come has its answer. */
+gboolean front_is_quiet (const Front *front);
 
 /* How much of the model is there, 0..1; /health tells. */
 void front_set_progress (Front *front, double progress);

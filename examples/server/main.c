@@ -8,8 +8,9 @@
 #include <string.h>
 
 #define EXIT_USAGE 2
-/* Time for the last answers to leave, when the device was lost. */
-#define FAREWELL_MS 500
+/* Time for the last answers to leave, and how often it is looked whether they have. */
+#define FAREWELL_MS 5000
+#define LOOK_MS 20
 
 typedef struct
 {
@@ -21,6 +22,8 @@ typedef struct
   gint ending;   /* atomic: loading is to be broken off */
   gint progress; /* atomic: of loading, in percent */
   gint code;     /* exit code */
+  guint looks;   /* at what is left to be sent, so far */
+  guint timer;   /* for the next look; 0: none */
 } Server;
 
 /* --- the model ------------------------------------------------------------------------------------------------------------- */
@@ -117,9 +120,35 @@ load (gpointer data)
 /* --- the end --------------------------------------------------------------------------------------------------------------- */
 
 static gboolean
-quit (gpointer data)
+look (gpointer data)
 {
-  g_main_loop_quit (((Server *)data)->loop);
+  Server *s = data;
+
+  if (front_is_quiet (s->front) || ++s->looks * LOOK_MS > FAREWELL_MS)
+    g_main_loop_quit (s->loop);
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+end (Server *s)
+{
+  g_atomic_int_set (&s->ending, TRUE);
+  front_end (s->front);
+  pool_end (s->pool);
+  if (s->timer == 0)
+    s->timer = g_timeout_add (LOOK_MS, look, s);
+}
+
+/* The second one does not wait for anybody. */
+static gboolean
+on_signal (gpointer data)
+{
+  Server *s = data;
+
+  if (g_atomic_int_get (&s->ending))
+    g_main_loop_quit (s->loop);
+  else
+    end (s);
   return G_SOURCE_CONTINUE;
 }
 
@@ -133,7 +162,7 @@ on_lost (gpointer front, gpointer data)
     return;
   fprintf (stderr, "minivl-server: the device was lost\n");
   s->code = EXIT_FAILURE;
-  g_timeout_add (FAREWELL_MS, quit, s);
+  end (s);
 }
 
 /* What threads have left for the main loop. */
@@ -170,11 +199,12 @@ serve (Server *s)
   s->pool = pool_new (&s->settings, s->metrics);
   s->front = front_new (&s->settings, s->metrics, s->pool, on_lost, s);
   s->loop = g_main_loop_new (NULL, FALSE);
-  g_unix_signal_add (SIGINT, quit, s);
-  g_unix_signal_add (SIGTERM, quit, s);
+  g_unix_signal_add (SIGINT, on_signal, s);
+  g_unix_signal_add (SIGTERM, on_signal, s);
   if (start (s, &error)) {
     loader = g_thread_new ("loader", load, s);
     g_main_loop_run (s->loop);
+    g_clear_handle_id (&s->timer, g_source_remove);
     g_atomic_int_set (&s->ending, TRUE);
     g_thread_join (loader);
     drain ();

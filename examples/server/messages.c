@@ -109,6 +109,12 @@ read_max_tiles (gpointer target, JsonNode *node, const gchar *param, Refusal *re
   return TRUE;
 }
 
+static gboolean
+read_joined (gpointer target, JsonNode *node, const gchar *param, Refusal *refusal)
+{
+  return field_get_bool (node, param, &((AskPart *)target)->joined, refusal);
+}
+
 /* Left to read_medium(), for max_tiles counts in its place, wherever it stands. */
 static gboolean
 read_detail (gpointer target, JsonNode *node, const gchar *param, Refusal *refusal)
@@ -149,6 +155,7 @@ static const Field picture_fields[] = {
   { "url", read_url },
   { "detail", read_detail },
   { "max_tiles", read_max_tiles },
+  { "joined", read_joined },
 };
 
 static const Field video_fields[] = {
@@ -262,6 +269,17 @@ read_part (Reading *r, JsonNode *node, const gchar *param, gboolean text_only, R
   return part;
 }
 
+/* Whether a part can stand behind the others of its question. */
+static gboolean
+check_joined (const AskPart *part, const GPtrArray *parts, Refusal *refusal)
+{
+  const AskPart *last = parts->len > 0 ? parts->pdata[parts->len - 1] : NULL;
+  g_autofree gchar *param = g_strconcat (part->param, ".image_url.joined", NULL);
+
+  return !part->joined || (last && last->kind == PART_PICTURE)
+         || refuse_value (refusal, param, "there is no picture right in front of it");
+}
+
 /* Adds the parts of a message to a list. */
 static gboolean
 read_content (Reading *r, JsonNode *node, const gchar *param, gboolean text_only, GPtrArray *parts, Refusal *refusal)
@@ -286,6 +304,10 @@ read_content (Reading *r, JsonNode *node, const gchar *param, gboolean text_only
 
     if (!part)
       return FALSE;
+    if (!check_joined (part, parts, refusal)) {
+      part_free (part);
+      return FALSE;
+    }
     g_ptr_array_add (parts, part);
   }
   if (list && json_array_get_length (list) == 0)

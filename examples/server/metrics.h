@@ -23,8 +23,17 @@ void metrics_free (Metrics *metrics);
 void metrics_add_request (Metrics *metrics, guint status);
 void metrics_add_tokens (Metrics *metrics, guint prompt, guint cached, guint output);
 void metrics_add_time (Metrics *metrics, Stage stage, guint64 ns);
+/* encoded: no equal one was there */
+void metrics_add_picture (Metrics *metrics, gboolean encoded);
 
-/* The rest is as it is now. device_bytes 0: no model is there yet. (transfer full) */
-gchar *metrics_to_text (Metrics *metrics, guint n_waiting, guint n_running, guint64 device_bytes);
+/* What is so now. Without a model its members are 0. */
+typedef struct
+{
+  guint n_connections, n_waiting, n_running;
+  guint64 body_bytes, device_bytes, steps, step_answers; /* the latter two as in MinivlWork */
+} MetricsNow;
+
+/* (transfer full) */
+gchar *metrics_to_text (Metrics *metrics, const MetricsNow *now);
 
 #endif

@@ -23,6 +23,7 @@ struct _Pool
   GHashTable *jobs;          /* Job, not referenced: those that are not done */
   gint n_waiting, n_running; /* atomic, as the next */
   gint lost;
+  gboolean ending;
 };
 
 /* The main loop holds a reference until job_free(), the thread one until it is done, each piece under way another. */
@@ -33,7 +34,8 @@ struct _Job
   GBytes *body;
   GCancellable *cancellable;
   gint state; /* atomic, as the next two */
-  gint cancel, late;
+  gint cancel;
+  gint why;      /* JobEnd */
   PoolSend send; /* NULL: nobody waits; the main loop's, as the next */
   gpointer user_data;
 };
@@ -102,6 +104,22 @@ job_send (Job *job, guint status, gboolean event, gchar *text, gboolean last)
   g_source_attach (source, NULL);
 }
 
+/* Of one that was cancelled. */
+static void
+refuse_end (const Job *job, Refusal *refusal)
+{
+  switch (g_atomic_int_get (&job->why)) {
+    case JOB_LATE:
+      refuse (refusal, 504, "timeout", NULL, "the request took longer than %u s", job->pool->settings->request_seconds);
+      break;
+    case JOB_STOPPED:
+      refuse (refusal, 503, "shutting_down", NULL, "the server is being stopped");
+      break;
+    default:
+      refuse (refusal, 499, "cancelled", NULL, "cancelled");
+  }
+}
+
 /* --- one request, in its thread -------------------------------------------------------------------------------------------- */
 
 typedef struct
@@ -112,6 +130,7 @@ typedef struct
   gboolean begun;  /* the stream's first event is under way */
   GString *held;   /* white space, which is not sent at the answer's ends */
   gboolean spoken; /* there was something else */
+  guint n_tokens;  /* whose probabilities are sent */
 } Talk;
 
 static void
@@ -131,9 +150,21 @@ begin_stream (Talk *t)
   t->begun = TRUE;
 }
 
-/* A MinivlTextFunc: what is sent is the answer's text, which has no white space at its ends. */
+/* text: with the tokens since the last one */
 static void
-send_text (const gchar *text, gpointer user_data)
+send_piece (Talk *t, MinivlSession *session, const gchar *text)
+{
+  g_auto (MinivlAnswer) tokens = { NULL };
+
+  if (t->ask->logprobs)
+    minivl_session_get_tokens (session, t->n_tokens, &tokens);
+  t->n_tokens += tokens.output_tokens;
+  job_send (t->job, 200, TRUE, reply_text (&t->reply, text, &tokens), FALSE);
+}
+
+/* A ConverseText: what is sent is the answer's text, which has no white space at its ends. */
+static void
+send_text (MinivlSession *session, const gchar *text, gpointer user_data)
 {
   Talk *t = user_data;
   g_autofree gchar *rest = NULL;
@@ -150,7 +181,7 @@ send_text (const gchar *text, gpointer user_data)
   t->spoken = TRUE;
   rest = g_strdup (t->held->str + n);
   g_string_truncate (t->held, n);
-  job_send (t->job, 200, TRUE, reply_text (&t->reply, t->held->str), FALSE);
+  send_piece (t, session, t->held->str);
   g_string_assign (t->held, rest);
 }
 
@@ -159,8 +190,8 @@ send_refusal (Talk *t, Refusal *refusal)
 {
   g_autofree gchar *json = NULL;
 
-  if (refusal->status == 499 && g_atomic_int_get (&t->job->late))
-    refuse (refusal, 504, "timeout", NULL, "the request took longer than %u s", t->job->pool->settings->request_seconds);
+  if (refusal->status == 499)
+    refuse_end (t->job, refusal);
   if (g_strcmp0 (refusal->code, "device_lost") == 0)
     g_atomic_int_set (&t->job->pool->lost, TRUE);
   json = refusal_to_json (refusal);
@@ -173,14 +204,12 @@ send_refusal (Talk *t, Refusal *refusal)
 static void
 send_answer (Talk *t, const MinivlAnswer *answer)
 {
-  guint n_top = t->ask->params.n_logprobs;
-
   if (!t->ask->stream) {
-    job_send (t->job, 200, FALSE, reply_completion (&t->reply, answer, t->ask->logprobs, n_top), TRUE);
+    job_send (t->job, 200, FALSE, reply_completion (&t->reply, answer), TRUE);
     return;
   }
   begin_stream (t);
-  job_send (t->job, 200, TRUE, reply_finish (&t->reply, answer, t->ask->logprobs, n_top), FALSE);
+  job_send (t->job, 200, TRUE, reply_finish (&t->reply, answer, t->n_tokens), FALSE);
   if (t->ask->include_usage)
     job_send (t->job, 200, TRUE, reply_usage (&t->reply, answer), FALSE);
   job_send (t->job, 200, TRUE, g_strdup (REPLY_DONE), TRUE);
@@ -204,11 +233,12 @@ read_body (Talk *t, Refusal *refusal)
   return TRUE;
 }
 
-/* An answer that was cancelled because it took too long is one, as far as it came. */
+/* An answer that was cancelled because it took too long is one, as far as it came; but not of a shape, which it does not have. */
 static gboolean
 check_end (const Talk *t, const MinivlAnswer *answer, Refusal *refusal)
 {
-  return answer->finish != MINIVL_FINISH_CANCELLED || (g_atomic_int_get (&t->job->late) && answer->output_tokens > 0)
+  return answer->finish != MINIVL_FINISH_CANCELLED
+         || (g_atomic_int_get (&t->job->why) == JOB_LATE && answer->output_tokens > 0 && !ask_shape_param (t->ask))
          || refuse (refusal, 499, "cancelled", NULL, "cancelled");
 }
 
@@ -222,7 +252,7 @@ answer_job (Job *job)
   g_auto (Refusal) refusal = { 0 };
 
   if (read_body (&t, &refusal)) {
-    reply_init (&t.reply, pool->engine, pool->settings->model_name, t.ask->include_usage);
+    reply_init (&t.reply, pool->engine, pool->settings->model_name, t.ask);
     if (converse (&c, t.ask, t.ask->stream ? send_text : NULL, &t, &answer, &refusal))
       check_end (&t, &answer, &refusal);
   }
@@ -272,7 +302,7 @@ pool_free (Pool *pool)
   g_hash_table_iter_init (&iter, pool->jobs);
   while (g_hash_table_iter_next (&iter, &job, NULL)) {
     ((Job *)job)->send = NULL;
-    job_cancel (job, FALSE);
+    job_cancel (job, JOB_UNWANTED);
   }
   g_thread_pool_free (pool->threads, FALSE, TRUE);
   g_hash_table_unref (pool->jobs);
@@ -297,6 +327,24 @@ gboolean
 pool_is_lost (const Pool *pool)
 {
   return g_atomic_int_get (&pool->lost);
+}
+
+void
+pool_end (Pool *pool)
+{
+  GHashTableIter iter;
+  gpointer job;
+
+  pool->ending = TRUE;
+  g_hash_table_iter_init (&iter, pool->jobs);
+  while (g_hash_table_iter_next (&iter, &job, NULL))
+    job_cancel (job, JOB_STOPPED);
+}
+
+gboolean
+pool_is_ending (const Pool *pool)
+{
+  return pool->ending;
 }
 
 guint
@@ -334,21 +382,17 @@ pool_submit (Pool *pool, GBytes *body, PoolSend send, gpointer user_data)
 }
 
 void
-job_cancel (Job *job, gboolean late)
+job_cancel (Job *job, JobEnd why)
 {
   g_auto (Refusal) refusal = { 0 };
 
-  if (late)
-    g_atomic_int_set (&job->late, TRUE);
+  g_atomic_int_compare_and_exchange (&job->why, JOB_NOT_ENDED, why);
   g_atomic_int_set (&job->cancel, TRUE);
   g_cancellable_cancel (job->cancellable);
   if (!g_atomic_int_compare_and_exchange (&job->state, JOB_WAITING, JOB_DONE))
     return;
   g_atomic_int_add (&job->pool->n_waiting, -1);
-  if (late)
-    refuse (&refusal, 504, "timeout", NULL, "the request waited longer than %u s", job->pool->settings->request_seconds);
-  else
-    refuse (&refusal, 499, "cancelled", NULL, "cancelled");
+  refuse_end (job, &refusal);
   job_send (job, refusal.status, FALSE, refusal_to_json (&refusal), TRUE);
 }
 
@@ -359,6 +403,6 @@ job_free (Job *job)
     return;
   g_hash_table_remove (job->pool->jobs, job);
   job->send = NULL;
-  job_cancel (job, FALSE);
+  job_cancel (job, JOB_UNWANTED);
   job_unref (job);
 }

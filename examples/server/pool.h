@@ -32,6 +32,9 @@ void pool_set_engine (Pool *pool, MinivlEngine *engine);
 MinivlEngine *pool_get_engine (const Pool *pool);
 /* The device was lost while answering: the engine is of no use any more. */
 gboolean pool_is_lost (const Pool *pool);
+/* Ends all there is, with status 503. Nothing may be submitted any more. */
+void pool_end (Pool *pool);
+gboolean pool_is_ending (const Pool *pool);
 
 gboolean pool_is_full (const Pool *pool);
 guint pool_count_waiting (const Pool *pool);
@@ -40,9 +43,16 @@ guint pool_count_running (const Pool *pool);
 /* body: of POST /v1/chat/completions. Calls send until the last piece. NULL: the queue is full. (transfer full) */
 Job *pool_submit (Pool *pool, GBytes *body, PoolSend send, gpointer user_data);
 
-/* Ends it: with status 499, or as if its answer were long enough where there is one and late is set, else with 504. What has not
- * begun ends at once. */
-void job_cancel (Job *job, gboolean late);
+typedef enum
+{
+  JOB_NOT_ENDED,
+  JOB_UNWANTED, /* 499 */
+  JOB_LATE,     /* as if its answer were long enough where there is one, else 504 */
+  JOB_STOPPED,  /* 503 */
+} JobEnd;
+
+/* Ends it, if it was not before. What has not begun ends at once. */
+void job_cancel (Job *job, JobEnd why);
 /* Gives the job back; it sends nothing any more, and is cancelled. */
 void job_free (Job *job);
 

@@ -1,7 +1,7 @@
 /* Why a request is not answered: see refusal.h. */
 #include "refusal.h"
 
-#include <json-glib/json-glib.h>
+#include "examples/jsontext.h"
 
 static void
 fill (Refusal *r, guint status, const gchar *code, const gchar *param, gchar *message)
@@ -76,7 +76,7 @@ refusal_to_json (const Refusal *refusal)
   json_builder_end_object (b);
   json_builder_end_object (b);
   root = json_builder_get_root (b);
-  return json_to_string (root, FALSE);
+  return json_text_write (root);
 }
 
 void

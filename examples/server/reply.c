@@ -1,15 +1,20 @@
 /* What is answered: see reply.h. */
 #include "reply.h"
 
-#include <json-glib/json-glib.h>
+#include "examples/jsontext.h"
 
 #define FINGERPRINT_DIGITS 12
 
 void
-reply_init (Reply *reply, MinivlEngine *engine, const gchar *model, gboolean include_usage)
+reply_init (Reply *reply, MinivlEngine *engine, const gchar *model, const Ask *ask)
 {
-  *reply =
-      (Reply){ .created = g_get_real_time () / G_USEC_PER_SEC, .model = model, .engine = engine, .include_usage = include_usage };
+  *reply = (Reply){ .created = g_get_real_time () / G_USEC_PER_SEC,
+    .model = model,
+    .engine = engine,
+    .include_usage = ask->include_usage,
+    .token_ids = ask->token_ids,
+    .logprobs = ask->logprobs,
+    .n_top = ask->params.n_logprobs };
   reply->id = g_strdup_printf ("chatcmpl-%08x%08x%08x", g_random_int (), g_random_int (), g_random_int ());
   reply->fingerprint = g_strdup_printf ("fp_%.*s", FINGERPRINT_DIGITS, minivl_engine_get_info (engine)->model_hash);
 }
@@ -46,6 +51,16 @@ add_null (JsonBuilder *b, const gchar *name)
 }
 
 static void
+add_ids (JsonBuilder *b, const gchar *name, const gint32 *ids, guint n_ids)
+{
+  json_builder_set_member_name (b, name);
+  json_builder_begin_array (b);
+  for (guint i = 0; i < n_ids; i++)
+    json_builder_add_int_value (b, ids[i]);
+  json_builder_end_array (b);
+}
+
+static void
 begin_object (JsonBuilder *b, const gchar *name)
 {
   json_builder_set_member_name (b, name);
@@ -67,7 +82,7 @@ to_text (JsonBuilder *b)
 
   json_builder_end_object (b);
   root = json_builder_get_root (b);
-  return json_to_string (root, FALSE);
+  return json_text_write (root);
 }
 
 /* --- probabilities --------------------------------------------------------------------------------------------------------- */
@@ -90,16 +105,19 @@ add_token (JsonBuilder *b, const Reply *reply, gint32 id, double logprob)
   json_builder_end_array (b);
 }
 
+/* Of the tokens from the first'th on. a: nullable */
 static void
-add_logprobs (JsonBuilder *b, const Reply *reply, const MinivlAnswer *a, gboolean logprobs, guint n_top)
+add_logprobs (JsonBuilder *b, const Reply *reply, const MinivlAnswer *a, guint first)
 {
-  if (!logprobs) {
+  guint n_top = reply->n_top;
+
+  if (!reply->logprobs || !a) {
     add_null (b, "logprobs");
     return;
   }
   begin_object (b, "logprobs");
   begin_list (b, "content");
-  for (guint i = 0; i < a->output_tokens; i++) {
+  for (guint i = first; i < a->output_tokens; i++) {
     json_builder_begin_object (b);
     add_token (b, reply, a->token_ids[i], a->logprobs[i]);
     begin_list (b, "top_logprobs");
@@ -149,8 +167,38 @@ reason (const MinivlAnswer *a)
   return a->finish == MINIVL_FINISH_STOP ? "stop" : "length";
 }
 
+/* Members of its own, of an answer that is one of several: which one, and how probable each was. */
+static void
+add_choice (JsonBuilder *b, const MinivlAnswer *a)
+{
+  if (a->n_choices == 0)
+    return;
+  if (a->choice >= 0)
+    add_int (b, "choice", a->choice);
+  else
+    add_null (b, "choice");
+  begin_list (b, "choice_probabilities");
+  for (guint i = 0; i < a->n_choices; i++)
+    json_builder_add_double_value (b, a->choice_probabilities[i]);
+  json_builder_end_array (b);
+}
+
+/* Ends the list of choices, which has one. answer NULL: it is not done yet. */
+static void
+end_choices (JsonBuilder *b, const Reply *reply, const MinivlAnswer *answer)
+{
+  gboolean ids = answer && reply->token_ids;
+
+  if (ids)
+    add_ids (b, "token_ids", answer->token_ids, answer->output_tokens);
+  json_builder_end_object (b);
+  json_builder_end_array (b);
+  if (ids)
+    add_ids (b, "prompt_token_ids", answer->input_ids, answer->prompt_tokens);
+}
+
 gchar *
-reply_completion (const Reply *reply, const MinivlAnswer *answer, gboolean logprobs, guint n_top)
+reply_completion (const Reply *reply, const MinivlAnswer *answer)
 {
   g_autoptr (JsonBuilder) b = json_builder_new ();
 
@@ -163,10 +211,10 @@ reply_completion (const Reply *reply, const MinivlAnswer *answer, gboolean logpr
   add_string (b, "content", answer->text);
   add_null (b, "refusal");
   json_builder_end_object (b);
-  add_logprobs (b, reply, answer, logprobs, n_top);
+  add_logprobs (b, reply, answer, 0);
+  add_choice (b, answer);
   add_string (b, "finish_reason", reason (answer));
-  json_builder_end_object (b);
-  json_builder_end_array (b);
+  end_choices (b, reply, answer);
   add_usage (b, answer);
   return to_text (b);
 }
@@ -180,9 +228,10 @@ to_event (JsonBuilder *b)
   return g_strdup_printf ("data: %s\n\n", json);
 }
 
-/* role, text, answer: nullable, what the chunk has of it */
+/* role, text, tokens, answer: nullable, what the chunk has of it; of the tokens those from the first'th on */
 static gchar *
-chunk (const Reply *reply, const gchar *role, const gchar *text, const MinivlAnswer *answer, gboolean logprobs, guint n_top)
+chunk (
+    const Reply *reply, const gchar *role, const gchar *text, const MinivlAnswer *tokens, guint first, const MinivlAnswer *answer)
 {
   g_autoptr (JsonBuilder) b = json_builder_new ();
 
@@ -196,13 +245,14 @@ chunk (const Reply *reply, const gchar *role, const gchar *text, const MinivlAns
   if (text)
     add_string (b, "content", text);
   json_builder_end_object (b);
-  add_logprobs (b, reply, answer, answer && logprobs, n_top);
+  add_logprobs (b, reply, tokens, first);
+  if (answer)
+    add_choice (b, answer);
   if (answer)
     add_string (b, "finish_reason", reason (answer));
   else
     add_null (b, "finish_reason");
-  json_builder_end_object (b);
-  json_builder_end_array (b);
+  end_choices (b, reply, answer);
   if (reply->include_usage)
     add_null (b, "usage");
   return to_event (b);
@@ -211,19 +261,19 @@ chunk (const Reply *reply, const gchar *role, const gchar *text, const MinivlAns
 gchar *
 reply_begin (const Reply *reply)
 {
-  return chunk (reply, "assistant", "", NULL, FALSE, 0);
+  return chunk (reply, "assistant", "", NULL, 0, NULL);
 }
 
 gchar *
-reply_text (const Reply *reply, const gchar *text)
+reply_text (const Reply *reply, const gchar *text, const MinivlAnswer *tokens)
 {
-  return chunk (reply, NULL, text, NULL, FALSE, 0);
+  return chunk (reply, NULL, text, tokens, 0, NULL);
 }
 
 gchar *
-reply_finish (const Reply *reply, const MinivlAnswer *answer, gboolean logprobs, guint n_top)
+reply_finish (const Reply *reply, const MinivlAnswer *answer, guint first)
 {
-  return chunk (reply, NULL, NULL, answer, logprobs, n_top);
+  return chunk (reply, NULL, NULL, first < answer->output_tokens ? answer : NULL, first, answer);
 }
 
 gchar *

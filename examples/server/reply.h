@@ -11,18 +11,21 @@ typedef struct
   gint64 created; /* s since 1970 */
   const gchar *model;
   MinivlEngine *engine; /* whose tokens they are; borrowed, as the model */
-  gboolean include_usage;
+  gboolean include_usage, token_ids, logprobs;
+  guint n_top; /* how many others a token, with logprobs */
 } Reply;
 
-void reply_init (Reply *reply, MinivlEngine *engine, const gchar *model, gboolean include_usage);
+/* ask: which of these members were asked for */
+void reply_init (Reply *reply, MinivlEngine *engine, const gchar *model, const Ask *ask);
 void reply_clear (Reply *reply);
 
-/* All (transfer full). logprobs: whether they were asked for; n_top: how many others a token. */
-gchar *reply_completion (const Reply *reply, const MinivlAnswer *answer, gboolean logprobs, guint n_top);
-/* Events, `data: ...` with an empty line: who speaks; some text; why it ended; what it took; that there are no more. */
+/* All (transfer full). */
+gchar *reply_completion (const Reply *reply, const MinivlAnswer *answer);
+/* Events, `data: ...` with an empty line: who speaks; some text, and the tokens that came with it; why it ended, and its tokens but
+ * the first ones, which came with text; what it took; that there are no more. */
 gchar *reply_begin (const Reply *reply);
-gchar *reply_text (const Reply *reply, const gchar *text);
-gchar *reply_finish (const Reply *reply, const MinivlAnswer *answer, gboolean logprobs, guint n_top);
+gchar *reply_text (const Reply *reply, const gchar *text, const MinivlAnswer *tokens);
+gchar *reply_finish (const Reply *reply, const MinivlAnswer *answer, guint first);
 gchar *reply_usage (const Reply *reply, const MinivlAnswer *answer);
 #define REPLY_DONE "data: [DONE]\n\n"
 /* An error behind the first text. json: as refusal_to_json() */

@@ -7,18 +7,18 @@
 #include <string.h>
 
 static const gchar summary[] = "Answers questions about pictures and videos over HTTP, as OpenAI's API has them: GET /v1/models,\n"
-                               "POST /v1/chat/completions, GET /health, GET /metrics.";
+                               "POST /v1/chat/completions, GET /health, GET /metrics; and a page for people at /.";
 
-static const gchar description[] =
-    "Exit: 0 ended by SIGINT or SIGTERM; 1 device, memory or model trouble, or a port that is taken;\n"
-    "2 bad usage or a file that cannot be used.";
+static const gchar description[] = "Exit: 0 ended by SIGINT or SIGTERM, which end answers with an error; 1 device, memory or model "
+                                   "trouble, or a port that is taken;\n"
+                                   "2 bad usage or a file that cannot be used.";
 
 /* Values as GOption gives them. */
 typedef struct
 {
   gchar *precision, *key_file;
-  gint port, context_size, cache_size, parallel, queue, most_body, most_header, most_pictures;
-  gint most_megapixels, video_seconds, decode_memory, decode_seconds, request_seconds, idle_seconds;
+  gint port, context_size, cache_size, connections, parallel, queue, most_body, most_bodies, most_header, most_pictures;
+  gint most_megapixels, video_seconds, decode_memory, decoded_memory, decode_seconds, request_seconds, idle_seconds;
 } Raw;
 
 void
@@ -64,14 +64,17 @@ check_ranges (const Raw *raw, GError **error)
     { "--port", raw->port, 0, 65535 },
     { "--context-size", raw->context_size, 0, G_MAXINT },
     { "--cache-size", raw->cache_size, 0, G_MAXINT },
+    { "--connections", raw->connections, 1, 65536 },
     { "--parallel", raw->parallel, 1, 1024 },
     { "--queue", raw->queue, 0, 65536 },
     { "--max-body", raw->most_body, 1, 1024 },
+    { "--max-bodies", raw->most_bodies, raw->most_bodies != 0 ? raw->most_body : 0, 1 << 20 },
     { "--max-header", raw->most_header, 1, 100 }, /* of libsoup's own */
     { "--max-pictures", raw->most_pictures, 1, 1024 },
     { "--max-pixels", raw->most_megapixels, 1, MEDIA_MOST_PIXELS >> 20 },
     { "--max-video-time", raw->video_seconds, 1, 86400 },
     { "--decode-memory", raw->decode_memory, 256, 65536 },
+    { "--decoded-memory", raw->decoded_memory, 1, 1 << 20 },
     { "--decode-time", raw->decode_seconds, 1, 3600 },
     { "--request-time", raw->request_seconds, 1, 86400 },
     { "--idle-time", raw->idle_seconds, 1, 3600 },
@@ -130,12 +133,15 @@ take (Settings *s, const Raw *raw)
   s->port = raw->port;
   s->context_size = raw->context_size;
   s->cache_size = raw->cache_size;
+  s->connections = raw->connections;
   s->parallel = raw->parallel;
   s->queue = raw->queue;
   s->most_body = (gsize)raw->most_body << 20;
+  s->most_bodies = raw->most_bodies != 0 ? (gsize)raw->most_bodies << 20 : s->most_body * 16;
   s->most_header = (gsize)raw->most_header << 10;
   s->most_pictures = raw->most_pictures;
-  s->decoder = (DecoderLimits){ (guint64)raw->most_megapixels << 20, raw->video_seconds, raw->decode_memory, raw->decode_seconds };
+  s->decoder = (DecoderLimits){ (guint64)raw->most_megapixels << 20, raw->video_seconds, raw->decode_memory, raw->decode_seconds,
+    (guint64)raw->decoded_memory << 20 };
   s->request_seconds = raw->request_seconds;
   s->idle_seconds = raw->idle_seconds;
   if (!s->model_name) {
@@ -150,6 +156,7 @@ settings_parse (Settings *settings, gint argc, gchar **argv, GError **error)
 {
   Settings s = { .keys = g_ptr_array_new_with_free_func (g_free) };
   Raw raw = { .port = 23333,
+    .connections = 1024,
     .parallel = 32,
     .queue = 64,
     .most_body = 32,
@@ -158,6 +165,7 @@ settings_parse (Settings *settings, gint argc, gchar **argv, GError **error)
     .most_megapixels = MEDIA_MOST_PIXELS >> 20,
     .video_seconds = 600,
     .decode_memory = 3072,
+    .decoded_memory = 1024,
     .decode_seconds = 30,
     .request_seconds = 600,
     .idle_seconds = 60 };
@@ -177,6 +185,7 @@ settings_parse (Settings *settings, gint argc, gchar **argv, GError **error)
         "ORIGIN" },
     { "allow-remote-media", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &s.remote_hosts, "URLs of media may name this host; repeatable",
         "HOST" },
+    { "connections", 0, 0, G_OPTION_ARG_INT, &raw.connections, "connections at a time; more wait for one to close (1024)", "N" },
     { "parallel", 0, 0, G_OPTION_ARG_INT, &raw.parallel, "requests that are answered at a time (32)", "N" },
     { "queue", 0, 0, G_OPTION_ARG_INT, &raw.queue, "requests that may wait (64)", "N" },
     { "request-time", 0, 0, G_OPTION_ARG_INT, &raw.request_seconds, "seconds a request may take (600)", "S" },
@@ -184,11 +193,14 @@ settings_parse (Settings *settings, gint argc, gchar **argv, GError **error)
         "S" },
     { "max-header", 0, 0, G_OPTION_ARG_INT, &raw.most_header, "KiB of a request's headers (32)", "N" },
     { "max-body", 0, 0, G_OPTION_ARG_INT, &raw.most_body, "MiB of a request's body, and of a file it names (32)", "N" },
+    { "max-bodies", 0, 0, G_OPTION_ARG_INT, &raw.most_bodies, "MiB of the bodies of all requests in hand (16 times max-body)",
+        "N" },
     { "max-pictures", 0, 0, G_OPTION_ARG_INT, &raw.most_pictures, "pictures and frames of a request (64)", "N" },
     { "max-pixels", 0, 0, G_OPTION_ARG_INT, &raw.most_megapixels, "pixels of a picture or frame, in units of 1048576 (64)", "N" },
     { "max-video-time", 0, 0, G_OPTION_ARG_INT, &raw.video_seconds, "seconds that a video may last (600)", "S" },
     { "decode-time", 0, 0, G_OPTION_ARG_INT, &raw.decode_seconds, "seconds that decoding a file may take (30)", "S" },
     { "decode-memory", 0, 0, G_OPTION_ARG_INT, &raw.decode_memory, "MiB that decoding a file may take (3072)", "N" },
+    { "decoded-memory", 0, 0, G_OPTION_ARG_INT, &raw.decoded_memory, "MiB of decoded pictures in hand, one apart (1024)", "N" },
     { NULL },
   };
   GOptionContext *context = g_option_context_new (NULL);

@@ -15,8 +15,9 @@ typedef struct
   GPtrArray *keys; /* gchar: any of them opens; empty: nothing is closed */
   gchar **remote_hosts, **origins;
 
-  guint parallel, queue; /* requests that are answered at a time, and that may wait */
-  gsize most_body, most_header;
+  guint connections;
+  guint parallel, queue;                     /* requests that are answered at a time, and that may wait */
+  gsize most_body, most_bodies, most_header; /* most_bodies: of all requests together */
   guint most_pictures;
   DecoderLimits decoder;
   guint request_seconds, idle_seconds;

@@ -315,6 +315,14 @@ static const gchar *const asks[] = {
   "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\"https://a.b/"
   "c\"}}]}],\"n\":1,\"max_tokens\":5,"
   "\"response_format\":{\"type\":\"text\"},\"tools\":[],\"user\":\"me\",\"modalities\":[\"text\"],\"presence_penalty\":0}",
+  "{\"messages\":[{\"role\":\"user\",\"content\":\"Who?\"}],\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{"
+  "\"name\":\"n\","
+  "\"strict\":true,\"schema\":{\"type\":\"object\",\"properties\":{\"a\":{\"enum\":[1,\"b\",null]}},\"required\":[\"a\"]}}}}",
+  "{\"messages\":[{\"role\":\"user\",\"content\":\"Who?\"}],\"response_format\":{\"type\":\"json_object\"},\"max_tokens\":9}",
+  "{\"messages\":[{\"role\":\"user\",\"content\":\"Who?\"}],\"choices\":[\"a\",\"b c\"]}",
+  "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:,a\"}},{\"type\":"
+  "\"image_url\",\"image_url\":{\"url\":\"data:,b\",\"joined\":true}},{\"type\":\"text\",\"text\":\"x\"}]}],"
+  "\"return_token_ids\":true}",
 };
 
 static void

@@ -5,20 +5,31 @@ import io
 import json
 import os
 import signal
+import socket
+import struct
 import subprocess
 import time
+import zlib
 
 PATH = '/v1/chat/completions'
+JSON = {'Content-Type': 'application/json'}
+# Of the random checkpoint: an answer that is in hand for as long as it is wanted.
+ENDLESS = {'max_tokens': 7000}
+PATIENCE = 300  # seconds that anything is waited for
 
 
 class Server:
     """Started on a free port, with the demo model unless options say otherwise."""
 
-    def __init__(self, program, *options, loaded=True):
-        self.process = subprocess.Popen([program, '--port', '0', *options], stdout=subprocess.PIPE, encoding='utf-8')
+    def __init__(self, program, *options, host='127.0.0.1', loaded=True, **more):
+        command = [program, '--port', '0', '--host', host, *options]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, encoding='utf-8', **more)
         line = self.process.stdout.readline()
-        assert line.startswith('minivl-server: http://127.0.0.1:') and line.endswith('/v1\n'), line
-        self.port = int(line.split(':')[3].split('/')[0])
+        address = f'[{host}]' if ':' in host else host
+        assert line.startswith(f'minivl-server: http://{address}:') and line.endswith('/v1\n'), line
+        self.host = host
+        self.n_looks = 0  # at metrics
+        self.port = int(line.rsplit(':', 1)[1].split('/')[0])
         if loaded:
             self.wait_loaded()
 
@@ -28,13 +39,20 @@ class Server:
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(60)
+        code = self.process.wait(PATIENCE)
         said = self.process.stdout.read()
         self.process.stdout.close()
         assert code == 0 and said == '', (code, said)  # nothing of what was asked is told
 
     def connect(self, timeout=120):
-        return http.client.HTTPConnection('127.0.0.1', self.port, timeout=timeout)
+        return http.client.HTTPConnection(self.host, self.port, timeout=timeout)
+
+    def say(self, sent, n=1):
+        """What is said to a connection on which this is sent: status, headers and body of n answers."""
+        with socket.create_connection((self.host, self.port), 120) as client:
+            client.sendall(sent)
+            with client.makefile('rb') as file:
+                return [read_answer(file, sent.startswith(b'HEAD')) for _ in range(n)]
 
     def request(self, method, path, body=None, headers=None):
         """Status, headers and body of a request of its own connection."""
@@ -63,11 +81,15 @@ class Server:
         return self.complete(content, **fields)['choices'][0]['message']['content']
 
     def open_stream(self, content, **fields):
-        """A connection and its response, of which nothing was read yet."""
+        """A connection and its response, of which nothing was read yet. Who closes the former goes away, even if it is for one request
+        and has left its socket to the latter."""
         connection = self.connect()
         body = json.dumps({'messages': [user(content)], 'stream': True, **fields})
         connection.request('POST', PATH, body, {'Content-Type': 'application/json'})
-        return connection, connection.getresponse()
+        response = connection.getresponse()
+        close = connection.close
+        connection.close = lambda: (response.close(), close())
+        return connection, response
 
     def stream(self, content, **fields):
         """The events of a stream that ends as it should."""
@@ -80,6 +102,7 @@ class Server:
         return [json.loads(event[len('data: '):]) for event in events[:-2]]
 
     def metrics(self):
+        self.n_looks += 1
         status, headers, text = self.request('GET', '/metrics')
         assert status == 200 and headers['Content-Type'] == 'text/plain; version=0.0.4'
         rows = [line.rsplit(' ', 1) for line in text.splitlines() if not line.startswith('#')]
@@ -87,11 +110,29 @@ class Server:
 
     def wait_metric(self, name, value):
         """Until a count is reached: what it counts is under way."""
-        for _ in range(600):
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
             if self.metrics().get(name, 0) == value:
                 return
             time.sleep(0.05)
         raise AssertionError((name, self.metrics()))
+
+
+def read_answer(file, without_body=False):
+    """As it is sent."""
+    status = int(file.readline().split()[1])
+    headers = http.client.parse_headers(file)
+    body = b''
+    if status == 100:
+        return read_answer(file, without_body)
+    if headers['Transfer-Encoding'] == 'chunked':
+        while size := int(file.readline(), 16):
+            body += file.read(size)
+            file.readline()
+        file.readline()
+    elif not without_body and status != 204:
+        body = file.read(int(headers['Content-Length']) if 'Content-Length' in headers else -1)
+    return status, headers, body.decode()
 
 
 def user(content):
@@ -127,7 +168,35 @@ def png(width, height, seed=0):
     return out.getvalue()
 
 
+def film(frames, fps=10):
+    """An AVI of PNG files, all of one size."""
+    def chunk(name, data):
+        return name + struct.pack('<I', len(data)) + data + b'\0' * (len(data) % 2)
+
+    width, height = struct.unpack('>II', frames[0][16:24])
+    main = struct.pack('<14I', 1000000 // fps, 0, 0, 0, len(frames), 0, 1, 0, width, height, 0, 0, 0, 0)
+    stream = struct.pack('<4s4sIHHIIIIIIII4H', b'vids', b'MPNG', 0, 0, 0, 0, 1, fps, 0, len(frames), 0, 0, 0, 0, 0, width, height)
+    bitmap = struct.pack('<IiiHH4sIiiII', 40, width, height, 1, 24, b'MPNG', width * height * 3, 0, 0, 0, 0)
+    header = chunk(b'avih', main) + chunk(b'LIST', b'strl' + chunk(b'strh', stream) + chunk(b'strf', bitmap))
+    pictures = b''.join(chunk(b'00dc', frame) for frame in frames)
+    return chunk(b'RIFF', b'AVI ' + chunk(b'LIST', b'hdrl' + header) + chunk(b'LIST', b'movi' + pictures))
+
+
 def chat(program, *arguments):
     """What minivl-chat says, a dictionary a round."""
     done = subprocess.run([program, '--json', *arguments], check=True, capture_output=True, encoding='utf-8')
     return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def bomb(width, height):
+    """A PNG that says it is so large."""
+    def chunk(kind, data):
+        return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+    return b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', struct.pack('>IIBBBBB', width, height, 8, 2, 0, 0, 0)) + chunk(
+        b'IDAT', zlib.compress(bytes(1 << 20), 9)) + chunk(b'IEND', b'')
+
+
+def resident(pid):
+    """KiB of memory that a process has."""
+    with open(f'/proc/{pid}/status', encoding='utf-8') as file:
+        return next(int(line.split()[1]) for line in file if line.startswith('VmRSS:'))

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define PATIENCE 300 /* seconds */
+
 /* --- the child: what it does is what it is given -------------------------------------------------------------------------- */
 
 static void
@@ -23,7 +25,7 @@ play (const gchar *what)
 {
   if (g_str_equal (what, "frames")) {
     put (DECODER_FRAME, 2, 3, 18, 18);
-    put (DECODER_FRAME, 1, 1, 3, 3);
+    put (DECODER_FRAME, 3, 2, 18, 18);
     put (DECODER_DONE, 0, 0, 0, 0);
   } else if (g_str_equal (what, "sleeps")) {
     put (DECODER_FRAME, 2, 3, 18, 18);
@@ -65,6 +67,7 @@ typedef struct
   guint n_frames;
   gboolean refuses;
   GCancellable *cancels;
+  gint *in_hand; /* (nullable) (atomic): frames that all of them see at the moment */
 } Viewer;
 
 static gboolean
@@ -75,19 +78,31 @@ on_frame (const guint8 *rgb, guint width, guint height, gpointer user_data, Refu
   for (guint i = 0; i < width * height * 3; i++)
     g_assert_cmpuint (rgb[i], ==, 0);
   v->n_frames++;
+  if (v->in_hand) {
+    g_assert_cmpint (g_atomic_int_add (v->in_hand, 1), <, 2); /* two of 18 bytes fit into 40 */
+    g_usleep (2000);
+    g_atomic_int_add (v->in_hand, -1);
+  }
   if (v->cancels)
     g_cancellable_cancel (v->cancels);
   return !v->refuses || refuse (refusal, 400, "enough", NULL, "enough");
 }
 
 static gboolean
-run (const gchar *what, Viewer *viewer, GCancellable *cancellable, Refusal *refusal)
+run_for (guint seconds, const gchar *what, Viewer *viewer, GCancellable *cancellable, Refusal *refusal)
 {
-  const DecoderLimits limits = { .pixels = 1 << 26, .video_seconds = 1, .memory_mib = 1024, .seconds = 1 };
+  const DecoderLimits limits = { .pixels = 1 << 26, .video_seconds = 1, .memory_mib = 1024, .seconds = seconds, .frame_bytes = 40 };
   g_autoptr (GBytes) bytes = g_bytes_new (what, strlen (what));
   const DecoderInput input = { .bytes = bytes, .param = "a[0]" };
 
   return decoder_run (&input, &limits, cancellable, on_frame, viewer, refusal);
+}
+
+/* Nobody here is too slow but who sleeps. */
+static gboolean
+run (const gchar *what, Viewer *viewer, GCancellable *cancellable, Refusal *refusal)
+{
+  return run_for (PATIENCE, what, viewer, cancellable, refusal);
 }
 
 static void
@@ -111,7 +126,6 @@ static const struct
   const gchar *what, *code;
   guint n_frames;
 } troubles[] = {
-  { "sleeps", "media_limit", 1 },
   { "half", "media_limit", 0 },
   { "killed", "media_limit", 0 },
   { "nothing", "media_limit", 0 },
@@ -138,6 +152,24 @@ test_trouble_is_an_error (gconstpointer data)
   g_assert_cmpuint (viewer.n_frames, ==, troubles[i].n_frames);
 }
 
+/* A machine that has no time for the frame in front of that gets more of it. */
+static void
+test_who_sleeps_is_too_slow (void)
+{
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  Viewer viewer = { 0 };
+
+  for (guint seconds = 1; viewer.n_frames == 0; seconds *= 2) {
+    g_auto (Refusal) refusal = { 0 };
+
+    g_assert_false (run_for (seconds, "sleeps", &viewer, cancellable, &refusal));
+    g_assert_cmpuint (refusal.status, ==, 400);
+    g_assert_cmpstr (refusal.code, ==, "media_limit");
+    g_assert_cmpstr (refusal.param, ==, "a[0]");
+  }
+  g_assert_cmpuint (viewer.n_frames, ==, 1);
+}
+
 static void
 test_it_is_cancelled (void)
 {
@@ -157,7 +189,7 @@ run_in_a_thread (gpointer data)
 {
   g_autoptr (GCancellable) cancellable = g_cancellable_new ();
   g_auto (Refusal) refusal = { 0 };
-  Viewer viewer = { 0 };
+  Viewer viewer = { .in_hand = data };
 
   for (guint i = 0; i < 10; i++)
     g_assert_true (run ("frames", &viewer, cancellable, &refusal));
@@ -165,14 +197,15 @@ run_in_a_thread (gpointer data)
   return NULL;
 }
 
-/* More than there are cores wait for one another. */
+/* More than there are cores wait for one another, and what they see of large pictures has its bound. */
 static void
 test_many_at_a_time (void)
 {
   GThread *threads[16];
+  gint in_hand = 0;
 
   for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
-    threads[i] = g_thread_new ("decoder", run_in_a_thread, NULL);
+    threads[i] = g_thread_new ("decoder", run_in_a_thread, &in_hand);
   for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
     g_thread_join (threads[i]);
 }
@@ -189,6 +222,7 @@ main (int argc, char **argv)
 
     g_test_add_data_func (path, GUINT_TO_POINTER (i), test_trouble_is_an_error);
   }
+  g_test_add_func ("/decoder/who-sleeps-is-too-slow", test_who_sleeps_is_too_slow);
   g_test_add_func ("/decoder/it-is-cancelled", test_it_is_cancelled);
   g_test_add_func ("/decoder/many-at-a-time", test_many_at_a_time);
   return g_test_run ();

@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
 """test-server.py MINIVL_SERVER MINIVL_CHAT PICTURES: what is answered over HTTP is what minivl-chat says."""
+import base64
 import concurrent.futures
+import hashlib
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -16,6 +19,7 @@ from served import PATH, Server, chat, data_uri, picture, png, read, text, user,
 PICTURES, CHAT, PROGRAM = (sys.argv.pop() for _ in range(3))
 SAMPLED = {'temperature': 0.8, 'top_k': 40, 'top_p': 0.8}
 QUESTION = 'What happens here?'
+IMAGE_START, IMAGE_END, TILE_TOKENS = 651, 652, 16  # of the demo model
 
 
 class Answers(unittest.TestCase):
@@ -107,6 +111,27 @@ class Answers(unittest.TestCase):
             self.assert_same(self.server.complete(content, max_tokens=16), chat(CHAT, *images, prompt)[0])
         status, _, body = self.server.post({'messages': [user([self.wide(), text('<image> <image>')])]})
         self.assertEqual((status, body['error']['param']), (400, 'messages'))
+
+    def test_joined_pictures_are_the_tiles_of_one_mark(self):
+        images = ['--joined', '--image', self.path('wide.png'), '--image', self.path('square.png'), '--max-tokens', '16']
+        joined = [self.wide(), self.square(joined=True)]
+        expected = chat(CHAT, *images, QUESTION, 'And then?')
+        messages = [user([*joined, text(QUESTION)])]
+        answer = self.server.complete(messages, max_tokens=16, return_token_ids=True)
+        self.assert_same(answer, expected[0])
+        self.assertEqual(answer['prompt_token_ids'], expected[0]['input_ids'])
+        messages += [answer['choices'][0]['message'], user('And then?')]
+        self.assert_same(self.server.complete(messages, max_tokens=16), expected[1])
+        answer = self.server.complete([*joined, text('In <image>: ' + QUESTION)], max_tokens=16)
+        self.assert_same(answer, chat(CHAT, *images, 'In <image>: ' + QUESTION)[0])
+        status, _, body = self.server.post({'messages': [user([*joined, text('<image> <image>')])]})
+        self.assertEqual((status, body['error']['param']), (400, 'messages'))
+        # The next mark is another one's again.
+        content = [text('A: '), *joined, text('\nB: '), self.square(joined=False), text('\n' + QUESTION)]
+        answer = self.server.complete(content, max_tokens=16, return_token_ids=True)
+        starts = [i for i, token in enumerate(answer['prompt_token_ids']) if token == IMAGE_START]
+        tiles = [answer['prompt_token_ids'][i:].index(IMAGE_END) - 1 for i in starts]
+        self.assertEqual(tiles, [(4 + 1) * TILE_TOKENS, TILE_TOKENS])
 
     def test_videos(self):
         film = self.path('film.gif')
@@ -220,8 +245,33 @@ class Answers(unittest.TestCase):
         for n_top in [0, 3]:
             answer = self.server.complete(QUESTION, top_logprobs=n_top, **fields)
             self.check_logprobs(answer, answer['choices'][0]['logprobs']['content'], n_top)
-        last = self.server.stream(QUESTION, top_logprobs=3, **fields)[-1]
-        self.assertEqual(last['choices'][0]['logprobs'], answer['choices'][0]['logprobs'])
+
+    def test_logprobs_come_with_their_tokens(self):
+        for fields in [{}, {'temperature': 2, 'top_p': 1, 'top_k': 0, 'seed': 3}, {'stop': ['a']}]:
+            fields = {'max_tokens': 40, 'logprobs': True, 'top_logprobs': 2, **fields}
+            whole = self.server.complete(QUESTION, **fields)['choices'][0]
+            choices = [event['choices'][0] for event in self.server.stream(QUESTION, **fields)]
+            self.assertEqual(sum(((choice['logprobs'] or {}).get('content', []) for choice in choices), []), whole['logprobs']['content'])
+            said = told = b''
+            for choice in choices[1:-1]:  # behind who speaks, in front of why it ended
+                self.assertGreater(len(choice['logprobs']['content']), 0)
+                said += choice['delta']['content'].encode()
+                told += b''.join(bytes(token['bytes']) for token in choice['logprobs']['content'])
+                self.assertTrue(told.decode(errors='replace').lstrip().startswith(said.decode()), (told, said))
+            self.assertGreater(len(choices), 3)
+
+    def test_token_ids(self):
+        expected = chat(CHAT, '--max-tokens', '16', '--image', self.path('square.png'), QUESTION)[0]
+        content = [self.square(), text(QUESTION)]
+        answer = self.server.complete(content, max_tokens=16, return_token_ids=True)
+        self.assertEqual(answer['prompt_token_ids'], expected['input_ids'])
+        self.assertEqual(answer['choices'][0]['token_ids'], expected['token_ids'])
+        events = self.server.stream(content, max_tokens=16, return_token_ids=True)
+        self.assertEqual(events[-1]['prompt_token_ids'], expected['input_ids'])
+        self.assertEqual(events[-1]['choices'][0]['token_ids'], expected['token_ids'])
+        for event in [*events[:-1], self.server.complete(content, max_tokens=16)]:
+            self.assertNotIn('prompt_token_ids', event)
+            self.assertNotIn('token_ids', event['choices'][0])
 
     def test_many_at_once(self):
         questions = [f'What happens at {hour}?' for hour in range(12)]
@@ -257,9 +307,9 @@ class Answers(unittest.TestCase):
         cases = [
             ('tools', {'tools': [{'type': 'function'}]}), ('tool_choice', {'tool_choice': 'required'}), ('n', {'n': 2}),
             ('functions', {'functions': [{}, 1]}), ('logit_bias', {'logit_bias': {'1': 2}}), ('presence_penalty', {'presence_penalty': 1}),
-            ('response_format', {'response_format': {'type': 'json_object'}}), ('min_p', {'min_p': 0.1}),
+            ('response_format', {'response_format': {'type': 'grammar'}}), ('min_p', {'min_p': 0.1}),
             ('response_format.type', {'response_format': {}}),
-            ('response_format', {'response_format': {'type': 'json_schema', 'json_schema': {}}}), ('modalities', {'modalities': ['audio']}),
+            ('response_format.json_schema', {'response_format': {'type': 'json_schema', 'json_schema': {}}}), ('modalities', {'modalities': ['audio']}),
             ('temperature', {'temperature': 3}), ('temperature', {'temperature': '1'}), ('top_p', {'top_p': 0}), ('top_k', {'top_k': -1}),
             ('top_k', {'top_k': 1.5}), ('seed', {'seed': 'x'}), ('max_tokens', {'max_tokens': 0}), ('stop', {'stop': ['']}),
             ('max_completion_tokens', {'max_tokens': 3, 'max_completion_tokens': 4}), ('stop', {'stop': ['a'] * 17}),
@@ -282,6 +332,12 @@ class Answers(unittest.TestCase):
             ('messages[0].content[0].image_url.url', {'messages': [user([{'type': 'image_url', 'image_url': {'url': 'data:,'}}])]}),
             ('messages[0].content[0].image_url.detail', {'messages': [user([self.square(detail='best')])]}),
             ('messages[0].content[0].image_url.max_tiles', {'messages': [user([self.square(max_tiles=41)])]}),
+            ('messages[0].content[0].image_url.joined', {'messages': [user([self.square(joined=True)])]}),
+            ('messages[0].content[0].image_url.joined', {'messages': [user([self.square(joined=1)])]}),
+            ('messages[0].content[2].image_url.joined', {'messages': [user([image, text('x'), self.square(joined=True)])]}),
+            ('messages[0].content[1].image_url.joined', {'messages': [user([video(b'x'), self.square(joined=True)])]}),
+            ('messages[0].content[0].video_url.joined', {'messages': [user([video(b'x', joined=True)])]}),
+            ('return_token_ids', {'return_token_ids': 1}),
             ('messages[0].content[0].video_url.stop', {'messages': [user([video(b'x', start=2, stop=1)])]}),
             ('messages[0].content[0].video_url.start', {'messages': [user([video(b'x', start=2)])]}),
             ('messages[0].content[0].video_url.segments', {'messages': [user([video(b'x', segments=0)])]}),
@@ -303,13 +359,33 @@ class Answers(unittest.TestCase):
             status, _, answer = self.server.post(body)
             self.assertEqual((status, answer['error']['type']), (400, 'invalid_request_error'), body[:30])
 
+    def test_page(self):
+        """One file that asks nobody else for anything, and a policy that lets nothing else in."""
+        status, headers, page = self.server.request('GET', '/')
+        self.assertEqual((status, headers['Content-Type']), (200, 'text/html; charset=utf-8'))
+        policy = dict(rule.split(' ', 1) for rule in headers['Content-Security-Policy'].split('; '))
+        for element in ['script', 'style']:
+            content, = re.findall(f'<{element}>(.*?)</{element}>', page, re.DOTALL)
+            digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+            self.assertEqual(policy[f'{element}-src'], f"'sha256-{digest}'")
+        self.assertEqual((policy['default-src'], policy['connect-src'], policy['frame-ancestors']), ("'none'", "'self'", "'none'"))
+        self.assertEqual(re.findall(r'<(?!script>|style>)[^>]*\b(?:on\w+|style|src|href)="(?!data:)[^"]*"', page), [])
+        self.assertIn(f'content="{32 << 20}"', page)  # the largest body
+
     def test_addresses(self):
-        self.assertEqual(self.server.request('GET', '/')[0], 404)
+        self.assertEqual(self.server.request('GET', '/elsewhere')[0], 404)
         self.assertEqual(self.server.request('GET', '/v1/other')[0], 404)
         status, headers, _ = self.server.request('GET', PATH)
         self.assertEqual((status, headers['Allow']), (405, 'POST'))
         status, _, body = self.server.post({'model': 'gpt-4', 'messages': [user(QUESTION)]})
         self.assertEqual((status, body['error']['code'], body['error']['param']), (404, 'model_not_found', 'model'))
+
+    def test_control_characters_are_escaped(self):
+        """json-glib leaves one as it is, which Python's reader does not take."""
+        name = ''.join(map(chr, range(1, 33))) + '"\\\x7f\u2028'
+        status, _, body = self.server.post({'model': name, 'messages': [user(QUESTION)]})
+        self.assertEqual(status, 404)
+        self.assertIn(name, body['error']['message'])
 
     def test_data_uris(self):
         image = read(self.path('square.png'))
