@@ -1,12 +1,13 @@
 /*
  * The seam between the element and whatever answers: a table of functions.
  *
- * local.c is libminivl in this process; another could be a server far away; the tests bring a fake one. The element's
- * class holds its table; the element never chooses.
+ * local.c is libminivl in this process, remote.c a server far away; the tests bring a fake one. The element's class holds its
+ * table; the property endpoint puts the remote one in its place.
  *
  * All functions but check and cancel are called from the element's worker thread alone, and may take long. picture_unref may be
  * called from any thread. Functions that fail set a GError of domain MINIVL_ERROR, whose message names the fix where there is one.
  * After MINIVL_ERROR_DEVICE from encode, ask or prepare the device is lost: only close may follow, and another open.
+ * After MINIVL_ERROR_MODEL from ask there is no use in asking more about the same pictures.
  */
 #ifndef GST_MINIVL_BACKEND_H
 #define GST_MINIVL_BACKEND_H
@@ -15,10 +16,32 @@
 
 G_BEGIN_DECLS
 
-/* What is true while a back end is open. Strings belong to it. */
+/* A server that answers, by OpenAI's API. */
 typedef struct
 {
-  const gchar *model; /* the checkpoint folder's name */
+  const gchar *endpoint;               /* its URL, up to what stands in front of /chat/completions; NULL: none */
+  const gchar *model;                  /* the server's name for it; NULL: the server chooses */
+  const gchar *api_key_file, *ca_file; /* (nullable) */
+  guint parallel;                      /* most questions that it is asked at once */
+  guint jpeg_quality;
+  guint64 timeout; /* ns, of a question with all its tries; 0 and G_MAXUINT64: none */
+} BackendServer;
+
+/* What a back end is opened with. */
+typedef struct
+{
+  MinivlEngineOptions engine; /* of one in this process */
+  BackendServer server;       /* of one far away */
+} BackendOptions;
+
+/* Copies the strings, with which backend_options_clear() frees them. */
+void backend_options_copy (BackendOptions *to, const BackendOptions *from);
+void backend_options_clear (BackendOptions *options);
+
+/* What is true while a back end is open. Strings belong to it; one that does not apply is NULL. */
+typedef struct
+{
+  const gchar *model; /* the checkpoint folder's name; the server's, if one was asked for */
   const gchar *model_hash;
   const gchar *precision;
   const gchar *device;
@@ -53,7 +76,11 @@ typedef struct
   MinivlParams params; /* cancel apart */
   /* (nullable): the text as it is made, piece by piece, from the thread that asks */
   void (*on_text) (const gchar *piece, gpointer user_data);
+  /* (nullable): called at first and after each stir, from the thread that asks, while it waits for what others do; never by a back
+   * end without begin */
+  void (*meanwhile) (gpointer user_data);
   gpointer user_data;
+  gpointer begun; /* (transfer full) (nullable): what begin returned for this question */
 } BackendQuestion;
 
 /* Zeroed before ask. text is freed with g_free(); finish_reason is static. */
@@ -65,16 +92,23 @@ typedef struct
   guint drafted, accepted; /* as MinivlAnswer has them */
   guint64 prefill_ns, decode_ns;
   double yes; /* if params.want_yes, as MinivlAnswer has it */
+  /* if params.choices, as MinivlAnswer has them; choice_probabilities is freed with g_free() */
+  guint n_choices;
+  gint choice;
+  double *choice_probabilities;
 } BackendAnswer;
 
 typedef struct
 {
   /* Whether the options can be opened, as far as is known at once; before open, from any thread. NULL: nothing is known. */
-  gboolean (*check) (const MinivlEngineOptions *options, GError **error);
+  gboolean (*check) (const BackendOptions *options, GError **error);
+  /* Whether it can answer in this shape, as minivl_shape_check(); likewise. */
+  gboolean (*check_shape) (const gchar *const *choices, const gchar *json_schema, GError **error);
 
-  /* Loads the model; without a model_path its own, if it has one. on_progress of the options is called while that lasts, from any
-   * thread; when it returns FALSE, opening fails with MINIVL_ERROR_CANCELLED. Returns what the other functions take as `self`. */
-  gpointer (*open) (const MinivlEngineOptions *options, GError **error);
+  /* Loads the model; without a model_path its own, if it has one. on_progress of the engine's options is called while that lasts,
+   * from any thread; when it returns FALSE, opening fails with MINIVL_ERROR_CANCELLED. Returns what the other functions take as
+   * `self`. */
+  gpointer (*open) (const BackendOptions *options, GError **error);
   void (*get_info) (gpointer self, BackendInfo *info);
 
   /* How many tokens the image will take of the context, by max_tiles; nothing is encoded. */
@@ -98,6 +132,15 @@ typedef struct
    * is just computing. */
   gboolean (*prepare) (gpointer self, const BackendQuestion *question, guint expected, const gint *cancel, GError **error);
 
+  /* Optional, NULL where questions are answered one by one: begins to answer one, whatever else is being answered, for the ask
+   * whose `begun` this is. Returns (transfer full), for that ask or forget; NULL when there are as many as may be, or it cannot be
+   * asked, which asking will tell. */
+  gpointer (*begin) (gpointer self, const BackendQuestion *question);
+  /* Along with begin. What was begun is not asked. */
+  void (*forget) (gpointer self, gpointer begun);
+  /* Along with begin. A running ask calls `meanwhile`. From any thread, must not block. */
+  void (*stir) (gpointer self);
+
   /* Ends a running encode, ask or prepare at once, whose `cancel` has been set. From any thread, must not block. */
   void (*cancel) (gpointer self);
 
@@ -106,7 +149,7 @@ typedef struct
 
   void (*picture_unref) (gpointer picture);
 
-  /* As minivl_picture_similarity(), of two pictures of one that is open. */
+  /* As minivl_picture_similarity(), of two pictures of one that is open. NULL where skip-similar is refused. */
   double (*similarity) (gpointer a, gpointer b);
 
   /* Frees self. Pictures may outlive it. */
@@ -116,6 +159,7 @@ typedef struct
 } Backend;
 
 extern const Backend backend_local;
+extern const Backend backend_remote;
 
 G_END_DECLS
 

@@ -53,13 +53,13 @@ fill_options (const MinivlEngineOptions *options, MinivlEngineOptions *filled, g
 }
 
 static gboolean
-local_check (const MinivlEngineOptions *options, GError **error)
+local_check (const BackendOptions *options, GError **error)
 {
   g_autofree gchar *path = NULL;
   g_autoptr (GError) failure = NULL;
   MinivlEngineOptions filled, alone;
 
-  if (!fill_options (options, &filled, &path, error))
+  if (!fill_options (&options->engine, &filled, &path, error))
     return FALSE;
   if (minivl_engine_check (&filled, &failure))
     return TRUE;
@@ -189,7 +189,7 @@ note_loss (SharedEngine *shared, const GError *error)
 }
 
 static gpointer
-local_open (const MinivlEngineOptions *options, GError **error)
+local_open (const BackendOptions *options, GError **error)
 {
   g_autofree gchar *path = NULL;
   MinivlEngineOptions filled;
@@ -197,7 +197,7 @@ local_open (const MinivlEngineOptions *options, GError **error)
   MinivlSession *session;
   Local *self;
 
-  if (!fill_options (options, &filled, &path, error))
+  if (!fill_options (&options->engine, &filled, &path, error))
     return NULL;
   shared = acquire (&filled, error);
   if (shared == NULL)
@@ -334,6 +334,9 @@ local_ask (gpointer data, const BackendQuestion *question, const gint *cancel, B
     .prefill_ns = from.prefill_ns,
     .decode_ns = from.decode_ns,
     .yes = from.yes,
+    .n_choices = from.n_choices,
+    .choice = from.choice,
+    .choice_probabilities = g_steal_pointer (&from.choice_probabilities),
   };
   return TRUE;
 }
@@ -368,6 +371,7 @@ local_similarity (gpointer a, gpointer b)
 
 const Backend backend_local = {
   .check = local_check,
+  .check_shape = minivl_shape_check,
   .open = local_open,
   .get_info = local_get_info,
   .count_tokens = local_count_tokens,

@@ -101,6 +101,14 @@ void announce_progress (GstMinivl *self, GstProgressType type, const gchar *text
 /* As of now. (transfer full) */
 GstStructure *announce_stats (GstMinivl *self);
 
+/* --- answer-shape.c: what the properties choices and json-schema ask --------------------------------------------------------- */
+
+gboolean answer_shape_is_property (const gchar *name);
+/* Reads them for the segments to come. FALSE: there can be no such answers, and an error was posted. */
+gboolean answer_shape_start (GstMinivl *self);
+/* Sets one of the two while the element runs; with a warning it stays as it is where there could be no answers. */
+void answer_shape_set (GstMinivl *self, guint id, const gchar *name, const GValue *value);
+
 /* --- admit.c: which buffers are looked at, in the streaming thread --------------------------------------------------------------
  */
 

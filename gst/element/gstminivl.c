@@ -29,6 +29,10 @@
  * failed change nothing; what is active at the end of the stream stays so. A question that is taken out of the list while it is
  * active, or is about regions (`roi`) of which there are none any more, falls without a score.
  *
+ * With `choices` or `json-schema` the text about a segment is one of those, or JSON that fits, and the result's `data` has it: of a
+ * schema the value itself, of choices the index of the text among them (`choice`) and the probability of each, in their order
+ * (`choice_probabilities`). Alerts, summaries and what is asked by #GstMinivl::ask are not bound to it.
+ *
  * With `history-size` the model is told its last answers with each segment, as earlier rounds. With `skip-similar` a segment that
  * shows what was described already costs no more than looking at its frames: it is `unchanged`, has no text, and `same_as` is the
  * id of the one that was described.
@@ -141,18 +145,16 @@ check_settings (GstMinivl *self)
   return complaint == NULL;
 }
 
-/* A failure here fails the state change: gst-launch-1.0 overlooks an error of the worker that is posted before its loop runs. */
+/* The element is started: strings that are read at the start stay as they are. A failure here fails the state change:
+ * gst-launch-1.0 overlooks an error of the worker that is posted before its loop runs. */
 static gboolean
 check_model (GstMinivl *self)
 {
-  g_autofree gchar *path = NULL, *lora = NULL;
+  BackendOptions options = settings_backend_options (&self->settings);
+  const gchar *path = options.engine.model_path;
   g_autoptr (GError) error = NULL;
 
-  GST_OBJECT_LOCK (self);
-  path = g_strdup (self->settings.model_path);
-  lora = g_strdup (self->settings.lora);
-  GST_OBJECT_UNLOCK (self);
-  if (self->backend->check != NULL && !self->backend->check (&(MinivlEngineOptions){ .model_path = path, .lora = lora }, &error)) {
+  if (self->backend->check != NULL && !self->backend->check (&options, &error)) {
     announce_callbacks.refused (error, self);
     return FALSE;
   }
@@ -184,7 +186,8 @@ gst_minivl_start (GstBaseTransform *base)
   WorkerConfig config;
 
   set_started (self, TRUE);
-  if (!check_settings (self) || !check_model (self) || !open_journal (self)) {
+  self->backend = s->endpoint != NULL ? &backend_remote : GST_MINIVL_GET_CLASS (self)->backend;
+  if (!check_settings (self) || !answer_shape_start (self) || !check_model (self) || !open_journal (self)) {
     set_started (self, FALSE);
     return FALSE;
   }
@@ -209,15 +212,8 @@ gst_minivl_start (GstBaseTransform *base)
   if (text != NULL)
     text_src_set_times (text, s->text_timestamp, settings_text_duration (s), GST_CLOCK_TIME_IS_VALID (s->text_duration));
   config = (WorkerConfig){
-    .options = { .model_path = s->model_path,
-        .device = s->device,
-        .precision = s->precision,
-        .context_size = s->context_size,
-        .cache_precision = s->cache_precision,
-        .cache_size = s->cache_size,
-        .tokenizer = s->tokenizer,
-        .lora = s->lora,
-        .cache_dir = s->cache_dir },
+    .backend = self->backend,
+    .options = settings_backend_options (s),
     .stream = s->stream != NULL ? s->stream : name,
     .frames = s->segments.frames,
     .max_tiles = s->max_tiles,
@@ -414,6 +410,8 @@ gst_minivl_ask (GstMinivl *self, const gchar *prompt, gdouble n_seconds)
   GST_OBJECT_UNLOCK (self);
   g_free (settings.prompt);
   settings.prompt = prompt != NULL ? g_utf8_make_valid (prompt, -1) : NULL;
+  g_clear_pointer (&settings.choices, g_free);
+  g_clear_pointer (&settings.schema, g_free);
   if (prompt == NULL || prompt[0] == '\0')
     why = "its prompt is empty";
   else if (!(n_seconds >= 0))
@@ -480,18 +478,28 @@ static void
 gst_minivl_set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
 {
   GstMinivl *self = GST_MINIVL (object);
-  gboolean stays, known, retimed;
+  gboolean stays, refused, known, retimed, runs;
   guint64 latency;
 
   GST_OBJECT_LOCK (self);
+  runs = self->is_started;
+  GST_OBJECT_UNLOCK (self);
+  if (runs && answer_shape_is_property (pspec->name)) {
+    answer_shape_set (self, id, pspec->name, value);
+    return;
+  }
+  GST_OBJECT_LOCK (self);
   latency = settings_text_latency (&self->settings, self->answer_time);
   stays = self->is_started && settings_are_fixed (id);
-  known = stays || settings_set (&self->settings, id, value);
+  refused = self->is_started && settings_are_of_engine (&self->settings, id);
+  known = stays || refused || settings_set (&self->settings, id, value);
   retimed = self->is_started && settings_text_latency (&self->settings, self->answer_time) != latency;
   GST_OBJECT_UNLOCK (self);
   if (retimed)
     gst_element_post_message (GST_ELEMENT (self), gst_message_new_latency (GST_OBJECT (self)));
-  if (stays)
+  if (refused)
+    GST_ELEMENT_WARNING (self, LIBRARY, SETTINGS, ("%s is not possible with endpoint.", pspec->name), (NULL));
+  else if (stays)
     GST_ELEMENT_WARNING (
         self, LIBRARY, SETTINGS, ("%s stays as it is while the element runs: set it in state READY or NULL.", pspec->name), (NULL));
   if (!known)
@@ -595,7 +603,8 @@ gst_minivl_class_init (GstMinivlClass *klass)
    * Asks about the last seconds of the video, now, from any thread; segments are not disturbed. The answer is a result of kind
    * `question`. It is given on frames that were sampled for segments and are still held, which are those of at least one segment's
    * length: at most num-segments of them, evenly, and always the last one. Its segment_start is the first one's time, its
-   * segment_stop the moment of asking. A flush, or the end of the element, ends it with finish_reason `flush`.
+   * segment_stop the moment of asking. It is not bound to choices or json-schema. A flush, or the end of the element, ends it with
+   * finish_reason `flush`.
    *
    * Returns: the id that the result will have; 0, and a WARNING that says why, when it cannot be asked
    */

@@ -104,7 +104,8 @@ typedef enum
 {
   TEXT,      /* made UTF-8 */
   FILE_NAME, /* which need not be UTF-8 */
-  FOLDER,    /* a file name; an empty one is none */
+  OPTIONAL,  /* likewise; an empty one is none */
+  NAME,      /* made UTF-8; an empty one is none */
   CHOICE,    /* of an enum */
   COUNT,     /* guint */
   LARGE,     /* guint64 */
@@ -113,6 +114,14 @@ typedef enum
   REAL,      /* double */
   SWITCH,    /* gboolean, off by default */
 } SettingType;
+
+/* Who reads the property. */
+typedef enum
+{
+  OF_ALL,
+  OF_ENGINE, /* in this process: refused with endpoint */
+  OF_SERVER, /* refused without */
+} SettingOwner;
 
 /* A property; its id is its place in the table, from 1. */
 typedef struct
@@ -139,35 +148,36 @@ typedef struct
     } real;
   };
   const gchar *blurb;
+  SettingOwner owner;
 } Setting;
 
 #define AT(field) G_STRUCT_OFFSET (Settings, field)
 
 static const Setting table[] = {
-  { "model-path", "Model path", FILE_NAME, AT (model_path), AT_START,
+  { "model-path", "Model path", FILE_NAME, AT (model_path), AT_START, .owner = OF_ENGINE,
       .blurb = "Checkpoint folder: config.json, safetensors and tokenizer files; demo is the demo model, which knows one drawn "
                "yard. Unset is the demo model too, with a warning" },
-  { "lora", "LoRA adapter", FOLDER, AT (lora), AT_START,
+  { "lora", "LoRA adapter", OPTIONAL, AT (lora), AT_START, .owner = OF_ENGINE,
       .blurb =
           "DIR[:SCALE]: folder of an adapter as PEFT writes it (adapter_config.json, adapter_model.safetensors), merged into the "
           "model's weights while they are loaded, SCALE times (1). Unset = none" },
-  { "cache-dir", "Cache folder", FILE_NAME, AT (cache_dir), AT_START,
+  { "cache-dir", "Cache folder", FILE_NAME, AT (cache_dir), AT_START, .owner = OF_ENGINE,
       .blurb = "Folder that keeps converted weights (q8, q4) and pipelines for the next start. Unset is the user's cache folder "
                "/minivl, an empty one keeps nothing" },
-  { "device", "Device", TEXT, AT (device), AT_START,
+  { "device", "Device", TEXT, AT (device), AT_START, .owner = OF_ENGINE,
       .blurb = "Vulkan device: index, UUID or part of the name; unset takes a real GPU before a CPU device" },
   { "precision", "Precision", CHOICE, AT (precision), AT_START, .choice = { precision_get_type, MINIVL_PRECISION_AUTO },
-      .blurb = "How the weights are kept on the device" },
+      .owner = OF_ENGINE, .blurb = "How the weights are kept on the device" },
   { "cache-precision", "Cache precision", CHOICE, AT (cache_precision), AT_START,
-      .choice = { cache_precision_get_type, MINIVL_CACHE_PRECISION_F16 },
+      .choice = { cache_precision_get_type, MINIVL_CACHE_PRECISION_F16 }, .owner = OF_ENGINE,
       .blurb = "How the cache of keys and values is kept on the device, which takes memory for each token of context-size" },
   { "tokenizer", "Tokenizer", CHOICE, AT (tokenizer), AT_START, .choice = { tokenizer_get_type, MINIVL_TOKENIZER_AUTO },
-      .blurb = "Which of transformers' two tokenizers reads the texts" },
-  { "context-size", "Context size", COUNT, AT (context_size), AT_START, .n = { 0, G_MAXINT, 0 },
+      .owner = OF_ENGINE, .blurb = "Which of transformers' two tokenizers reads the texts" },
+  { "context-size", "Context size", COUNT, AT (context_size), AT_START, .n = { 0, G_MAXINT, 0 }, .owner = OF_ENGINE,
       .blurb =
           "Most tokens of a segment's frames, prompt and answer together; 0 = 8192, or what the checkpoint was made for or the "
           "device's memory is enough for, if that is less" },
-  { "cache-size", "Cache size", COUNT, AT (cache_size), AT_START, .n = { 0, G_MAXINT, 0 },
+  { "cache-size", "Cache size", COUNT, AT (cache_size), AT_START, .n = { 0, G_MAXINT, 0 }, .owner = OF_ENGINE,
       .blurb =
           "Tokens that the questions of all elements that share a model keep on the device, in all; one that finds no room waits. "
           "At least one context-size; 0 = as many of these as fit, up to eight" },
@@ -195,6 +205,16 @@ static const Setting table[] = {
       .blurb = "Most tiles a frame is cut into; more tiles show more detail and take more tokens" },
   { "max-tokens", "Most tokens", COUNT, AT (per_segment.params.max_tokens), ANY_TIME, .n = { 1, G_MAXINT, 128 },
       .blurb = "Most tokens of an answer, from the next segment on" },
+  { "choices", "Choices", OPTIONAL, AT (per_segment.choices), ANY_TIME,
+      .blurb =
+          "What the text about a segment is one of, separated by | or line ends, from the next segment on; the result's data has "
+          "the probability of each. Not together with json-schema; alerts, summaries and questions are not bound to it. Unset "
+          "= any text" },
+  { "json-schema", "JSON schema", OPTIONAL, AT (json_schema), ANY_TIME,
+      .blurb =
+          "What the text about a segment is JSON of, from the next segment on; the result's data has it. A file, read when this is "
+          "set, or the schema itself, which begins with {. Where max-tokens come near it is closed, and finish_reason is length. "
+          "Not together with choices; alerts, summaries and questions are not bound to it. Unset = any text" },
   { "temperature", "Temperature", REAL, AT (per_segment.params.temperature), ANY_TIME, .real = { 0, 100, 0 },
       .blurb = "0 takes the best token each time; higher is more varied" },
   { "top-k", "Top k", COUNT, AT (per_segment.params.top_k), ANY_TIME, .n = { 0, G_MAXINT, 40 },
@@ -229,7 +249,7 @@ static const Setting table[] = {
       .blurb =
           "How many of its last answers the model is told, as earlier rounds of text without their frames; from the next segment "
           "on. Flushes, seeks and other streams forget them; the oldest are left out where context-size has no room for all" },
-  { "skip-similar", "Skip similar", REAL, AT (per_segment.similar), ANY_TIME, .real = { 0, 1, 0 },
+  { "skip-similar", "Skip similar", REAL, AT (per_segment.similar), ANY_TIME, .real = { 0, 1, 0 }, .owner = OF_ENGINE,
       .blurb = "A segment that looks like the last one described is unchanged and not asked about, when the model's features of "
                "all parts of all frames have at least this cosine; from the next segment on. 0.9 takes rain and noise for nothing, "
                "and a person for something; 1 = only equal frames, 0 = off" },
@@ -251,7 +271,7 @@ static const Setting table[] = {
   { "alert-hysteresis", "Alert hysteresis", REAL, AT (per_segment.alert_hysteresis), ANY_TIME, .real = { 0, 1, DEFAULT_HYSTERESIS },
       .blurb =
           "An alert falls when P(yes) is below alert-threshold less this, never if that is not above 0; from the next segment on" },
-  { "alert-picture", "Alert picture", FOLDER, AT (per_segment.alert_picture), ANY_TIME,
+  { "alert-picture", "Alert picture", OPTIONAL, AT (per_segment.alert_picture), ANY_TIME,
       .blurb = "Folder in which an alert leaves the middle sampled frame of its segment as STREAM-ID.jpg, in full size, "
                "upright and of square pixels; it is there when the alert is told. Of a segment that was cut short it is the last "
                "frame that was sampled "
@@ -271,6 +291,26 @@ static const Setting table[] = {
           "what the stream of this name reported behind its last summary, within one summary-interval and 10,000 reports, goes "
           "into "
           "the next one. It may be rotated. Unset = nothing is written" },
+  { "endpoint", "Endpoint", NAME, AT (endpoint), AT_START,
+      .blurb =
+          "URL of a server with OpenAI's API, as http://HOST:PORT/v1, that answers instead of an engine in this process: "
+          "minivl-server, vLLM, LMDeploy, llama.cpp's server, Ollama or a load balancer in front of several. Proxies are those "
+          "of the environment (https_proxy, no_proxy), as curl has it. Unset = the engine in this process" },
+  { "api-key-file", "API key file", OPTIONAL, AT (api_key_file), AT_START, .owner = OF_SERVER,
+      .blurb = "File with the key that endpoint wants, and nothing else. Unset = none is sent" },
+  { "model", "Model", NAME, AT (model), AT_START, .owner = OF_SERVER,
+      .blurb = "Which of its models endpoint is to take, by its name there. Unset = the server chooses, if it can" },
+  { "ca-file", "CA file", OPTIONAL, AT (ca_file), AT_START, .owner = OF_SERVER,
+      .blurb = "File of certificates, PEM, by one of which that of endpoint must be signed. Unset = the system's" },
+  { "endpoint-parallel", "Parallel questions", COUNT, AT (endpoint_parallel), AT_START, .n = { 1, 256, 4 }, .owner = OF_SERVER,
+      .blurb = "Most questions that this element asks endpoint at once" },
+  { "endpoint-timeout", "Endpoint timeout", SPAN, AT (endpoint_timeout), AT_START, .n = { 0, G_MAXUINT64, 60 * GST_SECOND },
+      .owner = OF_SERVER,
+      .blurb =
+          "How long a question to endpoint may take with all its tries, in ns; then its result has finish_reason error. -1 = as "
+          "long as it takes" },
+  { "jpeg-quality", "JPEG quality", COUNT, AT (jpeg_quality), AT_START, .n = { 1, 100, 85 }, .owner = OF_SERVER,
+      .blurb = "Of the frames that endpoint is sent; from 90 on their colours are as fine as their brightness" },
 };
 
 static const Setting *
@@ -282,7 +322,7 @@ find_setting (guint id)
 static gboolean
 is_string (const Setting *row)
 {
-  return row->type == TEXT || row->type == FILE_NAME || row->type == FOLDER;
+  return row->type == TEXT || row->type == FILE_NAME || row->type == OPTIONAL || row->type == NAME;
 }
 
 /* Where it is kept. */
@@ -350,9 +390,9 @@ make_string (const Setting *row, const gchar *text)
 {
   if (text == NULL)
     text = row->text;
-  if (text == NULL || (row->type == FOLDER && text[0] == '\0'))
+  if (text == NULL || ((row->type == OPTIONAL || row->type == NAME) && text[0] == '\0'))
     return NULL;
-  return row->type == TEXT ? g_utf8_make_valid (text, -1) : g_strdup (text);
+  return row->type == TEXT || row->type == NAME ? g_utf8_make_valid (text, -1) : g_strdup (text);
 }
 
 gboolean
@@ -436,6 +476,14 @@ settings_are_fixed (guint id)
   return row != NULL && (row->flags & GST_PARAM_MUTABLE_READY) != 0;
 }
 
+gboolean
+settings_are_of_engine (const Settings *s, guint id)
+{
+  const Setting *row = find_setting (id);
+
+  return s->endpoint != NULL && row != NULL && row->owner == OF_ENGINE;
+}
+
 void
 settings_init (Settings *s)
 {
@@ -457,14 +505,75 @@ settings_clear (Settings *s)
   for (guint id = 1; id <= G_N_ELEMENTS (table); id++)
     if (is_string (find_setting (id)))
       g_clear_pointer ((gchar **)place_of (find_setting (id), s), g_free);
+  g_clear_pointer (&s->per_segment.schema, g_free);
 }
 
 /* --- what they come to ------------------------------------------------------------------------------------------------------- */
+
+BackendOptions
+settings_backend_options (const Settings *s)
+{
+  return (BackendOptions){
+    .engine = { .model_path = s->model_path,
+        .device = s->device,
+        .precision = s->precision,
+        .context_size = s->context_size,
+        .cache_precision = s->cache_precision,
+        .cache_size = s->cache_size,
+        .tokenizer = s->tokenizer,
+        .lora = s->lora,
+        .cache_dir = s->cache_dir },
+    .server = { .endpoint = s->endpoint,
+        .model = s->model,
+        .api_key_file = s->api_key_file,
+        .ca_file = s->ca_file,
+        .parallel = s->endpoint_parallel,
+        .jpeg_quality = s->jpeg_quality,
+        .timeout = s->endpoint_timeout },
+  };
+}
+
+static gboolean
+is_default (const Settings *s, guint id)
+{
+  GParamSpec *spec = g_param_spec_ref_sink (make_spec (find_setting (id)));
+  g_auto (GValue) value = G_VALUE_INIT;
+  gboolean is;
+
+  g_value_init (&value, G_PARAM_SPEC_VALUE_TYPE (spec));
+  settings_get (s, id, &value);
+  is = g_param_value_defaults (spec, &value);
+  g_param_spec_unref (spec);
+  return is;
+}
+
+/* What is set, and means nothing with endpoint, or without. */
+static gchar *
+check_owners (const Settings *s)
+{
+  SettingOwner absent = s->endpoint != NULL ? OF_ENGINE : OF_SERVER;
+
+  for (guint id = 1; id <= G_N_ELEMENTS (table); id++) {
+    const Setting *row = find_setting (id);
+
+    if (row->owner != absent || is_default (s, id))
+      continue;
+    return s->endpoint != NULL
+               ? g_strdup_printf ("%s is not possible with endpoint: it is for an engine in this process. Unset it.", row->name)
+               : g_strdup_printf (
+                   "%s is of a server, and endpoint is not set: set endpoint to its URL, or unset %s.", row->name, row->name);
+  }
+  return NULL;
+}
 
 gchar *
 settings_check (const Settings *s)
 {
   const SegmenterConfig *c = &s->segments;
+  gchar *complaint = check_owners (s);
+
+  if (complaint != NULL)
+    return complaint;
 
   if (c->overlap > 0 && c->overlap >= c->duration)
     return g_strdup_printf ("segment-overlap (%" G_GUINT64_FORMAT " ns) must be below segment-duration (%" G_GUINT64_FORMAT " ns).",

@@ -19,8 +19,9 @@ typedef enum
 typedef struct
 {
   gchar *model_path, *lora, *cache_dir, *device, *stream;
-  gchar *roi;     /* label of regions; NULL: whole frames */
-  gchar *journal; /* file that results are appended to; NULL: none */
+  gchar *roi;         /* label of regions; NULL: whole frames */
+  gchar *journal;     /* file that results are appended to; NULL: none */
+  gchar *json_schema; /* a file or the text, read into per_segment.schema; NULL: none */
   MinivlPrecision precision;
   MinivlTokenizer tokenizer;
   MinivlCachePrecision cache_precision;
@@ -32,6 +33,9 @@ typedef struct
   TextTimestamp text_timestamp;
   guint64 text_duration, eos_timeout;
   gboolean partial;
+  gchar *endpoint, *api_key_file, *model, *ca_file; /* of a server that answers instead; endpoint NULL: none does */
+  guint endpoint_parallel, jpeg_quality;
+  guint64 endpoint_timeout;
 } Settings;
 
 void settings_init (Settings *settings);
@@ -43,6 +47,11 @@ gboolean settings_set (Settings *settings, guint id, const GValue *value);
 gboolean settings_get (const Settings *settings, guint id, GValue *value);
 /* Whether the property is read at the start, and stays as it is while the element runs. */
 gboolean settings_are_fixed (guint id);
+
+/* Whether the property is an engine's in this process, and a server is asked instead. */
+gboolean settings_are_of_engine (const Settings *settings, guint id);
+/* Borrows the strings. */
+BackendOptions settings_backend_options (const Settings *settings);
 
 /* NULL when they fit together, otherwise what is wrong and how to mend it. (transfer full) */
 gchar *settings_check (const Settings *settings);

@@ -1,6 +1,8 @@
 #define _GNU_SOURCE /* memrchr() */
 #include "journal.h"
 
+#include "gst/backends/json-text.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
@@ -16,8 +18,6 @@
 #endif
 /* No id goes on from a higher one: many are to follow it. */
 #define MAX_LAST_ID (G_MAXINT64 / 2)
-/* Of nested brackets: json-glib recurses without a bound. */
-#define MAX_DEPTH 8
 /* What is read at once. */
 #ifndef WINDOW
 #define WINDOW (1 << 20)
@@ -43,27 +43,6 @@ struct _Journal
 };
 
 /* --- lines to results -------------------------------------------------------------------------------------------------------- */
-
-static gboolean
-is_deep (const gchar *line, gsize length)
-{
-  gboolean in_string = FALSE;
-  gint depth = 0;
-
-  for (gsize i = 0; i < length && depth <= MAX_DEPTH; i++) {
-    gchar c = line[i];
-
-    if (in_string && c == '\\')
-      i++;
-    else if (c == '"')
-      in_string = !in_string;
-    else if (!in_string && (c == '[' || c == '{'))
-      depth++;
-    else if (!in_string && (c == ']' || c == '}'))
-      depth--;
-  }
-  return depth > MAX_DEPTH;
-}
 
 /* The member's text, "" where it is null; NULL when it is missing or no text. */
 static const gchar *
@@ -124,7 +103,7 @@ fill_result (Result *result, JsonObject *object)
 static gboolean
 may_be_result (const gchar *line, gsize length)
 {
-  return line[strspn (line, " \t")] == '{' && g_utf8_validate_len (line, length, NULL) && !is_deep (line, length);
+  return line[strspn (line, " \t")] == '{' && g_utf8_validate_len (line, length, NULL) && json_is_shallow (line, length);
 }
 
 /* NULL: it is no result. (transfer full) */
@@ -397,7 +376,7 @@ journal_open (const gchar *path, const gchar *stream, GError **error)
 {
   g_autoptr (Journal) j = g_new0 (Journal, 1);
   g_autoptr (JsonNode) node = json_node_init_string (json_node_alloc (), stream);
-  g_autofree gchar *own = json_to_string (node, FALSE);
+  g_autofree gchar *own = json_write (node);
   struct stat about;
 
   j->path = g_strdup (path);

@@ -1,5 +1,7 @@
 #include "result.h"
 
+#include "gst/backends/json-text.h"
+
 #include <json-glib/json-glib.h>
 
 /* The order of the keys in a JSON line. */
@@ -9,6 +11,7 @@ static const gchar *const field_names[] = {
   "final",
   "stream",
   "text",
+  "data",
   "prompt",
   "model",
   "model_hash",
@@ -65,6 +68,7 @@ result_unref (Result *result)
     return;
   g_free (result->stream);
   g_free (result->text);
+  g_free (result->data);
   g_free (result->prompt);
   g_free (result->model);
   g_free (result->model_hash);
@@ -140,6 +144,7 @@ result_to_structure (const Result *r, const gchar *name)
 
   set_string (s, "stream", r->stream);
   set_string (s, "text", r->text);
+  set_string (s, "data", r->data);
   set_string (s, "prompt", r->prompt);
   set_string (s, "model", r->model);
   set_string (s, "model_hash", r->model_hash);
@@ -217,12 +222,14 @@ result_to_json (const Result *result)
   for (guint i = 0; i < G_N_ELEMENTS (field_names); i++) {
     const GValue *value = gst_structure_get_value (s, field_names[i]);
 
-    if (value != NULL)
+    if (value != NULL && g_str_equal (field_names[i], "data")) /* which is JSON itself */
+      json_object_set_member (object, "data", json_from_string (result->data, NULL));
+    else if (value != NULL)
       json_object_set_member (object, field_names[i], value_to_node (value));
     else
       json_object_set_null_member (object, field_names[i]);
   }
-  line = json_to_string (root, FALSE);
+  line = json_write (root);
   return g_strconcat (line, "\n", NULL);
 }
 

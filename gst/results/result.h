@@ -27,6 +27,7 @@ typedef struct
   const gchar *kind; /* static; RESULT_SEGMENT of a new one */
   gchar *stream;
   gchar *text;
+  gchar *data;                         /* the answer as JSON, of one of a shape; NULL: of another one, or it was cut */
   guint64 segment_start, segment_stop; /* stream time */
   guint64 running_time;                /* of the stop; GST_CLOCK_TIME_NONE: does not apply */
   gchar *utc;                          /* of the start, RFC 3339 */

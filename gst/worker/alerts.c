@@ -1,5 +1,6 @@
 #include "alerts.h"
 
+#include "ahead.h"
 #include "alert-list.h"
 #include "answer.h"
 #include "gst/results/log.h"
@@ -59,21 +60,32 @@ alerts_forget (Alerts *a)
 
 /* --- asking ------------------------------------------------------------------------------------------------------------------ */
 
-/* FALSE: with an error, or cancelled. */
-static gboolean
-ask_one (Alerts *a, const Backend *backend, gpointer self, const gchar *alert, const BackendQuestion *asked, const gint *cancel,
-    GError **error)
+/* text: the alert's words behind the marks of `asked`, the segment's question. */
+static BackendQuestion
+make_question (const gchar *text, const BackendQuestion *asked)
 {
-  g_autofree gchar *text = prompt_replace_words (asked->text, alert);
   BackendQuestion question = *asked;
-  AlertAnswer answer = { NULL };
 
   question.text = text;
   question.on_text = NULL;
+  question.begun = NULL;
   question.params = (MinivlParams)MINIVL_PARAMS_INIT;
   question.params.max_tokens = ALERT_TOKENS;
   question.params.want_yes = TRUE;
-  if (g_atomic_int_get (cancel) || !backend->ask (self, &question, cancel, &answer.answer, error))
+  return question;
+}
+
+/* begun: (transfer full) (nullable): see ahead.h. FALSE: with an error, or cancelled. */
+static gboolean
+ask_one (Alerts *a, const Backend *backend, gpointer self, const gchar *alert, const BackendQuestion *asked, gpointer begun,
+    const gint *cancel, GError **error)
+{
+  g_autofree gchar *text = prompt_replace_words (asked->text, alert);
+  BackendQuestion question = make_question (text, asked);
+  AlertAnswer answer = { NULL };
+
+  question.begun = begun;
+  if (!backend->ask (self, &question, cancel, &answer.answer, error))
     return FALSE;
   if (answer.answer.yes < 0) {
     g_free (answer.answer.text);
@@ -96,19 +108,22 @@ is_told (Alerts *a, const gchar *property, const GError *failure)
   return FALSE;
 }
 
-/* asked: the segment's question with its history. Questions that fail have no answer; being cancelled is no error. Returns FALSE
- * when the user should be warned: once for the same list, and each time the device is lost. */
+/* asked: the question of the segment s with its history. Questions that fail have no answer; being cancelled is no error. Returns
+ * FALSE when the user should be warned: once for the same list, and each time the device is lost. */
 static gboolean
-ask_all (Alerts *a, const Backend *backend, gpointer self, const gchar *property, const BackendQuestion *asked, const gint *cancel,
+ask_all (Alerts *a, const Backend *backend, gpointer self, const Segment *s, const BackendQuestion *asked, const gint *cancel,
     GError **error)
 {
+  const gchar *property = s->settings.alerts;
   g_auto (GStrv) list = alert_list (property);
   g_autoptr (GError) first = NULL;
 
   for (guint i = 0; list[i] != NULL; i++) {
     g_autoptr (GError) failure = NULL;
 
-    if (ask_one (a, backend, self, list[i], asked, cancel, &failure))
+    if (g_atomic_int_get (cancel))
+      break;
+    if (ask_one (a, backend, self, list[i], asked, ahead_take (s, 1 + i), cancel, &failure))
       continue;
     if (failure != NULL && first == NULL) {
       first = g_error_copy (failure);
@@ -178,12 +193,28 @@ drop_others (Alerts *a, const gchar *property)
 /* --- for the worker ---------------------------------------------------------------------------------------------------------- */
 
 void
-alerts_put (Worker *w, const Segment *s, const BackendQuestion *asked)
+alerts_begin (Worker *w, Segment *s, const BackendQuestion *asked)
+{
+  g_auto (GStrv) list = alert_list (s->settings.alerts);
+
+  if (!ahead_takes_alerts (w, s))
+    return;
+  for (guint i = 0; list[i] != NULL; i++) {
+    g_autofree gchar *text = prompt_replace_words (asked->text, list[i]);
+    BackendQuestion question = make_question (text, asked);
+
+    ahead_begin_alert (w, s, &question);
+  }
+}
+
+void
+alerts_put (Worker *w, Segment *s, const BackendQuestion *asked)
 {
   g_autoptr (GError) error = NULL;
   g_autofree gchar *text = NULL;
 
-  if (ask_all (&w->alerts, w->backend, w->self, s->settings.alerts, asked, &w->cancel, &error))
+  alerts_begin (w, s, asked);
+  if (ask_all (&w->alerts, w->backend, w->self, s, asked, &w->cancel, &error))
     return;
   text = g_strdup_printf ("%s: %s", w->stream, error->message);
   w->callbacks.trouble (text, w->user_data);

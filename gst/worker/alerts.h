@@ -26,8 +26,11 @@ void alerts_clear (Alerts *a);
 /* No question is active, and no warning was given. */
 void alerts_forget (Alerts *a);
 
+/* Begins them, the first time, for alerts_put(), where the back end takes several questions at once. Once the segment's answer has
+ * begun or is there, so that a server that keeps what it computed has the frames. Without the lock. */
+void alerts_begin (Worker *w, Segment *s, const BackendQuestion *asked);
 /* Asks them, after the segment's own question has been answered. Without the lock. */
-void alerts_put (Worker *w, const Segment *s, const BackendQuestion *asked);
+void alerts_put (Worker *w, Segment *s, const BackendQuestion *asked);
 /* The segment is over; described: its result, which gets the time they took. Returns a Result for each question that rises or
  * falls by it. Holds the lock. (transfer full) */
 GPtrArray *alerts_settle (Worker *w, const Segment *s, Result *described);

@@ -1,8 +1,12 @@
 #include "answer.h"
 
+#include "gst/backends/json-text.h"
 #include "prompt.h"
 #include "region-labels.h"
 #include "worker-private.h"
+
+#include <json-glib/json-glib.h>
+#include <string.h>
 
 Result *
 answer_make_result (Worker *w, const Segment *s)
@@ -32,6 +36,21 @@ answer_make_result (Worker *w, const Segment *s)
   return result;
 }
 
+BackendQuestion
+answer_make_question (const Segment *s, const gchar *text, GPtrArray *pictures, GStrv choices)
+{
+  BackendQuestion question = { .text = text, .system = s->settings.system, .params = s->settings.params };
+
+  for (guint i = 0; i < s->frames->len; i++)
+    g_ptr_array_add (pictures, ((const Frame *)g_ptr_array_index (s->frames, i))->picture);
+  question.pictures = pictures->pdata;
+  question.n_pictures = pictures->len;
+  question.params.deadline = segment_deadline (s);
+  question.params.choices = (const gchar *const *)choices;
+  question.params.json_schema = s->settings.schema;
+  return question;
+}
+
 void
 answer_add (Result *result, const BackendAnswer *answer)
 {
@@ -44,6 +63,49 @@ answer_add (Result *result, const BackendAnswer *answer)
   result->prefill = answer->prefill_ns;
   result->decode = answer->decode_ns;
   result->finish_reason = answer->finish_reason;
+}
+
+/* Named as in MinivlAnswer. (transfer full) */
+static gchar *
+write_choice (const BackendAnswer *answer)
+{
+  g_autoptr (JsonBuilder) b = json_builder_new ();
+  g_autoptr (JsonNode) root = NULL;
+
+  json_builder_begin_object (b);
+  json_builder_set_member_name (b, "choice");
+  if (answer->choice >= 0)
+    json_builder_add_int_value (b, answer->choice);
+  else
+    json_builder_add_null_value (b);
+  json_builder_set_member_name (b, "choice_probabilities");
+  json_builder_begin_array (b);
+  for (guint i = 0; i < answer->n_choices; i++)
+    json_builder_add_double_value (b, answer->choice_probabilities[i]);
+  json_builder_end_array (b);
+  json_builder_end_object (b);
+  root = json_builder_get_root (b);
+  return json_to_string (root, FALSE);
+}
+
+void
+answer_add_data (Result *result, const BackendAnswer *answer, const MinivlParams *params)
+{
+  if (answer->n_choices > 0) {
+    result->data = write_choice (answer);
+  } else if (params->json_schema != NULL) {
+    gboolean is_shallow = json_is_shallow (result->text, strlen (result->text)); /* a server says what it likes */
+    g_autoptr (JsonNode) node = is_shallow ? json_from_string (result->text, NULL) : NULL;
+
+    result->data = node != NULL ? g_strdup (result->text) : NULL; /* a deadline may have cut it */
+  }
+}
+
+void
+answer_name_shape (const MinivlParams *params, GError **error)
+{
+  if (g_error_matches (*error, MINIVL_ERROR, MINIVL_ERROR_USAGE) && (params->choices != NULL || params->json_schema != NULL))
+    g_prefix_error (error, "%s: ", params->choices != NULL ? "choices" : "json-schema");
 }
 
 void

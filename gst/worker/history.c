@@ -61,6 +61,7 @@ history_ask (History *h, const Backend *backend, gpointer self, BackendQuestion 
     question->n_history = h->rounds->len;
     if (backend->ask (self, question, cancel, answer, &refusal))
       return TRUE;
+    question->begun = NULL;
     if (h->rounds->len == 0 || !g_error_matches (refusal, MINIVL_ERROR, MINIVL_ERROR_BUDGET)) {
       g_propagate_error (error, g_steal_pointer (&refusal));
       return FALSE;

@@ -6,6 +6,8 @@ segment_settings_copy (SegmentSettings *to, const SegmentSettings *from)
   *to = *from;
   to->prompt = g_strdup (from->prompt);
   to->system = g_strdup (from->system);
+  to->choices = g_strdup (from->choices);
+  to->schema = g_strdup (from->schema);
   to->alerts = g_strdup (from->alerts);
   to->alert_picture = g_strdup (from->alert_picture);
   to->summary_prompt = g_strdup (from->summary_prompt);
@@ -16,6 +18,8 @@ segment_settings_clear (SegmentSettings *settings)
 {
   g_clear_pointer (&settings->prompt, g_free);
   g_clear_pointer (&settings->system, g_free);
+  g_clear_pointer (&settings->choices, g_free);
+  g_clear_pointer (&settings->schema, g_free);
   g_clear_pointer (&settings->alerts, g_free);
   g_clear_pointer (&settings->alert_picture, g_free);
   g_clear_pointer (&settings->summary_prompt, g_free);
@@ -40,6 +44,7 @@ segment_free (Segment *s)
   g_ptr_array_unref (s->frames);
   g_array_unref (s->times);
   g_clear_pointer (&s->picture, frame_unref);
+  g_clear_pointer (&s->begun, g_ptr_array_unref);
   g_free (s);
 }
 

@@ -10,12 +10,14 @@ G_BEGIN_DECLS
 /* What is asked of a segment; copied when the segment is opened. */
 typedef struct
 {
-  gchar *prompt; /* with placeholders */
-  gchar *system; /* NULL: the checkpoint's own */
-  MinivlParams params;
-  guint64 deadline; /* ns after the segment is complete; 0: none */
-  guint history;    /* most earlier answers that the model is told */
-  gchar *alerts;    /* yes/no questions, as the property has them; NULL: none */
+  gchar *prompt;       /* with placeholders */
+  gchar *system;       /* NULL: the checkpoint's own */
+  MinivlParams params; /* of no shape */
+  gchar *choices;      /* of a segment's answer, as the property has them; NULL: any */
+  gchar *schema;       /* the JSON schema that it fits; NULL: any */
+  guint64 deadline;    /* ns after the segment is complete; 0: none */
+  guint history;       /* most earlier answers that the model is told */
+  gchar *alerts;       /* yes/no questions, as the property has them; NULL: none */
   double alert_threshold, alert_hysteresis;
   gchar *alert_picture;     /* folder; NULL: none is wanted */
   double similar;           /* as alike as this it is not asked about, see similar.h; 0: always asked */
@@ -42,6 +44,7 @@ typedef struct
   gboolean looked;   /* regions were asked about, and a frame had none */
   Frame *picture;    /* for an alert's picture, never encoded; NULL: none is wanted */
   guint places;      /* that had a picture so far */
+  GPtrArray *begun;  /* see ahead.h; NULL: nothing is */
   gboolean complete, dropped, flushed;
   gboolean given_up;          /* the answer ends with the text so far */
   guint64 preprocess, encode; /* ns; a shared frame counts for the segment that it was encoded for */

@@ -4,6 +4,7 @@ static gboolean
 asks_the_same (const SegmentSettings *a, const SegmentSettings *b)
 {
   return g_strcmp0 (a->prompt, b->prompt) == 0 && g_strcmp0 (a->system, b->system) == 0 && g_strcmp0 (a->alerts, b->alerts) == 0
+         && g_strcmp0 (a->choices, b->choices) == 0 && g_strcmp0 (a->schema, b->schema) == 0
          && a->alert_threshold == b->alert_threshold && a->alert_hysteresis == b->alert_hysteresis;
 }
 

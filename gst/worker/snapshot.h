@@ -6,7 +6,7 @@
 
 G_BEGIN_DECLS
 
-/* The frame has its pixels. NULL when GStreamer's elements for it are missing or fail. (transfer full) */
+/* The frame has its pixels. NULL when they did not arrive, or JPEG has no such size. (transfer full) */
 GBytes *snapshot_encode (Frame *frame, GError **error);
 /* As folder/STREAM-ID.jpg, without characters that a file name may not have. The file is written as a whole or not at all. */
 gboolean snapshot_save (GBytes *jpeg, const gchar *folder, const gchar *stream, guint64 id, GError **error);

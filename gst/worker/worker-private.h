@@ -12,12 +12,13 @@ G_BEGIN_DECLS
 
 struct _Worker
 {
-  const Backend *backend;
+  const Backend *own;
+  const Backend *backend; /* from start to stop */
   WorkerCallbacks callbacks;
   gpointer user_data;
   GThread *thread;
 
-  MinivlEngineOptions options;
+  BackendOptions options;
   gchar *stream;
   guint n_frames, max_tiles, max_backlog;
   gsize max_bytes;
@@ -25,11 +26,12 @@ struct _Worker
   /* the worker's thread alone */
   gchar *model, *model_hash, *precision, *device, *tokenizer, *system_source; /* kept when the device is lost */
   guint context_size, max_context_size;
-  gint told_priority;       /* the priority that the back end was given */
-  gboolean encoded;         /* a picture, since start */
-  MinivlImage last_checked; /* geometry of the last picture that was checked */
-  guint frame_tokens;       /* tokens of a frame with that geometry */
-  GString *text;            /* of the answer in hand */
+  gint told_priority;           /* the priority that the back end was given */
+  gboolean encoded;             /* a picture, since start */
+  MinivlImage last_checked;     /* geometry of the last picture that was checked */
+  guint frame_tokens;           /* tokens of a frame with that geometry */
+  GString *text;                /* of the answer in hand */
+  const BackendQuestion *asked; /* of the segment in hand, while it is being answered */
   History history;
   Alerts alerts;
   Summary *summary;

@@ -1,3 +1,4 @@
+#include "ahead.h"
 #include "answer.h"
 #include "budget.h"
 #include "early.h"
@@ -87,12 +88,11 @@ since (gint64 from, gint64 to)
 }
 
 static void
-add_pictures (Result *result, const Segment *s, guint frame_tokens, GPtrArray *pictures)
+add_pictures (Result *result, const Segment *s, guint frame_tokens)
 {
   for (guint i = 0; i < s->frames->len; i++) {
     const Frame *frame = g_ptr_array_index (s->frames, i);
 
-    g_ptr_array_add (pictures, frame->picture);
     g_array_append_val (result->tiles, frame->info.columns);
     g_array_append_val (result->tiles, frame->info.rows);
   }
@@ -102,27 +102,46 @@ add_pictures (Result *result, const Segment *s, guint frame_tokens, GPtrArray *p
   result->encode = s->encode;
 }
 
-static gboolean
-ask_about_frames (Worker *w, const Segment *s, GPtrArray *pictures, Result *result, GError **error)
+static void go_on (gpointer worker);
+
+static void
+on_segment_text (const gchar *piece, gpointer data)
 {
+  Worker *w = data;
+
+  alerts_begin (w, w->in_hand, w->asked);
+  answer_on_text (piece, data);
+}
+
+static gboolean
+ask_about_frames (Worker *w, Segment *s, Result *result, GError **error)
+{
+  g_autoptr (GPtrArray) pictures = g_ptr_array_new ();
   g_autofree gchar *text = minivl_prompt_add_marks (result->prompt, 0, s->frames->len);
+  g_auto (GStrv) choices = s->settings.choices != NULL ? minivl_choices_split (s->settings.choices) : NULL;
   BackendAnswer answer = { NULL };
-  BackendQuestion question = {
-    .text = text, .system = s->settings.system, .params = s->settings.params, .on_text = answer_on_text, .user_data = w
-  };
+  BackendQuestion question = answer_make_question (s, text, pictures, choices);
 
   GST_DEBUG ("%s: %" G_GUINT64_FORMAT ": asked about %u frames", w->stream, s->id, s->frames->len);
-  question.pictures = pictures->pdata;
-  question.n_pictures = pictures->len;
-  question.params.deadline = segment_deadline (s);
+  question.on_text = answer_on_text;
+  question.meanwhile = w->backend->begin != NULL ? go_on : NULL;
+  question.user_data = w;
   g_string_truncate (w->text, 0);
   if (is_question (s)) { /* segments are not told of it */
     if (!w->backend->ask (w->self, &question, &w->cancel, &answer, error))
       return FALSE;
   } else {
     history_begin (&w->history, s->run, s->settings.history);
-    if (!history_ask (&w->history, w->backend, w->self, &question, &w->cancel, &answer, error))
+    question.history = (const BackendRound *)(gpointer)w->history.rounds->data;
+    question.n_history = w->history.rounds->len;
+    question.on_text = on_segment_text;
+    w->asked = &question;
+    ahead_begin (w, s, &question);
+    question.begun = ahead_take (s, 0);
+    if (!history_ask (&w->history, w->backend, w->self, &question, &w->cancel, &answer, error)) {
+      answer_name_shape (&question.params, error);
       return FALSE;
+    }
     /* Without a first token the frames are not in the cache, and alerts would have to compute them again. */
     if (answer.output_tokens > 0 || !g_str_equal (answer.finish_reason, "deadline"))
       alerts_put (w, s, &question);
@@ -130,6 +149,8 @@ ask_about_frames (Worker *w, const Segment *s, GPtrArray *pictures, Result *resu
   g_free (result->text);
   result->text = answer.text;
   answer_add (result, &answer);
+  answer_add_data (result, &answer, &question.params);
+  g_free (answer.choice_probabilities);
   return TRUE;
 }
 
@@ -147,16 +168,14 @@ is_unchanged (Worker *w, const Segment *s)
 
 /* All frames are there. */
 static void
-answer_if_new (Worker *w, const Segment *s, Result *result, GError **error)
+answer_if_new (Worker *w, Segment *s, Result *result, GError **error)
 {
-  g_autoptr (GPtrArray) pictures = g_ptr_array_new ();
-
-  add_pictures (result, s, w->frame_tokens, pictures);
+  add_pictures (result, s, w->frame_tokens);
   if (is_unchanged (w, s)) {
     result->finish_reason = "unchanged";
     result->same_as = w->described->id;
   } else {
-    ask_about_frames (w, s, pictures, result, error);
+    ask_about_frames (w, s, result, error);
   }
 }
 
@@ -189,7 +208,7 @@ answer_blank (Result *result)
 
 /* Fills the answer, or says why there is none. */
 static void
-answer_segment (Worker *w, const Segment *s, Result *result, GError **error)
+answer_segment (Worker *w, Segment *s, Result *result, GError **error)
 {
   const GError *failure = segment_first_error (s);
 
@@ -204,7 +223,7 @@ answer_segment (Worker *w, const Segment *s, Result *result, GError **error)
     result->finish_reason = "deadline";
   else if (is_summary (s))
     summaries_answer (w, s, result, error);
-  else if (segment_is_late (s))
+  else if (s->begun == NULL && segment_is_late (s))
     result->finish_reason = "deadline";
   else if (s->frames->len == 0)
     g_set_error_literal (error, MINIVL_ERROR, MINIVL_ERROR_IMAGES, "no frame of the segment could be read");
@@ -231,6 +250,7 @@ finish_segment (Worker *w, GQueue *queue)
   result = answer_make_result (w, s);
   if (answers)
     answer_segment (w, s, result, &error);
+  ahead_forget (w, s);
   g_mutex_lock (&w->lock);
 
   w->in_hand = NULL;
@@ -387,6 +407,36 @@ encode_frame (Worker *w, Frame *frame, Segment *owner)
   g_mutex_lock (&w->lock);
 }
 
+/* Holds the lock before and after. Encodes a frame of the segments that wait, while an answer is awaited. FALSE: there is none. */
+static gboolean
+encode_ahead (Worker *w)
+{
+  for (GList *l = w->segments.head; l != NULL; l = l->next) {
+    Segment *s = l->data;
+    Frame *frame = segment_first_to_encode (s);
+
+    if (frame == NULL)
+      continue;
+    if (has_room (w, frame, s))
+      encode_frame (w, frame, s);
+    return TRUE;
+  }
+  return FALSE;
+}
+
+/* The `meanwhile` of a question. worker: a Worker */
+static void
+go_on (gpointer worker)
+{
+  Worker *w = worker;
+
+  g_mutex_lock (&w->lock);
+  while (!g_atomic_int_get (&w->cancel) && encode_ahead (w))
+    continue;
+  ahead_begin_waiting (w);
+  g_mutex_unlock (&w->lock);
+}
+
 static gboolean
 on_reopening (double fraction, gpointer user_data)
 {
@@ -443,8 +493,8 @@ open_backend (Worker *w)
   g_autoptr (GError) error = NULL;
   gboolean opened, quit;
 
-  w->options.on_progress = on_opening;
-  w->options.user_data = w;
+  w->options.engine.on_progress = on_opening;
+  w->options.engine.user_data = w;
   opened = try_open (w, &error) != NULL;
 
   g_mutex_lock (&w->lock);
@@ -514,7 +564,7 @@ reopen (Worker *w)
   guint tries = 0;
 
   GST_WARNING ("%s: the device was lost", w->stream);
-  w->options.on_progress = on_reopening;
+  w->options.engine.on_progress = on_reopening;
   for (GList *l = w->segments.head; l != NULL; l = l->next)
     segment_forget_pictures (l->data, gone);
   for (GList *l = w->questions.head; l != NULL; l = l->next)

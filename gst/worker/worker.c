@@ -19,13 +19,20 @@ find_segment (Worker *w, guint64 id)
   return NULL;
 }
 
+/* What is begun is being answered. */
+static gboolean
+waits_for_room (const Segment *s)
+{
+  return segment_waits (s) && s->begun == NULL;
+}
+
 static guint
 count_waiting (Worker *w)
 {
   guint n = 0;
 
   for (GList *l = w->segments.head; l != NULL; l = l->next)
-    n += segment_waits (l->data);
+    n += waits_for_room (l->data);
   return n;
 }
 
@@ -59,7 +66,7 @@ drop_oldest (Worker *w)
   for (GList *l = w->segments.head; l != NULL; l = l->next) {
     Segment *s = l->data;
 
-    if (segment_waits (s)) {
+    if (waits_for_room (s)) {
       drop (w, s);
       return s;
     }
@@ -80,6 +87,8 @@ void
 worker_stir (Worker *w)
 {
   g_atomic_int_set (&w->stirred, 1);
+  if (w->self != NULL && w->backend->stir != NULL)
+    w->backend->stir (w->self);
   g_cond_broadcast (&w->changed);
 }
 
@@ -123,7 +132,7 @@ worker_new (const Backend *backend, const WorkerCallbacks *callbacks, gpointer u
 {
   Worker *w = g_new0 (Worker, 1);
 
-  w->backend = backend;
+  w->own = w->backend = backend;
   w->callbacks = *callbacks;
   w->user_data = user_data;
   w->text = g_string_new (NULL);
@@ -155,11 +164,8 @@ worker_free (Worker *w)
 void
 worker_start (Worker *w, const WorkerConfig *config)
 {
-  w->options = config->options;
-  w->options.model_path = g_strdup (config->options.model_path);
-  w->options.lora = g_strdup (config->options.lora);
-  w->options.cache_dir = g_strdup (config->options.cache_dir);
-  w->options.device = g_strdup (config->options.device);
+  w->backend = config->backend != NULL ? config->backend : w->own;
+  backend_options_copy (&w->options, &config->options);
   w->stream = g_strdup (config->stream);
   w->n_frames = config->frames;
   w->max_tiles = config->max_tiles;
@@ -200,11 +206,7 @@ worker_stop (Worker *w)
   g_queue_clear_full (&w->segments, (GDestroyNotify)segment_free);
   g_queue_clear_full (&w->summaries, (GDestroyNotify)segment_free);
   g_clear_error (&w->stage_error);
-  g_free ((gchar *)w->options.model_path);
-  g_free ((gchar *)w->options.lora);
-  g_free ((gchar *)w->options.cache_dir);
-  g_free ((gchar *)w->options.device);
-  w->options = (MinivlEngineOptions){ NULL };
+  backend_options_clear (&w->options);
   alerts_forget (&w->alerts);
   summary_free (w->summary);
   w->summary = summary_new ();

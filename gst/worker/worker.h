@@ -36,9 +36,10 @@ typedef enum
 /* Fixed from start to stop; strings are copied. */
 typedef struct
 {
-  MinivlEngineOptions options; /* without the progress */
-  const gchar *stream;         /* a name for results */
-  guint frames;                /* in a segment */
+  const Backend *backend; /* NULL: the worker's own */
+  BackendOptions options; /* without the progress */
+  const gchar *stream;    /* a name for results */
+  guint frames;           /* in a segment */
   guint max_tiles;
   guint max_backlog; /* complete segments that may wait, at least 1 */
   gsize max_bytes;   /* of pixels that wait to be encoded; the video waits for room where segments may not be dropped */
@@ -68,6 +69,7 @@ typedef struct
   void (*unread) (const GError *error, gpointer user_data);
 } WorkerCallbacks;
 
+/* backend: its own, unless a start brings another. */
 Worker *worker_new (const Backend *backend, const WorkerCallbacks *callbacks, gpointer user_data);
 /* Only after worker_stop(). */
 void worker_free (Worker *w);

@@ -51,6 +51,8 @@ question_free (gpointer data)
 
   g_free (q->text);
   g_free (q->system);
+  g_free (q->choices);
+  g_free (q->schema);
   for (guint i = 0; i < q->n_history; i++) {
     g_free ((gchar *)q->history[i].prompt);
     g_free ((gchar *)q->history[i].answer);
@@ -379,8 +381,9 @@ fails (FakeStep step, GError **error)
 }
 
 static gpointer
-fake_open (const MinivlEngineOptions *options, GError **error)
+fake_open (const BackendOptions *given, GError **error)
 {
+  const MinivlEngineOptions *options = &given->engine;
   G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lock);
 
   if (enter (FAKE_OPEN, NULL, options, 0) != GOES_ON) {
@@ -487,6 +490,23 @@ answer_yes_or_no (BackendAnswer *answer, Outcome outcome)
   answer->cached_tokens = 90;
 }
 
+/* The choice that the text is, twice as probable as any other; -1 and equal ones if it is none. */
+static void
+choose (BackendAnswer *answer, const gchar *const *choices)
+{
+  guint n = g_strv_length ((gchar **)choices), all;
+
+  answer->choice = -1;
+  for (guint i = 0; i < n; i++)
+    if (g_str_equal (choices[i], answer->text))
+      answer->choice = (gint)i;
+  all = n + (answer->choice >= 0);
+  answer->n_choices = n;
+  answer->choice_probabilities = g_new (double, n);
+  for (guint i = 0; i < n; i++)
+    answer->choice_probabilities[i] = ((gint)i == answer->choice ? 2.0 : 1.0) / all;
+}
+
 /* Holds the lock. */
 static gchar *
 next_text (FakeStep step)
@@ -507,6 +527,10 @@ note (GPtrArray *list, const BackendQuestion *question)
   q->text = g_strdup (question->text);
   q->system = g_strdup (question->system);
   q->params = question->params;
+  q->params.choices = NULL;
+  q->params.json_schema = NULL;
+  q->choices = question->params.choices != NULL ? g_strjoinv ("|", (gchar **)question->params.choices) : NULL;
+  q->schema = g_strdup (question->params.json_schema);
   q->n_pictures = question->n_pictures;
   g_assert_cmpuint (q->n_pictures, <=, G_N_ELEMENTS (q->frames));
   for (guint i = 0; i < q->n_pictures; i++)
@@ -549,6 +573,8 @@ fake_ask (gpointer self, const BackendQuestion *question, const gint *cancel, Ba
     .decode_ns = took[3],
     .yes = -1,
   };
+  if (question->params.choices != NULL)
+    choose (answer, question->params.choices);
   if (question->params.want_yes)
     answer_yes_or_no (answer, outcome);
   if (listener != NULL)
@@ -615,6 +641,7 @@ fake_close (gpointer self)
 }
 
 const Backend backend_fake = {
+  .check_shape = minivl_shape_check,
   .open = fake_open,
   .get_info = fake_get_info,
   .count_tokens = fake_count_tokens,

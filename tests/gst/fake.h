@@ -20,7 +20,8 @@ typedef enum
 typedef struct
 {
   gchar *text, *system;
-  MinivlParams params;
+  MinivlParams params;     /* without what it points to */
+  gchar *choices, *schema; /* choices with | between them */
   guint n_pictures;
   guint frames[256]; /* numbers written into the pixels, see rig_frame() */
   guint n_history;
@@ -58,7 +59,7 @@ guint fake_count_cancelled (FakeStep step);
 void fake_fail_next (FakeStep step, gint code, const gchar *message);
 /* The next so many calls fail. */
 void fake_fail_times (FakeStep step, gint code, const gchar *message, guint times);
-/* What the answers to come say; default "answer 1", "answer 2"... An empty one has no token. */
+/* What the answers to come say, of choices the one that is it; default "answer 1", "answer 2"... An empty one has no token. */
 void fake_set_text (const gchar *text);
 /* What the first ones of them say instead, separated by `|`. */
 void fake_add_texts (const gchar *texts);

@@ -318,6 +318,10 @@ test_garbage (Fixture *f, gconstpointer data)
   g_assert_cmpuint (journal_get_skipped (journal), ==, G_N_ELEMENTS (garbage) + 2);
 }
 
+/* As deep as the data of an answer can be. */
+#define EIGHT(middle) "[[[[[[[[" middle "]]]]]]]]"
+#define DEEP EIGHT (EIGHT (EIGHT (EIGHT (EIGHT (EIGHT (EIGHT ("{\"a\": [1, [2]]}")))))))
+
 /* By other hands: other order, spaces, fields that nobody knows. */
 static void
 test_written_by_others (Fixture *f, gconstpointer data)
@@ -327,7 +331,7 @@ test_written_by_others (Fixture *f, gconstpointer data)
   write_file (f,
       "{ \"stream\": \"yard\", \"kind\": \"summary\", \"id\": 41, \"text\": \"s\", \"finish_reason\": \"stop\", \"segment_start\": "
       "0, "
-      "\"segment_stop\": 5, \"utc\": null, \"mood\": {\"a\": [1, [2]]} }\r\n"
+      "\"segment_stop\": 5, \"utc\": null, \"mood\": " DEEP " }\r\n"
       "{ \"stream\": \"yard\", \"kind\": \"segment\", \"id\": 7, \"text\": \"s\", \"finish_reason\": \"stop\", \"segment_start\": "
       "0, "
       "\"segment_stop\": 5, \"utc\": null }\n",

@@ -112,14 +112,16 @@ test_preparing_is_cancelled (void)
 int
 main (int argc, char **argv)
 {
-  MinivlEngineOptions options = { .precision = MINIVL_PRECISION_F32, .context_size = CONTEXT, .on_progress = on_progress };
+  BackendOptions options = {
+    .engine = { .precision = MINIVL_PRECISION_F32, .context_size = CONTEXT, .on_progress = on_progress },
+  };
   g_autoptr (GError) error = NULL;
   int code;
 
   g_test_init (&argc, &argv, NULL);
   folder = g_dir_make_tmp ("minivl-local-XXXXXX", NULL);
   g_assert_nonnull (folder);
-  options.model_path = model = checkpoint_make (folder);
+  options.engine.model_path = model = checkpoint_make (folder);
   self = backend_local.open (&options, &error);
   g_assert_no_error (error);
 #define RULE(name) g_test_add_func ("/local/" #name, test_##name)

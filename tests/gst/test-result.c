@@ -14,7 +14,7 @@ make_result (void)
 
   r->id = 7;
   r->stream = g_strdup ("door");
-  r->text = g_strdup ("A \"dog\"\nbarks: wow \xc3\xa9\x01.");
+  r->text = g_strdup ("A \"dog\"\nbarks: wow \xc3\xa9\x01\x1f.");
   r->segment_start = 10 * GST_SECOND;
   r->segment_stop = 20 * GST_SECOND;
   r->running_time = 21 * GST_SECOND;
@@ -52,8 +52,10 @@ test_json_line_is_exact (void)
   g_autofree gchar *line = result_to_json (r);
 
   g_assert_cmpstr (line, ==,
-      "{\"id\":7,\"kind\":\"segment\",\"final\":true,\"stream\":\"door\",\"text\":\"A \\\"dog\\\"\\nbarks: wow \xc3\xa9\\u0001.\","
-      "\"prompt\":\"What?\",\"model\":\"m\",\"model_hash\":\"abc\",\"precision\":\"f16\",\"device\":\"gpu\",\"tokenizer\":\"slow\","
+      "{\"id\":7,\"kind\":\"segment\",\"final\":true,\"stream\":\"door\",\"text\":\"A \\\"dog\\\"\\nbarks: wow "
+      "\xc3\xa9\\u0001\\u001f.\","
+      "\"data\":null,\"prompt\":\"What?\",\"model\":\"m\",\"model_hash\":\"abc\",\"precision\":\"f16\",\"device\":\"gpu\","
+      "\"tokenizer\":\"slow\","
       "\"system_source\":\"checkpoint\",\"question\":null,"
       "\"score\":null,\"active\":null,\"same_as\":null,\"segment_start\":10000000000,\"segment_stop\":20000000000,"
       "\"running_time\":21000000000,\"utc\":null,\"frames\":[600000000,1800000000],\"tiles\":[[3,2],[1,1]],\"prompt_tokens\":300,"
@@ -77,7 +79,7 @@ test_what_does_not_apply_is_null_or_absent (void)
   s = result_to_structure (r, RESULT_MESSAGE_NAME);
   line = result_to_json (r);
   g_assert_cmpstr (line, ==,
-      "{\"id\":1,\"kind\":\"segment\",\"final\":true,\"stream\":\"m\",\"text\":\"\",\"prompt\":\"?\",\"model\":null,"
+      "{\"id\":1,\"kind\":\"segment\",\"final\":true,\"stream\":\"m\",\"text\":\"\",\"data\":null,\"prompt\":\"?\",\"model\":null,"
       "\"model_hash\":null,\"precision\":null,\"device\":null,\"tokenizer\":null,\"system_source\":null,\"question\":null,"
       "\"score\":null,\"active\":null,\"same_as\":null,"
       "\"segment_start\":0,\"segment_stop\":0,\"running_time\":null,\"utc\":null,\"frames\":[],\"tiles\":null,"

@@ -51,6 +51,9 @@ static const Range ranges[] = {
   { "alert-threshold", "P(yes)", 0, 1 },
   { "alert-hysteresis", "P(yes)", 0, 1 },
   { "summary-interval", "stream time, in ns", 0, NONE },
+  { "endpoint-parallel", "questions", 1, 256 },
+  { "endpoint-timeout", "in ns", 0, NONE },
+  { "jpeg-quality", "", 1, 100 },
 };
 
 /* FALSE: it is no number. */
@@ -108,7 +111,7 @@ test_properties_tell_their_unit_and_when_they_change (void)
     g_assert_cmpfloat (min, ==, range->min);
     g_assert_cmpfloat (max, ==, range->max);
   }
-  g_assert_cmpuint (n_own, ==, 44);
+  g_assert_cmpuint (n_own, ==, 53);
   g_assert_cmpuint (n_numbers, ==, G_N_ELEMENTS (ranges));
   g_type_class_unref (klass);
 }

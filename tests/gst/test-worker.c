@@ -57,9 +57,12 @@ bench_new (gsize max_bytes)
 {
   static const WorkerCallbacks callbacks = { on_progress, on_opened, on_refused, on_reopened, NULL, on_result, on_partial,
     on_dropped };
-  WorkerConfig config = {
-    .options = { .model_path = "/fake" }, .stream = "s", .frames = 2, .max_tiles = 1, .max_backlog = 2, .max_bytes = max_bytes
-  };
+  WorkerConfig config = { .options = { .engine = { .model_path = "/fake" } },
+    .stream = "s",
+    .frames = 2,
+    .max_tiles = 1,
+    .max_backlog = 2,
+    .max_bytes = max_bytes };
   Bench *bench = g_new0 (Bench, 1);
 
   bench->results = g_async_queue_new_full ((GDestroyNotify)result_unref);
