@@ -23,10 +23,9 @@ class App:
         self.pipeline.get_by_name("file").props.location = video
         self.minivl = self.pipeline.get_by_name("minivl")
         self.minivl.props.model_path = model
-        self.minivl.props.prompt = "What happens?"
-        self.minivl.props.segment_duration = 2 * Gst.SECOND
-        self.minivl.props.num_segments = 4
-        self.minivl.props.max_tokens = 24
+        self.minivl.props.segment_duration = 10 * Gst.SECOND
+        self.minivl.props.num_segments = 8
+        self.minivl.props.max_tokens = 48
 
     def run(self):
         bus = self.pipeline.get_bus()
@@ -44,8 +43,8 @@ class App:
 
     def ask_something(self):
         """Properties and `ask` may be used from any thread, while the video plays."""
-        self.minivl.props.prompt = "What has changed?"
-        self.question = self.minivl.emit("ask", "Is anybody there?", 2)
+        self.minivl.props.prompt = "How many people are there?"
+        self.question = self.minivl.emit("ask", "Is there a dog?", 10)
         if self.question == 0:
             self.finish(1)  # a warning on the bus says why
 

@@ -2,13 +2,13 @@
 #ifndef GST_MINIVL_RESULT_H
 #define GST_MINIVL_RESULT_H
 
-#include <gst/gst.h>
+#include "minivl-gst.h"
 
 G_BEGIN_DECLS
 
-#define RESULT_MESSAGE_NAME "minivl"
-#define RESULT_ALERT_NAME "minivl-alert"
-#define RESULT_META_NAME "GstMinivlMeta"
+#define RESULT_MESSAGE_NAME MINIVL_MESSAGE_NAME
+#define RESULT_ALERT_NAME MINIVL_ALERT_NAME
+#define RESULT_META_NAME MINIVL_META_NAME
 
 /* Kinds */
 #define RESULT_SEGMENT "segment"

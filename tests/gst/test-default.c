@@ -109,26 +109,75 @@ test_told_where_there_is_none (void)
   g_assert_null (strstr (launch.out, "Loading")); /* nothing has begun */
 }
 
-/* As README says, from what is installed alone. Packages are found under the prefix they are made for; this one lies in a folder.
+/* Packages are found under the prefix they are made for; this one lies in a folder. `flags` come in front of what pkg-config says.
  */
+static gchar *
+build_application (const gchar *compiler, const gchar *flags, const gchar *source, const gchar *package, const gchar *name)
+{
+  g_autofree gchar *prefix = g_build_filename (folder, PREFIX, NULL), *libraries = installed (LIBDIR);
+  gchar *program = g_build_filename (folder, name, NULL);
+  g_autofree gchar *line = g_strdup_printf ("set -e; export PKG_CONFIG_PATH=%s/pkgconfig; sed -i 's|^prefix=.*|prefix=%s|' "
+                                            "$PKG_CONFIG_PATH/%s.pc; %s %s -o %s %s $(pkg-config --cflags --libs %s)",
+      libraries, prefix, package, compiler, flags, program, source, package);
+  g_auto (ProgramResult) built = { 0 };
+
+  program_run ((const gchar *[]){ "sh", "-c", line, NULL }, &built);
+  if (built.code != 0)
+    g_error ("%s: %s%s", line, built.out, built.err);
+  return program;
+}
+
+/* As model/README.md says, from what is installed alone. */
 static void
 test_an_application_is_built_with_it (void)
 {
-  g_autofree gchar *prefix = g_build_filename (folder, PREFIX, NULL), *libraries = installed (LIBDIR);
-  g_autofree gchar *program = g_build_filename (folder, "quickstart", NULL);
-  g_autofree gchar *build = g_strdup_printf (
-      "set -e; export PKG_CONFIG_PATH=%s/pkgconfig; sed -i 's|^prefix=.*|prefix=%s|' $PKG_CONFIG_PATH/minivl.pc; cd " EXAMPLES
-      "; " CC " -o %s quickstart.c $(pkg-config --cflags --libs minivl)",
-      libraries, prefix, program);
-  g_autofree gchar *path = g_strconcat ("LD_LIBRARY_PATH=", libraries, NULL);
-  g_auto (ProgramResult) built = { 0 }, started = { 0 };
+  g_autofree gchar *program = build_application (CC, "", EXAMPLES "/quickstart.c", "minivl", "quickstart");
+  g_autofree gchar *path = g_strconcat ("LD_LIBRARY_PATH=", folder, PREFIX "/" LIBDIR, NULL);
+  g_auto (ProgramResult) started = { 0 };
 
-  program_run ((const gchar *[]){ "sh", "-c", build, NULL }, &built);
-  if (built.code != 0)
-    g_error ("%s: %s%s", build, built.out, built.err);
   program_run ((const gchar *[]){ "env", path, program, "/nonexistent", "picture", "picture", "frame", NULL }, &started);
   g_assert_cmpint (started.code, ==, 1);
   assert_says (started.err, "quickstart: /nonexistent");
+}
+
+/* As gst/README.md says, in both languages. */
+static void
+test_results_are_read_typed (void)
+{
+  static const gchar *const languages[][2] = { { "-x c -std=c11", "typed-c" }, { "-x c++ -std=c++17", "typed-cpp" } };
+  g_autofree gchar *plugins = installed (LIBDIR "/gstreamer-1.0");
+  g_autofree gchar *embed = build_application (CC, "", EXAMPLES "/embed.c", "minivl-gst", "embed");
+  g_auto (ProgramResult) usage = { 0 };
+
+  program_run ((const gchar *[]){ embed, NULL }, &usage);
+  g_assert_cmpint (usage.code, ==, 2);
+  for (guint i = 0; i < G_N_ELEMENTS (languages); i++) {
+    g_autofree gchar *flags = g_strconcat ("-Wall -Wextra -pedantic-errors -Werror ", languages[i][0], NULL);
+    g_autofree gchar *program = build_application (CC, flags, TYPED, "minivl-gst", languages[i][1]);
+    g_autofree gchar *path = g_strconcat ("GST_PLUGIN_PATH=", plugins, NULL);
+    g_autofree gchar *registry = g_strconcat ("GST_REGISTRY=", folder, "/registry-installed", NULL);
+    g_auto (ProgramResult) r = { 0 };
+
+    program_run ((const gchar *[]){ "env", path, registry, "G_DEBUG=fatal-criticals", program, "demo", NULL }, &r);
+    g_assert_cmpstr (r.err, ==, "");
+    g_assert_cmpint (r.code, ==, 0);
+  }
+}
+
+static void
+test_python_finds_it (void)
+{
+  g_autofree gchar *path = g_strconcat ("LD_LIBRARY_PATH=", folder, PREFIX "/" LIBDIR, NULL);
+  g_auto (ProgramResult) r = { 0 };
+
+  program_run ((const gchar *[]){ "env", path, "PYTHONPATH=" EXAMPLES, "PYTHONDONTWRITEBYTECODE=1", "/usr/bin/python3", "-c",
+                   "import minivl\n"
+                   "with minivl.Engine() as engine, minivl.Session(engine) as session:\n"
+                   "  print(engine.info['model'], session.ask('''" QUESTION "''', max_tokens=4).finish)",
+                   NULL },
+      &r);
+  g_assert_cmpstr (r.err, ==, "");
+  g_assert_cmpstr (r.out, ==, "demo-model length\n");
 }
 
 int
@@ -152,6 +201,8 @@ main (int argc, char **argv)
   RULE (tells_its_licence_and_origin);
   RULE (found_where_it_is_installed);
   RULE (an_application_is_built_with_it);
+  RULE (results_are_read_typed);
+  RULE (python_finds_it);
   RULE (told_where_there_is_none);
 #undef RULE
   code = g_test_run ();
