@@ -6,7 +6,7 @@
 
 #define LINE                                                                                                                       \
   "( videotestsrc is-live=true pattern=ball ! capsfilter name=size "                                                               \
-  "caps=video/x-raw,format=I420,width=64,height=48,framerate=25/1 "                                                                \
+  "caps=video/x-raw,format=I420,width=%u,height=%u,framerate=25/1 "                                                                \
   "! jpegenc ! rtpjpegpay name=pay0 )"
 #define TICKS_A_MS 90 /* of RTP's clock for video */
 
@@ -186,17 +186,23 @@ run_loop (gpointer data)
 Camera *
 camera_new (void)
 {
+  return camera_new_of (64, 48);
+}
+
+Camera *
+camera_new_of (guint width, guint height)
+{
   Camera *camera = g_new0 (Camera, 1);
   g_autoptr (GstRTSPMountPoints) mounts = gst_rtsp_mount_points_new ();
   GstRTSPMediaFactory *factory = gst_rtsp_media_factory_new ();
   g_autoptr (GstRTSPThreadPool) pool = gst_rtsp_thread_pool_new ();
-  g_autofree gchar *port = NULL;
+  g_autofree gchar *port = NULL, *line = g_strdup_printf (LINE, width, height);
 
   g_mutex_init (&camera->lock);
   g_cond_init (&camera->broken);
   g_test_log_set_fatal_handler (ends_test, NULL);
   camera->log_handler = g_log_set_handler ("GStreamer-RTSP", G_LOG_LEVEL_CRITICAL | G_LOG_FLAG_FATAL, on_critical, NULL);
-  gst_rtsp_media_factory_set_launch (factory, LINE);
+  gst_rtsp_media_factory_set_launch (factory, line);
   g_signal_connect (factory, "media-configure", G_CALLBACK (on_media), camera);
   gst_rtsp_mount_points_add_factory (mounts, "/door", factory);
 

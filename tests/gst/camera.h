@@ -6,8 +6,10 @@
 
 typedef struct _Camera Camera;
 
-/* On a free port, serving. */
+/* On a free port, serving pictures of 64 x 48. */
 Camera *camera_new (void);
+/* Multiples of 8. */
+Camera *camera_new_of (guint width, guint height);
 void camera_free (Camera *camera);
 /* Its address, the same as long as it lives. */
 const gchar *camera_get_url (Camera *camera);
