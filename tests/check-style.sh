@@ -77,12 +77,13 @@ includes=$(
 )
 [ -z "$includes" ] || complain "$includes"
 
-# --- what CONTRIBUTING.md and README.md name is there: paths, and in the former names of files ---
+# --- what CONTRIBUTING.md and what users read name is there: paths, and in the former names of files ---
 
-path='(?<![\w/.*-])(shaders|vk|model|gst|examples|tests|\.ci)/[\w./*-]*[\w/*]'
+path='(?<![\w/.*-])(shaders|vk|model|gst|examples|tests|debian|\.ci)/[\w./*-]*[\w/*]'
+manuals=(CONTRIBUTING.md README.md gst/README.md model/README.md examples/README.md examples/server/README.md tests/BENCHMARKS.md)
 while IFS= read -r name; do
-  [ -n "$(compgen -G "$name")" ] || complain "CONTRIBUTING.md or README.md: there is no $name"
-done < <(grep -ohP "$path" CONTRIBUTING.md README.md | grep -v NAME | sort -u)
+  [ -n "$(compgen -G "$name")" ] || complain "${manuals[*]}: there is no $name"
+done < <(grep -ohP "$path" "${manuals[@]}" | grep -v NAME | sort -u)
 while IFS= read -r name; do
   [ -n "$(files gst vk model examples tests shaders -name "$name")" ] || complain "CONTRIBUTING.md: there is no $name"
 done < <(grep -oP '(?<![\w/.*-])[\w*-]+\.(c|h|comp|glsl|py|sh|build)\b' CONTRIBUTING.md | sort -u)

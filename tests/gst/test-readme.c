@@ -1,5 +1,5 @@
-/* README's lines run as they are written, by the demo model on a film of its yard. Only what is not there is replaced: cameras and
- * windows. */
+/* The lines of gst/README.md run as they are written, by the demo model on a film of its yard. Only what is not there is replaced:
+ * cameras and windows. */
 #include "../program.h"
 
 #include <glib/gstdio.h>
@@ -11,7 +11,7 @@
 static gchar *folder; /* of the film, and of what is written */
 static GPtrArray *lines;
 
-/* --- README ------------------------------------------------------------------------------------------------------------------ */
+/* --- the file ---------------------------------------------------------------------------------------------------------------- */
 
 /* Lines that begin with a command, with those that they go on in. */
 static void

@@ -1,4 +1,4 @@
-"""test-roofline.py README.md: the estimates for GPUs follow from the public figures beside them."""
+"""test-roofline.py BENCHMARKS.md: the estimates for GPUs follow from the public figures beside them."""
 import re
 import sys
 

@@ -1,4 +1,4 @@
-/* What is said to be taken before anything is loaded: by the library, the program and README. */
+/* What is said to be taken before anything is loaded: by the library, the program and model/README.md. */
 #include "model/minivl-budget.h"
 
 #include <glib/gstdio.h>
@@ -171,7 +171,7 @@ test_what_is_no_checkpoint_is_told (void)
   folder_free (g_steal_pointer (&folder));
 }
 
-/* In little memory, and README's lines are what it says. */
+/* In little memory, and model/README.md's lines are what it says. */
 static void
 test_the_program_prints_it (void)
 {
@@ -209,7 +209,7 @@ test_the_program_prints_it (void)
   g_assert_true (g_file_get_contents (README, &readme, NULL, NULL));
   for (guint i = 0; i < 6; i++)
     if (!strstr (readme, lines[i]))
-      g_error ("README does not say: %s", lines[i]);
+      g_error ("model/README.md does not say: %s", lines[i]);
   folder_free (g_steal_pointer (&folder));
 }
 
