@@ -291,6 +291,7 @@ instance_new (VkInstance *instance, GError **error)
   const VkInstanceCreateInfo create = { VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO, .pApplicationInfo = &app,
     .enabledExtensionCount = names_available (), .ppEnabledExtensionNames = &names };
   guint32 version = 0;
+  VkResult result;
 
   VK (vkEnumerateInstanceVersion (&version));
   if (version < VK_API_VERSION_1_2) {
@@ -298,12 +299,24 @@ instance_new (VkInstance *instance, GError **error)
     return FALSE;
   }
   mesa_cache_check_room ();
-  VK (vkCreateInstance (&create, NULL, instance));
-  return TRUE;
+  loader_enter ();
+  result = vkCreateInstance (&create, NULL, instance);
+  loader_leave ();
+  if (result >= 0)
+    return TRUE;
+  device_fail (NULL, "vkCreateInstance", result, error);
 
 error:
   g_prefix_error (error, "no Vulkan driver answers (mesa-vulkan-drivers has one for every machine): ");
   return FALSE;
+}
+
+static void
+instance_free (VkInstance instance)
+{
+  loader_enter ();
+  vkDestroyInstance (instance, NULL);
+  loader_leave ();
 }
 
 /* In the loader's order; marks the one that opens when nothing is asked for. */
@@ -351,7 +364,7 @@ device_list (DeviceInfo **infos, guint *n_infos, GError **error)
   if (!instance_new (&instance, error))
     return FALSE;
   candidates = candidates_new (instance, NULL, error);
-  vkDestroyInstance (instance, NULL);
+  instance_free (instance);
   if (!candidates)
     return FALSE;
   *n_infos = candidates->len;
@@ -468,7 +481,7 @@ device_find (const gchar *selector, GError **error)
   if (!instance_new (&instance, error))
     return NULL;
   candidates = candidates_new (instance, NULL, error);
-  vkDestroyInstance (instance, NULL);
+  instance_free (instance);
   chosen = candidates ? candidate_choose (candidates, selector, error) : NULL;
   return chosen ? g_strdup (chosen->info.uuid) : NULL;
 }
@@ -535,18 +548,22 @@ device_create (Device *dev, GError **error)
    * which are properties. */
   VkDeviceCreateInfo create = { VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, .queueCreateInfoCount = 1, .pQueueCreateInfos = &queue,
     .ppEnabledExtensionNames = features.extensions };
+  VkResult result;
 
   device_features (&features, dev);
   create.pNext = features.next;
   create.enabledExtensionCount = features.n_extensions;
   dev->host_query_reset = features.query_reset.hostQueryReset;
-  VK (vkCreateDevice (dev->physical, &create, NULL, &dev->vk));
+  loader_enter ();
+  result = vkCreateDevice (dev->physical, &create, NULL, &dev->vk);
+  loader_leave ();
+  if (result < 0) {
+    device_fail (dev, "vkCreateDevice", result, error);
+    return FALSE;
+  }
   vkGetDeviceQueue (dev->vk, dev->family, 0, &dev->queue);
   device_names_init (dev);
   return TRUE;
-
-error:
-  return FALSE;
 }
 
 Device *
@@ -586,10 +603,12 @@ device_free (Device *dev)
   if (dev->vk) {
     device_pipelines_clear (dev);
     device_transfer_clear (dev);
+    loader_enter ();
     vkDestroyDevice (dev->vk, NULL);
+    loader_leave ();
   }
   if (dev->instance)
-    vkDestroyInstance (dev->instance, NULL);
+    instance_free (dev->instance);
   g_clear_pointer (&dev->rates, g_hash_table_unref);
   info_clear (&dev->info);
   g_free (dev);

@@ -240,7 +240,7 @@ struct _Device
   gboolean memory_budget; /* VK_EXT_memory_budget */
   gboolean unified;       /* the device's memory is the host's: a CPU device, or an integrated GPU */
 
-  /* names.c; NULL where the extension is missing */
+  /* names.c; NULL where nobody looks */
   PFN_vkSetDebugUtilsObjectNameEXT set_name;
   PFN_vkCmdBeginDebugUtilsLabelEXT begin_label;
   PFN_vkCmdEndDebugUtilsLabelEXT end_label;
@@ -354,8 +354,11 @@ gboolean device_memory_new (
 /* Either may be VK_NULL_HANDLE. */
 void device_memory_free (Device *dev, VkBuffer *buffer, ArenaKind kind, VkDeviceMemory *memory, guint64 bytes);
 
-/* names.c: whether an instance can have VK_EXT_debug_utils; a device whose instance has it. */
+/* names.c: whether an instance can have VK_EXT_debug_utils; a device whose instance may have it. */
 gboolean names_available (void);
+/* Between these one thread of the process makes or frees an instance or a device, or names an object. */
+void loader_enter (void);
+void loader_leave (void);
 void device_names_init (Device *dev);
 /* What an object is called, and what the commands between begin and end are part of. */
 void device_name (Device *dev, VkObjectType type, guint64 object, const gchar *format, ...) G_GNUC_PRINTF (4, 5);

@@ -4,7 +4,7 @@
 #include "vk/vk.h"
 
 /* What vk/ asks the loader goes through here: this program is linked with --wrap. */
-static gboolean without_extensions;
+static gboolean without_extensions, without_tools;
 static GPtrArray *said; /* texts, in order */
 
 PFN_vkVoidFunction __real_vkGetInstanceProcAddr (VkInstance instance, const char *name);
@@ -55,6 +55,8 @@ __wrap_vkGetInstanceProcAddr (VkInstance instance, const char *name)
 {
   PFN_vkVoidFunction function = __real_vkGetInstanceProcAddr (instance, name);
 
+  if (without_tools && g_str_equal (name, "vkGetPhysicalDeviceToolPropertiesEXT"))
+    return NULL;
   if (!function || !said)
     return function;
   if (g_str_equal (name, "vkSetDebugUtilsObjectNameEXT")) {
@@ -148,11 +150,61 @@ test_works_without_the_extension (void)
   g_assert_cmpuint (texts->len, ==, 0);
 }
 
+static void
+test_names_nothing_where_nobody_looks (void)
+{
+  g_autoptr (GPtrArray) texts = NULL;
+
+  without_tools = TRUE;
+  texts = run_glu ();
+  without_tools = FALSE;
+  g_assert_cmpuint (texts->len, ==, 0);
+}
+
+static gboolean done;
+
+static gpointer
+open_devices (gpointer data)
+{
+  for (guint i = 0; i < 20; i++) {
+    const DeviceOptions options = { .cache_dir = "" };
+    g_autoptr (GError) error = NULL;
+    g_autoptr (Device) dev = device_open (NULL, &options, &error);
+
+    g_assert_no_error (error);
+  }
+  g_atomic_int_set (&done, TRUE);
+  return NULL;
+}
+
+/* The loader looks for the device of a name among all devices of the process. */
+static void
+test_names_while_others_come_and_go (void)
+{
+  const DeviceOptions options = { .cache_dir = "" };
+  g_autoptr (Device) dev = harness_device (&options);
+  g_autoptr (Arena) arena = arena_new (dev, ARENA_DEVICE, "rows");
+  g_autoptr (GError) error = NULL;
+  GThread *others[2];
+
+  arena_add (arena, TYPE_F32, LAYOUT_ROWS, 1, 32);
+  g_assert_true (arena_commit (arena, &error));
+  g_atomic_int_set (&done, FALSE);
+  for (guint i = 0; i < G_N_ELEMENTS (others); i++)
+    others[i] = g_thread_new ("others", open_devices, NULL);
+  while (!g_atomic_int_get (&done))
+    device_name (dev, VK_OBJECT_TYPE_DEVICE, (guint64)dev->vk, "ours");
+  for (guint i = 0; i < G_N_ELEMENTS (others); i++)
+    g_thread_join (others[i]);
+}
+
 int
 main (int argc, char **argv)
 {
   harness_init (&argc, &argv);
   g_test_add_func ("/names/a-capture-reads-like-the-code", test_a_capture_reads_like_the_code);
   g_test_add_func ("/names/works-without-the-extension", test_works_without_the_extension);
+  g_test_add_func ("/names/names-nothing-where-nobody-looks", test_names_nothing_where_nobody_looks);
+  g_test_add_func ("/names/names-while-others-come-and-go", test_names_while_others_come_and_go);
   return g_test_run ();
 }
