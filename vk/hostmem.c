@@ -5,7 +5,9 @@
 #include "vk.h"
 
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/sysinfo.h>
+#include <unistd.h>
 
 static gboolean
 read_number (const gchar *folder, const gchar *name, guint64 *value)
@@ -145,4 +147,14 @@ host_memory_total (const gchar *root)
   guint64 total = read_key (proc, "meminfo", "MemTotal:") * 1024;
 
   return MIN (total ? total : memory_installed (), cgroups_least (root, cgroup_limit));
+}
+
+void
+host_memory_large_pages (gpointer memory, gsize bytes)
+{
+  const gsize page = sysconf (_SC_PAGESIZE);
+  guintptr first = ((guintptr)memory + page - 1) / page * page, end = ((guintptr)memory + bytes) / page * page;
+
+  if (first < end)
+    madvise ((gpointer)first, end - first, MADV_HUGEPAGE);
 }

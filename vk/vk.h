@@ -341,6 +341,9 @@ guint64 host_memory_available (const gchar *root);
 /* Bytes there are for it in all, whatever others take of them now: MemTotal (without /proc, what is installed), at most the limit
  * of its cgroup. */
 guint64 host_memory_total (const gchar *root);
+/* Asks for large pages behind this memory, where the system gives them on request (transparent_hugepage "madvise", as in Ubuntu and
+ * Fedora). Nothing of it is lost where it does not. */
+void host_memory_large_pages (gpointer memory, gsize bytes);
 
 #define TENSOR_ALIGN 256 /* of a tensor in its window */
 
