@@ -1,4 +1,5 @@
-"""count.py TESTLOG.json...: what meson's test logs say, as one line `PASSED FAILED SKIPPED`; failures are named on standard error.
+"""count.py TESTLOG.json...: what meson's test logs say, as one line `PASSED FAILED SKIPPED`; failures are named on standard error,
+with their last lines.
 A test that several logs have counts as in the last. count.py --tracer TESTLOG.json: names of the tests that failed by a crash of
 LeakSanitizer's tracer and by nothing else, a line each.
 
@@ -15,6 +16,12 @@ TRACER = re.compile(
 TROUBLE = re.compile(r"^==\d+==|^Bail out!|^not ok\b|runtime error:|-(CRITICAL|ERROR) \*\*|assertion failed", re.M)
 
 
+def last_lines(log):
+    """What it said at its end, the lines of tests that passed apart."""
+    said = ((log.get("stdout") or "") + "\n" + (log.get("stderr") or "")).split("\n")
+    return [line[:200] for line in said if line.strip() and not re.match(r"ok \d", line)][-25:]
+
+
 def count(log):
     tap = re.findall(r"^(ok|not ok) \d+\b(?:[^#\n]*)(# *SKIP)?", log.get("stdout") or "", re.M | re.I)
     passed = sum(1 for verdict, skip in tap if verdict == "ok" and not skip)
@@ -25,7 +32,7 @@ def count(log):
     elif log["result"] == "SKIP":
         skipped += not tap
     else:
-        print(f"FAILED: {log['name']} ({log['result']})", file=sys.stderr)
+        print(f"FAILED: {log['name']} ({log['result']})", *last_lines(log), sep="\n  ", file=sys.stderr)
         failed += failed == 0  # one that crashed or hung names no test
     return passed, failed, skipped
 

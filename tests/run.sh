@@ -13,6 +13,8 @@ case "${1:-}" in
 esac
 
 passed=0 failed=0 skipped=0
+failures=$(mktemp)
+trap 'rm -f "$failures"' EXIT
 
 # A step that is not a test: fine, or one failure.
 must() {
@@ -71,7 +73,7 @@ suites() {
     return
   fi
   again_if_tracer "$folder" "$log"
-  read -r p f s < <(python3 tests/count.py "$log" "$log.again")
+  read -r p f s < <(python3 tests/count.py "$log" "$log.again" 2> >(tee -a "$failures" >&2))
   echo "$folder: $p passed, $f failed, $s skipped"
   passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 }
@@ -113,6 +115,7 @@ run() {
 }
 
 must "packages" bash examples/install-packages.sh examples/packages.txt tests/packages.txt && style && run
+cat "$failures" >&2 # again, for whoever sees only the end
 [ "$skipped" -eq 0 ] || echo "$skipped skipped"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
