@@ -15,6 +15,7 @@ typedef uint32_t uint;
 #define SHARED_LANES 64 /* most lanes of a workgroup that shares sums: its memory is made for them */
 #define ROW_BITS 15     /* of a row's number that are a workgroup's in y; the others are in z */
 #define TILE_COLUMNS 32 /* of y that an octet computes in matmul */
+#define OCTET_TILES 2   /* of y that an octet computes beside one another, of weights that are not in blocks */
 #define KV_BLOCK 32     /* keys in a block of the cache: a multiple of 8 */
 #define TOP_COUNT 64    /* columns that op_top() finds */
 #define TOP_BLOCK 64    /* columns that it takes as one; blocks that it takes as one span */

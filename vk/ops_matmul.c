@@ -218,7 +218,7 @@ record_matmul (OpStream *s, Dispatch *d, struct MatmulPush *push)
 
   set_shape (d, &rows, 1);
   d->turns = push->k / (blocks ? 32 : 8);
-  dispatch_tiles (s, d, push, d->local / 8 * rows, TILE_COLUMNS);
+  dispatch_tiles (s, d, push, d->local / 8 * rows, blocks ? TILE_COLUMNS : OCTET_TILES * TILE_COLUMNS);
 }
 
 static gboolean
