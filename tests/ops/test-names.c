@@ -172,6 +172,7 @@ open_devices (gpointer data)
     g_autoptr (Device) dev = device_open (NULL, &options, &error);
 
     g_assert_no_error (error);
+    g_assert_nonnull (dev);
   }
   g_atomic_int_set (&done, TRUE);
   return NULL;
