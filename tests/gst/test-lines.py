@@ -17,8 +17,9 @@ FIRST = 'By day, a person leaves a bag. A red car arrives.'
 SAME = ('kind', 'final', 'text', 'prompt', 'model', 'model_hash', 'tokenizer', 'system_source', 'question', 'segment_start',
         'segment_stop', 'frames', 'tiles', 'prompt_tokens', 'output_tokens', 'seed', 'finish_reason', 'dropped_segments')
 SERVER = re.compile(r'^(\S*minivl-server\b[^&#\n]*)&.*$', re.M)
-# It is waited for, told to others by its port, and ended.
-STARTED = r'''\1 --port 0 >server.txt &
+# It is waited for, told to others by its port, and ended. What an earlier one has said is gone before it starts.
+STARTED = r''': >server.txt
+\1 --port 0 >server.txt &
 until grep -q 'is loaded$' server.txt; do kill -0 $!; sleep .1; done
 port=$(sed -n 's|^.*http://127.0.0.1:\\([0-9]*\\)/.*|\\1|p' server.txt)
 trap "kill $!" EXIT'''
